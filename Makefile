@@ -1,0 +1,50 @@
+# Everything a newcomer needs: `make demo` and `make test` set up what they use. `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := bash
+
+RUN := scripts/run.sh
+EXTRAS ?= demo
+DEVELOP := demo,training,test,lint
+
+# a demo option where its value is given; topics only make sense with a bag
+option = $(if $($(2)),$(1) '$($(2))')
+DEMO_OPTIONS = $(call option,--frames,FRAMES) $(call option,--seconds,SECONDS) $(call option,--downsample,DOWNSAMPLE) \
+	$(call option,--out,OUT) $(call option,--bag,BAG) \
+	$(if $(BAG),$(call option,--depth,DEPTH) $(call option,--color,COLOR))
+
+.PHONY: help setup demo test lint format bench clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@printf '%s\n' '' 'Everywhere: ROS=jazzy|kilted (pip wheels), ROS=installed (the sourced one); PYTHON=python3.12; TORCH_INDEX=url.' \
+		'Demo:       FRAMES=folder | BAG=file DEPTH=/topic COLOR=/topic; SECONDS=20 DOWNSAMPLE=4 OUT=folder.'
+
+setup: ## make the environment (EXTRAS=demo,training,test,lint)
+	@scripts/setup.sh '$(EXTRAS)'
+
+demo: ## see a coarse depth camera become sharp: simulated, or FRAMES=folder, or BAG=file
+	@scripts/setup.sh demo
+	@$(RUN) python -m pagnet_ros.demo $(DEMO_OPTIONS)
+
+test: lint ## the linters and every test (ARGS='-k pairing' for some)
+	$(RUN) python -m pytest $(ARGS)
+
+lint: ## ruff and mypy, as `make test` runs them
+	@scripts/setup.sh '$(DEVELOP)'
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+
+format: ## let ruff put the code in order
+	@scripts/setup.sh '$(DEVELOP)'
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+bench: ## speed and quality on this machine
+	@scripts/setup.sh '$(DEVELOP)'
+	$(RUN) python -m benchmarks $(ARGS)
+
+clean: ## remove the environments and everything that was built
+	rm -rf .venv .venv-kilted .venv-installed build install log dist *.egg-info out
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,56 @@
+"""A recorded bag and the node, both on the bag's time.
+
+    ros2 launch pagnet_ros replay_bag.launch.py bag:=kitchen.mcap depth:=/camera/depth color:=/camera/color
+
+Owns the player's arguments; the node is that of pagnet.launch.py, whose arguments (depth, color, weights, ...) hold
+here too.
+"""
+
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_entity import LaunchDescriptionEntity
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+HERE = Path(__file__).parent
+
+ARGUMENTS = [
+    DeclareLaunchArgument("bag", description="ROS 2 bag: its folder, or a .mcap or .db3 file"),
+    DeclareLaunchArgument("rate", default_value="1.0", description="recorded seconds per second"),
+    DeclareLaunchArgument("start", default_value="0.0", description="seconds to leave out at the beginning"),
+    DeclareLaunchArgument(
+        "loop", default_value="false", choices=["true", "false"], description="begin again at the end"
+    ),
+    DeclareLaunchArgument("wait", default_value="10.0", description="seconds to wait for the node before playing"),
+    DeclareLaunchArgument(
+        "use_sim_time", default_value="true", choices=["true", "false"], description="play /clock and go by it"
+    ),
+]
+
+
+def make_player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The player, with its command line."""
+    given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    options = ["--rate", given["rate"], "--start", given["start"], "--wait", given["wait"]]
+    options += ["--loop"] if given["loop"] == "true" else []
+    options += ["--clock"] if given["use_sim_time"] == "true" else []
+    return [
+        Node(
+            package="pagnet_ros",
+            executable="bag_player",
+            name="bag_player",
+            arguments=[given["bag"], *options],
+            output="screen",
+            emulate_tty=True,
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The arguments, the DDS environment, the player (first, so that a wrong argument ends it all), the node."""
+    included = [PythonLaunchDescriptionSource(str(HERE / f"{name}.launch.py")) for name in ("large_images", "pagnet")]
+    large_images, node = (IncludeLaunchDescription(source) for source in included)
+    return LaunchDescription([*ARGUMENTS, large_images, OpaqueFunction(function=make_player), node])

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Makes the environment that `make demo`, `make test` and the rest run in; quick when nothing changed. See `make help`.
+#
+#   scripts/setup.sh [EXTRAS]     EXTRAS: comma-separated extras of setup.py besides the ROS wheels (default: demo)
+#   ROS=jazzy|kilted|installed    which ROS 2 (default: the sourced one if there is one, else Jazzy wheels)
+#   PYTHON=python3.12             which Python, instead of the first that fits on PATH
+#   TORCH_INDEX=url               where torch comes from; empty for pip's usual index
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+extras=${1:-demo}
+cd "$root"
+
+# ---- which Python: it must start (a pyenv shim may not), be 3.10 to 3.13, and be able to make an environment
+python_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+
+fits() {
+    case $(python_version "$1") in 3.10 | 3.11 | 3.12 | 3.13) ;; *) return 1 ;; esac
+    command -v uv >/dev/null || "$1" -c 'import ensurepip, venv' 2>/dev/null
+}
+
+choose_python() {
+    local candidate seen=""
+    if [ -n "${PYTHON:-}" ] || [ "$ROS_SOURCE" = installed ]; then
+        candidate=${PYTHON:-python3}
+        fits "$candidate" || fail "$candidate ($(python_version "$candidate" || echo 'does not start')) does not do; expected Python 3.10 to 3.13 with venv
+  (Debian, Ubuntu: sudo apt install python3-venv)."
+        python=$candidate
+        return
+    fi
+    for candidate in python3 python3.12 python3.11 python3.10 python3.13 python; do
+        command -v "$candidate" >/dev/null || continue
+        if fits "$candidate"; then
+            python=$candidate
+            return
+        fi
+        seen="$seen
+    $candidate: $(python_version "$candidate" || echo 'does not start')"
+    done
+    if command -v uv >/dev/null; then
+        python=3.12 # uv brings it along
+        return
+    fi
+    fail "no Python that does: expected 3.10 to 3.13 with venv. On PATH:${seen:- none}
+  Install one (Debian, Ubuntu: sudo apt install python3 python3-venv), or name it: make setup PYTHON=/path/to/python3"
+}
+
+# ---- what the environment must hold: its fingerprint is kept as a stamp once all is in
+fingerprint() {
+    {
+        cat setup.py setup.cfg pyproject.toml constraints.txt scripts/setup.sh scripts/environment.sh
+        echo "$root $ROS_SOURCE $extras ${TORCH_INDEX-}"
+        "$VENV/bin/python" -c 'import sys; print(sys.version)'
+    } 2>/dev/null | cksum
+}
+
+# A copy of the project that was installed into the environment by hand would shadow later changes of the source.
+runs_from_source() { grep -qs '"editable": *true' "$VENV"/lib/python3*/site-packages/pagnet_ros-*.dist-info/direct_url.json; }
+
+stamp=$VENV/.stamp-${extras//,/-}
+if [ -f "$stamp" ] && runs_from_source && [ "$(cat "$stamp")" = "$(fingerprint)" ]; then
+    echo "set up: ${VENV#"$root"/}, $ROS_SAYS"
+    exit 0
+fi
+
+# ---- the environment itself
+choose_python
+echo "setting up ${VENV#"$root"/}: $ROS_SAYS"
+system=()
+[ "$ROS_SOURCE" != installed ] || system=(--system-site-packages)
+if [ -e "$VENV" ] && ! "$VENV/bin/python" -c '' 2>/dev/null; then
+    echo "  ${VENV#"$root"/} is broken (its Python is gone, or the folder was moved): making it anew"
+    rm -rf "$VENV"
+fi
+if command -v uv >/dev/null; then
+    [ -d "$VENV" ] || uv venv --quiet --seed --python "$python" ${system[@]+"${system[@]}"} "$VENV" || fail "uv could not make $VENV"
+    # uv does not read pip's configuration: hand over what it says, so that both resolve alike
+    eval "$("$VENV/bin/python" scripts/pip_config_for_uv.py)"
+    install=(uv pip install --quiet --python "$VENV/bin/python")
+    installer="uv $(uv --version | cut -d' ' -f2)"
+else
+    [ -d "$VENV" ] || "$python" -m venv ${system[@]+"${system[@]}"} "$VENV" || fail "$python could not make $VENV
+  (Debian, Ubuntu: sudo apt install python3-venv)"
+    install=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check)
+    installer=pip
+fi
+echo "  Python $("$VENV/bin/python" -c 'import platform, sys; print(platform.python_version(), "from", sys.base_prefix)'), packages by $installer"
+
+# ---- constraints; an installed ROS 2 comes with compiled modules that know one NumPy: keep to it
+constraints=(--constraint constraints.txt)
+if [ "$ROS_SOURCE" = installed ]; then
+    numpy=$("$python" -c 'import numpy; print(numpy.__version__)' 2>/dev/null || true)
+    if [ -n "$numpy" ]; then
+        echo "numpy==$numpy" >"$VENV/constraints-installed.txt"
+        constraints+=(--constraint "$VENV/constraints-installed.txt")
+        echo "  NumPy stays at $numpy, which the installed ROS 2 was built against"
+    fi
+else
+    extras=$extras,$ROS_SOURCE
+fi
+
+try_install() {
+    "${install[@]}" "${constraints[@]}" "$@" || fail "the packages could not be installed; what the installer says stands above.
+  No network? It needs a package index (https://pypi.org, or what pip is configured for: pip config list).
+  Once that works, run the same command again; what is already there is kept."
+}
+
+# ---- torch: without an NVIDIA GPU the CPU build does (0.2 GB instead of several); the usual index has only the CUDA build on Linux
+has_gpu() { [ -e /proc/driver/nvidia/version ] || [ -e /dev/nvidia0 ] || [ -e /etc/nv_tegra_release ]; }
+if ! "$VENV/bin/python" -c 'import torch' 2>/dev/null; then
+    index=${TORCH_INDEX-}
+    if [ -z "${TORCH_INDEX+set}" ] && [ "$(uname -s)" = Linux ] && ! has_gpu; then
+        index=https://download.pytorch.org/whl/cpu
+    fi
+    if [ -n "$index" ]; then
+        echo "  torch, from $index"
+        "${install[@]}" "${constraints[@]}" torch --index-url "$index" 2>"$VENV/torch.log" ||
+            echo "  ... not to be had there: the CUDA build from the usual index instead (several GB)"
+    fi
+fi
+echo "  the project and what it needs: $extras"
+"$VENV/bin/python" -c 'import setuptools' 2>/dev/null || try_install setuptools
+try_install --editable ".[$extras]"
+mkdir -p "$VENV/source"
+ln -sfn "$root/pagnet_ros" "$VENV/source/pagnet_ros"
+ln -sfn "$root/training" "$VENV/source/pagnet_training"
+extras=${1:-demo}
+fingerprint >"$stamp"
+echo "set up: ${VENV#"$root"/}"
