@@ -1,0 +1,112 @@
+"""Rates, counts and latency percentiles, for diagnostics. Pure: times come in as arguments, no clock is read."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Health", "HealthSnapshot", "Percentiles", "RateLimiter"]
+
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Latency of one stage over the recent window, milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class HealthSnapshot:
+    """The state at one moment.
+
+    Attributes:
+        counts: events since the start, by name.
+        rates_hz: frames per second over the window, by stream.
+        silent_s: seconds since the last frame, by stream.
+        latency_ms: percentiles by stage.
+    """
+
+    counts: Mapping[str, int]
+    rates_hz: Mapping[str, float]
+    silent_s: Mapping[str, float]
+    latency_ms: Mapping[str, Percentiles]
+
+
+class Health:
+    """Owns the counters of one node or replay. Thread-safe; memory is bounded by the window sizes."""
+
+    def __init__(self, window_ns: int = 5 * SECOND_NS, samples: int = 512) -> None:
+        """Create empty counters.
+
+        Args:
+            window_ns: span over which rates are taken, nanoseconds.
+            samples: latest latency samples kept per stage.
+        """
+        self._window_ns = window_ns
+        self._samples = samples
+        self._counts: dict[str, int] = {}
+        self._seen_ns: dict[str, deque[int]] = {}
+        self._latency_ms: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
+
+    def count(self, name: str, n: int = 1) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self._counts[name] = self._counts.get(name, 0) + n
+
+    def saw(self, stream: str, now_ns: int) -> None:
+        """Note that a frame of a stream passed at `now_ns` (steady clock, nanoseconds)."""
+        with self._lock:
+            self._seen_ns.setdefault(stream, deque(maxlen=1024)).append(now_ns)
+
+    def record_ms(self, stage: str, milliseconds: float) -> None:
+        """Note how long a stage took."""
+        with self._lock:
+            self._latency_ms.setdefault(stage, deque(maxlen=self._samples)).append(milliseconds)
+
+    def snapshot(self, now_ns: int) -> HealthSnapshot:
+        """The state at `now_ns`, same clock as `saw`."""
+        with self._lock:
+            counts = dict(self._counts)
+            seen = {name: list(times) for name, times in self._seen_ns.items()}
+            latency = {name: list(values) for name, values in self._latency_ms.items()}
+        rates = {}
+        for name, times in seen.items():
+            recent = [t for t in times if now_ns - t <= self._window_ns]
+            span = max(now_ns - recent[0], 1) if len(recent) > 1 else self._window_ns
+            rates[name] = (len(recent) - 1) * SECOND_NS / span if len(recent) > 1 else 0.0
+        return HealthSnapshot(
+            counts=counts,
+            rates_hz=rates,
+            silent_s={name: (now_ns - times[-1]) / SECOND_NS for name, times in seen.items()},
+            latency_ms={name: Percentiles(*np.percentile(v, (50, 95, 99)).tolist()) for name, v in latency.items()},
+        )
+
+
+class RateLimiter:
+    """Says each kind of message at most once per period, and how many were held back since. Thread-safe."""
+
+    def __init__(self, period_ns: int = 5 * SECOND_NS) -> None:
+        """Create with a period in nanoseconds."""
+        self._period_ns = period_ns
+        self._last_ns: dict[str, int] = {}
+        self._held: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def allow(self, key: str, now_ns: int) -> tuple[bool, int]:
+        """Whether to say `key` now, and how many of it were held back since it was last said."""
+        with self._lock:
+            last = self._last_ns.get(key)
+            if last is not None and 0 <= now_ns - last < self._period_ns:
+                self._held[key] = self._held.get(key, 0) + 1
+                return False, 0
+            self._last_ns[key] = now_ns
+            return True, self._held.pop(key, 0)

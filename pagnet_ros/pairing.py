@@ -1,0 +1,167 @@
+"""Which colour frame belongs to which depth frame. Pure and clock-free: stamps in, pairs out.
+
+The policy: the colour frame nearest in time within the slop (``<=``). A depth frame is used once; a colour frame may
+serve several depth frames. Equal stamps match at once; any other match is decided when a colour frame at or after
+the depth frame's stamp is in, because only then can no nearer one come. A stamp that goes backwards (a looped bag, a
+restarted camera) drops from both queues what lies in its future, so stale frames never block new ones.
+
+What comes out depends only on the order of the messages, so a replay gives the pairs of the live node.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from pagnet_ros.errors import ConfigError
+
+__all__ = ["NearestPairing", "Pair", "PairingCounts"]
+
+D = TypeVar("D")
+C = TypeVar("C")
+T = TypeVar("T")
+
+_Stamped = tuple[int, T]
+
+
+@dataclass(frozen=True)
+class Pair(Generic[D, C]):
+    """A depth frame and the colour frame that belongs to it. Stamps in nanoseconds."""
+
+    depth_stamp_ns: int
+    color_stamp_ns: int
+    depth: D
+    color: C
+
+
+@dataclass(frozen=True)
+class PairingCounts:
+    """What happened so far, in frames.
+
+    Attributes:
+        depth_in: depth frames given.
+        color_in: colour frames given.
+        paired: depth frames that found their colour.
+        depth_unmatched: depth frames dropped because no colour lay within the slop.
+        color_unmatched: colour frames dropped without having served.
+        duplicate: frames whose stamp equals the one before.
+        backward_jumps: times a stamp went backwards.
+        last_offset_ns: colour minus depth of the latest decision, matched or not; what to compare the slop with.
+    """
+
+    depth_in: int = 0
+    color_in: int = 0
+    paired: int = 0
+    depth_unmatched: int = 0
+    color_unmatched: int = 0
+    duplicate: int = 0
+    backward_jumps: int = 0
+    last_offset_ns: int = 0
+
+
+class NearestPairing(Generic[D, C]):
+    """Nearest-stamp pairing of two streams. Not thread-safe: the caller locks, and acts on the result outside."""
+
+    def __init__(self, slop_ns: int, queue_size: int = 10) -> None:
+        """Create empty queues.
+
+        Args:
+            slop_ns: largest stamp difference of a pair, nanoseconds, at least 0, inclusive.
+            queue_size: frames kept per stream while waiting for the other, at least 1.
+
+        Raises:
+            ConfigError: a value out of range.
+        """
+        if slop_ns < 0 or queue_size < 1:
+            raise ConfigError(f"pairing: slop_ns={slop_ns}, queue_size={queue_size}; expected >= 0 and >= 1")
+        self.slop_ns = slop_ns
+        self._depth: deque[_Stamped[D]] = deque()
+        self._color: deque[_Stamped[C]] = deque()
+        self._queue_size = queue_size
+        self._served: set[int] = set()
+        self._last_depth_ns: int | None = None
+        self._last_color_ns: int | None = None
+        self._counts = PairingCounts()
+
+    @property
+    def counts(self) -> PairingCounts:
+        """What happened so far; kept over `clear`."""
+        return self._counts
+
+    def add_depth(self, stamp_ns: int, depth: D) -> list[Pair[D, C]]:
+        """Take a depth frame; return the pairs this decides, oldest first."""
+        self._count(depth_in=1)
+        if self._last_depth_ns is not None and stamp_ns < self._last_depth_ns:
+            self._rewind(stamp_ns, stamp_ns + self.slop_ns)
+        if stamp_ns == self._last_depth_ns:
+            self._count(duplicate=1)
+            return []
+        self._last_depth_ns = stamp_ns
+        self._depth.append((stamp_ns, depth))
+        if len(self._depth) > self._queue_size:
+            self._depth.popleft()
+            self._count(depth_unmatched=1)
+        return self._decide()
+
+    def add_color(self, stamp_ns: int, color: C) -> list[Pair[D, C]]:
+        """Take a colour frame; return the pairs this decides, oldest first."""
+        self._count(color_in=1)
+        if self._last_color_ns is not None and stamp_ns < self._last_color_ns:
+            self._rewind(stamp_ns + self.slop_ns, stamp_ns)
+        if stamp_ns == self._last_color_ns:
+            self._count(duplicate=1)
+            return []
+        self._last_color_ns = stamp_ns
+        self._color.append((stamp_ns, color))
+        if len(self._color) > self._queue_size:
+            self._drop_oldest_color()
+        return self._decide()
+
+    def clear(self) -> None:
+        """Forget all waiting frames and the last stamps, as after a clock jump."""
+        self._depth.clear()
+        self._color.clear()
+        self._served.clear()
+        self._last_depth_ns = self._last_color_ns = None
+
+    def _rewind(self, depth_until_ns: int, color_until_ns: int) -> None:
+        """Drop what lies after the given stamps, because time went backwards to before it."""
+        self._count(backward_jumps=1)
+        self._depth = deque(item for item in self._depth if item[0] <= depth_until_ns)
+        self._color = deque(item for item in self._color if item[0] <= color_until_ns)
+        self._served.intersection_update(item[0] for item in self._color)
+        self._last_depth_ns = self._depth[-1][0] if self._depth else None
+        self._last_color_ns = self._color[-1][0] if self._color else None
+
+    def _decide(self) -> list[Pair[D, C]]:
+        pairs = []
+        while self._depth and self._color:
+            stamp_ns, depth = self._depth[0]
+            nearest = min(self._color, key=lambda item: abs(item[0] - stamp_ns))
+            if nearest[0] != stamp_ns and self._color[-1][0] < stamp_ns:
+                break
+            self._depth.popleft()
+            offset = nearest[0] - stamp_ns
+            self._counts = replace(self._counts, last_offset_ns=offset)
+            if abs(offset) <= self.slop_ns:
+                pairs.append(Pair(stamp_ns, nearest[0], depth, nearest[1]))
+                self._served.add(nearest[0])
+                self._count(paired=1)
+            else:
+                self._count(depth_unmatched=1)
+            while (
+                self._color and self._color[0][0] < stamp_ns and len(self._color) > 1 and self._color[1][0] <= stamp_ns
+            ):
+                self._drop_oldest_color()
+        return pairs
+
+    def _drop_oldest_color(self) -> None:
+        stamp_ns, _ = self._color.popleft()
+        if stamp_ns in self._served:
+            self._served.discard(stamp_ns)
+        else:
+            self._count(color_unmatched=1)
+
+    def _count(self, **more: int) -> None:
+        self._counts = replace(self._counts, **{name: getattr(self._counts, name) + n for name, n in more.items()})

@@ -1,0 +1,133 @@
+"""What may be believed: provenance, fill policy, flying pixels. Pure functions on tensors.
+
+A consumer such as a costmap takes every finite value as a surface. So a pixel is published only when it was
+measured, or lies close enough to a measurement, and does not float between two surfaces; everything else is NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pagnet_ros.errors import ConfigError
+
+__all__ = ["FILLED", "FILL_POLICIES", "MEASURED", "NOTHING", "TrustOptions", "flying_pixels", "provenance"]
+
+NOTHING = 0
+MEASURED = 1
+FILLED = 2
+FILL_POLICIES = ("none", "near", "all")
+
+
+@dataclass(frozen=True)
+class TrustOptions:
+    """What to believe.
+
+    Attributes:
+        fill: which pixels without a measurement may be published: ``none``, those ``near`` a measurement, ``all``.
+        fill_radius_px: with ``near``, the largest distance to a measured pixel, in pixels of the measured depth
+            (Chebyshev distance, rounded), 0 to 256.
+        remove_flying: whether pixels between two surfaces, belonging to neither, become NaN.
+        flying_gap: relative depth step between two surfaces from which a pixel between them can be flying, 0.001
+            to 1. The default, 5 %, is 5 cm at one metre.
+    """
+
+    fill: str = "near"
+    fill_radius_px: float = 8.0
+    remove_flying: bool = True
+    flying_gap: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check every field; raise one `ConfigError` that lists all problems."""
+        problems = []
+        if self.fill not in FILL_POLICIES:
+            near = get_close_matches(str(self.fill), FILL_POLICIES, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            problems.append(f"fill={self.fill!r}, expected one of {FILL_POLICIES}{hint}")
+        if not 0 <= self.fill_radius_px <= 256:
+            problems.append(f"fill_radius_px={self.fill_radius_px!r}, expected 0 to 256")
+        if not 0.001 <= self.flying_gap <= 1:
+            problems.append(f"flying_gap={self.flying_gap!r}, expected 0.001 to 1")
+        if problems:
+            raise ConfigError("trust options: " + "; ".join(problems))
+
+
+def provenance(valid: Tensor, size: tuple[int, int], options: TrustOptions) -> Tensor:
+    """Where each output pixel comes from.
+
+    Args:
+        valid: ``[B, 1, h, w]`` bool, measured pixels.
+        size: ``(H, W)`` of the output.
+        options: the fill policy.
+
+    Returns:
+        ``[B, 1, H, W]`` uint8: `MEASURED` inside a measured pixel's footprint, `FILLED` where the policy lets a
+        missing one be filled, `NOTHING` elsewhere. A frame without any measurement is `NOTHING` throughout.
+    """
+    measured = valid.to(torch.float32)
+    if options.fill == "none":
+        known = measured
+    elif options.fill == "all":
+        known = measured.amax(dim=(-2, -1), keepdim=True).expand_as(measured)
+    else:
+        known = _dilate(measured, round(options.fill_radius_px))
+    origin = torch.where(valid, MEASURED, torch.where(known > 0, FILLED, NOTHING)).to(torch.float32)
+    return F.interpolate(origin, size=size, mode="nearest").to(torch.uint8)
+
+
+def _dilate(mask: Tensor, radius: int) -> Tensor:
+    """Square dilation of a float mask by `radius` pixels."""
+    return -_window_min(-mask, radius)
+
+
+def _window_min(image: Tensor, radius: int) -> Tensor:
+    """Smallest value in the square window of `radius` around each pixel, borders repeated.
+
+    Shifts with doubling reach, because pooling one channel on a CPU is an order of magnitude slower.
+    """
+    for dim in (-2, -1):
+        size = image.shape[dim]
+        ends = [image.narrow(dim, 0, 1), image.narrow(dim, size - 1, 1)]
+        image = torch.cat([ends[0]] * radius + [image] + [ends[1]] * radius, dim=dim)
+        reach, window = 1, 2 * radius + 1
+        while reach < window:
+            step = min(reach, window - reach)
+            length = image.shape[dim] - step
+            image = torch.minimum(image.narrow(dim, 0, length), image.narrow(dim, step, length))
+            reach += step
+    return image
+
+
+def flying_pixels(depth: Tensor, gap: float) -> Tensor:
+    """Pixels that float between two surfaces.
+
+    A pixel flies when the surfaces in its 5x5 neighbourhood are further apart than `gap` of its depth, it lies in
+    the middle half between the nearest and the farthest, and fewer than three of its eight neighbours share its
+    depth within a quarter of the step. Slanted surfaces survive because neighbours along them share their depth.
+
+    Args:
+        depth: ``[B, 1, H, W]`` float32, above zero.
+        gap: relative depth step, for example 0.05.
+
+    Returns:
+        ``[B, 1, H, W]`` bool.
+    """
+    near = _window_min(depth, 2)
+    step = -_window_min(-depth, 2) - near
+    quarter = 0.25 * step
+    position = depth - near
+    candidate = (step > gap * depth) & (position > quarter) & (position < 3 * quarter)
+    padded = F.pad(depth, (1, 1, 1, 1), mode="replicate")
+    height, width = depth.shape[-2:]
+    sharing = torch.zeros(depth.shape, dtype=torch.uint8, device=depth.device)
+    for dy, dx in _NEIGHBOURS:
+        shifted = padded[..., dy : dy + height, dx : dx + width]
+        sharing += (shifted - depth).abs_() <= quarter
+    return candidate & (sharing < 3)
+
+
+_NEIGHBOURS = [(dy, dx) for dy in range(3) for dx in range(3) if (dy, dx) != (1, 1)]

@@ -1,0 +1,47 @@
+"""Shared by all tests: threads, the hypothesis profile, devices with one tolerance table, and where real data lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+settings.register_profile("repository", deadline=None, max_examples=50)
+settings.load_profile("repository")
+
+# Largest RMS difference to fp32 on the CPU, in metres, on a scene of 0.3 to 5 m.
+TOLERANCE_M = {
+    ("cpu", "fp32"): 1e-5,
+    ("cpu", "bf16"): 1e-3,
+    ("cuda", "fp32"): 5e-5,
+    ("cuda", "bf16"): 1e-3,
+    ("cuda", "fp16"): 1e-3,
+}
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--write-golden", action="store_true", help="write tests/golden/*.npz anew from the shipped weights"
+    )
+
+
+@pytest.fixture(
+    params=[pytest.param(key, marks=pytest.mark.gpu if key[0] == "cuda" else ()) for key in TOLERANCE_M], ids="-".join
+)
+def device_precision_tolerance(request):
+    """``(device, precision, tolerance in metres)``; skips what this machine has no device for."""
+    device, precision = request.param
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
+    return device, precision, TOLERANCE_M[request.param]
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder of real development data, which is not part of the repository."""
+    folder = Path(os.environ.get("PAGNET_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no development data at {folder}; name its folder in PAGNET_DATA")
+    return folder
