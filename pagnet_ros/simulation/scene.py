@@ -1,0 +1,76 @@
+"""A scene: surfaces, lights, a colour camera and a viewpoint, all given by one seed and a style."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.simulation.camera import FloatArray
+from pagnet_ros.simulation.layouts import LAYOUTS
+from pagnet_ros.simulation.shading import ColorOptics, Lighting
+from pagnet_ros.simulation.surfaces import Surfaces
+
+STYLES = (*LAYOUTS, "mixed")
+_MIX = {"room": 0.3, "tabletop": 0.25, "clutter": 0.33, "traps": 0.12}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that can be rendered, immutable.
+
+    Attributes:
+        surfaces: The geometry and its materials.
+        lighting: The lights.
+        optics: The colour camera apart from its geometry.
+        viewpoint: Default pose, world-from-camera [4, 4]; projected patterns are thrown from here.
+        look_target: World point [3] that the default viewpoint looks at.
+        style: Name of the layout.
+        seed: What it was made from.
+        bank_seed: Seed of the pattern bank that material numbers refer to.
+    """
+
+    surfaces: Surfaces
+    lighting: Lighting
+    optics: ColorOptics
+    viewpoint: FloatArray
+    look_target: FloatArray
+    style: str
+    seed: int
+    bank_seed: int = 0
+
+    @classmethod
+    def random(cls, seed: int, style: str = "mixed", *, bank_seed: int = 0) -> Scene:
+        """The scene of a seed; the same arguments give the same scene, bit for bit.
+
+        Args:
+            seed: Any whole number >= 0.
+            style: "room" (furnished), "tabletop" (many small things before a wall, as in stereo benchmarks),
+                "clutter" (everything everywhere, the most varied), "traps" (strong patterns on flat surfaces and
+                depth edges without a colour edge), or "mixed" (one of them, drawn by the seed).
+            bank_seed: Seed of the pattern bank, >= 0; training may vary it now and then.
+
+        Raises:
+            ConfigError: Unknown style or negative seed.
+        """
+        if style not in STYLES:
+            raise ConfigError(f"scene style is {style!r}; expected one of {', '.join(STYLES)}; choose one of these")
+        if seed < 0 or bank_seed < 0:
+            raise ConfigError(
+                f"scene seed is {seed} and bank_seed {bank_seed}; expected whole numbers >= 0; drop the sign"
+            )
+        rng = np.random.default_rng([seed, 7919])
+        if style == "mixed":
+            style = str(rng.choice(list(_MIX), p=list(_MIX.values())))
+        layout = LAYOUTS[style](rng)
+        return cls(
+            surfaces=layout.surfaces,
+            lighting=layout.lighting,
+            optics=layout.optics,
+            viewpoint=layout.viewpoint,
+            look_target=layout.look_target,
+            style=style,
+            seed=seed,
+            bank_seed=bank_seed,
+        )
