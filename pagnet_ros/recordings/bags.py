@@ -1,0 +1,317 @@
+"""ROS 2 bags as a stream of raw messages, read without ROS.
+
+Owns `Bag`: its topics, and its messages as serialised bytes with both stamps (when it was recorded, and the header's).
+Files are read by the rosbags library, mcap or sqlite3, split or compressed; nothing is decoded unless asked for.
+Every failure is a `RecordingError` that says what is readable and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pagnet_ros.errors import RecordingError
+from pagnet_ros.recordings.cdr import header_stamp_ns, starts_with_header
+
+if TYPE_CHECKING:
+    from rosbags.interfaces import Connection, Qos
+    from rosbags.rosbag2 import Reader
+
+__all__ = ["Bag", "BagMessage", "BagTopic", "nearest_names", "require_rosbags"]
+
+MAX_MESSAGE_BYTES = 512 * 1024 * 1024
+MAX_CHUNK_BYTES = 2 * 1024 * 1024 * 1024
+MAX_METADATA_BYTES = 64 * 1024 * 1024
+_STORAGE_SUFFIXES = (".mcap", ".db3")
+
+
+@dataclass(frozen=True)
+class BagTopic:
+    """One topic of a bag.
+
+    Attributes:
+        name: Such as "/camera/depth/image_raw".
+        msgtype: Such as "sensor_msgs/msg/Image".
+        count: Number of messages.
+        stamped: Whether messages begin with a header.
+        qos: What its publishers offered, as recorded; empty if unknown.
+    """
+
+    name: str
+    msgtype: str
+    count: int
+    stamped: bool
+    qos: tuple[Qos, ...] = ()
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One message as it lies in the bag.
+
+    Attributes:
+        topic: Its topic.
+        stamp_ns: When it was recorded.
+        raw: Serialised (CDR) bytes.
+    """
+
+    topic: BagTopic
+    stamp_ns: int
+    raw: bytes
+
+    @property
+    def header_stamp_ns(self) -> int | None:
+        """Stamp of the message's header, or None if it has none."""
+        return header_stamp_ns(self.raw) if self.topic.stamped else None
+
+
+class Bag:
+    """An open bag; a context manager.
+
+    Attributes:
+        path: Bag folder or storage file.
+        topics: By name.
+        start_ns: Recording time of the first message (0 for an empty bag).
+        end_ns: One past the recording time of the last message.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a bag.
+
+        Args:
+            path: A bag folder, or a single .mcap or .db3 file.
+
+        Raises:
+            RecordingError: There is no bag, or it cannot be read; the message says what is readable.
+        """
+        require_rosbags()
+        self.path = Path(path).expanduser()
+        self.topics: dict[str, BagTopic] = {}
+        self._stack = ExitStack()
+        self._readers: list[Reader] = []
+        try:
+            for file in _storage_paths(self.path):
+                self._readers.append(self._open_one(file))
+            self._merge_topics()
+        except BaseException:
+            self._stack.close()
+            raise
+        times = [(r.start_time, r.end_time) for r in self._readers if r.message_count]
+        self.start_ns = min((t[0] for t in times), default=0)
+        self.end_ns = max((t[1] for t in times), default=0)
+
+    def __enter__(self) -> Bag:
+        """The bag itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the files."""
+        self._stack.close()
+
+    @property
+    def count(self) -> int:
+        """Number of messages in all topics."""
+        return sum(topic.count for topic in self.topics.values())
+
+    def messages(
+        self, topics: Collection[str] = (), start_ns: int | None = None, stop_ns: int | None = None
+    ) -> Iterator[BagMessage]:
+        """Iterate over messages in order of recording.
+
+        Args:
+            topics: Names of the topics wanted; all if empty.
+            start_ns: Leave out what was recorded before.
+            stop_ns: Leave out what was recorded then or later.
+
+        Raises:
+            RecordingError: A topic is not in the bag, or the data is damaged from some message on.
+        """
+        wanted = self.check_topics(topics) if topics else list(self.topics)
+        done, last_ns = 0, None
+        for reader in self._readers:
+            connections = [c for c in reader.connections if c.topic in wanted]
+            try:
+                for connection, stamp_ns, raw in reader.messages(connections, start_ns, stop_ns) if connections else ():
+                    if len(raw) > MAX_MESSAGE_BYTES:
+                        raise ValueError(f"a message on {connection.topic} has {len(raw)} bytes")
+                    yield BagMessage(self.topics[connection.topic], stamp_ns, bytes(raw))
+                    done, last_ns = done + 1, stamp_ns
+            except _read_errors() as error:
+                until = f", the last recorded at {last_ns / 1e9:.3f} s" if last_ns is not None else ""
+                raise RecordingError(
+                    f"{reader.path}: damaged after {done} readable messages{until} ({_reason(error)}); expected "
+                    f"{self.count} in all; play up to there, or rewrite the bag (`ros2 bag convert`, `mcap recover`)"
+                ) from error
+
+    def first(self, topic: str) -> BagMessage | None:
+        """First message of a topic, or None if it has none."""
+        return next(self.messages([topic]), None)
+
+    def check_topics(self, names: Collection[str]) -> list[str]:
+        """Resolve topic names (a leading slash may be left out).
+
+        Returns:
+            The names as the bag has them.
+
+        Raises:
+            RecordingError: Every name that is not there, with the nearest ones that are.
+        """
+        resolved, missing = [], []
+        for name in names:
+            match = next((n for n in (name, f"/{name}") if n in self.topics), None)
+            if match is None:
+                missing.append(f"{name!r} ({nearest_names(name, self.topics)})")
+            else:
+                resolved.append(match)
+        if missing:
+            raise RecordingError(
+                f"{self.path}: no topic {', '.join(missing)}. It has: {', '.join(sorted(self.topics)) or 'no topic'}"
+            )
+        return resolved
+
+    def describe(self) -> str:
+        """A table of the topics for people: name, type, number of messages."""
+        rows = [(t.name, t.msgtype, str(t.count)) for t in sorted(self.topics.values(), key=lambda t: t.name)]
+        widths = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
+        return "\n".join(f"{n:<{widths[0]}}  {m:<{widths[1]}}  {c:>8}" for n, m, c in rows)
+
+    def decode(self, message: BagMessage) -> Any:
+        """Decode a message of a standard type into an object with the message's fields (arrays as NumPy).
+
+        Raises:
+            RecordingError: The type is not one of ROS 2's own, or the bytes do not fit it.
+        """
+        from rosbags.typesys import Stores, get_typestore
+
+        store = get_typestore(Stores.ROS2_JAZZY)
+        name = message.topic.msgtype
+        if name not in store.fielddefs:
+            raise RecordingError(f"{message.topic.name} has type {name}; expected one of ROS 2's common interfaces")
+        try:
+            return store.deserialize_cdr(message.raw, name)
+        except Exception as error:  # rosbags' generated code raises struct, index, memory and unicode errors alike
+            raise RecordingError(f"{message.topic.name}: bytes that are no {name} ({_reason(error)})") from error
+
+    def _open_one(self, path: Path) -> Reader:
+        from rosbags.rosbag2 import Reader
+
+        try:
+            reader = Reader(path)
+            self._stack.enter_context(reader)
+            _check_chunk_sizes(reader)
+            return reader
+        except _read_errors() as error:
+            from pagnet_ros.recordings.salvage import what_is_readable
+
+            raise RecordingError(
+                f"{path}: cannot be read as a bag ({_reason(error)}). {what_is_readable(path)}"
+            ) from error
+
+    def _merge_topics(self) -> None:
+        for reader in self._readers:
+            for name, info in reader.topics.items():
+                if info.msgtype is None:
+                    types = ", ".join(sorted({c.msgtype for c in info.connections}))
+                    raise RecordingError(f"{self.path}: {name} was recorded with several types ({types}); expected one")
+                known = self.topics.get(name)
+                self.topics[name] = BagTopic(
+                    name=name,
+                    msgtype=info.msgtype,
+                    count=info.msgcount + (known.count if known else 0),
+                    stamped=starts_with_header(info.msgtype, info.msgdef.data),
+                    qos=known.qos if known else tuple(_offered_qos(info.connections)),
+                )
+
+
+def require_rosbags() -> None:
+    """Check that the library that reads and writes bags is there.
+
+    Raises:
+        RecordingError: It is not.
+    """
+    if importlib.util.find_spec("rosbags") is None:
+        raise RecordingError("bags need the rosbags library, which is not installed; `pip install rosbags`")
+
+
+def nearest_names(name: str, names: Collection[str]) -> str:
+    """The names most like a misspelt one, as "did you mean ...?"."""
+    near = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    parts = [n for n in names if name.strip("/").split("/")[-1] in n.split("/")]
+    found = list(dict.fromkeys(near + parts))[:3]
+    return f"did you mean {' or '.join(found)}?" if found else "nothing like it"
+
+
+def _storage_paths(path: Path) -> list[Path]:
+    """What to open: the bag folder or file itself; the storage files of a folder that lost its metadata."""
+    if not path.exists():
+        raise RecordingError(f"{path}: nothing there; expected a bag folder, or a .mcap or .db3 file")
+    if path.suffix == ".bag":
+        raise RecordingError(
+            f"{path}: a ROS 1 bag; expected a ROS 2 one; convert it with "
+            f"`rosbags-convert --src {path.name} --dst {path.stem}`"
+        )
+    if path.is_file():
+        if path.name == "metadata.yaml":
+            return _storage_paths(path.parent)
+        if path.suffix not in _STORAGE_SUFFIXES:
+            raise RecordingError(f"{path}: a {path.suffix or 'nameless'} file; expected a bag folder, .mcap or .db3")
+        return [path]
+    metadata = path / "metadata.yaml"
+    if metadata.exists():
+        if metadata.stat().st_size > MAX_METADATA_BYTES:
+            raise RecordingError(f"{metadata}: {metadata.stat().st_size} bytes; expected at most {MAX_METADATA_BYTES}")
+        return [path]
+    files = sorted((f for f in path.iterdir() if f.suffix in _STORAGE_SUFFIXES), key=_natural)
+    if not files:
+        raise RecordingError(f"{path}: no metadata.yaml and no .mcap or .db3 file in it; expected a ROS 2 bag folder")
+    return files
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sort key that puts part 10 after part 9."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def _check_chunk_sizes(reader: Reader) -> None:
+    """Refuse an mcap chunk that would unpack to more than memory should hold."""
+    storages = getattr(reader.storage, "storages", [reader.storage])
+    for storage in storages:
+        for chunk in getattr(storage, "chunks", ()):
+            if chunk.uncompressed_size > MAX_CHUNK_BYTES:
+                raise ValueError(f"a chunk of {chunk.uncompressed_size} bytes; at most {MAX_CHUNK_BYTES} are unpacked")
+
+
+def _offered_qos(connections: list[Connection]) -> list[Qos]:
+    return [qos for c in connections for qos in getattr(c.ext, "offered_qos_profiles", ())]
+
+
+def _read_errors() -> tuple[type[BaseException], ...]:
+    """What rosbags and the libraries below it raise on damaged files; they do not share a base class."""
+    import struct
+
+    import apsw
+    from rosbags.rosbag2 import ReaderError
+
+    return (
+        ReaderError, apsw.Error, struct.error, OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError,
+        IndexError, AttributeError, AssertionError, MemoryError, *_zstd_errors(),
+    )  # fmt: skip
+
+
+def _zstd_errors() -> tuple[type[BaseException], ...]:
+    """What the decompressor raises: Python's own from 3.14 on, its backport before."""
+    for module in ("compression.zstd", "backports.zstd"):
+        try:
+            return (importlib.import_module(module).ZstdError,)
+        except ImportError:
+            continue
+    return ()
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__

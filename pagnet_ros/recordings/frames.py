@@ -1,0 +1,249 @@
+"""A folder of depth and colour images as a stream of stamped frames.
+
+Owns `RecordedFrame` and `FrameFolder`. Opening a folder reads every file's header and reports everything that is wrong
+with it in one error; iterating decodes one frame at a time, so memory does not grow with the recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.errors import RecordingError
+from pagnet_ros.recordings.images import ImageInfo, probe, read_depth, read_rgb
+from pagnet_ros.recordings.layouts import LAYOUTS, MAX_FRAMES, FrameFiles, detect_layout, read_rows
+
+__all__ = ["FrameFolder", "RecordedFrame", "open_frames", "quaternion_pose"]
+
+_SHOWN_PROBLEMS = 20
+_LAYOUT_HELP = (
+    "frame-NNNNNN.color.png + frame-NNNNNN.depth.png; rgb/ + depth/ with rgb.txt + depth.txt (TUM); "
+    "<name>_rgb.jpg + <name>_depth_mm.png"
+)
+
+
+@dataclass(frozen=True)
+class RecordedFrame:
+    """One depth image with its colour image.
+
+    Attributes:
+        name: What the recording calls the frame.
+        stamp_ns: When the depth image was taken (nanoseconds of the recording's own clock).
+        color_stamp_ns: When the colour image was taken.
+        depth: `[h, w]` uint16 millimetres with 0 = invalid, or float32 metres with NaN (or 0) = invalid.
+        rgb: `[H, W, 3]` uint8.
+        intrinsics: `[3, 3]` float64 matrix of the colour camera in pixels, or None if the recording has none.
+        pose: `[4, 4]` float64 camera-to-world in metres, or None.
+        reference: A better depth image of the same view (as `depth`), or None.
+    """
+
+    name: str
+    stamp_ns: int
+    color_stamp_ns: int
+    depth: NDArray[np.uint16] | NDArray[np.float32]
+    rgb: NDArray[np.uint8]
+    intrinsics: NDArray[np.float64] | None = None
+    pose: NDArray[np.float64] | None = None
+    reference: NDArray[np.uint16] | NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class FrameFolder:
+    """A checked folder of frames; iterate over it, or read single frames.
+
+    Attributes:
+        path: The folder.
+        layout: "numbered", "tum" or "pairs".
+        files: The files of each frame, in order of stamps.
+        intrinsics: `[3, 3]` matrix of the colour camera, or None.
+    """
+
+    path: Path
+    layout: str
+    files: tuple[FrameFiles, ...]
+    intrinsics: NDArray[np.float64] | None
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[RecordedFrame]:
+        """Decode one frame after the other."""
+        return (self.read(index) for index in range(len(self.files)))
+
+    @property
+    def period_ns(self) -> int:
+        """Median time between frames; a second where there is only one."""
+        stamps = [entry.depth_stamp_ns for entry in self.files]
+        return int(np.median(np.diff(stamps))) if len(stamps) > 1 else 1_000_000_000
+
+    def read(self, index: int) -> RecordedFrame:
+        """Decode one frame.
+
+        Args:
+            index: Position in `files`.
+
+        Raises:
+            RecordingError: A file is gone or damaged inside, which its header did not show.
+        """
+        entry = self.files[index]
+        try:
+            depth = read_depth(entry.depth)
+            return RecordedFrame(
+                name=entry.name,
+                stamp_ns=entry.depth_stamp_ns,
+                color_stamp_ns=entry.color_stamp_ns,
+                depth=depth if entry.depth_scale is None else _scaled(depth, entry.depth_scale),
+                rgb=read_rgb(entry.color),
+                intrinsics=self.intrinsics,
+                pose=_pose(entry.pose),
+                reference=None if entry.reference is None else read_depth(entry.reference),
+            )
+        except RecordingError as error:
+            raise RecordingError(f"frame {entry.name} of {self.path}: {error}") from error
+
+
+def open_frames(path: str | Path, *, hz: float | None = None, only: str = "") -> FrameFolder:
+    """Check a folder of frames and list its frames.
+
+    Args:
+        path: The folder.
+        hz: Frames per second where the recording has no stamps (0.01 to 1000); by default 30 for numbered frames and
+            1 for pairs, which are stills.
+        only: Keep the frames whose name contains this.
+
+    Returns:
+        The folder, with every file's header checked.
+
+    Raises:
+        RecordingError: Everything that is wrong with the folder, in one message.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        came = "a file" if folder.exists() else "nothing"
+        raise RecordingError(f"{folder}: found {came}; expected a folder of frames ({_LAYOUT_HELP})")
+    if hz is not None and not 0.01 <= hz <= 1000.0:
+        raise RecordingError(f"{hz:g} frames per second; expected 0.01 to 1000")
+    layout = detect_layout(folder)
+    if layout is None:
+        count = sum(1 for _ in folder.iterdir())
+        came = f"{count} files, none named like a frame" if count else "an empty folder"
+        raise RecordingError(f"{folder}: {came}; expected one of: {_LAYOUT_HELP}")
+    problems: list[str] = []
+    rate = hz or (1.0 if layout == "pairs" else 30.0)
+    files = [f for f in LAYOUTS[layout](folder, rate, problems) if only in f.name]
+    if len(files) > MAX_FRAMES:
+        raise RecordingError(f"{folder}: {len(files)} frames; expected at most {MAX_FRAMES}; split the folder")
+    files.sort(key=lambda entry: entry.depth_stamp_ns)
+    intrinsics, color_size = _check_files(folder, layout, files, problems)
+    if not files and not problems:
+        problems.append(f"no frame name contains {only!r}" if only else "there is no frame in it")
+    if intrinsics is not None and color_size is not None:
+        _check_intrinsics(intrinsics, color_size, problems)
+    if problems:
+        more = len(problems) - _SHOWN_PROBLEMS
+        lines = problems[:_SHOWN_PROBLEMS] + ([f"... and {more} more"] if more > 0 else [])
+        raise RecordingError("\n  - ".join([f"{folder}: {len(problems)} problem(s); mend or remove these:", *lines]))
+    return FrameFolder(folder, layout, tuple(files), intrinsics)
+
+
+def quaternion_pose(values: tuple[float, ...]) -> NDArray[np.float64]:
+    """A 4x4 camera-to-world matrix from tx ty tz qx qy qz qw (metres; the quaternion need not be normalised)."""
+    x, y, z, w = np.asarray(values[3:], dtype=np.float64) / max(float(np.linalg.norm(values[3:])), 1e-12)
+    pose = np.eye(4)
+    pose[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    pose[:3, 3] = values[:3]
+    return pose
+
+
+def _scaled(depth: NDArray[np.uint16] | NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+    metres = np.asarray(depth, dtype=np.float32) / np.float32(scale)
+    metres[depth == 0] = np.nan
+    return np.asarray(metres)
+
+
+def _pose(source: Path | tuple[float, ...] | None) -> NDArray[np.float64] | None:
+    """A pose; None also where the recording marks it as lost (not finite)."""
+    if source is None:
+        return None
+    pose = quaternion_pose(source) if isinstance(source, tuple) else _matrix(source, 4)
+    return pose if np.isfinite(pose).all() else None
+
+
+def _matrix(path: Path, size: int) -> NDArray[np.float64]:
+    problems: list[str] = []
+    rows = read_rows(path, problems)
+    if problems:
+        raise RecordingError(problems[0])
+    try:
+        matrix = np.array([[float(v) for v in row] for row in rows], dtype=np.float64)
+    except ValueError:
+        matrix = np.empty((0, 0))
+    if matrix.shape != (size, size):
+        raise RecordingError(f"{path.name} does not hold {size}x{size} numbers")
+    return matrix
+
+
+def _check_files(
+    folder: Path, layout: str, files: list[FrameFiles], problems: list[str]
+) -> tuple[NDArray[np.float64] | None, ImageInfo | None]:
+    """Probe every image; returns the intrinsics, and the colour size where all frames share one."""
+    first: dict[str, tuple[str, ImageInfo]] = {}
+    for entry in files:
+        infos: dict[str, ImageInfo] = {}
+        for role, path in (("depth", entry.depth), ("color", entry.color), ("reference", entry.reference)):
+            try:
+                if path is None:
+                    continue
+                infos[role] = probe(path)
+                _check_type(role, path, infos[role])
+                name, expected = first.setdefault(role, (path.name, infos[role]))
+                if layout != "pairs" and infos[role].size != expected.size:
+                    problems.append(f"{path.name} is {infos[role].size}, but {name} is {expected.size}")
+            except RecordingError as error:
+                problems.append(str(error))
+        if {"depth", "color"} <= infos.keys():
+            _check_ratio(entry, infos["depth"], infos["color"], problems)
+        if isinstance(entry.pose, Path):
+            try:
+                _matrix(entry.pose, 4)
+            except RecordingError as error:
+                problems.append(str(error))
+    intrinsics = None
+    if (folder / "camera-intrinsics.txt").exists():
+        try:
+            intrinsics = _matrix(folder / "camera-intrinsics.txt", 3)
+        except RecordingError as error:
+            problems.append(str(error))
+    return intrinsics, first["color"][1] if "color" in first and layout != "pairs" else None
+
+
+def _check_type(role: str, path: Path, info: ImageInfo) -> None:
+    if role == "color":
+        if info.dtype != "uint8":
+            raise RecordingError(f"{path.name} holds {info.dtype} samples; expected 8-bit colour")
+    elif info.channels != 1 or info.dtype not in ("uint16", "float32"):
+        kind = f"{info.channels}-channel {info.dtype}"
+        raise RecordingError(f"{path.name} is {kind}; expected depth as one channel of uint16 (or float32 in an NPY)")
+
+
+def _check_ratio(entry: FrameFiles, depth: ImageInfo, color: ImageInfo, problems: list[str]) -> None:
+    if depth.width > color.width or depth.height > color.height:
+        problems.append(f"{entry.depth.name} ({depth.size}) is larger than {entry.color.name} ({color.size})")
+
+
+def _check_intrinsics(matrix: NDArray[np.float64], color: ImageInfo, problems: list[str]) -> None:
+    fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
+    if not (np.isfinite(matrix).all() and fx > 0 and fy > 0 and 0 <= cx <= color.width and 0 <= cy <= color.height):
+        problems.append(
+            f"camera-intrinsics.txt has fx={fx:g} fy={fy:g} cx={cx:g} cy={cy:g}; expected positive focal lengths and "
+            f"a centre inside the {color.size} colour image"
+        )

@@ -1,0 +1,301 @@
+"""Bags: reading mcap and sqlite3, whole, split, compressed, damaged; and what the errors say."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rosbags", reason="the rosbags library is not installed")
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from pagnet_ros.errors import RecordingError
+from pagnet_ros.recordings.bags import Bag
+from pagnet_ros.recordings.rgbd_topics import RgbdTopics, find_rgbd_topics
+
+STORE = get_typestore(Stores.ROS2_JAZZY)
+PLUGINS = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
+
+
+def header(stamp_ns, frame_id="optical"):
+    stamp = STORE.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
+    return STORE.types["std_msgs/msg/Header"](stamp, frame_id)
+
+
+def image(encoding, stamp_ns, size=(4, 6)):
+    items = {"16UC1": 2, "32FC1": 4, "rgb8": 3, "bgr8": 3, "mono8": 1, "yuv422_yuy2": 2}[encoding]
+    step = size[1] * items
+    data = np.arange(size[0] * step, dtype=np.uint32).astype(np.uint8)
+    kind = STORE.types["sensor_msgs/msg/Image"]
+    return kind(header(stamp_ns), size[0], size[1], encoding, 0, step, data)
+
+
+def compressed(fmt, stamp_ns):
+    return STORE.types["sensor_msgs/msg/CompressedImage"](header(stamp_ns), fmt, np.zeros(5, np.uint8))
+
+
+def string(text):
+    return STORE.types["std_msgs/msg/String"](text)
+
+
+def write(path, messages, storage="mcap", compression=None):
+    """Messages are (topic, stamp_ns, message)."""
+    writer = Writer(path, version=8, storage_plugin=PLUGINS[storage])
+    if compression:
+        writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
+        connections = {}
+        for topic, stamp_ns, message in messages:
+            name = message.__msgtype__
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, name, typestore=STORE)
+            writer.write(connections[topic], stamp_ns, STORE.serialize_cdr(message, name))
+    return Path(path)
+
+
+def rgbd(count=5, depth="/cam/depth", color="/cam/color"):
+    for k in range(count):
+        stamp_ns = 10**9 + k * 10**8
+        yield color, stamp_ns + 5, image("rgb8", stamp_ns)
+        yield depth, stamp_ns + 9, image("16UC1", stamp_ns)
+
+
+def storage_file(bag):
+    return next(f for f in bag.iterdir() if f.suffix != ".yaml")
+
+
+@pytest.mark.parametrize(
+    ("storage", "compression"),
+    [
+        ("mcap", None),
+        ("mcap", CompressionMode.STORAGE),
+        ("mcap", CompressionMode.FILE),
+        ("mcap", CompressionMode.MESSAGE),
+        ("sqlite3", None),
+        ("sqlite3", CompressionMode.FILE),
+        ("sqlite3", CompressionMode.MESSAGE),
+    ],
+)
+def test_raw_messages_come_with_both_stamps_in_order(tmp_path, storage, compression):
+    path = write(tmp_path / "bag", rgbd(), storage, compression)
+
+    with Bag(path) as bag:
+        messages = list(bag.messages())
+        depth = [m for m in messages if m.topic.name == "/cam/depth"]
+        decoded = bag.decode(depth[2])
+
+        assert {t.name: (t.msgtype, t.count) for t in bag.topics.values()} == {
+            "/cam/color": ("sensor_msgs/msg/Image", 5),
+            "/cam/depth": ("sensor_msgs/msg/Image", 5),
+        }
+        assert [m.stamp_ns for m in messages] == sorted(m.stamp_ns for m in messages)
+        assert depth[2].stamp_ns == 1_200_000_009
+        assert depth[2].header_stamp_ns == 1_200_000_000
+        assert (bag.start_ns, bag.end_ns) == (1_000_000_005, 1_400_000_010)
+        assert bag.count == 10
+        assert decoded.encoding == "16UC1"
+        assert depth[2].raw == bytes(STORE.serialize_cdr(decoded, "sensor_msgs/msg/Image"))
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_storage_file_alone_and_folder_without_metadata_can_be_read(tmp_path, storage):
+    path = write(tmp_path / "bag", rgbd(), storage)
+    file = storage_file(path)
+    (path / "metadata.yaml").unlink()
+
+    for given in (file, path):
+        with Bag(given) as bag:
+            assert len(list(bag.messages(["/cam/depth"]))) == 5
+
+
+def test_split_bag_is_read_as_one_in_the_order_of_its_parts(tmp_path):
+    folder = tmp_path / "split"
+    folder.mkdir()
+    for part in (0, 1, 9, 10):
+        stamp_ns = 10**9 * (part + 1)
+        bag = write(tmp_path / f"split_{part}", [("/depth", stamp_ns, image("16UC1", stamp_ns))])
+        shutil.move(storage_file(bag), folder / f"split_{part}.mcap")
+
+    with Bag(folder) as bag:
+        assert [m.stamp_ns // 10**9 for m in bag.messages()] == [1, 2, 10, 11]
+        assert bag.topics["/depth"].count == 4
+        assert (bag.start_ns, bag.end_ns) == (10**9, 11 * 10**9 + 1)
+
+
+def test_times_and_topics_select(tmp_path):
+    with Bag(write(tmp_path / "bag", rgbd())) as bag:
+        chosen = list(bag.messages(["/cam/color"], start_ns=1_100_000_005, stop_ns=1_300_000_005))
+
+    assert [m.stamp_ns for m in chosen] == [1_100_000_005, 1_200_000_005]
+
+
+def test_type_without_header_has_no_header_stamp(tmp_path):
+    with Bag(write(tmp_path / "bag", [("/chat", 10**9, string("hello world"))])) as bag:
+        assert bag.first("/chat").header_stamp_ns is None
+
+
+def test_misspelt_topics_are_all_named_with_the_nearest(tmp_path):
+    with Bag(write(tmp_path / "bag", rgbd())) as bag, pytest.raises(RecordingError) as error:
+        list(bag.messages(["/cam/depht", "color", "cam/color", "/zzz"]))
+
+    text = str(error.value)
+    assert "'/cam/depht' (did you mean /cam/depth" in text
+    assert "'color' (did you mean /cam/color" in text
+    assert "'/zzz' (nothing like it)" in text
+    assert "'cam/color'" not in text
+    assert "It has: /cam/color, /cam/depth" in text
+
+
+def test_cut_mcap_names_what_is_readable(tmp_path):
+    big = (480, 640)
+    messages = [("/depth", 10**9 + k * 10**8, image("32FC1", 0, big)) for k in range(6)]
+    file = storage_file(write(tmp_path / "bag", messages))
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) * 3 // 4])
+
+    with pytest.raises(RecordingError) as error:
+        Bag(file)
+
+    assert "Readable: 4 whole chunks, 0.3 s of recording; it is cut off after" in str(error.value)
+    assert "mcap recover bag.mcap" in str(error.value)
+
+
+def test_damaged_mcap_is_played_up_to_the_damage_and_then_named(tmp_path):
+    big = (480, 640)
+    messages = [("/depth", 10**9 + k * 10**8, image("32FC1", 0, big)) for k in range(4)]
+    file = storage_file(write(tmp_path / "bag", messages, compression=CompressionMode.STORAGE))
+    with Bag(file) as bag:
+        third = bag._readers[0].storage.chunks[2]
+    data = bytearray(file.read_bytes())
+    middle = third.chunk_start_offset + third.chunk_length // 2
+    data[middle : middle + 200] = bytes(200)
+    file.write_bytes(data)
+
+    taken = []
+    with Bag(file) as bag, pytest.raises(RecordingError) as error:
+        taken.extend(message.stamp_ns for message in bag.messages())
+
+    assert taken == [10**9, 1_100_000_000]
+    assert "damaged after 2 readable messages, the last recorded at 1.100 s" in str(error.value)
+    assert "expected 4 in all" in str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_cut_sqlite3_is_refused_with_a_way_out(tmp_path, share):
+    messages = [("/depth", 10**9 + k, image("32FC1", 0, (64, 64))) for k in range(20)]
+    file = storage_file(write(tmp_path / "bag", messages, "sqlite3"))
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+
+    with pytest.raises(RecordingError, match=r"bag\.db3: cannot be read as a bag .*sqlite3 bag\.db3 \.recover"):
+        Bag(file)
+
+
+def test_folder_whose_file_is_missing_names_it(tmp_path):
+    path = write(tmp_path / "bag", rgbd())
+    storage_file(path).unlink()
+
+    with pytest.raises(RecordingError, match=r"bag\.mcap"):
+        Bag(path)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_damage_never_raises_anything_but_recording_errors(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    file = storage_file(write(tmp_path / "bag", rgbd(20), ("mcap", "sqlite3")[seed % 2]))
+    data = np.frombuffer(file.read_bytes(), np.uint8).copy()
+    where = rng.integers(0, data.size, 200)
+    data[where] = rng.integers(0, 256, where.size)
+    data[: 8 if seed % 2 == 0 else 16] = np.frombuffer(file.read_bytes(), np.uint8)[: 8 if seed % 2 == 0 else 16]
+    file.write_bytes(data.tobytes())
+
+    try:
+        with Bag(file) as bag:
+            for message in bag.messages():
+                assert isinstance(message.header_stamp_ns, int | None)
+    except RecordingError as error:
+        assert str(file) in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("absent", None, "nothing there; expected a bag folder"),
+        (
+            "old.bag",
+            "#ROSBAG V2.0",
+            r"a ROS 1 bag; expected a ROS 2 one; convert it with `rosbags-convert --src old.bag",
+        ),
+        ("notes.txt", "x", r"a \.txt file; expected a bag folder"),
+        ("empty.mcap", "", "seems to be empty"),
+        ("odd.mcap", "no mcap here", "nothing is readable"),
+        ("odd.db3", "no database here", "odd.db3: cannot be read as a bag"),
+    ],
+)
+def test_what_is_no_bag(tmp_path, name, content, text):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+
+    with pytest.raises(RecordingError, match=text):
+        Bag(tmp_path / name)
+
+
+def test_folder_without_bag(tmp_path):
+    with pytest.raises(RecordingError, match=r"no metadata.yaml and no .mcap or .db3 file"):
+        Bag(tmp_path)
+
+
+def test_metadata_that_is_no_yaml(tmp_path):
+    path = write(tmp_path / "bag", rgbd())
+    (path / "metadata.yaml").write_text("rosbag2_bagfile_information: [")
+
+    with pytest.raises(RecordingError, match=r"cannot be read as a bag .*bag.mcap: .*Readable"):
+        Bag(path)
+
+
+def test_the_only_depth_and_colour_are_found_with_their_camera_info(tmp_path):
+    info = STORE.types["sensor_msgs/msg/CameraInfo"]
+    region = STORE.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+    calibration = info(header(1), 4, 6, "plumb_bob", np.zeros(5), np.zeros(9), np.zeros(9), np.zeros(12), 0, 0, region)
+    messages = [
+        ("/cam/depth/image_raw", 1, image("16UC1", 1)),
+        ("/cam/color/image_raw", 2, image("yuv422_yuy2", 2)),
+        ("/cam/color/image_raw/compressed", 3, compressed("rgb8; jpeg compressed bgr8", 3)),
+        ("/cam/color/camera_info", 4, calibration),
+        ("/cam/infra1/image_raw", 5, image("mono8", 5)),
+        ("/chat", 6, string("hello")),
+    ]
+
+    with Bag(write(tmp_path / "bag", messages)) as bag:
+        found = find_rgbd_topics(bag)
+
+    assert found == RgbdTopics("/cam/depth/image_raw", "/cam/color/image_raw", "/cam/color/camera_info")
+
+
+def test_two_depth_topics_are_listed_and_one_may_be_named(tmp_path):
+    messages = [*rgbd(1), ("/cam/aligned_depth", 5, image("32FC1", 5))]
+
+    with Bag(write(tmp_path / "bag", messages)) as bag:
+        with pytest.raises(RecordingError, match=r"2 depth image topics \(/cam/aligned_depth, /cam/depth\); name one"):
+            find_rgbd_topics(bag)
+        assert find_rgbd_topics(bag, depth="cam/depth").depth == "/cam/depth"
+
+
+def test_bag_without_depth_says_what_it_has(tmp_path):
+    messages = [("/cam/color", 1, image("bgr8", 1))]
+
+    with (
+        Bag(write(tmp_path / "bag", messages)) as bag,
+        pytest.raises(RecordingError, match=r"no depth image topic found. It has:\n/cam/color  sensor_msgs/msg/Image"),
+    ):
+        find_rgbd_topics(bag)
+
+
+def test_decoding_bytes_of_another_type_is_refused(tmp_path):
+    with Bag(write(tmp_path / "bag", [("/chat", 1, string("x"))])) as bag:
+        message = bag.first("/chat")
+        broken = type(message)(bag.topics["/chat"], 1, b"\x00\x01\x00\x00\xff\xff\xff\x7f")
+
+        with pytest.raises(RecordingError, match="/chat: bytes that are no std_msgs/msg/String"):
+            bag.decode(broken)
