@@ -1,0 +1,85 @@
+"""The node's state as a diagnostic_msgs/DiagnosticArray.
+
+Owns what an operator sees on /diagnostics: one status with a level, one sentence, and key-value pairs for rates, age,
+latency percentiles per stage, counters, device and weights. A health snapshot and the recent problems come in, a
+message goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from pagnet_ros.health import HealthSnapshot
+from pagnet_ros.ros.reporter import Problem
+
+__all__ = ["Summary", "diagnostic_array", "summarise"]
+
+OK, WARN, ERROR = 0, 1, 2
+
+
+class Summary(NamedTuple):
+    """Level (0 OK, 1 warning, 2 error), one sentence, and the values behind it."""
+
+    level: int
+    text: str
+    values: dict[str, str]
+
+
+def summarise(
+    snapshot: HealthSnapshot, problems: Sequence[Problem], facts: Mapping[str, str], *, active: bool, wanted: bool
+) -> Summary:
+    """Put the state into words.
+
+    Args:
+        snapshot: Counters, rates and latencies.
+        problems: Recent problems, newest first.
+        facts: What does not change by the frame: state, device, weights and the like.
+        active: Whether the node is in its active state.
+        wanted: Whether anybody subscribes to an output, or frames are computed anyway.
+
+    Returns:
+        The summary; the worst recent problem decides the level.
+    """
+    worst = next((p for p in problems if p.level == "error"), None) or next(
+        (p for p in problems if p.level == "warn"), None
+    )
+    rate = snapshot.rates_hz.get("output", 0.0)
+    if not active:
+        level, text = OK, f"{facts.get('state', 'inactive')}: takes no images"
+    elif worst is not None:
+        level, text = ERROR if worst.level == "error" else WARN, f"[{worst.kind}] {worst.text}"
+    elif not wanted:
+        level, text = OK, "idle: nobody subscribes to an output, so nothing is computed (parameter lazy)"
+    else:
+        level, text = OK, f"publishing at {rate:.1f} Hz"
+    values = dict(facts)
+    values |= {f"rate.{name} [Hz]": f"{hertz:.2f}" for name, hertz in sorted(snapshot.rates_hz.items())}
+    values |= {f"silent.{name} [s]": f"{seconds:.1f}" for name, seconds in sorted(snapshot.silent_s.items())}
+    for stage, p in sorted(snapshot.latency_ms.items()):
+        values[f"{stage} p50/p95/p99 [ms]"] = f"{p.p50:.2f} / {p.p95:.2f} / {p.p99:.2f}"
+    if "age" not in snapshot.latency_ms:
+        values["age p50/p95/p99 [ms]"] = "n/a (stamps are not of this node's clock, or no frame yet)"
+    values |= {f"count.{name}": str(count) for name, count in sorted(snapshot.counts.items())}
+    return Summary(level, text, values)
+
+
+def diagnostic_array(summary: Summary, stamp: Any, name: str, hardware_id: str) -> DiagnosticArray:
+    """Build the message.
+
+    Args:
+        summary: From `summarise`.
+        stamp: builtin_interfaces/Time of the header.
+        name: Name of the status, "<node>: <what>".
+        hardware_id: The device it runs on.
+
+    Returns:
+        An array of one status.
+    """
+    status = DiagnosticStatus(level=bytes([summary.level]), name=name, message=summary.text, hardware_id=hardware_id)
+    status.values = [KeyValue(key=key, value=value) for key, value in summary.values.items()]
+    array = DiagnosticArray(status=[status])
+    array.header.stamp = stamp
+    return array

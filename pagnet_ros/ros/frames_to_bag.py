@@ -1,0 +1,55 @@
+"""Command line: a folder of depth and colour images to a ROS 2 bag. Needs no running ROS.
+
+Owns the arguments; `pagnet_ros.recordings` does the work.
+
+    ros2 run pagnet_ros frames_to_bag FOLDER BAG --storage mcap --downsample 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pagnet_ros.errors import PagnetError
+from pagnet_ros.recordings.bag_writer import STORAGES, BagOptions, write_bag
+from pagnet_ros.recordings.frames import open_frames
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `frames_to_bag`; returns 0, or 1 after an error, which is then on stderr."""
+    parser = argparse.ArgumentParser(prog="frames_to_bag", description="Write a folder of frames as a ROS 2 bag.")
+    parser.add_argument("folder", help="folder of frames (numbered, TUM, or name pairs)")
+    parser.add_argument("bag", help="bag folder to make")
+    parser.add_argument("--storage", choices=STORAGES, default="mcap", help="file format (default mcap)")
+    parser.add_argument("--downsample", type=int, default=1, metavar="S",
+                        help="write depth coarser by S, and the recorded one on <depth>_reference")  # fmt: skip
+    parser.add_argument("--hz", type=float, help="frames per second where the folder has no stamps (default 30)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="frames whose name contains this")
+    parser.add_argument("--depth", default="/depth", metavar="TOPIC", help="depth topic (default /depth)")
+    parser.add_argument("--color", default="/color", metavar="TOPIC", help="colour topic (default /color)")
+    parser.add_argument("--frame-id", default="camera_color_optical_frame", help="optical frame of the images")
+    parser.add_argument("--compress", action="store_true", help="compress with zstd (mcap)")
+    parser.add_argument("--force", action="store_true", help="replace the bag if it is there")
+    given = parser.parse_args(arguments)
+    try:
+        options = BagOptions(
+            storage=given.storage, depth_topic=given.depth, color_topic=given.color, frame_id=given.frame_id,
+            downsample=given.downsample, compress=given.compress, force=given.force,
+        )  # fmt: skip
+        frames = open_frames(given.folder, hz=given.hz, only=given.only)
+        path = write_bag(frames, given.bag, options)
+    except PagnetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; nothing was written\n")
+        return 130
+    sys.stdout.write(f"{path}: {len(frames)} frames\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,197 @@
+"""The node's inputs: two image topics and a calibration, paired into jobs.
+
+Owns the subscriptions and the queues between them. Callbacks only store: a message is counted, paired under a lock, and
+the newest pair is handed on outside it, still undecoded. The pairing policy is `pagnet_ros.pairing`, the replay's too,
+or one of message_filters' synchronisers where ROS provides them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.health import Health
+from pagnet_ros.pairing import NearestPairing, Pair
+from pagnet_ros.ros.messages import stamp_ns
+from pagnet_ros.ros.names import TopicNames
+from pagnet_ros.ros.parameters import NodeParameters
+from pagnet_ros.ros.qos import image_qos, overriding_options, subscription_events
+from pagnet_ros.ros.reporter import Reporter
+from pagnet_ros.ros.sync import FilterPairing
+
+__all__ = ["Inputs", "Job"]
+
+MessagePair = Pair[Any, Any]
+NS_PER_MS = 1_000_000
+
+
+class Job(NamedTuple):
+    """A pair of undecoded messages, and when its later message arrived (steady clock, nanoseconds)."""
+
+    pair: MessagePair
+    received_ns: int
+
+
+class _Pairing(Protocol):
+    slop_ns: int
+
+    def add_depth(self, stamp_ns: int, depth: Any) -> list[MessagePair]: ...
+    def add_color(self, stamp_ns: int, color: Any) -> list[MessagePair]: ...
+    def clear(self) -> None: ...
+
+
+class Inputs:
+    """Subscriptions from construction until `close`. Callbacks run in the executor's thread and cannot raise."""
+
+    def __init__(
+        self,
+        node: Any,
+        topics: TopicNames,
+        parameters: NodeParameters,
+        health: Health,
+        reporter: Reporter,
+        submit: Callable[[Job], bool],
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: The node that subscribes.
+            topics: Where.
+            parameters: Transports, reliability, pairing.
+            health: Counts frames in, pairs and what was superseded.
+            reporter: Told of bad stamps, unmatched QoS and failures in a callback.
+            submit: Takes the newest pair; returns true if it replaced one not yet computed.
+
+        Raises:
+            ConfigError: The pairing policy needs message_filters, which is not installed, or DDS refuses a topic.
+        """
+        self.topics = topics
+        self._node, self._health, self._reporter, self._submit = node, health, reporter, submit
+        self._lock = threading.Lock()
+        self._pairing = make_pairing(parameters)
+        self._newest_ns: dict[str, int] = {}
+        self._camera_info: CameraInfo | None = None
+        self._subscriptions: list[Any] = []
+        image_or = {"raw": Image}
+        for topic, message_type, callback in (
+            (topics.depth, image_or.get(parameters.depth_transport, CompressedImage), self._on_depth),
+            (topics.color, image_or.get(parameters.color_transport, CompressedImage), self._on_color),
+            (topics.color_info, CameraInfo, self._on_camera_info),
+        ):
+            self._subscribe(topic, message_type, callback, image_qos(parameters.input_reliability))
+
+    @property
+    def camera_info(self) -> CameraInfo | None:
+        """Newest calibration of the colour camera, if any came."""
+        return self._camera_info
+
+    @property
+    def offset_ms(self) -> float | None:
+        """Colour stamp minus depth stamp, milliseconds, of the latest decision, else of the newest messages."""
+        newest = dict(self._newest_ns)
+        if len(newest) < 2:
+            return None
+        decided = self._pairing.counts.last_offset_ns if isinstance(self._pairing, NearestPairing) else 0
+        return (decided or newest["color"] - newest["depth"]) / NS_PER_MS
+
+    def set_slop(self, slop_ms: float) -> None:
+        """Change the largest stamp difference of a pair, milliseconds."""
+        with self._lock:
+            self._pairing.slop_ns = round(slop_ms * NS_PER_MS)
+
+    def clear(self) -> None:
+        """Forget all waiting messages, as after a clock jump."""
+        with self._lock:
+            self._pairing.clear()
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _subscribe(self, topic: str, message_type: Any, callback: Callable[[Any], None], qos: QoSProfile) -> None:
+        try:
+            subscription = self._node.create_subscription(
+                message_type,
+                topic,
+                callback,
+                qos,
+                event_callbacks=subscription_events(self._reporter, topic),
+                qos_overriding_options=overriding_options(),
+            )
+        except Exception as error:  # rclpy has no public class for what the middleware refuses
+            self.close()
+            raise ConfigError(
+                f"cannot subscribe to {topic} as {message_type.__name__}: {error}. Expected a topic of that type and "
+                "valid "
+                "QoS; another node in this process may use the name with another type: remap one of them"
+            ) from error
+        self._subscriptions.append(subscription)
+
+    def _on_depth(self, message: Any) -> None:
+        self._take("depth", message)
+
+    def _on_color(self, message: Any) -> None:
+        self._take("color", message)
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._camera_info = message
+        self._health.saw("camera_info", time.monotonic_ns())
+
+    def _take(self, stream: str, message: Any) -> None:
+        """Store one message; hand on the newest pair it completes."""
+        try:
+            now_ns = time.monotonic_ns()
+            self._health.saw(stream, now_ns)
+            stamp = stamp_ns(message)
+            if stamp == 0:
+                self._refuse_unstamped(stream)
+                return
+            with self._lock:
+                if stamp < self._newest_ns.get(stream, 0):
+                    self._health.count("backward_stamps")
+                self._newest_ns[stream] = stamp
+                add = self._pairing.add_depth if stream == "depth" else self._pairing.add_color
+                pairs = add(stamp, message)
+            if pairs:
+                self._health.count("pairs", len(pairs))
+                self._health.saw("pairs", now_ns)
+                replaced = self._submit(Job(pairs[-1], now_ns))
+                self._health.count("superseded", len(pairs) - 1 + replaced)
+        except Exception as error:
+            self._reporter.report("internal_error", f"{stream} callback: {type(error).__name__}: {error}", "error")
+
+    def _refuse_unstamped(self, stream: str) -> None:
+        topic = self.topics.depth if stream == "depth" else self.topics.color
+        self._reporter.report(
+            "zero_stamp",
+            f"{topic} has header.stamp 0; expected the time of exposure, because depth and colour are paired by it. "
+            "The "
+            "driver must fill header.stamp (under use_sim_time: is /clock running?)",
+            about=topic,
+        )
+
+
+def make_pairing(parameters: NodeParameters) -> _Pairing:
+    """The pairing policy that the parameters ask for.
+
+    Args:
+        parameters: `sync`, `slop_ms` and `queue_size`.
+
+    Returns:
+        Fresh queues.
+
+    Raises:
+        ConfigError: It needs message_filters, which is not installed.
+    """
+    slop_ns = round(parameters.slop_ms * NS_PER_MS)
+    if parameters.sync == "nearest":
+        return NearestPairing(slop_ns, parameters.queue_size)
+    return FilterPairing(slop_ns, parameters.queue_size, exact=parameters.sync == "exact")

@@ -1,0 +1,74 @@
+"""Topic names: where the inputs and outputs stand after expansion and remapping.
+
+Owns the sibling rules: a name that the user remapped is taken as it is; otherwise a topic that belongs to an
+image stands beside or below wherever that image was remapped to, as image_transport has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pagnet_ros.ros.parameters import NodeParameters
+
+__all__ = ["TopicNames", "resolve_topics"]
+
+
+class TopicNames(NamedTuple):
+    """Absolute topic names.
+
+    Attributes:
+        depth: Depth in, transport suffix included.
+        color: Colour in, transport suffix included.
+        color_info: Calibration of the colour camera, in.
+        output: Up-sampled depth, out.
+        output_info: Its calibration, out.
+        output_rect: The same image where image_transport finds `output_info` as its sibling, out.
+    """
+
+    depth: str
+    color: str
+    color_info: str
+    output: str
+    output_info: str
+    output_rect: str
+
+
+def resolve_topics(node: Any, parameters: NodeParameters) -> TopicNames:
+    """Resolve the node's topics.
+
+    Args:
+        node: An rclpy node (its namespace and remappings are used).
+        parameters: For the transports.
+
+    Returns:
+        The absolute names.
+    """
+    color = node.resolve_topic_name("color")
+    output = node.resolve_topic_name("depth_hr")
+    return TopicNames(
+        depth=_with_transport(node.resolve_topic_name("depth"), parameters.depth_transport),
+        color=_with_transport(color, parameters.color_transport),
+        color_info=_follow(node, "color", "camera_info", sibling=True),
+        output=output,
+        output_info=_follow(node, "depth_hr", "camera_info", sibling=False),
+        output_rect=_follow(node, "depth_hr", "image_rect", sibling=False),
+    )
+
+
+def _with_transport(topic: str, transport: str) -> str:
+    """`<base>/<transport>`, as image_transport names it; a name that already ends so is left alone."""
+    return topic if transport == "raw" or topic.endswith("/" + transport) else f"{topic}/{transport}"
+
+
+def _follow(node: Any, base: str, leaf: str, *, sibling: bool) -> str:
+    """Where `<base>/<leaf>` stands: as remapped itself, else following `base` if that was remapped."""
+    name = f"{base}/{leaf}"
+    resolved = str(node.resolve_topic_name(name))
+    if resolved != node.resolve_topic_name(name, only_expand=True):
+        return resolved
+    target = str(node.resolve_topic_name(base))
+    if target == node.resolve_topic_name(base, only_expand=True):
+        return resolved
+    if sibling:
+        target = target.removesuffix("/compressed").rpartition("/")[0]
+    return f"{target}/{leaf}"

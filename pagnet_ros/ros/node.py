@@ -1,0 +1,315 @@
+"""The lifecycle node: stamped depth and colour in, up-sampled depth and its calibration out.
+
+Owns the states and what lives in each. Configured: the up-sampler in its worker thread, publishers, timers. Active: the
+subscriptions. Data flows from `inputs` (newest pair) through the worker's mailbox to `processing` and `outputs`;
+`watch` and `diagnostics` look on. Executable: `pagnet_node`.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.health import Health
+from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.ros.diagnostics import diagnostic_array, summarise
+from pagnet_ros.ros.inputs import Inputs, Job
+from pagnet_ros.ros.loading import load_upsampler
+from pagnet_ros.ros.names import resolve_topics
+from pagnet_ros.ros.outputs import Outputs
+from pagnet_ros.ros.parameters import PARAMETER_NAMES, NodeParameters, changed_names, declare, is_runtime, read
+from pagnet_ros.ros.processing import FrameProcessor
+from pagnet_ros.ros.reporter import Reporter
+from pagnet_ros.ros.sensor_limits import ANY_SENSOR, options_of, sensor_limits
+from pagnet_ros.ros.watch import Watch
+from pagnet_ros.ros.worker import Worker
+
+__all__ = ["PagnetNode", "main"]
+
+_WATCH_PERIOD_S: Final = 1.0
+_RETRY_S: Final = 5.0
+_RECENT_S: Final = 10.0
+_SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class PagnetNode(LifecycleNode):
+    """Depth up-sampling as a managed node; see README for topics and parameters."""
+
+    def __init__(self, *, load: Callable[[NodeParameters], DepthUpsampler] = load_upsampler, **kwargs: Any) -> None:
+        """Declare the parameters; everything else waits for configure.
+
+        Args:
+            load: Makes the up-sampler at configure, in the worker's thread.
+            kwargs: For rclpy's LifecycleNode (context, namespace, parameter_overrides, ...).
+        """
+        super().__init__("pagnet_node", **kwargs)
+        self._load = load
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._bad_overrides = declare(self)
+        self._settings = self._read_or_default()
+        self._sensor = ANY_SENSOR
+        self._state = "unconfigured"
+        self._health = Health()
+        self._reporter = Reporter(self.get_logger(), self._health, self._settings.report_period_s)
+        self._worker: Worker[Job] | None = None
+        self._outputs: Outputs | None = None
+        self._inputs: Inputs | None = None
+        self._watch: Watch | None = None
+        self._jump: Any = None
+        self._timers_of_state: list[Any] = []
+        self._facts: dict[str, str] = {}
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
+        self._autostart_timer: Any = None
+        if self._settings.autostart:
+            self._autostart_timer = self.create_timer(0.01, self._autostart, clock=self._steady)
+        else:
+            self.get_logger().info(f"waiting: ros2 lifecycle set {self.get_fully_qualified_name()} configure")
+
+    # Transitions: rclpy swallows what they raise, so each is guarded and says what failed.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the weights, advertise the outputs; a failure says why and leaves the node unconfigured."""
+        return self._transition("configure", self._configure, "inactive", undo=self._release)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe and begin to publish."""
+        return self._transition("activate", lambda: self._activate(state), "active", undo=self._unsubscribe)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe, let the running frame end, publish no more."""
+        return self._transition("deactivate", lambda: self._deactivate(state), "inactive")
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back the device and withdraw the outputs."""
+        return self._transition("cleanup", self._release, "unconfigured")
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back everything, from any state."""
+        return self._transition("shutdown", self._release, "finalized")
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back everything, and be ready to be configured again."""
+        return self._transition("error processing", self._release, "unconfigured")
+
+    def destroy_node(self) -> None:
+        """Stop the worker before the publishers go."""
+        self._release()
+        super().destroy_node()
+
+    def _transition(
+        self, name: str, act: Callable[[], None], state: str, undo: Callable[[], None] | None = None
+    ) -> TransitionCallbackReturn:
+        try:
+            act()
+        except Exception as error:
+            text = str(error) if isinstance(error, PagnetError) else traceback.format_exc()
+            self.get_logger().error(f"cannot {name}: {text}")
+            if undo is not None:
+                undo()
+            return _FAILURE
+        self._state = state
+        self.get_logger().info(f"{state}: {self._what_is_set_up()}" if state in ("inactive", "active") else state)
+        return _SUCCESS
+
+    def _configure(self) -> None:
+        if self._bad_overrides:
+            raise ConfigError("; ".join(self._bad_overrides.values()))
+        parameters = self._settings = read(self)
+        self._sensor = sensor = sensor_limits(parameters.sensor)
+        options_of(parameters, sensor)
+        self._health = health = Health()
+        self._reporter = reporter = Reporter(self.get_logger(), health, parameters.report_period_s)
+        topics = resolve_topics(self, parameters)
+        outputs = self._outputs = Outputs(self, topics, parameters, reporter)
+
+        def build_step() -> FrameProcessor:
+            upsampler = self._load(parameters)
+            self._facts = {name: str(getattr(upsampler, name, "?")) for name in ("name", "device", "precision")}
+            return FrameProcessor(
+                upsampler,
+                topics,
+                outputs,
+                health,
+                reporter,
+                parameters=lambda: self._settings,
+                options=lambda settings: options_of(settings, sensor),
+                camera_info=lambda: self._inputs.camera_info if self._inputs else None,
+                now_ns=lambda: int(self.get_clock().now().nanoseconds),
+                is_running=self.context.ok,
+            )
+
+        self._worker = Worker(lambda error: reporter.report("internal_error", repr(error), "error"))
+        self._worker.start(build_step)
+        self._timers_of_state = [
+            self.create_timer(parameters.diagnostics_period_s, self._publish_diagnostics, clock=self._steady),
+            self.create_timer(_WATCH_PERIOD_S, self._check_topics, clock=self._steady),
+        ]
+
+    def _activate(self, state: LifecycleState) -> None:
+        assert self._worker is not None and self._outputs is not None  # noqa: PT018  # by the lifecycle
+        topics, parameters = self._outputs.topics, self._settings
+        self._inputs = Inputs(self, topics, parameters, self._health, self._reporter, self._worker.submit)
+        self._watch = Watch(self, self._inputs, parameters, self._health, self._reporter)
+        backward = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
+        self._jump = self.get_clock().create_jump_callback(backward, post_callback=self._on_jump)
+        super().on_activate(state)
+
+    def _deactivate(self, state: LifecycleState) -> None:
+        self._unsubscribe()
+        if self._worker is not None and not self._worker.drain():
+            self.get_logger().warn("the running frame did not end within 30 s; it will not be published")
+        super().on_deactivate(state)
+
+    def _unsubscribe(self) -> None:
+        if self._jump is not None:
+            self._jump.unregister()
+            self._jump = None
+        if self._inputs is not None:
+            self._inputs.close()
+        self._inputs = self._watch = None
+
+    def _release(self) -> None:
+        """Give back whatever is held, in any state."""
+        self._unsubscribe()
+        for timer in self._timers_of_state:
+            self.destroy_timer(timer)
+        self._timers_of_state = []
+        if self._worker is not None and not self._worker.stop():
+            self.get_logger().warn("the worker did not end within 30 s; leaving it behind")
+        self._worker = None
+        if self._outputs is not None:
+            self._outputs.close()
+        self._outputs = None
+        self._sensor = ANY_SENSOR
+
+    def _autostart(self) -> None:
+        """Configure and activate; on a failure try again later, as a camera or file may come."""
+        self.destroy_timer(self._autostart_timer)
+        self._autostart_timer = None
+        if self._state == "unconfigured":
+            self.trigger_configure()
+        if self._state == "inactive":
+            self.trigger_activate()
+        if self._state in ("unconfigured", "inactive"):
+            self.get_logger().info(f"autostart: trying again in {_RETRY_S:g} s")
+            self._autostart_timer = self.create_timer(_RETRY_S, self._autostart, clock=self._steady)
+
+    # Parameters
+
+    def _read_or_default(self) -> NodeParameters:
+        try:
+            return read(self)
+        except ConfigError as error:  # each value is sound, but not their combination
+            self._bad_overrides["min_depth_m"] = str(error)
+            return NodeParameters(autostart=bool(self.get_parameter("autostart").value))
+
+    def _check_parameters(self, parameters: list[Any]) -> SetParametersResult:
+        try:
+            after = read(self, {p.name: p.value for p in parameters if p.name in PARAMETER_NAMES})
+            options_of(after, self._sensor)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        fixed = [name for name in changed_names(self._settings, after) if not is_runtime(name)]
+        if fixed and self._state in ("inactive", "active"):
+            lifecycle = f"ros2 lifecycle set {self.get_fully_qualified_name()}"
+            first = f"{lifecycle} deactivate, " if self._state == "active" else ""
+            return SetParametersResult(
+                successful=False,
+                reason=f"{', '.join(fixed)} cannot change while the node is {self._state}; expected unconfigured. Do "
+                f"{first}{lifecycle} cleanup, set it, {lifecycle} configure",
+            )
+        return SetParametersResult(successful=True)
+
+    def _apply_parameters(self, parameters: list[Any]) -> None:
+        for parameter in parameters:
+            self._bad_overrides.pop(parameter.name, None)
+        try:
+            self._settings = read(self)
+        except ConfigError:  # unsound from the start, not yet mended; configure says so
+            return
+        self._reporter.set_period(self._settings.report_period_s)
+        if self._inputs is not None:
+            self._inputs.set_slop(self._settings.slop_ms)
+
+    # Timers and clock
+
+    def _on_jump(self, jump: Any) -> None:
+        if self._inputs is not None:
+            self._inputs.clear()
+        self._reporter.report("clock_jump", "time went backwards (a looped bag?); waiting frames are dropped", "info")
+
+    def _check_topics(self) -> None:
+        watch = self._watch
+        if watch is not None:
+            self._guarded("topic check", lambda: watch.check(self._settings))
+
+    def _publish_diagnostics(self) -> None:
+        self._guarded("diagnostics", self._diagnose)
+
+    def _diagnose(self) -> None:
+        wanted = self._outputs is not None and (self._outputs.wanted() or not self._settings.lazy)
+        summary = summarise(
+            self._health.snapshot(time.monotonic_ns()),
+            self._reporter.recent(max(_RECENT_S, 2 * self._settings.report_period_s)),
+            {"state": self._state, **self._facts},
+            active=self._state == "active",
+            wanted=wanted,
+        )
+        name = f"{self.get_fully_qualified_name().lstrip('/')}: depth_hr"
+        device = self._facts.get("device", "")
+        self._diagnostics.publish(diagnostic_array(summary, self.get_clock().now().to_msg(), name, device))
+
+    def _guarded(self, what: str, act: Callable[[], None]) -> None:
+        """Nothing a timer does may end the executor."""
+        try:
+            act()
+        except Exception as error:
+            if self.context.ok():
+                self._reporter.report("internal_error", f"{what}: {type(error).__name__}: {error}", "error")
+
+    def _what_is_set_up(self) -> str:
+        if self._outputs is None:
+            return ""
+        t, f = self._outputs.topics, self._facts
+        return (
+            f"{t.depth} + {t.color} + {t.color_info} -> {t.output}; weights {f.get('name')} on {f.get('device')} "
+            f"({f.get('precision')}), slop {self._settings.slop_ms:g} ms"
+        )
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node until Ctrl-C or SIGTERM.
+
+    Args:
+        args: Command line with --ros-args; None for the process's own.
+    """
+    rclpy.init(args=args)
+    node: PagnetNode | None = None
+    try:
+        node = PagnetNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The node's outputs: the up-sampled depth with its calibration, in two topic layouts.
+
+Owns the publishers. A depth map comes in with the stamp of its depth frame; one Image and one CameraInfo with the
+identical header go out. The image goes to `depth_hr`, and, if somebody listens there, to `depth_hr/image_rect` too,
+where image_transport finds `depth_hr/camera_info` as its sibling.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from pagnet_ros.errors import MessageError
+from pagnet_ros.ros.camera_info import camera_info_for
+from pagnet_ros.ros.messages import MalformedMessageError, fill_depth_image
+from pagnet_ros.ros.names import TopicNames
+from pagnet_ros.ros.parameters import NodeParameters
+from pagnet_ros.ros.qos import image_qos, overriding_options, publisher_events
+from pagnet_ros.ros.reporter import Reporter
+
+__all__ = ["Outputs"]
+
+
+class Outputs:
+    """Lifecycle publishers from construction until `close`; silent while the node is not active."""
+
+    def __init__(self, node: Any, topics: TopicNames, parameters: NodeParameters, reporter: Reporter) -> None:
+        """Advertise.
+
+        Args:
+            node: The lifecycle node that publishes.
+            topics: Where.
+            parameters: Reliability.
+            reporter: Told of unmatched QoS and of a missing or unusable calibration.
+        """
+        self.topics = topics
+        self._node, self._reporter = node, reporter
+
+        def advertise(message_type: Any, topic: str) -> Any:
+            return node.create_lifecycle_publisher(
+                message_type,
+                topic,
+                image_qos(parameters.output_reliability),
+                event_callbacks=publisher_events(reporter, topic),
+                qos_overriding_options=overriding_options(),
+            )
+
+        self._image = advertise(Image, topics.output)
+        self._rect = advertise(Image, topics.output_rect)
+        self._info = advertise(CameraInfo, topics.output_info)
+
+    def wanted(self) -> bool:
+        """Whether anybody subscribes to any output."""
+        return any(p.get_subscription_count() > 0 for p in (self._image, self._rect, self._info))
+
+    def encode(self, depth_m: NDArray[np.float32], stamp: Any, frame_id: str, encoding: str) -> Image:
+        """Build the image message.
+
+        Args:
+            depth_m: [H, W] float32, metres, NaN unknown.
+            stamp: The depth frame's header stamp.
+            frame_id: The colour camera's optical frame.
+            encoding: "32FC1" or "16UC1".
+
+        Returns:
+            The message.
+        """
+        message = Image(header=Header(stamp=stamp, frame_id=frame_id))
+        fill_depth_image(message, depth_m, encoding)
+        return message
+
+    def publish(self, message: Image, color_info: CameraInfo | None) -> None:
+        """Publish an image and its calibration under one header, calibration first.
+
+        Args:
+            message: From `encode`.
+            color_info: Newest calibration of the colour camera; None is reported, and the image goes out alone.
+        """
+        info = self._calibration(message, color_info)
+        if info is not None:
+            self._info.publish(info)
+        self._image.publish(message)
+        if self._rect.get_subscription_count() > 0:
+            self._rect.publish(message)
+
+    def close(self) -> None:
+        """Withdraw the publishers."""
+        for publisher in (self._image, self._rect, self._info):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _calibration(self, message: Image, color_info: CameraInfo | None) -> CameraInfo | None:
+        if color_info is None:
+            self._reporter.report(
+                "no_camera_info",
+                f"no camera_info on {self.topics.color_info}; expected the colour camera's calibration. "
+                f"{self.topics.output} "
+                "is published without one, so no point cloud can be made of it: remap color/camera_info to the "
+                "driver's "
+                "topic",
+            )
+            return None
+        try:
+            return camera_info_for(color_info, message.header, message.height, message.width)
+        except MalformedMessageError as error:
+            self._reporter.report(error.kind, f"{self.topics.color_info}: {error}")
+        except MessageError as error:
+            self._reporter.report("camera_info", f"{self.topics.color_info}: {error}")
+        return None

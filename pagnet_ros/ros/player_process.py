@@ -1,0 +1,98 @@
+"""The process around a player: argument splitting, spinning, Ctrl-C, and errors as one line on stderr.
+
+Owns start and end only. A player hands in its node and the function that plays; both run until the function returns,
+the context is shut down, or a signal comes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.task import Future
+
+from pagnet_ros.errors import PagnetError
+from pagnet_ros.transport import image_environment
+
+__all__ = ["play_while_spinning", "player_main"]
+
+ACK_TIMEOUT_S = 1.0
+
+
+def player_main(body: Callable[[list[str], threading.Event], None], arguments: list[str] | None = None) -> int:
+    """Run a player as a process.
+
+    Args:
+        body: Gets the command line without ROS's part, and the event that ends it; runs with rclpy initialised.
+        arguments: Command line with the program name first; `sys.argv` if None.
+
+    Returns:
+        Exit status: 0, also after Ctrl-C; 1 after an error, which is then on stderr.
+    """
+    from rclpy.utilities import remove_ros_args
+
+    arguments = list(sys.argv if arguments is None else arguments)
+    stop = threading.Event()
+    plain = remove_ros_args(arguments)[1:]
+    if "-h" in plain or "--help" in plain:
+        body(plain, stop)  # ends in argparse; needs no ROS
+    try:
+        # Set here for those who start a player by hand; DDS reads it at init. Without it large images get lost.
+        os.environ.update(image_environment())
+        rclpy.init(args=arguments)
+        body(plain, stop)
+    except PagnetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        stop.set()
+        rclpy.try_shutdown()
+    return 0
+
+
+def play_while_spinning(node: Any, play: Callable[[], None], stop: threading.Event) -> None:
+    """Spin a node in this thread while `play` runs in another, until `play` returns or the context ends.
+
+    Args:
+        node: The node.
+        play: Plays; must return soon after `stop` is set.
+        stop: Set when the context ends or a signal comes.
+
+    Raises:
+        BaseException: What `play` raised, unless it was only the context ending under it.
+    """
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    done = Future(executor=executor)
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            play()
+        except BaseException as error:  # raised again in the spinning thread
+            failure.append(error)
+        finally:
+            done.set_result(None)
+
+    thread = threading.Thread(target=work, name="play")
+    thread.start()
+    try:
+        executor.spin_until_future_complete(done)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        ended_early, interrupted = not done.done(), not node.context.ok()
+        stop.set()
+        thread.join()
+        executor.remove_node(node)
+        executor.shutdown(timeout_sec=1.0)
+    # A publisher fails when a signal has shut its context down: that is no error of the player's.
+    if failure and (isinstance(failure[0], PagnetError) or not (ended_early or interrupted)):
+        raise failure[0]

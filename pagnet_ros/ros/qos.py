@@ -1,0 +1,95 @@
+"""Quality of service of the node's topics, and the report when two ends cannot match.
+
+Owns the defaults (best effort in, which accepts every publisher; reliable out, which serves every
+subscriber), the `qos_overrides.*` parameters on top of them, and the texts for incompatible ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+from pagnet_ros.ros.reporter import Reporter
+
+__all__ = ["image_qos", "overriding_options", "publisher_events", "subscription_events"]
+
+_RELIABILITY: Final = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
+IMAGE_DEPTH: Final = 5
+"""Messages DDS keeps per topic. Callbacks only store, so this bridges a pause of the executor and adds no
+delay."""
+
+
+def image_qos(reliability: str, depth: int = IMAGE_DEPTH) -> QoSProfile:
+    """Profile for images and camera_info.
+
+    Args:
+        reliability: "reliable" or "best_effort".
+        depth: Messages kept.
+
+    Returns:
+        A volatile keep-last profile.
+    """
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=_RELIABILITY[reliability],
+        durability=DurabilityPolicy.VOLATILE,
+    )
+
+
+def overriding_options() -> QoSOverridingOptions:
+    """Let parameter files set history, depth, reliability and durability per topic."""
+    kinds = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
+    return QoSOverridingOptions(policy_kinds=kinds)
+
+
+def subscription_events(reporter: Reporter, topic: str) -> SubscriptionEventCallbacks:
+    """Report publishers whose QoS cannot match ours."""
+
+    def incompatible(event: Any) -> None:
+        policy = _policy(event)
+        reporter.report(
+            "incompatible_qos",
+            f"a publisher on {topic} offers incompatible QoS ({policy}), no message will come from it; "
+            "expected one at "
+            f"least as strict as this subscription. {_mend(topic, 'subscription', policy)}",
+            about=topic,
+        )
+
+    return SubscriptionEventCallbacks(incompatible_qos=incompatible)
+
+
+def publisher_events(reporter: Reporter, topic: str) -> PublisherEventCallbacks:
+    """Report subscribers whose QoS cannot match ours."""
+
+    def incompatible(event: Any) -> None:
+        policy = _policy(event)
+        reporter.report(
+            "incompatible_qos_output",
+            f"a subscriber of {topic} asks for incompatible QoS ({policy}) and will get nothing; expected "
+            "one that asks "
+            f"for no more than is offered. {_mend(topic, 'publisher', policy)}",
+            about=topic,
+        )
+
+    return PublisherEventCallbacks(incompatible_qos=incompatible)
+
+
+def _policy(event: Any) -> str:
+    return str(qos_policy_name_from_kind(event.last_policy_kind)).lower()
+
+
+def _mend(topic: str, entity: str, policy: str) -> str:
+    ours = "input_reliability:=best_effort" if entity == "subscription" else "output_reliability:=reliable"
+    first = f"Set {ours}, or" if policy.startswith("reliability") else "Set"
+    return f"{first} the parameter qos_overrides.{topic}.{entity}.{policy}, or change the other end."

@@ -1,0 +1,99 @@
+"""Problems, each named, counted and said at most once per period.
+
+Owns what the node tells its user when something is wrong: a kind ("wrong_step") and a text that says what
+came, what is expected and how to mend it. Problems come in from any thread; lines go to the node's log and,
+as the list of recent problems, to the diagnostics. The logger is passed in: no ROS import.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple, Protocol
+
+from pagnet_ros.health import SECOND_NS, Health, RateLimiter
+
+__all__ = ["Problem", "Reporter"]
+
+Level = Literal["info", "warn", "error"]
+PREFIX: Final = "problem."
+"""What the counters of problems begin with in a health snapshot."""
+
+
+class _Logger(Protocol):
+    def info(self, message: str) -> object: ...
+    def warn(self, message: str) -> object: ...
+    def error(self, message: str) -> object: ...
+
+
+class Problem(NamedTuple):
+    """The latest occurrence of one kind of problem; `at_ns` on the steady clock."""
+
+    kind: str
+    level: Level
+    text: str
+    at_ns: int
+
+
+class Reporter:
+    """Counts problems and logs them rate-limited. Thread-safe."""
+
+    def __init__(
+        self,
+        logger: _Logger,
+        health: Health,
+        period_s: float = 5.0,
+        steady_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Create a reporter.
+
+        Args:
+            logger: Where lines go (a ROS node's logger or any with the same methods).
+            health: Where problems are counted, as "problem.<kind>".
+            period_s: Least time between two lines of the same kind, seconds, 0 for every one.
+            steady_ns: The steady clock, nanoseconds.
+        """
+        self._logger = logger
+        self._health = health
+        self._steady_ns = steady_ns
+        self._lock = threading.Lock()
+        self._recent: dict[str, Problem] = {}
+        self.set_period(period_s)
+
+    def set_period(self, period_s: float) -> None:
+        """Change the least time between two lines of the same kind, seconds."""
+        self._limiter = RateLimiter(int(period_s * SECOND_NS))
+
+    def report(self, kind: str, text: str, level: Level = "warn", *, about: str = "") -> None:
+        """Count a problem and say it, unless it was said within the period.
+
+        Args:
+            kind: Short name; counted by it.
+            text: What came; what is expected; how to mend it.
+            level: "info" (goes on as asked), "warn" (a frame is lost or doubtful) or "error" (no output).
+            about: The topic it concerns, so that the same problem of another topic is said too.
+        """
+        key = f"{kind} {about}"
+        now_ns = self._steady_ns()
+        self._health.count(PREFIX + kind)
+        with self._lock:
+            self._recent[key] = Problem(kind, level, text, now_ns)
+        say, held = self._limiter.allow(key, now_ns)
+        if not say:
+            return
+        line = f"[{kind}] {text}" + (f" ({held} more since the last report)" if held else "")
+        # rclpy binds the severity to the calling line, so each level needs its own.
+        if level == "error":
+            self._logger.error(line)
+        elif level == "warn":
+            self._logger.warn(line)
+        else:
+            self._logger.info(line)
+
+    def recent(self, within_s: float) -> list[Problem]:
+        """Problems seen within the last `within_s` seconds, newest first."""
+        since_ns = self._steady_ns() - int(within_s * SECOND_NS)
+        with self._lock:
+            problems = [problem for problem in self._recent.values() if problem.at_ns >= since_ns]
+        return sorted(problems, key=lambda problem: -problem.at_ns)

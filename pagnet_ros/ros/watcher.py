@@ -1,0 +1,160 @@
+"""A node that watches the node: gathers inputs, outputs and truth by stamp, for the demo's line and picture.
+
+Messages come in by subscription, are kept raw for a few seconds, and leave as `WatchedFrame`, decoded on demand.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+
+from pagnet_ros.ros.compressed import color_from_compressed, depth_from_compressed
+from pagnet_ros.ros.messages import color_from_image, depth_from_image, stamp_ns
+
+__all__ = ["StreamState", "WatchedFrame", "Watcher"]
+
+KEPT_MESSAGES = 45
+WINDOW_S = 3.0
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class WatchedFrame:
+    """One output and what belongs to it.
+
+    Attributes:
+        stamp_ns: stamp of the depth frame, nanoseconds.
+        color: ``[H, W, 3]`` uint8, nearest in time.
+        depth: the measured depth, ``[h, w]`` uint16 mm or float32 m.
+        output: ``[H, W]`` float32 metres, NaN where not believed.
+        truth: ``[H, W]`` metres, NaN where unknown, or None where none is published.
+    """
+
+    stamp_ns: int
+    color: NDArray[np.uint8]
+    depth: NDArray[np.uint16] | NDArray[np.float32]
+    output: NDArray[np.float32]
+    truth: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """What the live line shows.
+
+    Attributes:
+        counts: messages so far, by stream: depth, color, output, truth.
+        rate_in_hz: depth frames per second, lately.
+        rate_out_hz: outputs per second, lately.
+        age_ms: how old the newest output is now: time since its depth frame's stamp, milliseconds.
+        latency_ms: stamp to arrival of the recent outputs, milliseconds, oldest first.
+    """
+
+    counts: dict[str, int]
+    rate_in_hz: float
+    rate_out_hz: float
+    age_ms: float
+    latency_ms: list[float]
+
+
+class Watcher(Node):
+    """Subscribes to inputs, output and truth. Stamps have to be of the system's clock for ages to mean anything."""
+
+    def __init__(self, topics: dict[str, str], *, compressed: frozenset[str] = frozenset(), **node: Any) -> None:
+        """Subscribe.
+
+        Args:
+            topics: topic by stream: depth, color, output, and truth where there is one.
+            compressed: streams that come as CompressedImage.
+            node: passed to rclpy's Node.
+        """
+        super().__init__("pagnet_watcher", **node)
+        self._lock = threading.Lock()
+        self._kept: dict[str, OrderedDict[int, Any]] = {stream: OrderedDict() for stream in topics}
+        self._counts = dict.fromkeys(topics, 0)
+        self._arrivals: dict[str, deque[float]] = {stream: deque(maxlen=512) for stream in topics}
+        self._latency_ms: deque[tuple[float, float]] = deque(maxlen=512)
+        self._compressed = compressed
+        self._newest_stamp_ns = 0
+        qos = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT, history=QoSHistoryPolicy.KEEP_LAST)
+        for stream, topic in topics.items():
+            kind = CompressedImage if stream in compressed else Image
+            self.create_subscription(kind, topic, self._keeper(stream), qos)
+
+    def _keeper(self, stream: str) -> Callable[[Any], None]:
+        def keep(message: Any) -> None:
+            stamp, now = stamp_ns(message), time.monotonic()
+            with self._lock:
+                kept = self._kept[stream]
+                kept[stamp] = message
+                while len(kept) > KEPT_MESSAGES:
+                    kept.popitem(last=False)
+                self._counts[stream] += 1
+                self._arrivals[stream].append(now)
+                if stream == "output":
+                    self._newest_stamp_ns = stamp
+                    self._latency_ms.append((now, (time.time_ns() - stamp) / 1e6))
+
+        return keep
+
+    def state(self) -> StreamState:
+        """The state now."""
+        now = time.monotonic()
+        with self._lock:
+            return StreamState(
+                counts=dict(self._counts),
+                rate_in_hz=_rate_hz(self._arrivals["depth"], now),
+                rate_out_hz=_rate_hz(self._arrivals["output"], now),
+                age_ms=(time.time_ns() - self._newest_stamp_ns) / 1e6 if self._newest_stamp_ns else float("nan"),
+                latency_ms=[latency for _, latency in self._latency_ms],
+            )
+
+    def newest_frame(self) -> WatchedFrame | None:
+        """The newest output whose inputs (and truth, where one is published) are at hand; None if there is none."""
+        with self._lock:
+            parts = self._newest_parts()
+        if parts is None:
+            return None
+        stamp, depth, color, output, truth = parts
+        decode_depth = depth_from_compressed if "depth" in self._compressed else depth_from_image
+        decode_color = color_from_compressed if "color" in self._compressed else color_from_image
+        return WatchedFrame(
+            stamp_ns=stamp,
+            color=decode_color(color),
+            depth=decode_depth(depth),
+            output=_metres(depth_from_image(output)),
+            truth=None if truth is None else _metres(depth_from_image(truth)),
+        )
+
+    def _newest_parts(self) -> tuple[int, Any, Any, Any, Any] | None:
+        kept = self._kept
+        for stamp in reversed(kept["output"]):
+            if stamp not in kept["depth"] or not kept["color"]:
+                continue
+            if "truth" in kept and self._counts["truth"] and stamp not in kept["truth"]:
+                continue
+            color = kept["color"][min(kept["color"], key=lambda other: abs(other - stamp))]
+            truth = kept["truth"].get(stamp) if "truth" in kept else None
+            return stamp, kept["depth"][stamp], color, kept["output"][stamp], truth
+        return None
+
+
+def _rate_hz(arrivals: deque[float], now: float) -> float:
+    recent = [t for t in arrivals if now - t <= WINDOW_S]
+    return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 and recent[-1] > recent[0] else 0.0
+
+
+def _metres(depth: NDArray[np.uint16] | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Metres, NaN where there is no measurement."""
+    if depth.dtype == np.uint16:
+        return np.where(depth == 0, np.float32("nan"), depth.astype(np.float32) * np.float32(1e-3))
+    return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32("nan")).astype(np.float32)
