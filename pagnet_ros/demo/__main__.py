@@ -1,0 +1,7 @@
+"""``python -m pagnet_ros.demo``."""
+
+import sys
+
+from pagnet_ros.demo import main
+
+sys.exit(main())

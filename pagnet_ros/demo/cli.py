@@ -1,0 +1,316 @@
+"""Conducts the demo: command line -> camera and node processes -> live line -> picture.
+
+Runs in a DDS domain of its own, so that it neither sees nor disturbs a robot nearby, unless ROS_DOMAIN_ID is set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pagnet_ros.demo.panel import PanelFrame, common_rmse_m, draw_panel
+from pagnet_ros.demo.processes import Children
+from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.recordings.bags import Bag
+from pagnet_ros.recordings.rgbd_topics import COMPRESSED, find_rgbd_topics
+from pagnet_ros.transport import image_environment
+
+if TYPE_CHECKING:
+    from pagnet_ros.ros.watcher import WatchedFrame, Watcher
+
+__all__ = ["DemoOptions", "main"]
+
+FIRST_OUTPUT_S = 120.0
+SCORE_EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the demo shows.
+
+    Attributes:
+        frames: a folder of recorded frames to play, or None.
+        bag: a ROS 2 bag to play, or None. Without either a simulated camera runs.
+        depth: depth topic of the bag; found if empty and unambiguous.
+        color: colour topic of the bag; likewise.
+        seconds: how long to watch after the first output, seconds, above 0.
+        rate: camera frames per second; 0 for the recording's own, or 15 simulated.
+        downsample: make recorded frames coarser by this factor, so that the recording is the truth; 1 leaves them.
+        weights: the node's parameter of that name.
+        sensor: simulated sensor: tof, kinect, clean.
+        out: folder for the picture and the logs.
+    """
+
+    frames: Path | None = None
+    bag: Path | None = None
+    depth: str = ""
+    color: str = ""
+    seconds: float = 20.0
+    rate: float = 0.0
+    downsample: int = 1
+    weights: str = "auto"
+    sensor: str = "tof"
+    out: Path = Path("out/demo")
+
+    def __post_init__(self) -> None:
+        """Check every field; raise one `ConfigError` that lists all problems."""
+        problems = []
+        if self.frames is not None and self.bag is not None:
+            problems.append("both --frames and --bag; expected at most one of them")
+        if not 0 < self.seconds <= 86400:
+            problems.append(f"--seconds {self.seconds:g}; expected above 0 to 86400")
+        if not 0 <= self.rate <= 1000:
+            problems.append(f"--rate {self.rate:g}; expected 0 to 1000")
+        if not 1 <= self.downsample <= 16:
+            problems.append(f"--downsample {self.downsample}; expected 1 to 16")
+        if self.downsample > 1 and self.frames is None:
+            problems.append("--downsample without --frames; it makes recorded frames coarser")
+        if problems:
+            raise ConfigError("demo: " + "; ".join(problems))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; 0 when outputs came, 1 with the reason on stderr, 130 after Ctrl-C before any came."""
+    try:
+        options = _parse(sys.argv[1:] if arguments is None else arguments)
+        return _run(options)
+    except PagnetError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndemo: ended before the first output", file=sys.stderr)
+        return 130
+
+
+def _parse(arguments: Sequence[str]) -> DemoOptions:
+    parser = argparse.ArgumentParser(prog="demo", description="Watch a coarse depth camera become sharp.")
+    default = DemoOptions()
+    parser.add_argument("--frames", type=Path, help="play this folder of recorded frames")
+    parser.add_argument("--bag", type=Path, help="play this ROS 2 bag (mcap or sqlite3)")
+    parser.add_argument("--depth", default="", help="the bag's depth topic (found if unambiguous)")
+    parser.add_argument("--color", default="", help="the bag's colour topic (found if unambiguous)")
+    parser.add_argument("--seconds", type=float, default=default.seconds, help="how long to watch (default 20)")
+    parser.add_argument("--rate", type=float, default=default.rate, help="frames per second (default: the recording's)")
+    parser.add_argument("--downsample", type=int, default=1, help="make recorded frames coarser by this factor")
+    parser.add_argument("--weights", default=default.weights, help="network: zoo name, file, or bicubic")
+    parser.add_argument("--sensor", default=default.sensor, help="simulated sensor: tof, kinect, clean")
+    parser.add_argument("--out", type=Path, default=default.out, help="folder for the picture and the logs")
+    return DemoOptions(**vars(parser.parse_args(arguments)))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A camera to start: module, command line, its topics by stream, and which come compressed."""
+
+    what: str
+    module: str
+    arguments: list[str]
+    topics: dict[str, str]
+    compressed: frozenset[str] = frozenset()
+
+
+def _source(options: DemoOptions) -> _Source:
+    """Which camera plays. Stamps are of the present, so that ages can be read off them."""
+    topics = {"depth": "/depth", "color": "/color", "output": "/depth_hr"}
+    rate = ["--rate", f"{options.rate:g}"] if options.rate else []
+    if options.bag is not None:
+        with Bag(options.bag) as bag:
+            found = find_rgbd_topics(bag, options.depth, options.color)
+            compressed = frozenset(
+                stream
+                for stream, topic in (("depth", found.depth), ("color", found.color))
+                if bag.topics[topic].msgtype == COMPRESSED
+            )
+        arguments = [str(options.bag), "--loop", "--restamp", "now"]
+        topics |= {"depth": found.depth, "color": found.color}
+        return _Source(f"bag {options.bag}", "pagnet_ros.ros.bag_player", arguments, topics, compressed)
+    if options.frames is not None:
+        arguments = [str(options.frames), "--loop", "--downsample", str(options.downsample), *rate]
+        if options.downsample > 1:
+            topics["truth"] = "/depth_reference"
+        return _Source(f"frames {options.frames}", "pagnet_ros.ros.frame_player", arguments, topics)
+    topics["truth"] = "/depth_truth"
+    settings = {"sensor": options.sensor, "rate_hz": f"{options.rate or 15.0:.3f}"}
+    arguments = ["--ros-args", *(word for key, value in settings.items() for word in ("-p", f"{key}:={value}"))]
+    what = f"simulated {options.sensor} camera"
+    return _Source(what, "pagnet_ros.ros.simulated_camera", arguments, topics)
+
+
+def _node_arguments(options: DemoOptions, source: _Source) -> list[str]:
+    settings = {"autostart": "true", "weights": options.weights}
+    if "depth" in source.compressed:
+        settings["depth_transport"] = "compressedDepth"
+    if "color" in source.compressed:
+        settings["color_transport"] = "compressed"
+    words = ["--ros-args"]
+    for key, value in settings.items():
+        words += ["-p", f"{key}:={value}"]
+    for stream in ("depth", "color"):
+        words += ["-r", f"{stream}:={source.topics[stream]}"]
+    info = source.topics["color"].rsplit("/", 1)[0] + "/camera_info" if options.bag else "/color/camera_info"
+    return [*words, "-r", f"color/camera_info:={info}", "-r", "depth_hr:=/depth_hr"]
+
+
+def _run(options: DemoOptions) -> int:
+    source = _source(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    _prepare_environment()
+    try:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+
+        from pagnet_ros.ros.watcher import Watcher
+    except ImportError as error:
+        raise ConfigError(
+            f"{error}; expected ROS 2: source an install, or run `make demo`, which sets one up"
+        ) from error
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    print(f"ROS 2 {os.environ.get('ROS_DISTRO', 'from wheels')}, domain {os.environ['ROS_DOMAIN_ID']}; {source.what}")
+    rclpy.init(args=[], signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+    watcher = Watcher(source.topics, compressed=source.compressed)
+    executor = SingleThreadedExecutor()
+    executor.add_node(watcher)
+    spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
+    spinner.start()
+    try:
+        with Children(options.out) as children:
+            children.start("node", "pagnet_ros.ros.node", _node_arguments(options, source))
+            children.start("camera", source.module, source.arguments)
+            show = _Show(options, watcher, children)
+            show.wait_for_first_output()
+            show.watch()
+            frame = show.last_frame or watcher.newest_frame()
+            counts = watcher.state().counts
+    finally:
+        executor.shutdown(timeout_sec=2.0)
+        spinner.join(timeout=2.0)
+        watcher.destroy_node()
+        rclpy.try_shutdown()
+    return show.finish(frame, counts)
+
+
+def _prepare_environment() -> None:
+    """What has to be set before the first DDS participant, here and for the children."""
+    os.environ.update(image_environment())
+    os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 101)))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
+def _spin(executor: Any) -> None:
+    from rclpy.executors import ExternalShutdownException, ShutdownException
+
+    try:
+        executor.spin()
+    except (ExternalShutdownException, ShutdownException):
+        return
+
+
+class _Show:
+    """The live line, the scores, and the picture at the end."""
+
+    def __init__(self, options: DemoOptions, watcher: Watcher, children: Children) -> None:
+        self._options = options
+        self._watcher = watcher
+        self._children = children
+        self._bicubic: DepthUpsampler | None = None
+        self._scores: list[tuple[float, float]] = []
+        self._live = sys.stdout.isatty()
+        self.last_frame: WatchedFrame | None = None
+
+    def wait_for_first_output(self) -> None:
+        """Wait, or raise with what was seen instead."""
+        deadline = time.monotonic() + FIRST_OUTPUT_S
+        while not self._watcher.state().counts["output"]:
+            self._children.check()
+            if time.monotonic() > deadline:
+                counts = self._watcher.state().counts
+                raise ConfigError(
+                    f"no output within {FIRST_OUTPUT_S:g} s; received so far: {counts}; expected depth and color above "
+                    f"zero: see the logs in {self._options.out}"
+                )
+            time.sleep(0.05)
+
+    def watch(self) -> None:
+        """Show the live line until the time is over or Ctrl-C."""
+        end = time.monotonic() + self._options.seconds
+        next_score = next_line = time.monotonic()
+        try:
+            while time.monotonic() < end:
+                self._children.check()
+                if time.monotonic() >= next_score:
+                    next_score = time.monotonic() + SCORE_EVERY_S
+                    self._score()
+                if time.monotonic() >= next_line:
+                    next_line = time.monotonic() + (0.25 if self._live else 2.0)
+                    self._line()
+                time.sleep(0.05)
+        except KeyboardInterrupt:
+            pass
+        if self._live:
+            print()
+
+    def _score(self) -> None:
+        frame = self._watcher.newest_frame()
+        if frame is None or (self.last_frame is not None and frame.stamp_ns == self.last_frame.stamp_ns):
+            return
+        self.last_frame = frame
+        if frame.truth is not None:
+            self._scores.append(common_rmse_m(self._panel(frame)))
+
+    def _panel(self, frame: WatchedFrame) -> PanelFrame:
+        if self._bicubic is None:
+            import torch
+
+            torch.set_num_threads(1)
+            ratio = (frame.output.size / frame.depth.size) ** 0.5
+            scale = next((s for s in (2, 4, 8, 16) if s >= 0.99 * ratio), 16)
+            everything = UpsamplerOptions(metric=True, fill="all", remove_flying=False, noise_per_m=0.0)
+            self._bicubic = DepthUpsampler.bicubic(scale, device="cpu", options=everything)
+        coarse = frame.depth.astype(np.float32) * (1e-3 if frame.depth.dtype == np.uint16 else 1.0)
+        coarse = np.where(np.isfinite(coarse) & (coarse > 0), coarse, np.float32("nan")).astype(np.float32)
+        baseline = self._bicubic(frame.depth, frame.color).depth
+        return PanelFrame(frame.color, coarse, baseline, frame.output, frame.truth, self._options.weights)
+
+    def _line(self) -> None:
+        state = self._watcher.state()
+        p50, p95 = np.percentile(state.latency_ms, (50, 95)) if state.latency_ms else (np.nan, np.nan)
+        text = (
+            f"in {state.rate_in_hz:4.1f} Hz  out {state.rate_out_hz:4.1f} Hz  newest output {state.age_ms:4.0f} ms old"
+            f"  latency p50 {p50:.0f} p95 {p95:.0f} ms"
+        )
+        if self._scores:
+            ours, bicubic = self._scores[-1]
+            text += f"  RMSE {ours * 1e3:.1f} mm (bicubic {bicubic * 1e3:.1f})"
+        print(f"\r{text}\x1b[K" if self._live else text, end="" if self._live else "\n", flush=True)
+
+    def finish(self, frame: WatchedFrame | None, counts: dict[str, int]) -> int:
+        """Write the picture, say where; the exit status."""
+        print("messages received: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+        if frame is None:
+            print(
+                f"demo: no output could be matched with its inputs; see the logs in {self._options.out}",
+                file=sys.stderr,
+            )
+            return 1
+        if self._scores:
+            ours, bicubic = (float(np.median(column)) * 1e3 for column in zip(*self._scores, strict=True))
+            print(
+                f"median RMSE against the truth: {ours:.1f} mm, bicubic {bicubic:.1f} mm ({len(self._scores)} frames)"
+            )
+        path = self._options.out / "panel.png"
+        draw_panel(self._panel(frame), path)
+        print(f"picture: {path.resolve()}")
+        return 0

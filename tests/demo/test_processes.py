@@ -1,0 +1,98 @@
+"""The demo's children: started, watched, and never left behind."""
+
+import os
+import signal
+import sys
+import textwrap
+import time
+
+import pytest
+
+from pagnet_ros.demo.processes import Child, ChildError, Children
+
+DEADLINE_S = 20.0
+
+
+@pytest.fixture
+def module(tmp_path):
+    """Write a module and return a function that starts it as a child."""
+
+    def write(name: str, text: str) -> str:
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
+        return name
+
+    return write
+
+
+def _environment(tmp_path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+
+def _wait_for_log(child: Child, text: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while text not in child.tail():
+        assert time.monotonic() < deadline, f"{text!r} never came; log: {child.tail()}"
+        time.sleep(0.01)
+
+
+def test_a_failed_child_is_told_with_the_end_of_its_log(tmp_path, module):
+    name = module("failing", "import sys; print('the reason'); sys.exit(3)")
+    with Children(tmp_path, _environment(tmp_path)) as children:
+        child = children.start("camera", name, [])
+        child.process.wait(DEADLINE_S)
+        with pytest.raises(ChildError, match=r"camera ended with status 3.*\n.*the reason"):
+            children.check()
+
+
+def test_a_child_that_ended_well_is_no_error(tmp_path, module):
+    name = module("fine", "print('done')")
+    with Children(tmp_path, _environment(tmp_path)) as children:
+        children.start("camera", name, []).process.wait(DEADLINE_S)
+        children.check()
+
+
+def test_leaving_interrupts_the_children_as_ctrl_c_does(tmp_path, module):
+    name = module(
+        "polite",
+        """
+        import time
+        try:
+            print('up', flush=True)
+            time.sleep(600)
+        except KeyboardInterrupt:
+            print('said goodbye', flush=True)
+        """,
+    )
+    with Children(tmp_path, _environment(tmp_path)) as children:
+        child = children.start("node", name, [])
+        _wait_for_log(child, "up")
+    assert child.process.returncode == 0
+    assert "said goodbye" in child.tail()
+
+
+def test_an_error_inside_still_ends_the_children(tmp_path, module):
+    name = module("sleeper", "import time; print('up', flush=True); time.sleep(600)")
+    with pytest.raises(RuntimeError, match="boom"), Children(tmp_path, _environment(tmp_path)) as children:
+        child = children.start("node", name, [])
+        _wait_for_log(child, "up")
+        raise RuntimeError("boom")
+    assert not child.is_running
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_child_that_ignores_both_signals_is_killed(tmp_path, module, monkeypatch):
+    monkeypatch.setattr("pagnet_ros.demo.processes.ENDING", ((signal.SIGINT, 0.2), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0)))
+    name = module(
+        "stubborn",
+        """
+        import signal, time
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print('up', flush=True)
+        time.sleep(600)
+        """,
+    )
+    with Children(tmp_path, _environment(tmp_path)) as children:
+        child = children.start("node", name, [])
+        _wait_for_log(child, "up")
+    assert child.process.returncode == -signal.SIGKILL
