@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pagnet_ros.errors import RecordingError
+from pagnet_training.data.folders import read_folder, read_frames, read_middlebury, read_sintel
+from pagnet_training.data.sources import load_sources
+from pagnet_training.recipe import DataRecipe, SourceRecipe
+
+
+def write_rgb(path: Path, shape: tuple[int, int] = (12, 16)) -> None:
+    cv2.imwrite(str(path), np.full((*shape, 3), 90, np.uint8))
+
+
+def test_middlebury_keeps_levels_and_masks_holes(tmp_path: Path) -> None:
+    write_rgb(tmp_path / "a_rgb.png")
+    disparity = np.full((12, 16), 120, np.uint8)
+    disparity[:2] = 0
+    cv2.imwrite(str(tmp_path / "a_disparity.png"), disparity)
+    problems: list[str] = []
+    (image,) = read_middlebury(tmp_path, problems)
+    assert problems == []
+    assert image.valid.sum() == 160
+    assert np.all(image.depth == 120)
+
+
+def test_sintel_becomes_disparity_like(tmp_path: Path) -> None:
+    write_rgb(tmp_path / "a_rgb.png")
+    np.savez(tmp_path / "a_depth.npz", depth_m=np.linspace(2.0, 100.0, 192, dtype=np.float32).reshape(12, 16))
+    (image,) = read_sintel(tmp_path, [])
+    assert image.depth[0, 0] > image.depth[-1, -1]
+    assert 1 <= image.depth.min() < image.depth.max() <= 255
+    assert np.median(image.depth) < 60
+
+
+def test_plain_frames_take_zero_as_missing(tmp_path: Path) -> None:
+    write_rgb(tmp_path / "frame-000001.color.png")
+    depth = np.tile(np.arange(500, 516, dtype=np.uint16), (12, 1))
+    depth[0] = 0
+    cv2.imwrite(str(tmp_path / "frame-000001.depth.png"), depth)
+    (image,) = read_frames(tmp_path, [])
+    assert image.valid.sum() == 11 * 16
+    assert image.span > 150
+
+
+def test_every_problem_of_every_folder_is_in_one_error(tmp_path: Path) -> None:
+    root = tmp_path
+    for name in ("unpaired", "missized", "empty"):
+        (root / name).mkdir()
+    write_rgb(root / "unpaired" / "a_rgb.png")
+    write_rgb(root / "missized" / "a_rgb.png")
+    cv2.imwrite(str(root / "missized" / "a_disparity.png"), np.full((5, 5), 9, np.uint8))
+    write_rgb(root / "missized" / "b_rgb.png")
+    cv2.imwrite(str(root / "missized" / "b_disparity.png"), np.zeros((12, 16), np.uint8))
+    write_rgb(root / "missized" / "c_rgb.png")
+    (root / "missized" / "c_disparity.png").write_bytes(b"not a picture")
+    names = ("unpaired", "missized", "empty", "absent")
+    recipe = DataRecipe(sources=tuple(SourceRecipe(kind="middlebury", path=name) for name in names))
+    with pytest.raises(RecordingError) as caught:
+        load_sources(recipe, root)
+    message = str(caught.value)
+    for expected in (
+        "no depth beside it", "colour is 16x12 and depth 5x5", "0.0 % of the depth pixels", "c_disparity.png",
+        "empty: no middlebury pair", "absent: no such folder",
+    ):
+        assert expected in message, message
+
+
+def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
+    write_rgb(tmp_path / "a_rgb.png")
+    np.save(tmp_path / "a_disparity.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    problems: list[str] = []
+    assert read_folder("middlebury", tmp_path, problems) == []
+    assert "a_disparity.npy" in problems[0]

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.weights import load_weights
+from pagnet_training.checkpoint import read_checkpoint
+from pagnet_training.export import export
+from pagnet_training.recipe import load_recipe
+from pagnet_training.train import main, train
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def run(recipe_path: Path, data_root: Path, folder: Path, **options: object) -> None:
+    recipe = load_recipe(recipe_path)
+    steps = options.pop("steps", recipe.steps)
+    train(
+        replace(recipe, steps=steps), folder, data_root=data_root, progress=False, accelerator="cpu", threads=1, **options
+    )
+
+
+def test_a_run_cut_in_two_ends_bit_for_bit_like_one_in_one_go(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    run(recipe_path, data_root, tmp_path / "whole")
+    whole = read_checkpoint(tmp_path / "whole" / "checkpoint.safetensors")
+    sliced = _train_in_slices(recipe_path, data_root, tmp_path / "slices", stop_after=3)
+    assert whole.step == sliced.step == 8
+    assert whole.tensors.keys() == sliced.tensors.keys()
+    assert all(torch.equal(whole.tensors[name], sliced.tensors[name]) for name in whole.tensors)
+
+
+def _train_in_slices(recipe_path: Path, data_root: Path, folder: Path, stop_after: int) -> object:
+    import pagnet_training.train as module
+
+    recipe = load_recipe(recipe_path)
+    original = module.TIME_CHECK_STEPS
+    module.TIME_CHECK_STEPS = stop_after
+    try:
+        train(recipe, folder, data_root=data_root, progress=False, accelerator="cpu", threads=1, time_limit=0.0)
+        assert read_checkpoint(folder / "checkpoint.safetensors").step == stop_after
+    finally:
+        module.TIME_CHECK_STEPS = original
+    train(recipe, folder, data_root=data_root, progress=False, accelerator="cpu", threads=1, resume=True)
+    return read_checkpoint(folder / "checkpoint.safetensors")
+
+
+def test_validation_journal_and_curves_are_written(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    run(recipe_path, data_root, tmp_path / "run")
+    lines = (tmp_path / "run" / "validation.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [4, 8]
+    assert all(0 < json.loads(line)["scene9"] < 50 for line in lines)
+    assert list((tmp_path / "run" / "curves").glob("events*"))
+
+
+def test_training_lowers_the_loss(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    run(recipe_path, data_root, tmp_path / "run", steps=120)
+    scores = [json.loads(line)["scene9"] for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
+    assert scores[-1] < scores[0]
+
+
+def test_a_second_run_in_the_same_folder_needs_resume(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    run(recipe_path, data_root, tmp_path / "run")
+    with pytest.raises(ConfigError, match="--resume"):
+        run(recipe_path, data_root, tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    run(recipe_path, data_root, tmp_path / "run")
+    recipe_path.write_text(recipe_path.read_text().replace("channels: 8", "channels: 6"), encoding="utf-8")
+    with pytest.raises(ConfigError, match="another recipe"):
+        run(recipe_path, data_root, tmp_path / "run", resume=True)
+
+
+def test_another_scale_starts_from_this_ones_weights(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    run(recipe_path, data_root, tmp_path / "run")
+    start = tmp_path / "run" / "checkpoint.safetensors"
+    other = replace(load_recipe(recipe_path), warm_start=str(start), steps=1)
+    other = replace(other, model=other.model.at_scale(4), patch=32, optimiser=replace(other.optimiser, rate=1e-12))
+    train(other, tmp_path / "other", data_root=data_root, progress=False, accelerator="cpu", threads=1)
+    theirs, ours = read_checkpoint(start).part("ema"), read_checkpoint(tmp_path / "other" / "checkpoint.safetensors").part("ema")
+    last = "stages.1.refine_fused.smooth.weight"
+    torch.testing.assert_close(ours[last], theirs["stages.0.refine_fused.smooth.weight"])
+    torch.testing.assert_close(ours["head.weight"], theirs["head.weight"])
+
+
+def test_the_command_line_lists_what_is_missing(recipe_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main([str(recipe_path), "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "run"), "--quiet"])
+    assert status == 2
+    assert "no such folder" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_exported_weights_load_and_tell_their_recipe(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    run(recipe_path, data_root, tmp_path / "run")
+    target = tmp_path / "tiny.safetensors"
+    export(tmp_path / "run" / "checkpoint.safetensors", target, description="tiny", command="how",
+           back_projections=1, validation=data_root / "val")
+    net, header = load_weights(target)
+    assert header.name == "tiny-x2"
+    assert header.recipe["command"] == "how"
+    assert header.recipe["steps_done"] == 8
+    assert header.config.back_projections == 1
+    assert set(header.scores["middlebury_val"]) == {"float", "rounded"}
+    assert net(torch.rand(1, 1, 6, 8), torch.zeros(1, 3, 12, 16)).depth.shape == (1, 1, 12, 16)
+
+
+def _command(recipe_path: Path, data_root: Path, folder: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "pagnet_training.train", str(recipe_path), "--data", str(data_root), "--out", str(folder),
+            "--quiet", "--accelerator", "cpu", "--threads", "1", *more]
+
+
+def _environment(package_path: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(package_path), "OMP_NUM_THREADS": "1"}
+
+
+def test_kill_9_leaves_a_checkpoint_to_go_on_from(
+    recipe_path: Path, data_root: Path, tmp_path: Path, package_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    endless = _command(recipe_path, data_root, folder, "--steps", "1000000")
+    process = subprocess.Popen(endless, env=_environment(package_path), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 90
+    path = folder / "checkpoint.safetensors"
+    while time.monotonic() < deadline and not (path.is_file() and read_checkpoint(path).step >= 3):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    step = read_checkpoint(path).step
+    assert step >= 3
+    run(recipe_path, data_root, folder, steps=step + 2, resume=True)
+    assert read_checkpoint(path).step == step + 2
+
+
+@pytest.mark.slow
+def test_two_processes_with_half_the_batch_compute_what_one_computes(
+    recipe_path: Path, data_root: Path, tmp_path: Path, package_path: Path
+) -> None:
+    run(recipe_path, data_root, tmp_path / "one", steps=4)
+    two = _command(recipe_path, data_root, tmp_path / "two", "--steps", "4", "--devices", "2")
+    subprocess.run(two, env=_environment(package_path), check=True, timeout=110, capture_output=True)
+    alone = read_checkpoint(tmp_path / "one" / "checkpoint.safetensors")
+    shared = read_checkpoint(tmp_path / "two" / "checkpoint.safetensors")
+    assert alone.step == shared.step == 4
+    for name, tensor in alone.part("net").items():
+        torch.testing.assert_close(shared.tensors[f"net.{name}"], tensor, atol=2e-5, rtol=1e-3)

@@ -1,0 +1,97 @@
+"""The whole state of a training run <-> one safetensors file, written atomically.
+
+Data flows: network, averaged network, optimiser moments and step number -> flat named tensors -> a temporary file
+beside the target -> renamed over it. A process killed at any instant leaves the previous checkpoint readable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pagnet_ros.errors import WeightsError
+
+__all__ = ["Checkpoint", "read_checkpoint", "write_checkpoint"]
+
+FORMAT = "pagnet-training-checkpoint-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training state.
+
+    Attributes:
+        step: optimiser steps done.
+        seconds: wall time spent so far, over all slices.
+        recipe: plain values of the recipe.
+        tensors: ``net.*``, ``ema.*``, ``adam.{exp_avg,exp_avg_sq,step}.*``, all named by parameter.
+    """
+
+    step: int
+    seconds: float
+    recipe: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors below ``prefix.``, with that prefix taken off."""
+        start = prefix + "."
+        return {name.removeprefix(start): tensor for name, tensor in self.tensors.items() if name.startswith(start)}
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write to a temporary file in the same folder, flush it to disk, rename it over `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = {"format": FORMAT, "step": checkpoint.step, "seconds": checkpoint.seconds, "recipe": checkpoint.recipe}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()},
+              temporary, {"pagnet": json.dumps(header)})
+    with open(temporary, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        WeightsError: missing, damaged, or not a training checkpoint.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("pagnet", "{}"))
+            if header.get("format") != FORMAT:
+                raise WeightsError(f"{path}: not a training checkpoint; expected one written by pagnet_training.train")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise WeightsError(f"{path}: unreadable checkpoint ({error}); delete it to start anew") from error
+    return Checkpoint(header["step"], header["seconds"], header["recipe"], tensors)
+
+
+def adam_tensors(optimiser: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:
+    """Adam's moments as named tensors; `names` in the order of the optimiser's parameters."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"adam.{key}.{name}": torch.as_tensor(value)
+        for i, name in enumerate(names)
+        for key, value in state.get(i, {}).items()
+    }
+
+
+def restore_adam(optimiser: torch.optim.Optimizer, names: list[str], checkpoint: Checkpoint) -> None:
+    """Put saved moments back."""
+    moments = checkpoint.part("adam")
+    content = optimiser.state_dict()
+    content["state"] = {
+        i: {key: moments[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+        for i, name in enumerate(names)
+        if f"exp_avg.{name}" in moments
+    }
+    optimiser.load_state_dict(content)

@@ -1,0 +1,112 @@
+"""Folders of colour and depth files -> `RgbdImage`. One reader per layout; every problem is listed at once.
+
+Layouts: `read_middlebury`, `read_sintel`, `read_frames` (also NYUv2-style exports and recordings turned into frames).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.errors import RecordingError
+from pagnet_training.data.images import RgbdImage, fit_levels, make_image, read_array, read_rgb
+
+__all__ = ["LAYOUTS", "read_folder", "read_frames", "read_middlebury", "read_sintel"]
+
+Converter = Callable[[NDArray[np.floating]], NDArray[np.floating]]
+
+
+class _Pair(NamedTuple):
+    name: str
+    rgb: Path
+    depth: Path
+
+
+def read_middlebury(folder: Path, problems: list[str]) -> list[RgbdImage]:
+    """Middlebury stereo: ``NAME_rgb.png`` with ``NAME_disparity.{png,npy,npz}``; 0 or NaN is a hole.
+
+    8-bit disparity is taken as it is (it is already the unit of the published errors); float disparity whose range
+    is below 100 levels (2014 sets store it in pixels of a smaller image) is scaled up to 8-bit range.
+    """
+
+    def convert(disparity: NDArray[np.floating]) -> NDArray[np.floating]:
+        known = disparity[np.isfinite(disparity) & (disparity > 0)]
+        return disparity if known.size == 0 or known.max() > 100 else fit_levels(disparity)
+
+    return _read(_pairs(folder, r"(.+)_rgb\.png", ("{}_disparity.png", "{}_disparity.npy", "{}_disparity.npz"), problems),
+                 convert, problems)
+
+
+def read_sintel(folder: Path, problems: list[str]) -> list[RgbdImage]:
+    """MPI Sintel: ``NAME_rgb.png`` with ``NAME_depth.npz``, depth in film units.
+
+    Film depth reaches from 2 to 150 units within one frame, and nearly all of its range is background. Its inverse
+    is distributed like stereo disparity, the unit in which the errors are counted, so 1/depth is scaled per frame
+    to the range of 8-bit disparity.
+    """
+    return _read(_pairs(folder, r"(.+)_rgb\.png", ("{}_depth.npz", "{}_depth.npy"), problems),
+                 lambda depth: fit_levels(1.0 / np.where(depth > 0, depth, np.nan)), problems)
+
+
+def read_frames(folder: Path, problems: list[str]) -> list[RgbdImage]:
+    """Plain frames: ``NAME.color.{png,jpg}`` or ``NAME_rgb.*`` with ``NAME.depth.png`` or ``NAME_depth.png``.
+
+    Depth is uint16 millimetres with 0 = no measurement (NYUv2-style exports and recordings turned into frames), or
+    float metres in ``.npy``; either is scaled per frame to the range of levels.
+    """
+    pairs = _pairs(folder, r"(.+)[._](?:color|rgb)\.(?:png|jpg|jpeg|ppm)",
+                   ("{}.depth.png", "{}_depth.png", "{}_depth.npy", "{}.depth.npy", "{}_depth.pgm"), problems)
+    return _read(pairs, fit_levels, problems)
+
+
+LAYOUTS: dict[str, Callable[[Path, list[str]], list[RgbdImage]]] = {
+    "middlebury": read_middlebury,
+    "sintel": read_sintel,
+    "frames": read_frames,
+}
+
+
+def read_folder(layout: str, folder: Path, problems: list[str]) -> list[RgbdImage]:
+    """Read every pair of a folder; what is wrong with it is appended to `problems`, never raised.
+
+    Args:
+        layout: a key of `LAYOUTS`.
+        folder: where the files lie.
+        problems: grows by one line per missing folder, unpaired file, mis-sized or all-invalid pair.
+    """
+    if not folder.is_dir():
+        problems.append(f"{folder}: no such folder; give the data's root with --data, or mend the recipe's path")
+        return []
+    before = len(problems)
+    images = LAYOUTS[layout](folder, problems)
+    if not images and len(problems) == before:
+        problems.append(f"{folder}: no {layout} pair in it; see training/README.md for the file names expected")
+    return images
+
+
+def _pairs(folder: Path, pattern: str, partners: tuple[str, ...], problems: list[str]) -> Iterator[_Pair]:
+    for rgb in sorted(folder.iterdir()):
+        found = re.fullmatch(pattern, rgb.name)
+        if found is None:
+            continue
+        names = [partner.format(found[1]) for partner in partners]
+        depth = next((folder / name for name in names if (folder / name).is_file()), None)
+        if depth is None:
+            problems.append(f"{rgb}: no depth beside it; expected one of {', '.join(names)}")
+        else:
+            yield _Pair(f"{folder.name}/{found[1]}", rgb, depth)
+
+
+def _read(pairs: Iterator[_Pair], convert: Converter, problems: list[str]) -> list[RgbdImage]:
+    images = []
+    for pair in pairs:
+        try:
+            images.append(make_image(pair.name, read_rgb(pair.rgb), convert(read_array(pair.depth))))
+        except RecordingError as error:
+            problems.append(str(error))
+    return images

@@ -1,0 +1,132 @@
+"""One colour image with depth: the sample type that every source delivers, and the files it is read from.
+
+Data flows: a path -> an array checked for type and size -> `RgbdImage`. Nothing is resized here.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pagnet_ros.depth import fill_holes
+from pagnet_ros.errors import RecordingError
+
+__all__ = ["LEVELS", "RgbdImage", "fit_levels", "make_image", "read_array", "read_rgb"]
+
+LEVELS = 255.0
+MAX_FILE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class RgbdImage:
+    """Colour and depth of the same size, ready to be cut into patches.
+
+    Attributes:
+        name: where it came from, for messages.
+        rgb: ``[H, W, 3]`` uint8.
+        depth: ``[H, W]`` float32, finite everywhere (holes are filled smoothly), in levels: the unit of the loss,
+            in which a frame spans about 100 to 255, as 8-bit disparity does. Either polarity (disparity or depth).
+        valid: ``[H, W]`` bool, False where `depth` was filled; such pixels never enter a loss.
+    """
+
+    name: str
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+    @property
+    def span(self) -> float:
+        """Largest minus smallest measured depth, in levels."""
+        measured = self.depth[self.valid]
+        return float(measured.max() - measured.min())
+
+
+def make_image(name: str, rgb: NDArray[np.uint8], depth: NDArray[np.floating]) -> RgbdImage:
+    """Pair colour with depth whose holes are non-finite or 0.
+
+    Args:
+        name: where it came from.
+        rgb: ``[H, W, 3]`` uint8.
+        depth: ``[H, W]`` float, any unit; non-finite and non-positive values are holes.
+
+    Raises:
+        RecordingError: sizes differ, or fewer than 1 % of the pixels are measured.
+    """
+    if rgb.shape[:2] != depth.shape:
+        raise RecordingError(
+            f"{name}: colour is {rgb.shape[1]}x{rgb.shape[0]} and depth {depth.shape[1]}x{depth.shape[0]}; expected "
+            "equal sizes; align depth to colour first"
+        )
+    valid = np.isfinite(depth) & (depth > 0)
+    share = float(valid.mean())
+    if share < 0.01:
+        raise RecordingError(
+            f"{name}: {100 * share:.1f} % of the depth pixels are measured; expected at least 1 %; check the unit "
+            "(0 and non-finite values mean no measurement) or leave this frame out"
+        )
+    clean = torch.from_numpy(np.where(valid, depth, 0.0).astype(np.float32))[None, None]
+    filled = fill_holes(clean, torch.from_numpy(valid)[None, None])[0, 0].numpy()
+    return RgbdImage(name, np.ascontiguousarray(rgb), filled, valid)
+
+
+def fit_levels(depth: NDArray[np.floating], low: float = 16.0, high: float = 216.0) -> NDArray[np.float32]:
+    """Scale depth or disparity affinely so that its 1st and 99th percentile become `low` and `high` levels.
+
+    Holes (non-finite or not positive) become NaN. Values far outside the percentiles are clipped to 1..255, so that
+    a far background of an outdoor film does not squeeze everything else into a few levels.
+    """
+    known = np.isfinite(depth) & (depth > 0)
+    if not known.any():
+        return np.full(depth.shape, np.nan, np.float32)
+    first, last = np.percentile(depth[known], [1, 99])
+    levels = low + (depth - first) * ((high - low) / max(float(last - first), 1e-9))
+    return np.where(known, np.clip(levels, 1.0, LEVELS), np.nan).astype(np.float32)
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """Read a colour image ``[H, W, 3]`` uint8, red first.
+
+    Raises:
+        RecordingError: not an image.
+    """
+    _check_size(path)
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise RecordingError(f"{path}: not a readable image; expected 8-bit PNG, JPEG or PPM; export it again")
+    return np.ascontiguousarray(image[..., ::-1].astype(np.uint8))
+
+
+def read_array(path: Path) -> NDArray[np.floating]:
+    """Read depth or disparity ``[H, W]`` from PNG/PGM (8 or 16 bit), ``.npy`` or ``.npz`` (its only array), as float64.
+
+    Raises:
+        RecordingError: unreadable, or not two-dimensional.
+    """
+    _check_size(path)
+    array: NDArray[np.generic] | None = None
+    if path.suffix in (".npy", ".npz"):
+        try:
+            loaded = np.load(path, allow_pickle=False)
+            array = loaded if path.suffix == ".npy" else loaded[loaded.files[0]]
+        except (ValueError, OSError, IndexError, zipfile.BadZipFile) as error:
+            raise RecordingError(f"{path}: not a NumPy array file ({error}); save it with numpy.save") from error
+    else:
+        array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if array is None or array.ndim != 2 or array.dtype.kind not in "uif":
+        came = "nothing readable" if array is None else f"{array.dtype} of shape {array.shape}"
+        raise RecordingError(f"{path}: {came}; expected one number per pixel [H, W]; export depth as 16-bit PNG or .npy")
+    return array.astype(np.float64)
+
+
+def _check_size(path: Path) -> None:
+    if not path.is_file():
+        raise RecordingError(f"{path}: no such file; check the folder")
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise RecordingError(f"{path}: {size} bytes; expected at most {MAX_FILE_BYTES}; cut it into smaller files")

@@ -1,0 +1,87 @@
+"""Rendered scenes as training images: no download, exact truth, as many as wanted.
+
+Data flows: scene seed -> `pagnet_ros.simulation` -> colour and metric depth -> levels -> `RgbdImage`. Rendering takes
+a fraction of a second per scene; a folder may keep the scenes between runs.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.simulation.camera import PinholeCamera
+from pagnet_ros.simulation.render import Renderer
+from pagnet_ros.simulation.scene import Scene
+from pagnet_training.data.images import RgbdImage, make_image
+from pagnet_training.recipe import SourceRecipe
+
+__all__ = ["STYLES", "render_scene", "render_scenes"]
+
+STYLES = ("tabletop", "clutter", "tabletop", "room", "traps", "clutter")
+METRIC_SHARE = 0.3
+WHOLE_LEVELS_SHARE = 0.5
+
+
+def render_scenes(source: SourceRecipe) -> list[RgbdImage]:
+    """Render the scenes of a recipe's procedural source, or take them from its cache folder."""
+    images = []
+    for number in range(source.seed, source.seed + source.scenes):
+        path = Path(source.cache) / f"scene{number:06d}_{source.size[0]}x{source.size[1]}.npz" if source.cache else None
+        image = _from_cache(path, number)
+        if image is None:
+            image = render_scene(number, source.size)
+            _to_cache(path, image)
+        images.append(image)
+    return images
+
+
+def render_scene(seed: int, size: tuple[int, int]) -> RgbdImage:
+    """One scene, a pure function of its seed.
+
+    Most frames become disparity (1/depth), the rest stay depth, so that the network meets both; half are rounded to
+    whole levels, as published disparity is. The frame's range becomes 80 to 200 levels.
+
+    Args:
+        seed: which scene; the style goes through `STYLES` in turn.
+        size: ``(H, W)`` in pixels.
+    """
+    rng = np.random.default_rng([seed, 4242])
+    scene = Scene.random(seed, STYLES[seed % len(STYLES)], bank_seed=seed // 64)
+    camera = PinholeCamera.from_fov(size[1], size[0], float(rng.uniform(35.0, 75.0)))
+    frame = Renderer(scene)(camera, noise_seed=seed)
+    levels = _to_levels(frame.depth_m, rng)
+    return make_image(f"procedural/{scene.style}{seed:06d}", frame.rgb, levels)
+
+
+def _to_levels(depth_m: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    known = np.isfinite(depth_m) & (depth_m > 0)
+    values = depth_m if rng.uniform() < METRIC_SHARE else 1.0 / np.where(known, depth_m, np.nan)
+    low, high = np.percentile(values[known], [0.0, 99.9])
+    top, span = rng.uniform(180.0, 240.0), rng.uniform(80.0, 170.0)
+    levels = top - span * (high - np.minimum(values, high)) / max(float(high - low), 1e-6)
+    if rng.uniform() < WHOLE_LEVELS_SHARE:
+        levels = np.round(levels)
+    return np.where(known, levels, np.nan).astype(np.float32)
+
+
+def _from_cache(path: Path | None, number: int) -> RgbdImage | None:
+    if path is None or not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return RgbdImage(f"procedural/{number:06d}", content["rgb"], content["depth"], content["valid"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _to_cache(path: Path | None, image: RgbdImage) -> None:
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    np.savez(temporary, rgb=image.rgb, depth=image.depth, valid=image.valid)
+    os.replace(temporary, path)

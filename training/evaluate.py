@@ -1,0 +1,173 @@
+"""``python -m pagnet_training.evaluate``: the paper's table on a folder of images, for weights and baselines.
+
+Data flows: images -> one `Case` per image, scale and kind of input -> every method -> RMSE -> table, JSON, pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.network import SCALES
+from pagnet_ros.weights import load_weights
+from pagnet_training.baselines import BASELINES
+from pagnet_training.protocol import ProtocolImage, Upsampler, make_case, network_upsampler, read_protocol_images, rmse
+from pagnet_training.published import MSG_FLOAT, MSG_SOURCE
+
+__all__ = ["INPUTS", "Method", "Score", "evaluate", "main", "score_weights"]
+
+INPUTS = ("float", "rounded")
+MASKED_NAME = "dolls"
+MASKED_ABOVE = 9.0
+
+
+class Method(NamedTuple):
+    """Something that up-samples.
+
+    Attributes:
+        name: a row of the table.
+        run: the function.
+        scales: scales it can do.
+    """
+
+    name: str
+    run: Upsampler
+    scales: tuple[int, ...]
+
+
+class Score(NamedTuple):
+    """One cell of the table. `image` is ``dolls>9`` for the mean over pixels with ground truth above 9."""
+
+    method: str
+    scale: int
+    input: str
+    image: str
+    rmse: float
+
+
+def evaluate(
+    methods: Sequence[Method], images: Sequence[ProtocolImage], scales: Sequence[int], inputs: Sequence[str] = INPUTS,
+    pictures: Path | None = None,
+) -> list[Score]:
+    """Run every method that can do it on every image, scale and kind of input.
+
+    Args:
+        methods: what to compare.
+        images: of the protocol.
+        scales: up-sampling factors.
+        inputs: "float" keeps the low-resolution input in floating point, "rounded" rounds it to uint8.
+        pictures: folder for error pictures of the float input; None writes none.
+    """
+    scores = []
+    for scale in scales:
+        able = [method for method in methods if scale in method.scales]
+        for kind in inputs:
+            for image in images:
+                case = make_case(image, scale, rounded=kind == "rounded")
+                for method in able:
+                    result = method.run(case.low, case.rgb, scale)
+                    scores.append(Score(method.name, scale, kind, image.name, rmse(result, case.truth)))
+                    if image.name == MASKED_NAME:
+                        masked = rmse(result, case.truth, MASKED_ABOVE)
+                        scores.append(Score(method.name, scale, kind, f"{image.name}>{MASKED_ABOVE:.0f}", masked))
+                    if pictures is not None and kind == "float":
+                        pictures.mkdir(parents=True, exist_ok=True)
+                        write_error_picture(pictures / f"{image.name}_x{scale}_{method.name}.png", result, case.truth)
+    return scores
+
+
+def score_weights(path: Path, images: Sequence[ProtocolImage]) -> dict[str, dict[str, float]]:
+    """Scores of one weights file at its own scale: ``{input: {image: RMSE}}``, for its header."""
+    method = method_of_weights(path)
+    nested: dict[str, dict[str, float]] = {kind: {} for kind in INPUTS}
+    for score in evaluate([method], images, method.scales):
+        nested[score.input][score.image] = round(score.rmse, 4)
+    return nested
+
+
+def method_of_weights(path: Path) -> Method:
+    """A weights file as a method."""
+    net, header = load_weights(path)
+    return Method(header.name, network_upsampler(net), (header.config.scale,))
+
+
+def write_error_picture(path: Path, result: NDArray[np.float32], truth: NDArray[np.float32], full: float = 8.0) -> None:
+    """Absolute error as a colour picture; `full` levels and more are the brightest."""
+    error = np.clip(np.abs(result - truth) * (255 / full), 0, 255).astype(np.uint8)
+    cv2.imwrite(str(path), cv2.applyColorMap(error, cv2.COLORMAP_INFERNO))
+
+
+def tables(scores: Sequence[Score], scales: Sequence[int], inputs: Sequence[str]) -> Iterator[Table]:
+    """One table per kind of input: methods down, image and scale across as ``2x/4x/8x/16x``."""
+    names = sorted({score.image for score in scores})
+    for kind in inputs:
+        table = Table(title=f"RMSE, 8-bit levels, low resolution {kind}, scales " + "/".join(f"{s}x" for s in scales))
+        for column in ("method", *names):
+            table.add_column(column)
+        found = {(s.method, s.image, s.scale): s.rmse for s in scores if s.input == kind}
+        for method in dict.fromkeys(score.method for score in scores):
+            table.add_row(method, *(_cell(found, method, name, scales) for name in names))
+        if kind == "float" and any(name in MSG_FLOAT for name in names):
+            quoted = {("MSG-Net", name, s): v for name, row in MSG_FLOAT.items() for s, v in row.items()}
+            table.add_row("MSG-Net (quoted)", *(_cell(quoted, "MSG-Net", name, scales) for name in names))
+            table.caption = f"quoted: {MSG_SOURCE}"
+        yield table
+
+
+def _cell(found: Mapping[tuple[str, str, int], float], method: str, image: str, scales: Sequence[int]) -> str:
+    values = [found.get((method, image, scale)) for scale in scales]
+    return "/".join("-" if value is None else f"{value:.3f}" for value in values)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m pagnet_training.evaluate", description=__doc__)
+    parser.add_argument("--protocol", choices=("middlebury",), default="middlebury")
+    parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
+    parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
+    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
+    parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))
+    parser.add_argument("--inputs", nargs="+", default=list(INPUTS), choices=INPUTS)
+    parser.add_argument("--json", type=Path, help="write every score here")
+    parser.add_argument("--pictures", type=Path, help="write error pictures into this folder")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        images = read_protocol_images(options.data)
+        methods = [Method(name, BASELINES[name], SCALES) for name in options.baselines]
+        methods += [method_of_weights(path) for path in options.weights]
+        if not methods:
+            raise ConfigError("no method to evaluate; name some with --weights or --baselines")
+        scores = evaluate(methods, images, options.scales, options.inputs, options.pictures)
+    except PagnetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    console = Console(width=max(120, Console().width))
+    for table in tables(_merged_families(scores), options.scales, options.inputs):
+        console.print(table)
+    if options.json:
+        options.json.write_text(json.dumps([score._asdict() for score in scores], indent=1), encoding="utf-8")
+    return 0
+
+
+def _merged_families(scores: Sequence[Score]) -> list[Score]:
+    """Weights of one family at several scales (``rt-x4-clean``, ``rt-x8-clean``) share a row (``rt-clean``)."""
+    return [score._replace(method=score.method.replace(f"-x{score.scale}-", "-")) for score in scores]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""``python -m pagnet_training.export``: a training checkpoint -> a weights file that `pagnet_ros` can load.
+
+The averaged weights are exported, in half precision, with a header that tells recipe, command, data and scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from pagnet_ros.errors import PagnetError
+from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.weights import WeightsHeader, load_weights, save_weights
+from pagnet_training.checkpoint import read_checkpoint
+from pagnet_training.evaluate import score_weights
+from pagnet_training.protocol import read_protocol_images
+
+__all__ = ["export", "main"]
+
+
+def export(
+    checkpoint_path: Path, target: Path, *, description: str = "", command: str = "", variant: str = "clean",
+    back_projections: int | None = None, validation: Path | None = None,
+) -> WeightsHeader:
+    """Write a weights file from a checkpoint.
+
+    Args:
+        checkpoint_path: written by training.
+        target: the weights file.
+        description: one sentence for a person choosing.
+        command: the command that trained it.
+        variant: the degradation it was trained for.
+        back_projections: replaces the configuration's number of back-projection steps.
+        validation: folder of protocol images; their scores go into the header.
+
+    Raises:
+        WeightsError: the checkpoint is unreadable, or the file cannot be written.
+        RecordingError: the validation folder is damaged.
+    """
+    checkpoint = read_checkpoint(checkpoint_path)
+    config = ModelConfig.from_dict(checkpoint.recipe["model"])
+    if back_projections is not None:
+        config = replace(config, back_projections=back_projections)
+    net = PagNet(config)
+    net.load_state_dict(checkpoint.part("ema"))
+    recipe = dict(checkpoint.recipe)
+    recipe |= {"command": command, "steps_done": checkpoint.step, "training_minutes": round(checkpoint.seconds / 60, 1)}
+    data = sorted({source["path"] or source["kind"] for source in recipe["data"]["sources"]})
+    header = WeightsHeader(
+        name=recipe["name"], config=config, description=description, variant=variant, recipe=recipe,
+        commit=_commit(), seed=recipe["seed"], data=tuple(data),
+    )
+    save_weights(target, net, header)
+    if validation is not None:
+        scores = score_weights(target, read_protocol_images(validation))
+        header = replace(header, scores={"middlebury_val": scores})
+        save_weights(target, load_weights(target)[0], header)
+    return header
+
+
+def _commit() -> str:
+    """Version of the source this package lies in; empty outside a repository."""
+    here = Path(__file__).resolve().parent
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m pagnet_training.export", description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--description", default="")
+    parser.add_argument("--command", default="", help="the command that trained it, for the header")
+    parser.add_argument("--variant", default="clean")
+    parser.add_argument("--back-projections", type=int)
+    parser.add_argument("--validation", type=Path, help="folder of protocol images, scored into the header")
+    options = parser.parse_args(arguments)
+    try:
+        header = export(options.checkpoint, options.target, description=options.description, command=options.command,
+                        variant=options.variant, back_projections=options.back_projections,
+                        validation=options.validation)
+    except PagnetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    sys.stdout.write(f"{options.target}: {header.name}, {header.scores}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

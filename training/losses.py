@@ -1,0 +1,54 @@
+"""What training minimises: squared plus absolute error (paper section 2) over known pixels, in levels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pagnet_ros.network import PagNetOutput
+from pagnet_training.data.patches import PatchBatch
+from pagnet_training.recipe import LossRecipe
+
+__all__ = ["NORMALISED_LEVELS", "Loss", "patch_loss"]
+
+NORMALISED_LEVELS = 128.0
+
+
+class Loss(NamedTuple):
+    """The value to minimise, and the root mean square error in levels of the image (for curves), both scalars."""
+
+    value: Tensor
+    rmse: Tensor
+
+
+def patch_loss(output: PagNetOutput, batch: PatchBatch, recipe: LossRecipe) -> Loss:
+    """Loss of a batch: averaged over each patch's known pixels, then over patches.
+
+    A patch with less than a quarter of its pixels known counts less. Because patches are averaged last, the mean
+    over several processes equals that of one process with all their patches.
+
+    Args:
+        output: of the network, ``[B, 1, p, p]``, normalised.
+        batch: the patches, see `PatchBatch`.
+        recipe: weights of the terms.
+    """
+    weight = batch["known"]
+    if recipe.filled < 1:
+        measured = F.interpolate(batch["measured"], size=weight.shape[-2:], mode="nearest")
+        weight = weight * (recipe.filled + (1 - recipe.filled) * measured)
+    axes = (1, 2, 3)
+    total = weight.sum(axes).clamp_min(0.25 * weight[0].numel())
+    difference = output.depth - batch["truth"]
+    unit = batch["span"] if recipe.unit == "levels" else NORMALISED_LEVELS
+    error = difference * unit
+    value = ((weight * (recipe.absolute * error.abs() + recipe.squared * error.square())).sum(axes) / total).mean()
+    if output.log_sigma is not None and recipe.likelihood > 0:
+        sigma = output.log_sigma.clamp(-12.0, 3.0)
+        negative_log = sigma + difference.detach().abs() * (2**0.5) * torch.exp(-sigma)
+        value = value + recipe.likelihood * ((weight * negative_log).sum(axes) / total).mean()
+    with torch.no_grad():
+        rmse = ((weight * (difference * batch["span"]).square()).sum(axes) / total).mean().sqrt()
+    return Loss(value, rmse)

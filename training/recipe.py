@@ -1,0 +1,286 @@
+"""A training recipe: one YAML file <-> one frozen dataclass. Everything wrong with it is listed in one error."""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.network import ModelConfig
+from pagnet_training.data.augment import Augmentation
+from pagnet_training.data.folders import LAYOUTS
+
+__all__ = ["DataRecipe", "LossRecipe", "OptimiserRecipe", "Recipe", "SourceRecipe", "load_recipe"]
+
+PRECISIONS = ("fp32", "bf16")
+SCHEDULES = ("constant", "cosine", "linear-end")
+KINDS = (*LAYOUTS, "procedural")
+
+
+@dataclass(frozen=True)
+class SourceRecipe:
+    """One origin of images.
+
+    Attributes:
+        kind: folder layout (middlebury, sintel, frames), or procedural.
+        path: folder below the data root; unused for procedural.
+        weight: relative share of the patches, above 0.
+        scenes: procedural only: number of scenes rendered before training, 1 or more.
+        size: procedural only: (H, W) of a rendered scene in pixels.
+        seed: procedural only: first scene's seed.
+        cache: procedural only: folder in which rendered scenes are kept between runs; empty keeps them in memory.
+    """
+
+    kind: str = "middlebury"
+    path: str = ""
+    weight: float = 1.0
+    scenes: int = 200
+    size: tuple[int, int] = (384, 512)
+    seed: int = 0
+    cache: str = ""
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Where training and validation images come from.
+
+    Attributes:
+        root: folder that `path` entries start from; the command line's ``--data`` replaces it.
+        sources: at least one.
+        validation: folder of protocol images below `root`, never trained on; empty for none.
+    """
+
+    root: str = "."
+    sources: tuple[SourceRecipe, ...] = (SourceRecipe(kind="procedural"),)
+    validation: str = ""
+
+
+@dataclass(frozen=True)
+class LossRecipe:
+    """Squared plus absolute error (paper section 2), in levels (8-bit units of the normalised frame).
+
+    Attributes:
+        absolute: weight of the absolute error, at least 0.
+        squared: weight of the squared error, at least 0.
+        unit: "normalised" counts an error of a full normalised range as 128 levels whatever the patch; "levels"
+            counts it as what it is in the image.
+        likelihood: weight of the Laplace likelihood that trains the log-sigma output, at least 0.
+        filled: weight of pixels whose low-resolution measurement was hidden, 0 to 1.
+    """
+
+    absolute: float = 1.0
+    squared: float = 1.0
+    unit: str = "normalised"
+    likelihood: float = 0.0
+    filled: float = 0.25
+
+
+@dataclass(frozen=True)
+class OptimiserRecipe:
+    """Adam and its schedule.
+
+    Attributes:
+        rate: largest learning rate, above 0.
+        betas: Adam's two decay rates, 0 to 1.
+        warmup: steps of linear rise from 0.
+        schedule: "constant"; "cosine" down to `floor` over all steps; "linear-end": constant, then linear down to
+            `floor` over the last `ending` of the steps, so that a run can be prolonged before its end begins.
+        ending: share of the steps of that descent, 0 to 1.
+        floor: last rate as a share of `rate`, 0 to 1.
+        clip: largest gradient norm, above 0; 0 switches clipping off.
+        ema: decay of the averaged weights, 0 to 1; 0 switches averaging off.
+    """
+
+    rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    warmup: int = 200
+    schedule: str = "cosine"
+    ending: float = 0.35
+    floor: float = 0.01
+    clip: float = 1.0
+    ema: float = 0.999
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """Learning rate of step `step` of `steps`, a pure function so that it resumes exactly."""
+        if step < self.warmup:
+            return self.rate * (step + 1) / self.warmup
+        if self.schedule == "cosine":
+            done = (step - self.warmup) / max(1, steps - self.warmup)
+            return self.rate * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+        if self.schedule == "linear-end":
+            left = min(1.0, max(0.0, (steps - step) / max(1.0, self.ending * steps)))
+            return self.rate * (self.floor + (1 - self.floor) * left)
+        return self.rate
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a training run computes.
+
+    Attributes:
+        name: name of the weights file it leads to.
+        model: the network's shape.
+        data: where images come from.
+        augmentation: what may happen to a patch.
+        loss: what is minimised.
+        optimiser: how.
+        patch: side of a high-resolution patch in pixels, a multiple of the scale.
+        batch: patches per step, over all processes together.
+        steps: length of the run.
+        precision: "bf16" computes features in bfloat16; depth enters and leaves in float32 either way.
+        seed: initial weights and data order.
+        warm_start: weights file or checkpoint of any scale to start from; empty starts from random weights.
+        checkpoint_every: steps between checkpoints.
+        validate_every: steps between validations.
+    """
+
+    name: str = "unnamed"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataRecipe = field(default_factory=DataRecipe)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    loss: LossRecipe = field(default_factory=LossRecipe)
+    optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    patch: int = 128
+    batch: int = 8
+    steps: int = 10000
+    precision: str = "bf16"
+    seed: int = 1
+    warm_start: str = ""
+    checkpoint_every: int = 200
+    validate_every: int = 1000
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint's header."""
+        return asdict(self)
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe.
+
+    Raises:
+        ConfigError: unreadable, or anything unknown, mistyped or out of range, all listed at once.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"recipe {path}: not readable as YAML ({error})") from error
+    return parse_recipe(content, str(path))
+
+
+def parse_recipe(content: object, origin: str) -> Recipe:
+    """Build a recipe from plain values; `origin` names them in messages.
+
+    Raises:
+        ConfigError: anything unknown, mistyped or out of range, all listed at once.
+    """
+    problems: list[str] = []
+    recipe = _build(Recipe, content, "", problems)
+    if not problems:
+        problems += _out_of_range(recipe)
+    if problems:
+        raise ConfigError(f"recipe {origin}:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    assert isinstance(recipe, Recipe)
+    return recipe
+
+
+def _build(kind: Any, value: object, where: str, problems: list[str]) -> Any:
+    """`value` as `kind` (a dataclass, a tuple type or a scalar); appends to `problems` what does not fit."""
+    if isinstance(kind, type) and hasattr(kind, "__dataclass_fields__"):
+        return _build_dataclass(kind, value, where, problems)
+    if typing.get_origin(kind) is tuple:
+        return _build_tuple(kind, value, where, problems)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is float and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if type(value) is kind:
+        return value
+    problems.append(f"{where}={value!r}, expected {kind.__name__}")
+    return None
+
+
+def _build_dataclass(kind: Any, value: object, where: str, problems: list[str]) -> Any:
+    if not isinstance(value, Mapping):
+        problems.append(f"{where or 'the file'} is {type(value).__name__}, expected a mapping of keys")
+        return None
+    hints = typing.get_type_hints(kind)
+    known = [each.name for each in fields(kind)]
+    built: dict[str, Any] = {}
+    before = len(problems)
+    for key, entry in value.items():
+        here = f"{where}.{key}" if where else str(key)
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+            problems.append(f"unknown key {here!r}{hint}")
+        else:
+            built[key] = _build(hints[key], entry, here, problems)
+    if len(problems) > before:
+        return None
+    try:
+        return kind(**built)
+    except ConfigError as error:
+        problems.append(f"{where}: {error}")
+        return None
+
+
+def _build_tuple(kind: Any, value: object, where: str, problems: list[str]) -> Any:
+    inner = typing.get_args(kind)
+    if not isinstance(value, list | tuple):
+        problems.append(f"{where}={value!r}, expected a list")
+        return None
+    if inner[-1] is not Ellipsis and len(value) != len(inner):
+        problems.append(f"{where}={value!r}, expected {len(inner)} entries")
+        return None
+    return tuple(_build(inner[0], entry, f"{where}[{i}]", problems) for i, entry in enumerate(value))
+
+
+def _out_of_range(recipe: Recipe) -> list[str]:
+    """One line per value outside its documented range."""
+    optimiser, loss, scale = recipe.optimiser, recipe.loss, recipe.model.scale
+    checks = [
+        (recipe.patch >= 4 * scale and recipe.patch % scale == 0, f"patch={recipe.patch}, expected a multiple of the "
+         f"scale {scale}, at least {4 * scale}"),
+        (recipe.batch >= 1, f"batch={recipe.batch}, expected at least 1"),
+        (recipe.steps >= 1, f"steps={recipe.steps}, expected at least 1"),
+        (recipe.precision in PRECISIONS, f"precision={recipe.precision!r}, expected one of {PRECISIONS}"),
+        (recipe.checkpoint_every >= 1, f"checkpoint_every={recipe.checkpoint_every}, expected at least 1"),
+        (recipe.validate_every >= 1, f"validate_every={recipe.validate_every}, expected at least 1"),
+        (optimiser.rate > 0, f"optimiser.rate={optimiser.rate}, expected above 0"),
+        (all(0 <= beta < 1 for beta in optimiser.betas), f"optimiser.betas={optimiser.betas}, expected 0 to below 1"),
+        (optimiser.warmup >= 0, f"optimiser.warmup={optimiser.warmup}, expected at least 0"),
+        (optimiser.schedule in SCHEDULES, f"optimiser.schedule={optimiser.schedule!r}, expected one of {SCHEDULES}"),
+        (0 <= optimiser.ema < 1, f"optimiser.ema={optimiser.ema}, expected 0 to below 1"),
+        (optimiser.clip >= 0, f"optimiser.clip={optimiser.clip}, expected at least 0"),
+        (loss.unit in ("normalised", "levels"), f"loss.unit={loss.unit!r}, expected 'normalised' or 'levels'"),
+        (min(loss.absolute, loss.squared, loss.likelihood) >= 0, "loss weights, expected at least 0"),
+        (0 <= loss.filled <= 1, f"loss.filled={loss.filled}, expected 0 to 1"),
+        (loss.likelihood == 0 or recipe.model.log_sigma, "loss.likelihood is above 0 but model.log_sigma is false; "
+         "set one to fit the other"),
+        (len(recipe.data.sources) > 0, "data.sources is empty, expected at least one source"),
+    ]
+    problems = [text for fine, text in checks if not fine]
+    for i, source in enumerate(recipe.data.sources):
+        if source.kind not in KINDS:
+            near = get_close_matches(source.kind, KINDS, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            problems.append(f"data.sources[{i}].kind={source.kind!r}, expected one of {KINDS}{hint}")
+        if source.weight <= 0:
+            problems.append(f"data.sources[{i}].weight={source.weight}, expected above 0")
+        if source.scenes < 1 or min(source.size) < 32:
+            problems.append(f"data.sources[{i}]: scenes={source.scenes}, size={source.size}, expected scenes of at "
+                            "least 1 and a size of at least 32")
+    for each in fields(Augmentation):
+        if not 0 <= getattr(recipe.augmentation, each.name) <= 1:
+            problems.append(f"augmentation.{each.name}={getattr(recipe.augmentation, each.name)}, expected 0 to 1")
+    return problems

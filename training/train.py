@@ -1,0 +1,232 @@
+"""``python -m pagnet_training.train RECIPE``: train, in one go or in slices, resumable at any moment.
+
+Data flows: recipe -> data sources -> `SuperResolution` -> checkpoints and TensorBoard curves in the run's folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
+from pagnet_training.checkpoint import read_checkpoint, write_checkpoint
+from pagnet_training.data.patches import Patches, PatchStream
+from pagnet_training.data.sources import load_sources
+from pagnet_training.module import SuperResolution
+from pagnet_training.protocol import ProtocolImage, make_case, network_upsampler, read_protocol_images, rmse
+from pagnet_training.recipe import Recipe, load_recipe
+from pagnet_training.warm_start import warm_start
+
+__all__ = ["main", "train"]
+
+TIME_CHECK_STEPS = 10
+
+
+class Checkpoints(Callback):
+    """Writes the state every so many steps and when training ends or is interrupted."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write if the step number says so."""
+        assert isinstance(pl_module, SuperResolution)
+        if pl_module.step_number % self.every == 0 and trainer.is_global_zero:
+            write_checkpoint(self.path, pl_module.state())
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the last state."""
+        assert isinstance(pl_module, SuperResolution)
+        if trainer.is_global_zero:
+            write_checkpoint(self.path, pl_module.state())
+
+
+class TimeLimit(Callback):
+    """Ends a slice after so many minutes; all processes together, so that none waits for one that has left."""
+
+    def __init__(self, minutes: float) -> None:
+        self.end = time.monotonic() + 60 * minutes
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop once the time is over."""
+        assert isinstance(pl_module, SuperResolution)
+        if pl_module.step_number % TIME_CHECK_STEPS == 0:
+            over = time.monotonic() >= self.end
+            trainer.should_stop = bool(trainer.strategy.reduce_boolean_decision(over, all=False))
+
+
+class ProtocolValidation(Callback):
+    """Measures the averaged weights on images that are never trained on; one JSON line per validation."""
+
+    def __init__(self, images: list[ProtocolImage], every: int, journal: Path) -> None:
+        self.images, self.every, self.journal = images, every, journal
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Measure if the step number says so."""
+        assert isinstance(pl_module, SuperResolution)
+        if pl_module.step_number % self.every == 0 and trainer.is_global_zero:
+            self.measure(pl_module)
+
+    def measure(self, module: SuperResolution) -> dict[str, float]:
+        """RMSE per image with the low-resolution input in floating point."""
+        scale = module.recipe.model.scale
+        precision = torch.bfloat16 if module.recipe.precision == "bf16" else torch.float32
+        run = network_upsampler(module.averaged.eval(), precision=precision)
+        scores = {}
+        for image in self.images:
+            case = make_case(image, scale, rounded=False)
+            scores[image.name] = rmse(run(case.low, case.rgb, scale), case.truth)
+        module.log_dict({f"validation/{name}": value for name, value in scores.items()})
+        entry = {"step": module.step_number, "seconds": round(module.state().seconds, 1), **scores}
+        with open(self.journal, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        return scores
+
+
+def train(
+    recipe: Recipe, folder: Path, *, data_root: Path | None = None, resume: bool = False,
+    time_limit: float | None = None, threads: int | None = None, workers: int = 0, progress: bool = True,
+    accelerator: str = "auto", devices: int = 1, nodes: int = 1,
+) -> SuperResolution:
+    """Train a recipe.
+
+    Args:
+        recipe: what to compute.
+        folder: where ``checkpoint.safetensors``, ``validation.jsonl`` and the TensorBoard curves go.
+        data_root: replaces the recipe's data root.
+        resume: go on from the folder's checkpoint where there is one.
+        time_limit: minutes after which this slice ends.
+        threads: CPU threads of the arithmetic; None leaves PyTorch's choice.
+        workers: processes that cut patches; 0 cuts them in the training process.
+        progress: show a progress bar.
+        accelerator: Lightning's: "auto", "cpu" or "gpu".
+        devices: processes on this machine.
+        nodes: machines.
+
+    Raises:
+        ConfigError: the recipe and the machine or the checkpoint disagree.
+        RecordingError: data missing or damaged; all problems at once.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    ranks = devices * nodes
+    if recipe.batch % ranks:
+        raise ConfigError(f"batch={recipe.batch} cannot be dealt to {ranks} processes; make it a multiple of {ranks}")
+    checkpoint_path = folder / "checkpoint.safetensors"
+    if checkpoint_path.is_file() and not resume:
+        raise ConfigError(f"{checkpoint_path}: a run is there already; add --resume to go on, or choose another --out")
+    resumed = read_checkpoint(checkpoint_path) if checkpoint_path.is_file() else None
+    _check_same_model(recipe, resumed.recipe if resumed else None)
+    sources = load_sources(recipe.data, data_root)
+    validation = _validation_images(recipe, data_root)
+    module = SuperResolution(recipe, resumed)
+    if resumed is None and recipe.warm_start:
+        _warm_start(module, Path(recipe.warm_start))
+    folder.mkdir(parents=True, exist_ok=True)
+    callbacks: list[Callback] = [ProtocolValidation(validation, recipe.validate_every, folder / "validation.jsonl")]
+    callbacks.append(Checkpoints(checkpoint_path, recipe.checkpoint_every))
+    if time_limit is not None:
+        callbacks.append(TimeLimit(time_limit))
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=20))
+    trainer = _trainer(recipe, folder, callbacks, recipe.steps - module.step_number, accelerator, devices, nodes)
+    rank = trainer.global_rank
+    patches = Patches(sources, recipe.model.scale, recipe.patch, recipe.seed, recipe.augmentation)
+    order = PatchStream(module.step_number, recipe.steps, recipe.batch, rank, ranks)
+    loader = DataLoader(patches, recipe.batch // ranks, sampler=order, num_workers=workers,
+                        persistent_workers=False, pin_memory=trainer.accelerator.__class__.__name__ == "CUDAAccelerator")
+    if module.step_number < recipe.steps:
+        trainer.fit(module, loader)
+    return module
+
+
+def _trainer(
+    recipe: Recipe, folder: Path, callbacks: list[Callback], steps: int, accelerator: str, devices: int, nodes: int
+) -> L.Trainer:
+    return L.Trainer(
+        max_steps=max(1, steps), max_epochs=1, accelerator=accelerator, devices=devices, num_nodes=nodes,
+        logger=TensorBoardLogger(folder, name="", version="curves"), callbacks=callbacks,
+        gradient_clip_val=recipe.optimiser.clip or None, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=any(isinstance(each, TQDMProgressBar) for each in callbacks), log_every_n_steps=20,
+        use_distributed_sampler=False, num_sanity_val_steps=0, strategy="ddp" if devices * nodes > 1 else "auto",
+    )
+
+
+def _check_same_model(recipe: Recipe, before: dict[str, Any] | None) -> None:
+    if before is None:
+        return
+    now = recipe.to_dict()
+    changed = [key for key in ("model", "batch", "seed") if json.dumps(before[key]) != json.dumps(now[key])]
+    if changed:
+        pairs = "; ".join(f"{key}: {before[key]} then, {now[key]} now" for key in changed)
+        raise ConfigError(f"the checkpoint was written by another recipe ({pairs}); use that recipe, or another --out")
+
+
+def _validation_images(recipe: Recipe, data_root: Path | None) -> list[ProtocolImage]:
+    if not recipe.data.validation:
+        return []
+    return read_protocol_images((data_root or Path(recipe.data.root)) / recipe.data.validation)
+
+
+def _warm_start(module: SuperResolution, path: Path) -> None:
+    checkpoint = read_checkpoint(path)
+    for net in (module.net, module.averaged):
+        warm_start(net, checkpoint.part("ema"))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m pagnet_training.train", description=__doc__)
+    parser.add_argument("recipe", type=Path, help="YAML file, see training/recipes/")
+    parser.add_argument("--data", type=Path, help="data root, replaces the recipe's")
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe name>)")
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument("--time-limit", type=float, metavar="MIN", help="end this slice after so many minutes")
+    parser.add_argument("--steps", type=int, help="length of the whole run, replaces the recipe's")
+    parser.add_argument("--warm-start", help="checkpoint to start from, replaces the recipe's")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--workers", type=int, default=0, help="processes that cut patches")
+    parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"))
+    parser.add_argument("--devices", type=int, default=1, help="processes (GPUs) on this machine")
+    parser.add_argument("--nodes", type=int, default=1, help="machines")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    options = parser.parse_args(arguments)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    try:
+        recipe = load_recipe(options.recipe)
+        if options.steps is not None:
+            recipe = replace(recipe, steps=options.steps)
+        if options.warm_start is not None:
+            recipe = replace(recipe, warm_start=options.warm_start)
+        folder = options.out or Path("runs") / recipe.name
+        train(recipe, folder, data_root=options.data, resume=options.resume, time_limit=options.time_limit,
+              threads=options.threads, workers=options.workers, progress=not options.quiet,
+              accelerator=options.accelerator, devices=options.devices, nodes=options.nodes)
+    except PagnetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
