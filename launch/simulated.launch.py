@@ -8,7 +8,8 @@ Owns the camera's arguments; the node is that of pagnet.launch.py, whose argumen
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown
+from launch.events.process import ProcessExited
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -60,8 +61,14 @@ def make_camera(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             parameters=[value("camera_params_file"), overrides],
             output="screen",
             emulate_tty=True,
+            on_exit=end_with_failure,
         )
     ]
+
+
+def end_with_failure(event: ProcessExited, _: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Nothing comes any more if it could not play; after a normal end the node stays."""
+    return [Shutdown(reason=f"simulated_camera ended with status {event.returncode}")] if event.returncode else []
 
 
 def generate_launch_description() -> LaunchDescription:

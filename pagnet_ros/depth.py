@@ -84,9 +84,11 @@ def decode_depth(raw: Tensor, minimum: float, maximum: float) -> tuple[Tensor, T
     Returns:
         Depth float32 (metres for uint16 input, the input's unit otherwise; 0 where invalid) and validity, bool.
     """
-    depth = raw.to(torch.float32)
     if raw.dtype == torch.uint16:
-        depth = depth / MILLIMETRES_PER_METRE  # a product would be off by a bit, and so miss the limits
+        # in float32 it would be a bit off, on a GPU even by division, and so miss the limits
+        depth = (raw.to(torch.float64) / MILLIMETRES_PER_METRE).to(torch.float32)
+    else:
+        depth = raw.to(torch.float32)
     valid = torch.isfinite(depth) & (depth > 0) & (depth >= minimum) & (depth <= maximum)
     return torch.where(valid, depth, 0.0), valid
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -73,7 +73,7 @@ def choose_device(name: str) -> torch.device:
     if wanted not in present:
         why = (
             ""
-            if count
+            if count or not wanted.startswith("cuda")
             else (
                 "; this torch has no CUDA support" if torch.version.cuda is None else "; no usable NVIDIA GPU or driver"
             )
@@ -126,6 +126,8 @@ class Engine:
             network = network.eval().requires_grad_(False).cast_features(self._dtype)
             self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        if self._stream is not None:  # the weights were laid out on the stream that is current here
+            self._stream.wait_stream(torch.cuda.current_stream(self.device))
         self._pinned: dict[tuple[str, tuple[int, ...], torch.dtype], Tensor] = {}
 
     def infer(
@@ -142,7 +144,12 @@ class Engine:
             DeviceError: the device ran out of memory.
         """
         rgb_size = (rgb.shape[0], rgb.shape[1])
-        with _named_memory_errors(self.device), torch.inference_mode(), torch.cuda.stream(self._stream):
+        with (
+            _named_memory_errors(self.device),
+            torch.inference_mode(),
+            torch.cuda.stream(self._stream),
+            _exact_float32(),
+        ):
             timer = _StageTimer(self._stream)
             raw = self._upload("depth", depth)[None, None]
             colour = self._upload("rgb", rgb).permute(2, 0, 1)[None]
@@ -160,7 +167,7 @@ class Engine:
             if size.pooled:
                 result = back_project(result, measured, valid, limits.noise * measured.square())
             origin = trust.provenance(valid, rgb_size, options)
-            doubtful = (origin == trust.NOTHING) | (result <= 0)
+            doubtful = (origin == trust.NOTHING) | ~((result > 0) & torch.isfinite(result))
             if options.remove_flying:
                 doubtful |= trust.flying_pixels(result, options.flying_gap)
             result = result.masked_fill(doubtful, float("nan"))
@@ -253,6 +260,12 @@ class _StageTimer:
         return spans
 
 
+def _exact_float32() -> AbstractContextManager[None]:
+    """Keep float32 convolutions out of TensorFloat-32, whose 10 bits would cost the bicubic base a millimetre or two."""
+    exact: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return exact
+
+
 @contextmanager
 def _named_memory_errors(device: torch.device) -> Iterator[None]:
     """Turn torch's out-of-memory errors into one that says how to mend it."""
@@ -262,7 +275,7 @@ def _named_memory_errors(device: torch.device) -> Iterator[None]:
         torch.cuda.empty_cache()
         raise DeviceError(_out_of_memory(device, error)) from error
     except RuntimeError as error:
-        if "allocate memory" not in str(error):
+        if not any(text in str(error) for text in ("allocate memory", "out of memory")):
             raise
         raise DeviceError(_out_of_memory(device, error)) from error
 

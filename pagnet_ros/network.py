@@ -1,9 +1,9 @@
 """PAG-Net: progressive attention-guided depth super-resolution. Mathematics only.
 
-Source: "Depth Map Super-Resolution with Progressive Attention Guidance" (PAG-Net, ICASSP 2020). A network of
+Source: PAG-Net, progressive attention guided depth super-resolution (ICASSP 2020), "the paper" below. A network of
 scale ``2**l`` has ``l`` stages. Each stage refines depth features with a residual dense network, doubles their
-resolution, and fuses the colour features of that size after weighing them with an attention map computed from
-the depth features, so that texture without a depth edge is not copied into the depth.
+resolution, and fuses the colour features of that size after weighing them with an attention map computed from the
+depth features, so that texture without a depth edge is not copied into the depth.
 
 Nothing here reads files, chooses devices, or knows about metres: depth comes in normalised, leaves normalised.
 From small to large: convolution helpers, `ResidualDenseBlock`, `ResidualDenseNetwork`, `AttentionGuidance`,

@@ -3,7 +3,8 @@
 The policy: the colour frame nearest in time within the slop (``<=``). A depth frame is used once; a colour frame may
 serve several depth frames. Equal stamps match at once; any other match is decided when a colour frame at or after
 the depth frame's stamp is in, because only then can no nearer one come. A stamp that goes backwards (a looped bag, a
-restarted camera) drops from both queues what lies in its future, so stale frames never block new ones.
+restarted camera) clears from both queues what lies in its future, so stale frames never block new ones; depth
+frames that waited there take the nearest colour frame at hand, because no nearer one will come.
 
 What comes out depends only on the order of the messages, so a replay gives the pairs of the live node.
 """
@@ -82,6 +83,7 @@ class NearestPairing(Generic[D, C]):
         self._served: set[int] = set()
         self._last_depth_ns: int | None = None
         self._last_color_ns: int | None = None
+        self._left_behind_ns: int | None = None
         self._counts = PairingCounts()
 
     @property
@@ -92,69 +94,86 @@ class NearestPairing(Generic[D, C]):
     def add_depth(self, stamp_ns: int, depth: D) -> list[Pair[D, C]]:
         """Take a depth frame; return the pairs this decides, oldest first."""
         self._count(depth_in=1)
+        pairs = []
         if self._last_depth_ns is not None and stamp_ns < self._last_depth_ns:
-            self._rewind(stamp_ns, stamp_ns + self.slop_ns)
+            if self._last_color_ns is not None and self._last_color_ns > stamp_ns + self.slop_ns:
+                self._left_behind_ns = self._last_color_ns
+            pairs = self._rewind(stamp_ns, stamp_ns + self.slop_ns)
         if stamp_ns == self._last_depth_ns:
             self._count(duplicate=1)
-            return []
+            return pairs
         self._last_depth_ns = stamp_ns
         self._depth.append((stamp_ns, depth))
         if len(self._depth) > self._queue_size:
             self._depth.popleft()
             self._count(depth_unmatched=1)
-        return self._decide()
+        return pairs + self._decide()
 
     def add_color(self, stamp_ns: int, color: C) -> list[Pair[D, C]]:
         """Take a colour frame; return the pairs this decides, oldest first."""
         self._count(color_in=1)
+        left_behind_ns, self._left_behind_ns = self._left_behind_ns, None
+        if left_behind_ns is not None and stamp_ns > left_behind_ns:
+            # under way while depth jumped back; taken as news, it would call the new depth frames unmatched
+            self._count(color_unmatched=1)
+            return []
+        pairs = []
         if self._last_color_ns is not None and stamp_ns < self._last_color_ns:
-            self._rewind(stamp_ns + self.slop_ns, stamp_ns)
+            pairs = self._rewind(stamp_ns + self.slop_ns, stamp_ns)
         if stamp_ns == self._last_color_ns:
             self._count(duplicate=1)
-            return []
+            return pairs
         self._last_color_ns = stamp_ns
         self._color.append((stamp_ns, color))
         if len(self._color) > self._queue_size:
             self._drop_oldest_color()
-        return self._decide()
+        return pairs + self._decide()
 
     def clear(self) -> None:
         """Forget all waiting frames and the last stamps, as after a clock jump."""
+        self._count(depth_unmatched=len(self._depth))
         self._depth.clear()
-        self._color.clear()
-        self._served.clear()
-        self._last_depth_ns = self._last_color_ns = None
+        while self._color:
+            self._drop_oldest_color()
+        self._last_depth_ns = self._last_color_ns = self._left_behind_ns = None
 
-    def _rewind(self, depth_until_ns: int, color_until_ns: int) -> None:
-        """Drop what lies after the given stamps, because time went backwards to before it."""
+    def _rewind(self, depth_until_ns: int, color_until_ns: int) -> list[Pair[D, C]]:
+        """Clear what lies after the given stamps, because time went backwards to before it."""
         self._count(backward_jumps=1)
+        pairs = []
+        for stamp_ns, depth in self._depth:
+            if stamp_ns > depth_until_ns:
+                pairs += self._settle(stamp_ns, depth)
         self._depth = deque(item for item in self._depth if item[0] <= depth_until_ns)
-        self._color = deque(item for item in self._color if item[0] <= color_until_ns)
-        self._served.intersection_update(item[0] for item in self._color)
+        kept = deque(item for item in self._color if item[0] <= color_until_ns)
+        self._color = deque(item for item in self._color if item[0] > color_until_ns)
+        while self._color:
+            self._drop_oldest_color()
+        self._color = kept
         self._last_depth_ns = self._depth[-1][0] if self._depth else None
         self._last_color_ns = self._color[-1][0] if self._color else None
+        return pairs
 
     def _decide(self) -> list[Pair[D, C]]:
         pairs = []
-        while self._depth and self._color:
-            stamp_ns, depth = self._depth[0]
-            nearest = min(self._color, key=lambda item: abs(item[0] - stamp_ns))
-            if nearest[0] != stamp_ns and self._color[-1][0] < stamp_ns:
-                break
-            self._depth.popleft()
-            offset = nearest[0] - stamp_ns
-            self._counts = replace(self._counts, last_offset_ns=offset)
-            if abs(offset) <= self.slop_ns:
-                pairs.append(Pair(stamp_ns, nearest[0], depth, nearest[1]))
-                self._served.add(nearest[0])
-                self._count(paired=1)
-            else:
-                self._count(depth_unmatched=1)
-            while (
-                self._color and self._color[0][0] < stamp_ns and len(self._color) > 1 and self._color[1][0] <= stamp_ns
-            ):
+        while self._depth and self._color and self._color[-1][0] >= self._depth[0][0]:
+            stamp_ns, depth = self._depth.popleft()
+            pairs += self._settle(stamp_ns, depth)
+            while len(self._color) > 1 and self._color[1][0] <= stamp_ns:
                 self._drop_oldest_color()
         return pairs
+
+    def _settle(self, stamp_ns: int, depth: D) -> list[Pair[D, C]]:
+        """Pair a depth frame with the nearest colour frame at hand, or count it as unmatched."""
+        nearest = min(self._color, key=lambda item: abs(item[0] - stamp_ns), default=None)
+        if nearest is not None:
+            self._counts = replace(self._counts, last_offset_ns=nearest[0] - stamp_ns)
+        if nearest is None or abs(nearest[0] - stamp_ns) > self.slop_ns:
+            self._count(depth_unmatched=1)
+            return []
+        self._served.add(nearest[0])
+        self._count(paired=1)
+        return [Pair(stamp_ns, nearest[0], depth, nearest[1])]
 
     def _drop_oldest_color(self) -> None:
         stamp_ns, _ = self._color.popleft()

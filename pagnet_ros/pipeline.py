@@ -54,11 +54,13 @@ class UpsamplerOptions(trust.TrustOptions):
             super().__post_init__()
         except ConfigError as error:
             problems.append(str(error))
-        if not 0 <= self.min_depth_m <= 100:
+        if type(self.metric) is not bool:
+            problems.append(f"metric={self.metric!r}, expected true or false")
+        if not trust.within(self.min_depth_m, 0, 100):
             problems.append(f"min_depth_m={self.min_depth_m!r}, expected 0 to 100")
-        if not self.min_depth_m < self.max_depth_m <= 1000:
+        elif not trust.within(self.max_depth_m, self.min_depth_m, 1000) or self.max_depth_m == self.min_depth_m:
             problems.append(f"max_depth_m={self.max_depth_m!r}, expected above min_depth_m={self.min_depth_m} to 1000")
-        if not 0 <= self.noise_per_m <= 0.1:
+        if not trust.within(self.noise_per_m, 0, 0.1):
             problems.append(f"noise_per_m={self.noise_per_m!r}, expected 0 to 0.1")
         if problems:
             raise ConfigError("upsampler options: " + "; ".join(problems))
@@ -175,7 +177,8 @@ class DepthUpsampler:
         options: UpsamplerOptions | None = None,
     ) -> DepthUpsampler:
         """Bicubic up-sampling through the same path, without weights: the baseline beside any network."""
-        return cls("bicubic", {scale: lambda: Bicubic(scale)}, device=device, precision=precision, options=options)
+        network = Bicubic(scale)
+        return cls("bicubic", {scale: lambda: network}, device=device, precision=precision, options=options)
 
     @property
     def device(self) -> str:

@@ -48,12 +48,19 @@ class TrustOptions:
             near = get_close_matches(str(self.fill), FILL_POLICIES, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             problems.append(f"fill={self.fill!r}, expected one of {FILL_POLICIES}{hint}")
-        if not 0 <= self.fill_radius_px <= 256:
+        if not within(self.fill_radius_px, 0, 256):
             problems.append(f"fill_radius_px={self.fill_radius_px!r}, expected 0 to 256")
-        if not 0.001 <= self.flying_gap <= 1:
+        if type(self.remove_flying) is not bool:
+            problems.append(f"remove_flying={self.remove_flying!r}, expected true or false")
+        if not within(self.flying_gap, 0.001, 1):
             problems.append(f"flying_gap={self.flying_gap!r}, expected 0.001 to 1")
         if problems:
             raise ConfigError("trust options: " + "; ".join(problems))
+
+
+def within(value: object, low: float, high: float) -> bool:
+    """Whether a value, perhaps from a parameter file, is a number and lies in a range."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def provenance(valid: Tensor, size: tuple[int, int], options: TrustOptions) -> Tensor:
@@ -76,7 +83,7 @@ def provenance(valid: Tensor, size: tuple[int, int], options: TrustOptions) -> T
     else:
         known = _dilate(measured, round(options.fill_radius_px))
     origin = torch.where(valid, MEASURED, torch.where(known > 0, FILLED, NOTHING)).to(torch.float32)
-    return F.interpolate(origin, size=size, mode="nearest").to(torch.uint8)
+    return F.interpolate(origin, size=size, mode="nearest-exact").to(torch.uint8)
 
 
 def _dilate(mask: Tensor, radius: int) -> Tensor:
@@ -107,7 +114,9 @@ def flying_pixels(depth: Tensor, gap: float) -> Tensor:
 
     A pixel flies when the surfaces in its 5x5 neighbourhood are further apart than `gap` of its depth, it lies in
     the middle half between the nearest and the farthest, and fewer than three of its eight neighbours share its
-    depth within a quarter of the step. Slanted surfaces survive because neighbours along them share their depth.
+    depth within a quarter of the step, a little rounding allowed. Slanted surfaces survive because neighbours along
+    them share their depth; next to the image border, where the window holds four rows or columns of a slope instead
+    of five, a third of its step is the same slope.
 
     Args:
         depth: ``[B, 1, H, W]`` float32, above zero.
@@ -121,12 +130,17 @@ def flying_pixels(depth: Tensor, gap: float) -> Tensor:
     quarter = 0.25 * step
     position = depth - near
     candidate = (step > gap * depth) & (position > quarter) & (position < 3 * quarter)
+    reach = 1.04 * quarter
+    for dim in (-2, -1):
+        size = depth.shape[dim]
+        for i in {1, size - 2} & {*range(size)}:
+            reach.narrow(dim, i, 1).mul_(4 / 3)
     padded = F.pad(depth, (1, 1, 1, 1), mode="replicate")
     height, width = depth.shape[-2:]
     sharing = torch.zeros(depth.shape, dtype=torch.uint8, device=depth.device)
     for dy, dx in _NEIGHBOURS:
         shifted = padded[..., dy : dy + height, dx : dx + width]
-        sharing += (shifted - depth).abs_() <= quarter
+        sharing += (shifted - depth).abs_() <= reach
     return candidate & (sharing < 3)
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,20 @@ FORMAT_VERSION = 1
 HEADER_KEY = "pagnet"
 MAX_FILE_BYTES = 256 * 1024 * 1024
 NORMALISATIONS = ("frame-range",)
+_JSON_TYPES: dict[str, type] = {
+    "name": str,
+    "config": dict,
+    "description": str,
+    "variant": str,
+    "normalisation": str,
+    "recipe": dict,
+    "commit": str,
+    "seed": int,
+    "data": list,
+    "scores": dict,
+}
+_JSON_NAMES = {str: "a text", dict: "an object", int: "an integer", list: "a list of texts"}
+_FLOATS = ("F16", "BF16", "F32")
 
 
 @dataclass(frozen=True)
@@ -79,11 +93,12 @@ class WeightsHeader:
         """Parse and check a header.
 
         Raises:
-            ConfigError: not JSON, another format version, unknown or missing keys, a bad configuration.
+            ConfigError: not JSON, another format version, a bad configuration; unknown and missing keys and values of
+                the wrong type are listed at once.
         """
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"weights header is not JSON ({error})") from error
         if not isinstance(values, Mapping):
             raise ConfigError(f"weights header is a JSON {type(values).__name__}, expected an object")
@@ -91,13 +106,17 @@ class WeightsHeader:
         version = values.pop("format_version", None)
         if version != FORMAT_VERSION:
             raise ConfigError(f"weights format version {version!r}, expected {FORMAT_VERSION}; export the file again")
-        known = {f.name for f in fields(cls)}
-        for key in values:
-            if key not in known:
-                near = get_close_matches(key, known, n=1)
-                raise ConfigError(f"weights header: unknown key {key!r}" + (f", near {near[0]!r}" if near else ""))
-        if not isinstance(values.get("name"), str) or not isinstance(values.get("config"), Mapping):
-            raise ConfigError("weights header: expected a text `name` and an object `config`")
+        problems = [f"no {key}" for key in ("name", "config") if key not in values]
+        for key, value in values.items():
+            if key not in _JSON_TYPES:
+                near = get_close_matches(key, _JSON_TYPES, n=1)
+                problems.append(f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+            elif type(value) is not (kind := _JSON_TYPES[key]) or (
+                kind is list and not all(isinstance(v, str) for v in value)
+            ):
+                problems.append(f"{key}={value!r:.80}, expected {_JSON_NAMES[kind]}")
+        if problems:
+            raise ConfigError("weights header: " + "; ".join(problems))
         values["config"] = ModelConfig.from_dict(values["config"])
         values["data"] = tuple(values.get("data", ()))
         return cls(**values)
@@ -121,7 +140,7 @@ def read_header(path: str | os.PathLike[str]) -> WeightsHeader:
         )
     try:
         return WeightsHeader.from_json(metadata[HEADER_KEY])
-    except (ConfigError, TypeError) as error:
+    except ConfigError as error:
         raise WeightsError(f"{path}: {error}; {_MEND}") from error
 
 
@@ -134,16 +153,19 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[PagNet, WeightsHeader]:
     """
     path = _checked_path(path)
     header = read_header(path)
-    model = PagNet(header.config)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    with torch.device("meta"):  # shapes only: a header must not make us allocate more than its file holds
+        expected = {name: tuple(tensor.shape) for name, tensor in PagNet(header.config).state_dict().items()}
     try:
         with safe_open(path, framework="pt") as file:
             names = set(file.keys())
             problems = [f"missing {name}" for name in sorted(expected.keys() - names)]
             problems += [f"unexpected {name}" for name in sorted(names - expected.keys())]
             for name in sorted(expected.keys() & names):
-                shape = tuple(file.get_slice(name).get_shape())
-                if shape != expected[name]:
+                stored = file.get_slice(name)
+                shape = tuple(stored.get_shape())
+                if stored.get_dtype() not in _FLOATS:
+                    problems.append(f"{name} is {stored.get_dtype()}, expected a float: {', '.join(_FLOATS)}")
+                elif shape != expected[name]:
                     problems.append(f"{name} is {list(shape)}, expected {list(expected[name])}")
             if problems:
                 shown = "; ".join(problems[:12]) + (f"; and {len(problems) - 12} more" if len(problems) > 12 else "")
@@ -151,9 +173,8 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[PagNet, WeightsHeader]:
             tensors = {name: file.get_tensor(name).to(torch.float32) for name in expected}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is damaged ({error}); {_MEND}") from error
-    broken = sorted(name for name, tensor in tensors.items() if not torch.isfinite(tensor).all())
-    if broken:
-        raise WeightsError(f"{path}: not finite: {', '.join(broken[:12])}; {_MEND}")
+    _check_finite(path, tensors, _MEND)
+    model = PagNet(header.config)
     model.load_state_dict(tensors)
     return model.eval(), header
 
@@ -164,22 +185,25 @@ def save_weights(
     """Write a network and its header atomically: a reader sees the old file or the new one, never half of one.
 
     Raises:
-        WeightsError: header and network disagree, or the file cannot be written.
+        WeightsError: header and network disagree, a weight is not finite in `dtype`, or the file cannot be written.
     """
     path = Path(path)
     if model.config != header.config:
         raise WeightsError(f"{path}: header says {header.config}, the network is {model.config}; save them together")
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    os.close(handle)
+    _check_finite(path, tensors, f"the training diverged, or the weights do not fit {dtype}")
+    temporary = None
     try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        os.close(handle)
         save_file(tensors, temporary, metadata={HEADER_KEY: header.to_json()})
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path} cannot be written ({error}); check the folder and free space") from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
 _MEND = "give the name of a shipped network (pagnet_ros.zoo()) or a file exported by pagnet_training.export"
@@ -187,9 +211,19 @@ _MEND = "give the name of a shipped network (pagnet_ros.zoo()) or a file exporte
 
 def _checked_path(path: str | os.PathLike[str]) -> Path:
     checked = Path(path)
-    if not checked.is_file():
-        came = "a folder" if checked.is_dir() else "missing"
-        raise WeightsError(f"{checked} is {came}, expected a weights file; {_MEND}")
-    if checked.stat().st_size > MAX_FILE_BYTES:
-        raise WeightsError(f"{checked} has {checked.stat().st_size} bytes, expected at most {MAX_FILE_BYTES}; {_MEND}")
+    try:
+        if not checked.is_file():
+            came = "a folder" if checked.is_dir() else "missing"
+            raise WeightsError(f"{checked} is {came}, expected a weights file; {_MEND}")
+        size = checked.stat().st_size
+    except OSError as error:
+        raise WeightsError(f"{checked} cannot be read ({error.strerror}), expected a weights file; {_MEND}") from error
+    if size > MAX_FILE_BYTES:
+        raise WeightsError(f"{checked} has {size} bytes, expected at most {MAX_FILE_BYTES}; {_MEND}")
     return checked
+
+
+def _check_finite(path: Path, tensors: Mapping[str, torch.Tensor], mend: str) -> None:
+    broken = sorted(name for name, tensor in tensors.items() if not torch.isfinite(tensor).all())
+    if broken:
+        raise WeightsError(f"{path}: not finite: {', '.join(broken[:12])}; {mend}")

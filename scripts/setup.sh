@@ -75,25 +75,26 @@ if command -v uv >/dev/null; then
     [ -d "$VENV" ] || uv venv --quiet --seed --python "$python" ${system[@]+"${system[@]}"} "$VENV" || fail "uv could not make $VENV"
     # uv does not read pip's configuration: hand over what it says, so that both resolve alike
     eval "$("$VENV/bin/python" scripts/pip_config_for_uv.py)"
-    install=(uv pip install --quiet --python "$VENV/bin/python")
+    install=(uv pip install --python "$VENV/bin/python")
+    [ -t 1 ] || install+=(--quiet)
     installer="uv $(uv --version | cut -d' ' -f2)"
 else
     [ -d "$VENV" ] || "$python" -m venv ${system[@]+"${system[@]}"} "$VENV" || fail "$python could not make $VENV
   (Debian, Ubuntu: sudo apt install python3-venv)"
-    install=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check)
+    install=("$VENV/bin/python" -m pip install --disable-pip-version-check)
+    [ -t 1 ] || install+=(--quiet) # a person wants to see that the downloads move
     installer=pip
 fi
 echo "  Python $("$VENV/bin/python" -c 'import platform, sys; print(platform.python_version(), "from", sys.base_prefix)'), packages by $installer"
 
-# ---- constraints; an installed ROS 2 comes with compiled modules that know one NumPy: keep to it
+# ---- constraints; an installed ROS 2 comes with compiled modules that know one NumPy, a Jetson with a torch of its own: keep to them
 constraints=(--constraint constraints.txt)
 if [ "$ROS_SOURCE" = installed ]; then
-    numpy=$("$python" -c 'import numpy; print(numpy.__version__)' 2>/dev/null || true)
-    if [ -n "$numpy" ]; then
-        echo "numpy==$numpy" >"$VENV/constraints-installed.txt"
-        constraints+=(--constraint "$VENV/constraints-installed.txt")
-        echo "  NumPy stays at $numpy, which the installed ROS 2 was built against"
-    fi
+    kept=$("$python" scripts/installed_versions.py numpy torch)
+    { grep -v "^torch==" constraints.txt && echo "$kept"; } >"$VENV/constraints.txt"
+    case $kept in *torch==*) ;; *) grep "^torch==" constraints.txt >>"$VENV/constraints.txt" ;; esac
+    constraints=(--constraint "$VENV/constraints.txt")
+    [ -z "$kept" ] || echo "  kept as this machine has them:" $kept
 else
     extras=$extras,$ROS_SOURCE
 fi
@@ -104,17 +105,20 @@ try_install() {
   Once that works, run the same command again; what is already there is kept."
 }
 
-# ---- torch: without an NVIDIA GPU the CPU build does (0.2 GB instead of several); the usual index has only the CUDA build on Linux
-has_gpu() { [ -e /proc/driver/nvidia/version ] || [ -e /dev/nvidia0 ] || [ -e /etc/nv_tegra_release ]; }
-if ! "$VENV/bin/python" -c 'import torch' 2>/dev/null; then
+# ---- torch: without an NVIDIA GPU the CPU build does, 0.2 GB; on Linux the usual index has the CUDA build of several GB only.
+# One page and one file are asked of PyTorch's index (no dependencies); where it cannot be reached the usual way follows.
+has_gpu() { [ -e /dev/nvidia0 ] || [ -e /etc/nv_tegra_release ] || command -v nvidia-smi >/dev/null; }
+has_torch() { "$VENV/bin/python" -c 'from importlib.util import find_spec; raise SystemExit(find_spec("torch") is None)'; }
+if ! has_torch; then
     index=${TORCH_INDEX-}
     if [ -z "${TORCH_INDEX+set}" ] && [ "$(uname -s)" = Linux ] && ! has_gpu; then
         index=https://download.pytorch.org/whl/cpu
     fi
     if [ -n "$index" ]; then
         echo "  torch, from $index"
-        "${install[@]}" "${constraints[@]}" torch --index-url "$index" 2>"$VENV/torch.log" ||
-            echo "  ... not to be had there: the CUDA build from the usual index instead (several GB)"
+        PIP_DEFAULT_TIMEOUT=15 PIP_RETRIES=1 UV_HTTP_TIMEOUT=15 UV_HTTP_RETRIES=1 \
+            "${install[@]}" "${constraints[@]}" --no-deps --index-url "$index" torch >"$VENV/torch.log" 2>&1 || true
+        has_torch || echo "  ... not to be had there (${VENV#"$root"/}/torch.log says why): from the usual index, maybe several GB"
     fi
 fi
 echo "  the project and what it needs: $extras"

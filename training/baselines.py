@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_training.protocol import Upsampler, bicubic, smooth_bicubic
+from pagnet_training.solvers import bilateral_solver, tgv
 
 __all__ = ["BASELINES"]
 
@@ -33,14 +34,14 @@ def guided(low: Depth, rgb: Colour, scale: int) -> Depth:
     depth = smooth_bicubic(low, rgb, scale)
     side = (2 * scale + 1, 2 * scale + 1)
 
-    def mean(image: Depth) -> Depth:
+    def mean(image: NDArray[np.floating]) -> Depth:
         return np.asarray(cv2.blur(image, side, borderType=cv2.BORDER_REFLECT), np.float32)
 
     mean_guide, mean_depth = mean(guide), mean(depth)
     covariance = mean(guide * depth) - mean_guide * mean_depth
     variance = mean(guide * guide) - mean_guide**2
     slope = covariance / (variance + 1e-4)
-    return mean(slope) * guide + mean(mean_depth - slope * mean_guide)
+    return (mean(slope) * guide + mean(mean_depth - slope * mean_guide)).astype(np.float32)
 
 
 def joint_bilateral(low: Depth, rgb: Colour, scale: int) -> Depth:
@@ -69,4 +70,6 @@ BASELINES: dict[str, Upsampler] = {
     "bicubic": bicubic,
     "guided": guided,
     "joint-bilateral": joint_bilateral,
+    "bilateral-solver": bilateral_solver,
+    "tgv": tgv,
 }

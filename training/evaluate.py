@@ -25,6 +25,7 @@ from pagnet_ros.weights import load_weights
 from pagnet_training.baselines import BASELINES
 from pagnet_training.protocol import ProtocolImage, Upsampler, make_case, network_upsampler, read_protocol_images, rmse
 from pagnet_training.published import MSG_FLOAT, MSG_SOURCE
+from pagnet_training.texture import texture_copying
 
 __all__ = ["INPUTS", "Method", "Score", "evaluate", "main", "score_weights"]
 
@@ -134,8 +135,9 @@ def _cell(found: Mapping[tuple[str, str, int], float], method: str, image: str, 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.evaluate", description=__doc__)
-    parser.add_argument("--protocol", choices=("middlebury",), default="middlebury")
-    parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
+    parser.add_argument("--protocol", choices=("middlebury", "texture"), default="middlebury",
+                        help="middlebury: the paper's table; texture: planes with strong patterns, no data needed")
+    parser.add_argument("--data", type=Path, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
     parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))
@@ -147,21 +149,40 @@ def main(arguments: list[str] | None = None) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
-        images = read_protocol_images(options.data)
         methods = [Method(name, BASELINES[name], SCALES) for name in options.baselines]
         methods += [method_of_weights(path) for path in options.weights]
         if not methods:
             raise ConfigError("no method to evaluate; name some with --weights or --baselines")
+        console = Console(width=max(120, Console().width))
+        if options.protocol == "texture":
+            console.print(texture_table(methods, options.scales))
+            return 0
+        if options.data is None:
+            raise ConfigError("--protocol middlebury needs --data, a folder with NAME_rgb.png and NAME_disparity.png")
+        images = read_protocol_images(options.data)
         scores = evaluate(methods, images, options.scales, options.inputs, options.pictures)
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    console = Console(width=max(120, Console().width))
     for table in tables(_merged_families(scores), options.scales, options.inputs):
         console.print(table)
     if options.json:
         options.json.write_text(json.dumps([score._asdict() for score in scores], indent=1), encoding="utf-8")
     return 0
+
+
+def texture_table(methods: Sequence[Method], scales: Sequence[int]) -> Table:
+    """Texture copying of every method, see `pagnet_training.texture`."""
+    table = Table(title="RMSE in levels on textured planes without a depth edge")
+    for column in ("method", "scale", "true colour", "grey image", "ratio"):
+        table.add_column(column)
+    for method in methods:
+        for scale in scales:
+            if scale in method.scales:
+                score = texture_copying(method.run, scale)
+                figures = (f"{score.coloured:.3f}", f"{score.grey:.3f}", f"{score.ratio:.2f}")
+                table.add_row(method.name, f"{scale}x", *figures)
+    return table
 
 
 def _merged_families(scores: Sequence[Score]) -> list[Score]:

@@ -36,7 +36,8 @@ class SuperResolution(L.LightningModule):
         super().__init__()
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
-        self.net = keep_depth_in_float32(PagNet(recipe.model)).to(memory_format=torch.channels_last)
+        self.net = keep_depth_in_float32(PagNet(recipe.model))
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.names = [name for name, _ in self.net.named_parameters()]
         self.averaged = copy.deepcopy(self.net).requires_grad_(False)
         self.step_number = 0

@@ -21,7 +21,7 @@ __all__ = ["DataRecipe", "LossRecipe", "OptimiserRecipe", "Recipe", "SourceRecip
 
 PRECISIONS = ("fp32", "bf16")
 SCHEDULES = ("constant", "cosine", "linear-end")
-KINDS = (*LAYOUTS, "procedural")
+KINDS = (*LAYOUTS, "bag", "procedural")
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,12 @@ class SourceRecipe:
     """One origin of images.
 
     Attributes:
-        kind: folder layout (middlebury, sintel, frames), or procedural.
-        path: folder below the data root; unused for procedural.
+        kind: folder layout (middlebury, sintel, frames), bag, or procedural.
+        path: folder or bag below the data root; unused for procedural.
         weight: relative share of the patches, above 0.
+        every: bag only: take every so-manieth frame, 1 or more.
+        depth_topic: bag only: empty finds it.
+        color_topic: bag only: empty finds it.
         scenes: procedural only: number of scenes rendered before training, 1 or more.
         size: procedural only: (H, W) of a rendered scene in pixels.
         seed: procedural only: first scene's seed.
@@ -41,6 +44,9 @@ class SourceRecipe:
     kind: str = "middlebury"
     path: str = ""
     weight: float = 1.0
+    every: int = 10
+    depth_topic: str = ""
+    color_topic: str = ""
     scenes: int = 200
     size: tuple[int, int] = (384, 512)
     seed: int = 0
@@ -275,8 +281,9 @@ def _out_of_range(recipe: Recipe) -> list[str]:
             near = get_close_matches(source.kind, KINDS, n=1)
             hint = f", did you mean {near[0]!r}?" if near else ""
             problems.append(f"data.sources[{i}].kind={source.kind!r}, expected one of {KINDS}{hint}")
-        if source.weight <= 0:
-            problems.append(f"data.sources[{i}].weight={source.weight}, expected above 0")
+        if source.weight <= 0 or source.every < 1:
+            problems.append(f"data.sources[{i}]: weight={source.weight}, every={source.every}, expected a weight above "
+                            "0 and every of at least 1")
         if source.scenes < 1 or min(source.size) < 32:
             problems.append(f"data.sources[{i}]: scenes={source.scenes}, size={source.size}, expected scenes of at "
                             "least 1 and a size of at least 32")

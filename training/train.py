@@ -9,7 +9,6 @@ import argparse
 import json
 import logging
 import sys
-import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -21,85 +20,17 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
-from pagnet_training.checkpoint import read_checkpoint, write_checkpoint
+from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_training.callbacks import Checkpoints, ProtocolValidation, TimeLimit
+from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.patches import Patches, PatchStream
 from pagnet_training.data.sources import load_sources
 from pagnet_training.module import SuperResolution
-from pagnet_training.protocol import ProtocolImage, make_case, network_upsampler, read_protocol_images, rmse
+from pagnet_training.protocol import ProtocolImage, read_protocol_images
 from pagnet_training.recipe import Recipe, load_recipe
 from pagnet_training.warm_start import warm_start
 
 __all__ = ["main", "train"]
-
-TIME_CHECK_STEPS = 10
-
-
-class Checkpoints(Callback):
-    """Writes the state every so many steps and when training ends or is interrupted."""
-
-    def __init__(self, path: Path, every: int) -> None:
-        self.path, self.every = path, every
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Write if the step number says so."""
-        assert isinstance(pl_module, SuperResolution)
-        if pl_module.step_number % self.every == 0 and trainer.is_global_zero:
-            write_checkpoint(self.path, pl_module.state())
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the last state."""
-        assert isinstance(pl_module, SuperResolution)
-        if trainer.is_global_zero:
-            write_checkpoint(self.path, pl_module.state())
-
-
-class TimeLimit(Callback):
-    """Ends a slice after so many minutes; all processes together, so that none waits for one that has left."""
-
-    def __init__(self, minutes: float) -> None:
-        self.end = time.monotonic() + 60 * minutes
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop once the time is over."""
-        assert isinstance(pl_module, SuperResolution)
-        if pl_module.step_number % TIME_CHECK_STEPS == 0:
-            over = time.monotonic() >= self.end
-            trainer.should_stop = bool(trainer.strategy.reduce_boolean_decision(over, all=False))
-
-
-class ProtocolValidation(Callback):
-    """Measures the averaged weights on images that are never trained on; one JSON line per validation."""
-
-    def __init__(self, images: list[ProtocolImage], every: int, journal: Path) -> None:
-        self.images, self.every, self.journal = images, every, journal
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Measure if the step number says so."""
-        assert isinstance(pl_module, SuperResolution)
-        if pl_module.step_number % self.every == 0 and trainer.is_global_zero:
-            self.measure(pl_module)
-
-    def measure(self, module: SuperResolution) -> dict[str, float]:
-        """RMSE per image with the low-resolution input in floating point."""
-        scale = module.recipe.model.scale
-        precision = torch.bfloat16 if module.recipe.precision == "bf16" else torch.float32
-        run = network_upsampler(module.averaged.eval(), precision=precision)
-        scores = {}
-        for image in self.images:
-            case = make_case(image, scale, rounded=False)
-            scores[image.name] = rmse(run(case.low, case.rgb, scale), case.truth)
-        module.log_dict({f"validation/{name}": value for name, value in scores.items()})
-        entry = {"step": module.step_number, "seconds": round(module.state().seconds, 1), **scores}
-        with open(self.journal, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-        return scores
 
 
 def train(
@@ -153,7 +84,7 @@ def train(
     patches = Patches(sources, recipe.model.scale, recipe.patch, recipe.seed, recipe.augmentation)
     order = PatchStream(module.step_number, recipe.steps, recipe.batch, rank, ranks)
     loader = DataLoader(patches, recipe.batch // ranks, sampler=order, num_workers=workers,
-                        persistent_workers=False, pin_memory=trainer.accelerator.__class__.__name__ == "CUDAAccelerator")
+                        pin_memory=trainer.strategy.root_device.type == "cuda")
     if module.step_number < recipe.steps:
         trainer.fit(module, loader)
     return module

@@ -46,7 +46,7 @@ class DemoOptions:
         depth: depth topic of the bag; found if empty and unambiguous.
         color: colour topic of the bag; likewise.
         seconds: how long to watch after the first output, seconds, above 0.
-        rate: camera frames per second; 0 for the recording's own, or 15 simulated.
+        rate: frames per second of the simulated camera or of frames without stamps; 0 for 15, or the recording's.
         downsample: make recorded frames coarser by this factor, so that the recording is the truth; 1 leaves them.
         weights: the node's parameter of that name.
         sensor: simulated sensor: tof, kinect, clean.
@@ -118,13 +118,14 @@ class _Source:
     module: str
     arguments: list[str]
     topics: dict[str, str]
+    camera_info: str = "/color/camera_info"
     compressed: frozenset[str] = frozenset()
 
 
 def _source(options: DemoOptions) -> _Source:
     """Which camera plays. Stamps are of the present, so that ages can be read off them."""
     topics = {"depth": "/depth", "color": "/color", "output": "/depth_hr"}
-    rate = ["--rate", f"{options.rate:g}"] if options.rate else []
+    rate = ["--hz", f"{options.rate:g}"] if options.rate else []
     if options.bag is not None:
         with Bag(options.bag) as bag:
             found = find_rgbd_topics(bag, options.depth, options.color)
@@ -135,7 +136,8 @@ def _source(options: DemoOptions) -> _Source:
             )
         arguments = [str(options.bag), "--loop", "--restamp", "now"]
         topics |= {"depth": found.depth, "color": found.color}
-        return _Source(f"bag {options.bag}", "pagnet_ros.ros.bag_player", arguments, topics, compressed)
+        info = found.camera_info or "/color/camera_info"
+        return _Source(f"bag {options.bag}", "pagnet_ros.ros.bag_player", arguments, topics, info, compressed)
     if options.frames is not None:
         arguments = [str(options.frames), "--loop", "--downsample", str(options.downsample), *rate]
         if options.downsample > 1:
@@ -159,8 +161,7 @@ def _node_arguments(options: DemoOptions, source: _Source) -> list[str]:
         words += ["-p", f"{key}:={value}"]
     for stream in ("depth", "color"):
         words += ["-r", f"{stream}:={source.topics[stream]}"]
-    info = source.topics["color"].rsplit("/", 1)[0] + "/camera_info" if options.bag else "/color/camera_info"
-    return [*words, "-r", f"color/camera_info:={info}", "-r", "depth_hr:=/depth_hr"]
+    return [*words, "-r", f"color/camera_info:={source.camera_info}", "-r", "depth_hr:=/depth_hr"]
 
 
 def _run(options: DemoOptions) -> int:

@@ -98,6 +98,9 @@ class Bag:
             for file in _storage_paths(self.path):
                 self._readers.append(self._open_one(file))
             self._merge_topics()
+        except OSError as error:
+            self._stack.close()
+            raise RecordingError(f"{self.path}: cannot be read: {error.strerror or error}") from error
         except BaseException:
             self._stack.close()
             raise

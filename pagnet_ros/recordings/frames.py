@@ -128,6 +128,13 @@ def open_frames(path: str | Path, *, hz: float | None = None, only: str = "") ->
         raise RecordingError(f"{folder}: found {came}; expected a folder of frames ({_LAYOUT_HELP})")
     if hz is not None and not 0.01 <= hz <= 1000.0:
         raise RecordingError(f"{hz:g} frames per second; expected 0.01 to 1000")
+    try:
+        return _open(folder, hz, only)
+    except OSError as error:
+        raise RecordingError(f"{folder}: cannot be read: {error.strerror or error}") from error
+
+
+def _open(folder: Path, hz: float | None, only: str) -> FrameFolder:
     layout = detect_layout(folder)
     if layout is None:
         count = sum(1 for _ in folder.iterdir())

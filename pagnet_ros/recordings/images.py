@@ -66,6 +66,8 @@ def probe(path: Path) -> ImageInfo:
     Raises:
         RecordingError: Not an image of these kinds, cut short, or larger than `MAX_PIXELS`.
     """
+    if path.exists() and not path.is_file():
+        raise RecordingError(f"{path.name}: not a plain file; expected a PNG, JPEG or NPY file")
     try:
         with path.open("rb") as file:
             head = file.read(32)

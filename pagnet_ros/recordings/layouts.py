@@ -212,6 +212,9 @@ def _tum_list(folder: Path, kind: str, problems: list[str]) -> dict[int, Path]:
         if stamp_ns is None or len(row) != 2:
             problems.append(f"{table.name}: row {' '.join(row)[:60]!r}; expected seconds and a file name")
             break
+        if "\0" in row[1]:
+            problems.append(f"{table.name} is no text file: it holds zero bytes")
+            break
         path = folder / row[1]
         if not path.resolve().is_relative_to(folder.resolve()):
             problems.append(f"{table.name} names {row[1]!r}, which lies outside the folder")

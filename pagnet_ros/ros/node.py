@@ -7,6 +7,8 @@ subscriptions. Data flows from `inputs` (newest pair) through the worker's mailb
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -34,6 +36,7 @@ from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.ros.sensor_limits import ANY_SENSOR, options_of, sensor_limits
 from pagnet_ros.ros.watch import Watch
 from pagnet_ros.ros.worker import Worker
+from pagnet_ros.transport import image_environment
 
 __all__ = ["PagnetNode", "main"]
 
@@ -290,13 +293,22 @@ class PagnetNode(LifecycleNode):
         )
 
 
-def main(args: list[str] | None = None) -> None:
+def main(args: list[str] | None = None) -> int:
     """Run the node until Ctrl-C or SIGTERM.
 
     Args:
         args: Command line with --ros-args; None for the process's own.
+
+    Returns:
+        Exit status: 0, also after Ctrl-C; 1 where the command line cannot be understood, which is then on stderr.
     """
-    rclpy.init(args=args)
+    # For `ros2 run`; launch files have set it. Fast DDS reads it at init, and loses large images without.
+    os.environ.update(image_environment())
+    try:
+        rclpy.init(args=args)
+    except Exception as error:  # rclpy's own classes for this are private
+        sys.stderr.write(f"error: the arguments after --ros-args: {error}\n")
+        return 1
     node: PagnetNode | None = None
     try:
         node = PagnetNode()
@@ -309,7 +321,8 @@ def main(args: list[str] | None = None) -> None:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

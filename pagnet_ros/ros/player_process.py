@@ -15,8 +15,9 @@ from typing import Any
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.task import Future
+from rclpy.utilities import remove_ros_args
 
-from pagnet_ros.errors import PagnetError
+from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.transport import image_environment
 
 __all__ = ["play_while_spinning", "player_main"]
@@ -34,18 +35,12 @@ def player_main(body: Callable[[list[str], threading.Event], None], arguments: l
     Returns:
         Exit status: 0, also after Ctrl-C; 1 after an error, which is then on stderr.
     """
-    from rclpy.utilities import remove_ros_args
-
     arguments = list(sys.argv if arguments is None else arguments)
     stop = threading.Event()
-    plain = remove_ros_args(arguments)[1:]
-    if "-h" in plain or "--help" in plain:
-        body(plain, stop)  # ends in argparse; needs no ROS
     try:
         # Set here for those who start a player by hand; DDS reads it at init. Without it large images get lost.
         os.environ.update(image_environment())
-        rclpy.init(args=arguments)
-        body(plain, stop)
+        body(_init(arguments), stop)
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -55,6 +50,18 @@ def player_main(body: Callable[[list[str], threading.Event], None], arguments: l
         stop.set()
         rclpy.try_shutdown()
     return 0
+
+
+def _init(arguments: list[str]) -> list[str]:
+    """Initialise rclpy with ROS's part of the command line; returns the rest, without the program's name."""
+    try:
+        plain: list[str] = remove_ros_args(arguments)[1:]
+        rclpy.init(args=arguments)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        raise
+    except Exception as error:  # rclpy's own classes for this are private
+        raise ConfigError(f"the arguments after --ros-args: {error}") from error
+    return plain
 
 
 def play_while_spinning(node: Any, play: Callable[[], None], stop: threading.Event) -> None:

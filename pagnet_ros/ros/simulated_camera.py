@@ -8,6 +8,7 @@ Data flows from `simulated_frames` through the pace to `depth`, `color`, both ca
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import threading
 from collections.abc import Iterator
@@ -167,6 +168,11 @@ def _read_parameters(node: Node) -> SimulatedCameraOptions:
             values[item.name] = float(value) if whole and isinstance(item.default, float) else value
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             problems.append(str(error))
+    known = [item.name for item in fields(SimulatedCameraOptions)]
+    for name in node._parameter_overrides:  # rclpy offers no public list of what it was given
+        if not node.has_parameter(name) and not name.startswith(("qos_overrides.", "use_sim_time")):
+            near = difflib.get_close_matches(name, known, n=1)
+            problems.append(f"unknown parameter {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     try:
         options = SimulatedCameraOptions(**values)
     except ConfigError as error:

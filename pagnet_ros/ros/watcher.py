@@ -156,5 +156,7 @@ def _rate_hz(arrivals: deque[float], now: float) -> float:
 def _metres(depth: NDArray[np.uint16] | NDArray[np.float32]) -> NDArray[np.float32]:
     """Metres, NaN where there is no measurement."""
     if depth.dtype == np.uint16:
-        return np.where(depth == 0, np.float32("nan"), depth.astype(np.float32) * np.float32(1e-3))
-    return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32("nan")).astype(np.float32)
+        depth = depth.astype(np.float32) * np.float32(1e-3)
+    known = np.isfinite(depth) & (depth > 0)
+    metres: NDArray[np.float32] = np.where(known, depth, np.float32("nan")).astype(np.float32)
+    return metres

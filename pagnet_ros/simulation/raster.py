@@ -92,7 +92,9 @@ def rasterize(
             owner.masked_fill_((w - old).abs_() < _DECAL_TOLERANCE * old, k)
         else:
             owner.masked_fill_(w > old, k)
-            torch.fmax(old, w, out=old)
+            # Only these can miss with NaN, which fmax drops; maximum is several times faster.
+            may_be_nan = surfaces.kind[k] == ELLIPSOID or surfaces.relief[k] >= 0
+            (torch.fmax if may_be_nan else torch.maximum)(old, w, out=old)
 
     for k in np.flatnonzero(drawn & ~small & ~surfaces.decal):
         draw(int(k))

@@ -47,7 +47,7 @@ class SensorProfile:
         lateral_angle_px: Factor of ``theta / (pi/2 - theta)`` added to it, >= 0.
         flying: Probability that a pixel whose footprint holds a depth edge reports a mixture.
         footprint_px: Widening of the footprint on each side in which edges are mixed, 0 to 2.
-        edge_jump: Relative depth step that counts as an edge, > 0.
+        edge_jump: Relative depth step between neighbouring true pixels that counts as an edge, > 0.
         depth_step_m: Quantisation of the depth, >= 0.
         disparity_step_px: Quantisation of the disparity in native pixels, >= 0 (Kinect v1: 1/8).
         baseline_m: Distance between projector and camera, > 0 (only with disparities or shadows).

@@ -14,7 +14,7 @@ import torch
 from pagnet_ros.simulation.camera import FloatArray, PinholeCamera, look_at
 from pagnet_ros.simulation.raster import Attributes, rasterize
 from pagnet_ros.simulation.surfaces import Surfaces
-from pagnet_ros.simulation.textures import PatternBank
+from pagnet_ros.simulation.textures import PatternBank, sampling_grid
 
 Color = tuple[float, float, float]
 
@@ -101,10 +101,10 @@ class ShadowMap:
             for i in range(3)
         )
         scale = z.clamp_(min=0.05).reciprocal().mul_(2 * self.camera.fx / self.camera.width)
-        grid = torch.stack((x.mul_(scale), y.mul_(scale)), dim=-1)
-        mean, square = torch.nn.functional.grid_sample(
-            self.moments, grid[None], padding_mode="border", align_corners=False
-        )[0]
+        grid = sampling_grid(x.mul_(scale), y.mul_(scale))
+        mean, square = torch.nn.functional.grid_sample(self.moments, grid, padding_mode="border", align_corners=False)[
+            0
+        ]
         variance = square.addcmul_(mean, mean, value=-1).clamp_(min=4e-4)
         behind = z.sub_(mean).sub_(0.02).clamp_(min=0)
         # Chebyshev's bound; its lowest part is cut off, since it would let light leak where shadows overlap.

@@ -23,6 +23,14 @@ _COLUMNS = 8
 _SIDE = _COLUMNS * (TEXTURE_SIZE + 2)
 
 
+def sampling_grid(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Coordinates [h, w] in [-1, 1] as the [1, h, w, 2] that ``grid_sample`` takes; far faster than ``stack``."""
+    grid = torch.empty((1, *x.shape, 2), device=x.device)
+    grid[0, ..., 0] = x
+    grid[0, ..., 1] = y
+    return grid
+
+
 def _choices(table: dict[str, tuple[Generator, int]]) -> dict[str, range]:
     ranges, start = {}, 0
     for name, (_, count) in table.items():
@@ -73,18 +81,21 @@ class PatternBank:
         top = _COLUMNS * (TEXTURE_SIZE - 2 * side + 2 * (level - 1)) * coarse
         y = top + row * (side + 2) + 1 + (v - v.floor()) * side
         height, width = self.atlas.shape[-2:]
-        grid = torch.stack((x.mul_(2 / width).sub_(1), y.mul_(2 / height).sub_(1)), dim=-1)
-        return grid_sample(self.atlas, grid[None], mode="bilinear", align_corners=False)[0]
+        grid = sampling_grid(x.mul_(2 / width).sub_(1), y.mul_(2 / height).sub_(1))
+        return grid_sample(self.atlas, grid, mode="bilinear", align_corners=False)[0]
 
     def solid(self, cutout: int, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """Where the cut-out is solid, bool [h, w], for coordinates in [-1, 1] (outside: not solid)."""
-        grid = torch.stack((u, v), dim=-1)[None]
-        return grid_sample(self.cutouts[cutout][None], grid, mode="bilinear", align_corners=False)[0, 0] > 0.5
+        return (
+            grid_sample(self.cutouts[cutout][None], sampling_grid(u, v), mode="bilinear", align_corners=False)[0, 0]
+            > 0.5
+        )
 
     def height(self, relief: int, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """Relief height [h, w] in [-1, 1] for coordinates in [-1, 1]."""
-        grid = torch.stack((u, v), dim=-1)[None]
-        return grid_sample(self.reliefs[relief, :1][None], grid, padding_mode="border", align_corners=False)[0, 0]
+        return grid_sample(
+            self.reliefs[relief, :1][None], sampling_grid(u, v), padding_mode="border", align_corners=False
+        )[0, 0]
 
     def slopes(self, relief: torch.Tensor, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """Derivatives [2, N] of the height at single points; ``relief`` [N] holds whole numbers."""

@@ -72,16 +72,23 @@ def test_leaving_interrupts_the_children_as_ctrl_c_does(tmp_path, module):
 
 def test_an_error_inside_still_ends_the_children(tmp_path, module):
     name = module("sleeper", "import time; print('up', flush=True); time.sleep(600)")
-    with pytest.raises(RuntimeError, match="boom"), Children(tmp_path, _environment(tmp_path)) as children:
-        child = children.start("node", name, [])
-        _wait_for_log(child, "up")
-        raise RuntimeError("boom")
-    assert not child.is_running
+    started = []
+
+    def fail_while_it_runs():
+        with Children(tmp_path, _environment(tmp_path)) as children:
+            started.append(children.start("node", name, []))
+            _wait_for_log(started[0], "up")
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        fail_while_it_runs()
+    assert not started[0].is_running
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_child_that_ignores_both_signals_is_killed(tmp_path, module, monkeypatch):
-    monkeypatch.setattr("pagnet_ros.demo.processes.ENDING", ((signal.SIGINT, 0.2), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0)))
+    hurried = ((signal.SIGINT, 0.2), (signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0))
+    monkeypatch.setattr("pagnet_ros.demo.processes.ENDING", hurried)
     name = module(
         "stubborn",
         """

@@ -1,5 +1,7 @@
 """Folders of frames: every layout, and one error that lists all that is wrong."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -105,6 +107,26 @@ def test_tum_table_must_not_lead_outside_the_folder(build, tmp_path):
 
     assert "'../secret.png', which lies outside" in str(error.value)
     assert "'rgb/missing.png', which is not there" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["100.1 rgb/a\0b.png\n", "\0\0\0", "100.1\n", "soon rgb/x.png", "nan rgb/x.png", "-1 rgb/x.png"]
+)
+def test_tables_that_make_no_sense_are_named(build, tmp_path, text):
+    folder = write_tum(build, tmp_path / "tum")
+    (folder / "rgb.txt").write_text(text)
+
+    with pytest.raises(RecordingError, match=r"rgb\.txt"):
+        open_frames(folder)
+
+
+def test_what_is_no_plain_file_is_not_opened(build):
+    path = build.numbered(count=1)
+    (path / "frame-000000.depth.png").unlink()
+    os.mkfifo(path / "frame-000000.depth.png")
+
+    with pytest.raises(RecordingError, match=r"frame-000000.depth.png: not a plain file"):
+        open_frames(path)
 
 
 def test_pairs_take_the_low_resolution_depth_and_keep_the_other_as_reference(build, tmp_path):

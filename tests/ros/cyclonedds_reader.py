@@ -1,7 +1,7 @@
 """A subscriber of another DDS vendor: reads an Image topic and its CameraInfo with CycloneDDS, without ROS.
 
 Run as a process of its own:  python cyclonedds_reader.py DOMAIN IMAGE_TOPIC INFO_TOPIC OUT.npz
-Says "matched" on stdout when both writers are found, then writes the first image with its calibration to OUT.npz.
+Waits until both writers are found, then writes the first image with its calibration to OUT.npz.
 """
 
 import os
@@ -89,13 +89,19 @@ def stamp_ns(message):
     return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
-def take_first(reader, wanted=lambda message: True):
+def take_pair(images, infos):
+    """The first image whose calibration came too: either reader may match, and so begin, later than the other."""
+    found = {images: {}, infos: {}}
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
-        for message in reader.take_iter(timeout=duration(seconds=1)):
-            if wanted(message):
-                return message
-    raise TimeoutError(f"nothing on {reader.topic.name} within {DEADLINE_S:g} s")
+        for reader, messages in found.items():
+            messages.update((stamp_ns(message), message) for message in reader.take(N=50))
+        common = found[images].keys() & found[infos].keys()
+        if common:
+            return tuple(messages[min(common)] for messages in found.values())
+        time.sleep(0.02)
+    counts = [len(messages) for messages in found.values()]
+    raise TimeoutError(f"{counts[0]} images and {counts[1]} calibrations within {DEADLINE_S:g} s, none of one stamp")
 
 
 def main(domain, image_topic, info_topic, out):
@@ -109,10 +115,7 @@ def main(domain, image_topic, info_topic, out):
         if time.monotonic() > deadline:
             raise TimeoutError("no publisher matched")
         time.sleep(0.02)
-    sys.stdout.write("matched\n")
-    sys.stdout.flush()
-    image = take_first(images)
-    info = take_first(infos, lambda message: stamp_ns(message) == stamp_ns(image))
+    image, info = take_pair(images, infos)
     np.savez(
         out,
         stamp_ns=stamp_ns(image), frame_id=image.header.frame_id, height=image.height, width=image.width,

@@ -14,6 +14,8 @@ from builtin_interfaces.msg import Time
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from pagnet_ros.ros import node
+
 RELIABLE = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -61,6 +63,12 @@ def start(ros):
     yield run
     for process in processes:
         process.kill()
+
+
+def test_command_line_that_ros_refuses_is_an_error_without_a_traceback(monkeypatch, capfd):
+    monkeypatch.setattr(node, "image_environment", dict)
+    assert node.main(["pagnet_node", "--ros-args", "-p", "broken"]) == 1
+    assert "error: the arguments after --ros-args:" in capfd.readouterr().err
 
 
 def image(at_ns, shape, encoding, value):

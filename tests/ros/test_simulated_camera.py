@@ -187,9 +187,19 @@ def test_options_that_do_not_fit_together(options, text):
 
 
 def test_bad_parameters_end_the_process_with_one_message(ros_environment, capsys):
-    assert main(["simulated_camera", "--ros-args", "-p", "sensor:=tov", "-p", "rate_hz:=30"]) == 1
+    parameters = ["-p", "sensor:=tov", "-p", "rate_hz:=30", "-p", "widht:=640"]
+    assert main(["simulated_camera", "--ros-args", *parameters]) == 1
 
-    assert "sensor = 'tov'; expected one of" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "sensor = 'tov'; expected one of" in error
+    assert "unknown parameter 'widht'; did you mean 'width'?" in error
+
+
+@pytest.mark.parametrize("arguments", [["-p", "foo"], ["--bogus"], ["--params-file", "/nowhere.yaml"]])
+def test_what_ros_cannot_parse_is_one_message(ros_environment, capsys, arguments):
+    assert main(["simulated_camera", "--ros-args", *arguments]) == 1
+
+    assert capsys.readouterr().err.startswith("error: the arguments after --ros-args: ")
 
 
 def test_plain_arguments_are_refused(ros_environment, capsys):

@@ -181,6 +181,12 @@ def test_paper_holes_follow_the_edges():
     assert np.delete(missing, range(22, 43)).mean() < 0.1
 
 
+def test_a_steep_floor_is_no_edge():
+    floor = (1.2 / np.linspace(0.9, 0.3, 192, dtype=np.float32))[:, None].repeat(256, 1)
+    profile = SensorProfile("edges", missing_edge=1.0, edge_width_px=1.0)
+    assert np.isfinite(sense(floor, CAMERA, profile, 0, factor=8)).all()
+
+
 def test_dark_far_surfaces_are_not_reported_by_time_of_flight():
     albedo = np.full((192, 256), 0.5, np.float32)
     albedo[:, :128] = 0.01

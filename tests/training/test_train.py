@@ -25,12 +25,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def run(recipe_path: Path, data_root: Path, folder: Path, **options: object) -> None:
     recipe = load_recipe(recipe_path)
     steps = options.pop("steps", recipe.steps)
-    train(
-        replace(recipe, steps=steps), folder, data_root=data_root, progress=False, accelerator="cpu", threads=1, **options
-    )
+    fixed = {"data_root": data_root, "progress": False, "accelerator": "cpu", "threads": 1}
+    train(replace(recipe, steps=steps), folder, **fixed, **options)
 
 
-def test_a_run_cut_in_two_ends_bit_for_bit_like_one_in_one_go(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+def test_a_run_cut_in_two_ends_bit_for_bit_like_one_in_one_go(
+    recipe_path: Path, data_root: Path, tmp_path: Path
+) -> None:
     run(recipe_path, data_root, tmp_path / "whole")
     whole = read_checkpoint(tmp_path / "whole" / "checkpoint.safetensors")
     sliced = _train_in_slices(recipe_path, data_root, tmp_path / "slices", stop_after=3)
@@ -40,7 +41,7 @@ def test_a_run_cut_in_two_ends_bit_for_bit_like_one_in_one_go(recipe_path: Path,
 
 
 def _train_in_slices(recipe_path: Path, data_root: Path, folder: Path, stop_after: int) -> object:
-    import pagnet_training.train as module
+    import pagnet_training.callbacks as module
 
     recipe = load_recipe(recipe_path)
     original = module.TIME_CHECK_STEPS
@@ -87,13 +88,16 @@ def test_another_scale_starts_from_this_ones_weights(recipe_path: Path, data_roo
     other = replace(load_recipe(recipe_path), warm_start=str(start), steps=1)
     other = replace(other, model=other.model.at_scale(4), patch=32, optimiser=replace(other.optimiser, rate=1e-12))
     train(other, tmp_path / "other", data_root=data_root, progress=False, accelerator="cpu", threads=1)
-    theirs, ours = read_checkpoint(start).part("ema"), read_checkpoint(tmp_path / "other" / "checkpoint.safetensors").part("ema")
+    theirs = read_checkpoint(start).part("ema")
+    ours = read_checkpoint(tmp_path / "other" / "checkpoint.safetensors").part("ema")
     last = "stages.1.refine_fused.smooth.weight"
     torch.testing.assert_close(ours[last], theirs["stages.0.refine_fused.smooth.weight"])
     torch.testing.assert_close(ours["head.weight"], theirs["head.weight"])
 
 
-def test_the_command_line_lists_what_is_missing(recipe_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_lists_what_is_missing(
+    recipe_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     status = main([str(recipe_path), "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "run"), "--quiet"])
     assert status == 2
     assert "no such folder" in capsys.readouterr().err
@@ -115,8 +119,8 @@ def test_exported_weights_load_and_tell_their_recipe(recipe_path: Path, data_roo
 
 
 def _command(recipe_path: Path, data_root: Path, folder: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "pagnet_training.train", str(recipe_path), "--data", str(data_root), "--out", str(folder),
-            "--quiet", "--accelerator", "cpu", "--threads", "1", *more]
+    start = [sys.executable, "-m", "pagnet_training.train", str(recipe_path), "--data", str(data_root)]
+    return [*start, "--out", str(folder), "--quiet", "--accelerator", "cpu", "--threads", "1", *more]
 
 
 def _environment(package_path: Path) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""Where training samples come from: `images` (the sample type), `folders`, `procedural`, `patches`, `augment`."""
+"""Training samples: `images` (their type), their origins `folders`, `bags`, `procedural`, then `patches`, `augment`."""

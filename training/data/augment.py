@@ -29,6 +29,7 @@ class Augmentation:
         rounded: the low-resolution input is rounded to whole levels, as 8-bit data would be.
         widen: the normalisation's range is a log-uniform value between the patch's and the frame's, instead of the
             frame's.
+        sensor: the low-resolution input is that of a random unknown sensor (`sensor_like`) instead of the protocol's.
     """
 
     turn: float = 1.0
@@ -39,11 +40,12 @@ class Augmentation:
     holes: float = 0.2
     rounded: float = 0.1
     widen: float = 0.5
+    sensor: float = 0.0
 
     @classmethod
     def paper(cls) -> Augmentation:
         """Flips and rotations only."""
-        return cls(colour=0, noise=0, invert=0, tilt=0, holes=0, rounded=0, widen=0)
+        return cls(colour=0, noise=0, invert=0, tilt=0, holes=0, rounded=0, widen=0, sensor=0)
 
 
 def turn(array: NDArray[np.generic], code: int) -> NDArray[np.generic]:
@@ -63,19 +65,20 @@ def shift_colours(rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray
         shifted = np.repeat(shifted.mean(axis=2, keepdims=True), 3, axis=2)
     elif chance[1] < 0.2:
         shifted = shifted[..., order]
-    return np.clip(shifted, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(shifted, 0.0, 1.0), np.float32)
 
 
 def invert(depth: NDArray[np.float32]) -> NDArray[np.float32]:
     """Near becomes far: the depth mirrored about the middle of the 8-bit range."""
-    return np.float32(256.0) - depth
+    return np.asarray(256.0 - depth, np.float32)
 
 
 def tilt(depth: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Add a plane of up to a quarter of a level per pixel in each axis."""
     slope = rng.uniform(-0.25, 0.25, size=2).astype(np.float32)
     rows, columns = np.arange(depth.shape[0], dtype=np.float32), np.arange(depth.shape[1], dtype=np.float32)
-    return depth + slope[0] * (rows - rows.mean())[:, None] + slope[1] * (columns - columns.mean())[None, :]
+    plane = slope[0] * (rows - rows.mean())[:, None] + slope[1] * (columns - columns.mean())[None, :]
+    return np.asarray(depth + plane, np.float32)
 
 
 def hide_measurements(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:

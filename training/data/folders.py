@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import RecordingError
-from pagnet_training.data.images import RgbdImage, fit_levels, make_image, read_array, read_rgb
+from pagnet_training.data.images import RgbdImage, fit_levels, make_image, read_array, read_rgb, reduce_rgb
 
 __all__ = ["LAYOUTS", "read_folder", "read_frames", "read_middlebury", "read_sintel"]
 
@@ -38,8 +38,8 @@ def read_middlebury(folder: Path, problems: list[str]) -> list[RgbdImage]:
         known = disparity[np.isfinite(disparity) & (disparity > 0)]
         return disparity if known.size == 0 or known.max() > 100 else fit_levels(disparity)
 
-    return _read(_pairs(folder, r"(.+)_rgb\.png", ("{}_disparity.png", "{}_disparity.npy", "{}_disparity.npz"), problems),
-                 convert, problems)
+    partners = ("{}_disparity.png", "{}_disparity.npy", "{}_disparity.npz")
+    return _read(_pairs(folder, r"(.+)_rgb\.png", partners, problems), convert, problems)
 
 
 def read_sintel(folder: Path, problems: list[str]) -> list[RgbdImage]:
@@ -49,19 +49,23 @@ def read_sintel(folder: Path, problems: list[str]) -> list[RgbdImage]:
     is distributed like stereo disparity, the unit in which the errors are counted, so 1/depth is scaled per frame
     to the range of 8-bit disparity.
     """
-    return _read(_pairs(folder, r"(.+)_rgb\.png", ("{}_depth.npz", "{}_depth.npy"), problems),
-                 lambda depth: fit_levels(1.0 / np.where(depth > 0, depth, np.nan)), problems)
+
+    def convert(depth: NDArray[np.floating]) -> NDArray[np.floating]:
+        return fit_levels(1.0 / np.where(depth > 0, depth, np.nan))
+
+    return _read(_pairs(folder, r"(.+)_rgb\.png", ("{}_depth.npz", "{}_depth.npy"), problems), convert, problems)
 
 
 def read_frames(folder: Path, problems: list[str]) -> list[RgbdImage]:
     """Plain frames: ``NAME.color.{png,jpg}`` or ``NAME_rgb.*`` with ``NAME.depth.png`` or ``NAME_depth.png``.
 
     Depth is uint16 millimetres with 0 = no measurement (NYUv2-style exports and recordings turned into frames), or
-    float metres in ``.npy``; either is scaled per frame to the range of levels.
+    float metres in ``.npy``; either is scaled per frame to the range of levels. A colour image larger than its depth
+    is reduced to the depth's size, because depth is the truth to learn.
     """
     pairs = _pairs(folder, r"(.+)[._](?:color|rgb)\.(?:png|jpg|jpeg|ppm)",
                    ("{}.depth.png", "{}_depth.png", "{}_depth.npy", "{}.depth.npy", "{}_depth.pgm"), problems)
-    return _read(pairs, fit_levels, problems)
+    return _read(pairs, fit_levels, problems, reduce=True)
 
 
 LAYOUTS: dict[str, Callable[[Path, list[str]], list[RgbdImage]]] = {
@@ -102,11 +106,16 @@ def _pairs(folder: Path, pattern: str, partners: tuple[str, ...], problems: list
             yield _Pair(f"{folder.name}/{found[1]}", rgb, depth)
 
 
-def _read(pairs: Iterator[_Pair], convert: Converter, problems: list[str]) -> list[RgbdImage]:
+def _read(
+    pairs: Iterator[_Pair], convert: Converter, problems: list[str], *, reduce: bool = False
+) -> list[RgbdImage]:
     images = []
     for pair in pairs:
         try:
-            images.append(make_image(pair.name, read_rgb(pair.rgb), convert(read_array(pair.depth))))
+            rgb, depth = read_rgb(pair.rgb), convert(read_array(pair.depth))
+            if reduce:
+                rgb = reduce_rgb(rgb, *depth.shape)
+            images.append(make_image(pair.name, rgb, depth))
         except RecordingError as error:
             problems.append(str(error))
     return images

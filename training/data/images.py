@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pagnet_ros.depth import fill_holes
 from pagnet_ros.errors import RecordingError
 
-__all__ = ["LEVELS", "RgbdImage", "fit_levels", "make_image", "read_array", "read_rgb"]
+__all__ = ["LEVELS", "RgbdImage", "fit_levels", "make_image", "read_array", "read_rgb", "reduce_rgb"]
 
 LEVELS = 255.0
 MAX_FILE_BYTES = 256 * 2**20
@@ -89,6 +89,13 @@ def fit_levels(depth: NDArray[np.floating], low: float = 16.0, high: float = 216
     return np.where(known, np.clip(levels, 1.0, LEVELS), np.nan).astype(np.float32)
 
 
+def reduce_rgb(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """A colour image reduced to a smaller depth image's size by area; returned as it is where it is not larger."""
+    if rgb.shape[0] < height or rgb.shape[1] < width or rgb.shape[:2] == (height, width):
+        return rgb
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """Read a colour image ``[H, W, 3]`` uint8, red first.
 
@@ -120,7 +127,7 @@ def read_array(path: Path) -> NDArray[np.floating]:
         array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if array is None or array.ndim != 2 or array.dtype.kind not in "uif":
         came = "nothing readable" if array is None else f"{array.dtype} of shape {array.shape}"
-        raise RecordingError(f"{path}: {came}; expected one number per pixel [H, W]; export depth as 16-bit PNG or .npy")
+        raise RecordingError(f"{path}: {came}; expected one number per pixel [H, W]; export depth as 16-bit PNG")
     return array.astype(np.float64)
 
 

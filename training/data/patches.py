@@ -20,6 +20,7 @@ from pagnet_ros.network import BicubicDownsample
 from pagnet_training.data import augment
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.images import RgbdImage
+from pagnet_training.data.sensor_like import sensor_like
 
 __all__ = ["PatchBatch", "PatchStream", "Patches", "Source"]
 
@@ -82,7 +83,8 @@ class Patches(Dataset[PatchBatch]):
         rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, 0, index]))
         chosen = min(int(np.searchsorted(self._cumulative, rng.uniform(), side="right")), len(self.images) - 1)
         image = self.images[chosen]
-        chance = Augmentation(*rng.uniform(size=8))
+        drawn = [*rng.uniform(size=8).tolist(), rng.uniform() if self.augmentation.sensor else 1.0]
+        chance = Augmentation(*drawn)
         odds = self.augmentation
         rgb, depth, known = self._cut(image, rng, chance.turn < odds.turn)
         if chance.colour < odds.colour:
@@ -93,7 +95,10 @@ class Patches(Dataset[PatchBatch]):
             depth = augment.invert(depth)
         if chance.tilt < odds.tilt:
             depth = augment.tilt(depth, rng)
-        low, measured = self._observe(depth, rng, chance.rounded < odds.rounded, chance.holes < odds.holes)
+        if chance.sensor < odds.sensor:
+            low, measured = self._observe_sensor(depth, rng)
+        else:
+            low, measured = self._observe(depth, rng, chance.rounded < odds.rounded, chance.holes < odds.holes)
         offset, span = self._normalisation(low, self._spans[chosen], rng, chance.widen < odds.widen)
         margin = 2 * self.scale
         truth = torch.from_numpy(depth[margin:-margin, margin:-margin].copy())[None]
@@ -109,7 +114,7 @@ class Patches(Dataset[PatchBatch]):
     def _cut(
         self, image: RgbdImage, rng: np.random.Generator, turned: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-        """Colour ``[p, p, 3]`` in 0..1, depth ``[p+4s, p+4s]`` with margin, validity ``[p, p]``; mirrored at borders."""
+        """Colour ``[p, p, 3]`` in 0..1, depth ``[p+4s, p+4s]`` with margin, validity ``[p, p]``; mirrored outside."""
         margin, height, width = 2 * self.scale, *image.depth.shape
         top = int(rng.integers(0, max(1, height - self.patch + 1)))
         left = int(rng.integers(0, max(1, width - self.patch + 1)))
@@ -135,6 +140,15 @@ class Patches(Dataset[PatchBatch]):
             measured = kept.to(low.dtype)[None, None]
             low = fill_holes(low, kept[None, None])
         return low[0], measured[0]
+
+    def _observe_sensor(self, depth: NDArray[np.float32], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """What some unknown sensor delivers: depth in levels and the mask, ``[1, p/s, p/s]``."""
+        values, kept = sensor_like(depth, self.scale, rng)
+        low = torch.from_numpy(np.ascontiguousarray(values[2:-2, 2:-2]))[None, None]
+        valid = torch.from_numpy(np.ascontiguousarray(kept[2:-2, 2:-2]))[None, None]
+        if not valid.any():
+            valid = torch.ones_like(valid)
+        return fill_holes(low, valid)[0], valid.to(low.dtype)[0]
 
     def _normalisation(
         self, low: Tensor, frame_span: float, rng: np.random.Generator, widened: bool

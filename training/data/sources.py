@@ -30,6 +30,12 @@ def load_sources(recipe: DataRecipe, root: Path | None = None) -> list[Source]:
             from pagnet_training.data.procedural import render_scenes
 
             images = render_scenes(source)
+        elif source.kind == "bag":
+            from pagnet_training.data.bags import read_bag
+
+            found: list[str] = []
+            images = read_bag(base / source.path, source.every, source.depth_topic, source.color_topic, found)
+            problems += found
         else:
             images = read_folder(source.kind, base / source.path, problems)
         if images:

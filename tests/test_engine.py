@@ -1,0 +1,263 @@
+"""The engine: devices, precision, what it does with memory errors, and that its results belong to the caller."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pagnet_ros import engine as engine_module
+from pagnet_ros.depth import working_size
+from pagnet_ros.engine import Engine, FrameLimits, choose_device, choose_precision
+from pagnet_ros.errors import DeviceError
+from pagnet_ros.network import Bicubic, ModelConfig, PagNet, PagNetOutput
+from pagnet_ros.trust import TrustOptions
+
+LIMITS = FrameLimits(0.1, 10.0, 0.001425)
+EVERYTHING = TrustOptions(fill="all", remove_flying=False)
+
+
+def scene(size=(24, 32), holes=0.1, seed=0):
+    """A slanted floor from 1 to 5 m with a near and a far box, uint16 mm, and a colour image four times as large."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0 : size[0], 0 : size[1]] / np.array(size)[:, None, None]
+    depth = 1000 + 2500 * y + 1500 * x
+    depth[: size[0] // 4, : size[1] // 4] = 600
+    depth[size[0] // 2 :, : size[1] // 4] = 5300
+    depth[rng.random(size) < holes] = 0
+    return depth.astype(np.uint16), rng.integers(0, 256, (4 * size[0], 4 * size[1], 3), np.uint8)
+
+
+def random_network(residual_rms=0.02, seed=0, **switches):
+    """A small network that changes bicubic by about a fiftieth of the frame's range, so 0.1 m of 4.7 m."""
+    torch.manual_seed(seed)
+    shape = {"channels": 16, "growth": 8, "convolutions": 3} | switches
+    network = PagNet(ModelConfig(scale=4, residual=True, mask_channel=True, **shape)).eval()
+    depth, rgb = torch.rand(1, 1, 12, 16), torch.rand(1, 3, 48, 64) - 0.5
+    nn.init.normal_(network.head.weight)
+    with torch.no_grad():
+        change = network(depth, rgb).depth - network.bicubic_up(depth)
+        network.head.weight.mul_(residual_rms / change.square().mean().sqrt())
+    return network
+
+
+def infer(engine, depth, rgb, options=EVERYTHING, limits=LIMITS):
+    return engine.infer(depth, rgb, working_size(depth.shape, rgb.shape[:2], engine.scale), limits, options)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:99", "tpu", "", "CPU"])
+def test_a_device_that_is_not_here_is_named_with_those_that_are(name, no_gpu):
+    with pytest.raises(DeviceError) as caught:
+        choose_device(name)
+    assert repr(name) in str(caught.value)
+    assert "expected one of cpu" in str(caught.value)
+    assert "device:=auto" in str(caught.value)
+    assert ("CUDA" in str(caught.value) or "GPU or driver" in str(caught.value)) == name.startswith("cuda")
+
+
+def test_a_gpu_beyond_those_present_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(DeviceError, match="expected one of cpu, cuda:0, cuda:1"):
+        choose_device("cuda:2")
+    assert [str(choose_device(name)) for name in ("auto", "cuda", "cuda:1")] == ["cuda:0", "cuda:0", "cuda:1"]
+
+
+def test_auto_takes_the_cpu_where_there_is_no_gpu(no_gpu):
+    assert str(choose_device("auto")) == "cpu"
+
+
+@pytest.mark.parametrize("name", ["fp16", "fp64", "half", ""])
+def test_a_precision_the_cpu_has_not_is_refused(name):
+    with pytest.raises(DeviceError, match=rf"precision '{name}' is not supported on cpu; expected auto, fp32 or bf16"):
+        choose_precision(name, torch.device("cpu"))
+
+
+def test_auto_precision_follows_the_device(monkeypatch):
+    assert choose_precision("auto", torch.device("cuda:0")) == "fp16"
+    for fast, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(engine_module, "_cpu_has_fast_bf16", lambda fast=fast: fast)
+        assert choose_precision("auto", torch.device("cpu")) == expected
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_every_device_and_precision_agrees_with_fp32_on_the_cpu(device_precision_tolerance, stride):
+    device, precision, tolerance = device_precision_tolerance
+    depth, rgb = scene()
+    expected = infer(Engine(random_network(feature_stride=stride), "cpu", "fp32"), depth, rgb).depth
+    ours = infer(Engine(random_network(feature_stride=stride), device, precision), depth, rgb).depth
+    bicubic = infer(Engine(Bicubic(4), "cpu", "fp32"), depth, rgb).depth
+    assert np.sqrt(np.mean((expected - bicubic) ** 2)) > 0.03
+    assert np.sqrt(np.mean((ours - expected) ** 2)) < tolerance
+
+
+def test_bicubic_is_the_same_on_every_device_and_precision(device_precision_tolerance):
+    device, precision, _ = device_precision_tolerance
+    depth, rgb = scene()
+    expected = infer(Engine(Bicubic(4), "cpu", "fp32"), depth, rgb)
+    ours = infer(Engine(Bicubic(4), device, precision), depth, rgb)
+    np.testing.assert_allclose(ours.depth, expected.depth, atol=5e-6)
+    assert np.array_equal(ours.provenance, expected.provenance)
+
+
+def test_results_do_not_change_with_later_frames(device_precision_tolerance):
+    device, precision, _ = device_precision_tolerance
+    engine = Engine(random_network(log_sigma=True), device, precision)
+    depth, rgb = scene()
+    first = infer(engine, depth, rgb)
+    copies = [array.copy() for array in (first.depth, first.sigma, first.provenance)]
+    for seed in (1, 2):
+        infer(engine, *scene(seed=seed))
+    for array, copy in zip((first.depth, first.sigma, first.provenance), copies, strict=True):
+        assert np.array_equal(array, copy, equal_nan=True)
+        assert array.flags.writeable
+        assert array.flags.c_contiguous
+
+
+def test_the_same_frame_gives_the_same_result_after_others_of_other_sizes(device_precision_tolerance):
+    device, precision, _ = device_precision_tolerance
+    engine = Engine(random_network(), device, precision)
+    depth, rgb = scene()
+    first = infer(engine, depth, rgb)
+    infer(engine, *scene(size=(10, 14)))
+    infer(engine, *scene(size=(31, 21), seed=3))
+    again = infer(engine, depth, rgb)
+    assert np.array_equal(first.depth, again.depth)
+    assert np.array_equal(first.provenance, again.provenance)
+
+
+def frames_of_every_layout():
+    depth, rgb = scene()
+    frozen = depth.copy(), rgb.copy()
+    for array in frozen:
+        array.flags.writeable = False
+    wide = np.zeros((depth.shape[0], 2 * depth.shape[1]), np.uint16)
+    wide[:, ::2] = depth
+    return {
+        "read-only": frozen,
+        "strided": (wide[:, ::2], rgb),
+        "mirrored view": (depth[::-1].copy()[::-1], rgb[..., ::-1].copy()[..., ::-1]),
+        "Fortran order": (np.asfortranarray(depth), np.asfortranarray(rgb)),
+    }
+
+
+@pytest.mark.parametrize(("depth", "rgb"), frames_of_every_layout().values(), ids=frames_of_every_layout())
+@pytest.mark.filterwarnings("error")
+def test_any_memory_layout_is_read_alike_and_left_unchanged(depth, rgb):
+    before = depth.copy(), rgb.copy()
+    engine = Engine(Bicubic(4), "cpu", "fp32")
+    assert np.array_equal(infer(engine, depth, rgb).depth, infer(engine, *scene()).depth)
+    assert np.array_equal(depth, before[0])
+    assert np.array_equal(rgb, before[1])
+
+
+def test_float_input_is_left_unchanged_and_not_shared():
+    depth, rgb = scene()
+    metres = depth.astype(np.float32) / 1000
+    metres[metres == 0] = np.nan
+    before = metres.copy()
+    out = infer(Engine(Bicubic(4), "cpu", "fp32"), metres, rgb)
+    assert np.array_equal(metres, before, equal_nan=True)
+    assert not np.shares_memory(out.depth, metres)
+
+
+class Stub(nn.Module):
+    """A network of scale 4 that returns bicubic after doing something else first."""
+
+    scale = 4
+
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+
+    def cast_features(self, dtype):
+        return self
+
+    def forward(self, depth, rgb, valid=None):
+        up = Bicubic(4)(depth, rgb).depth
+        return PagNetOutput(self.act(up), None)
+
+
+def test_convolutions_of_single_precision_never_run_in_tensorfloat():
+    seen = []
+    infer(Engine(Stub(lambda up: seen.append(torch.backends.cudnn.allow_tf32) or up), "cpu"), *scene())
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_not_finite_is_not_believed(value):
+    def spoil(up):
+        up[..., 5:9, 6:8] = value
+        return up
+
+    out = infer(Engine(Stub(spoil), "cpu"), *scene())
+    assert np.isnan(out.depth[5:9, 6:8]).all()
+    assert (out.provenance[5:9, 6:8] == 0).all()
+    assert np.isfinite(out.depth).sum() == out.depth.size - 8
+    assert np.array_equal(np.isfinite(out.depth), out.provenance > 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines"),
+        RuntimeError("CUDA error: out of memory"),
+    ],
+)
+def test_running_out_of_memory_says_how_to_mend_it_and_the_next_frame_works(error):
+    failing = [error]
+
+    def act(up):
+        if failing:
+            raise failing.pop()
+        return up
+
+    engine = Engine(Stub(act), "cpu")
+    with pytest.raises(DeviceError, match="cpu ran out of memory") as caught:
+        infer(engine, *scene())
+    assert "smaller network" in str(caught.value)
+    assert "more lines" not in str(caught.value)
+    assert np.isfinite(infer(engine, *scene()).depth).all()
+
+
+def test_other_errors_are_not_taken_for_memory_errors():
+    def act(up):
+        raise RuntimeError("shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="multiplied") as caught:
+        infer(Engine(Stub(act), "cpu"), *scene())
+    assert not isinstance(caught.value, DeviceError)
+
+
+def test_a_frame_too_large_for_memory_is_a_device_error(monkeypatch):
+    def act(up):
+        return torch.empty(1 << 60, dtype=torch.uint8)
+
+    with pytest.raises(DeviceError, match="ran out of memory"):
+        infer(Engine(Stub(act), "cpu"), *scene())
+
+
+def test_sigma_comes_in_the_unit_of_the_depth_and_is_missing_where_depth_is():
+    depth, rgb = scene(holes=0.3)
+    network = PagNet(ModelConfig(scale=4, channels=8, growth=4, residual=True, log_sigma=True))
+    out = infer(Engine(network, "cpu", "fp32"), depth, rgb, TrustOptions(fill="none"))
+    # an untrained head gives log sigma 0: one span of the frame
+    span = (int(depth.max()) - int(depth[depth > 0].min())) / 1000
+    assert np.array_equal(np.isnan(out.sigma), np.isnan(out.depth))
+    assert out.sigma[np.isfinite(out.sigma)] == pytest.approx(span, rel=1e-5)
+    assert infer(Engine(Bicubic(4), "cpu"), depth, rgb).sigma is None
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_time_of_every_stage_is_reported(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
+    stages = infer(Engine(Bicubic(4), device), *scene()).stage_ms
+    assert list(stages) == ["upload", "network", "trust", "download"]
+    assert all(milliseconds >= 0 for milliseconds in stages.values())

@@ -1,0 +1,50 @@
+"""The README says what the code does: parameters and defaults, files it points to, commands it names."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from pagnet_ros.ros.parameters import NodeParameters
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _parameter_rows() -> dict[str, str]:
+    """Parameter name -> default as the README prints it."""
+    section = TEXT.split("## Parameters")[1].split("\n## ")[0]
+    rows = {}
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            _, names, defaults, *_ = (cell.strip() for cell in line.split("|"))
+            named = re.findall(r"`(\w+)`", names)
+            values = [value.strip(" `") for value in defaults.split(",")]
+            rows |= dict(zip(named, values * len(named) if len(values) == 1 else values, strict=False))
+    return rows
+
+
+def test_the_table_lists_every_parameter():
+    assert set(_parameter_rows()) == {field.name for field in dataclasses.fields(NodeParameters)}
+
+
+def test_the_table_gives_the_defaults():
+    for field in dataclasses.fields(NodeParameters):
+        printed, default = _parameter_rows()[field.name], field.default
+        if isinstance(default, bool):
+            assert printed == str(default).lower(), field.name
+        elif isinstance(default, int | float):
+            assert float(printed) == default, field.name
+        else:
+            assert printed == default, field.name
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", TEXT))))
+def test_links_lead_somewhere(target):
+    assert (ROOT / target).exists(), f"README points to {target}, which is not there"
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"^make (\w+)", TEXT, re.MULTILINE))))
+def test_make_targets_exist(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
