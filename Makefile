@@ -40,9 +40,9 @@ format: ## let ruff put the code in order
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-bench: ## speed and quality on this machine
+bench: ## what the node costs beside a bare relay of the same topics (ARGS=--help)
 	@scripts/setup.sh '$(DEVELOP)'
-	$(RUN) python -m benchmarks $(ARGS)
+	$(RUN) python -m pagnet_ros.ros.bench $(ARGS)
 
 clean: ## remove the environments and everything that was built
 	rm -rf .venv .venv-kilted .venv-installed build install log dist *.egg-info out

@@ -210,7 +210,7 @@ def pool_valid(depth: Tensor, valid: Tensor, size: tuple[int, int]) -> tuple[Ten
 
 
 def back_project(result: Tensor, measured: Tensor, valid: Tensor, noise: Tensor) -> Tensor:
-    """Move a result towards the measurement until they agree within the sensor's noise.
+    """Move a result towards agreement with the measurement, within the sensor's noise.
 
     The result, averaged over each measured pixel's footprint, is compared with that pixel; only the part of the
     difference that noise cannot explain is brought back. At equal sizes measured pixels so keep their measured
@@ -225,17 +225,17 @@ def back_project(result: Tensor, measured: Tensor, valid: Tensor, noise: Tensor)
     Returns:
         ``[B, 1, H, W]`` float32.
     """
-    seen = (
-        result
-        if result.shape == measured.shape
-        else F.adaptive_avg_pool2d(result, (measured.shape[-2], measured.shape[-1]))
-    )
-    difference = measured - seen
+    difference = measured - _resized(result, measured)
     difference = difference - torch.minimum(torch.maximum(difference, -noise), noise)
     difference = torch.where(valid, difference, 0.0)
-    if difference.shape != result.shape:
-        difference = F.interpolate(difference, size=result.shape[-2:], mode="nearest-exact")
-    return result + difference
+    return result + _resized(difference, result)
+
+
+def _resized(image: Tensor, like: Tensor) -> Tensor:
+    """`image` at the size of `like`, pixel centres in place: area pooling shifts them at ratios just above 1."""
+    if image.shape == like.shape:
+        return image
+    return F.interpolate(image, size=like.shape[-2:], mode="bilinear", antialias=True)
 
 
 def _resize_matrix(old: int, new: int) -> Tensor:

@@ -261,7 +261,7 @@ class _StageTimer:
 
 
 def _exact_float32() -> AbstractContextManager[None]:
-    """Keep float32 convolutions out of TensorFloat-32, whose 10 bits would cost the bicubic base a millimetre or two."""
+    """Keep float32 convolutions out of TensorFloat-32, whose 10 bits would cost the bicubic base up to 2 mm."""
     exact: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     return exact
 

@@ -54,7 +54,7 @@ class UpsamplerOptions(trust.TrustOptions):
             super().__post_init__()
         except ConfigError as error:
             problems.append(str(error))
-        if type(self.metric) is not bool:
+        if not trust.is_flag(self.metric):
             problems.append(f"metric={self.metric!r}, expected true or false")
         if not trust.within(self.min_depth_m, 0, 100):
             problems.append(f"min_depth_m={self.min_depth_m!r}, expected 0 to 100")

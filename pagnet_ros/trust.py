@@ -50,12 +50,17 @@ class TrustOptions:
             problems.append(f"fill={self.fill!r}, expected one of {FILL_POLICIES}{hint}")
         if not within(self.fill_radius_px, 0, 256):
             problems.append(f"fill_radius_px={self.fill_radius_px!r}, expected 0 to 256")
-        if type(self.remove_flying) is not bool:
+        if not is_flag(self.remove_flying):
             problems.append(f"remove_flying={self.remove_flying!r}, expected true or false")
         if not within(self.flying_gap, 0.001, 1):
             problems.append(f"flying_gap={self.flying_gap!r}, expected 0.001 to 1")
         if problems:
             raise ConfigError("trust options: " + "; ".join(problems))
+
+
+def is_flag(value: object) -> bool:
+    """Whether a value, perhaps from a parameter file, is true or false and not merely taken for it."""
+    return isinstance(value, bool)
 
 
 def within(value: object, low: float, high: float) -> bool:

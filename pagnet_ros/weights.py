@@ -111,15 +111,19 @@ class WeightsHeader:
             if key not in _JSON_TYPES:
                 near = get_close_matches(key, _JSON_TYPES, n=1)
                 problems.append(f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
-            elif type(value) is not (kind := _JSON_TYPES[key]) or (
-                kind is list and not all(isinstance(v, str) for v in value)
-            ):
-                problems.append(f"{key}={value!r:.80}, expected {_JSON_NAMES[kind]}")
+            elif not _fits(key, value):
+                problems.append(f"{key}={value!r:.80}, expected {_JSON_NAMES[_JSON_TYPES[key]]}")
         if problems:
             raise ConfigError("weights header: " + "; ".join(problems))
         values["config"] = ModelConfig.from_dict(values["config"])
         values["data"] = tuple(values.get("data", ()))
         return cls(**values)
+
+
+def _fits(key: str, value: Any) -> bool:
+    if key == "data":
+        return isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return type(value) is _JSON_TYPES[key]
 
 
 def read_header(path: str | os.PathLike[str]) -> WeightsHeader:

@@ -82,7 +82,7 @@ else
     [ -d "$VENV" ] || "$python" -m venv ${system[@]+"${system[@]}"} "$VENV" || fail "$python could not make $VENV
   (Debian, Ubuntu: sudo apt install python3-venv)"
     install=("$VENV/bin/python" -m pip install --disable-pip-version-check)
-    [ -t 1 ] || install+=(--quiet) # a person wants to see that the downloads move
+    [ -t 1 ] || install+=(-qq) # but a person wants to see that the downloads move
     installer=pip
 fi
 echo "  Python $("$VENV/bin/python" -c 'import platform, sys; print(platform.python_version(), "from", sys.base_prefix)'), packages by $installer"

@@ -149,10 +149,7 @@ def test_both_inputs_reach_the_output():
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("family", ["full", "rt"])
 def test_an_untrained_residual_network_is_exactly_bicubic(scale, family):
-    if family == "full":
-        config = small(scale, residual=True, mask_channel=True)
-    else:
-        config = ModelConfig.rt(scale)
+    config = small(scale, residual=True, mask_channel=True) if family == "full" else ModelConfig.rt(scale)
     depth, rgb = inputs(scale)
     valid = torch.rand(1, 1, *LOW) > 0.3
     with torch.no_grad():

@@ -44,7 +44,9 @@ def measured_at(*places, size=(9, 12)):
     return valid
 
 
-@pytest.mark.parametrize(("fill", "radius", "filled"), [("none", 8, 0), ("near", 2, 24), ("near", 0, 0), ("all", 0, 107)])
+@pytest.mark.parametrize(
+    ("fill", "radius", "filled"), [("none", 8, 0), ("near", 2, 24), ("near", 0, 0), ("all", 0, 107)]
+)
 def test_the_fill_policy_decides_which_missing_pixels_count(fill, radius, filled):
     origin = provenance(measured_at((4, 5)), (9, 12), TrustOptions(fill=fill, fill_radius_px=radius))
     assert (origin == MEASURED).sum().item() == 1

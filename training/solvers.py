@@ -32,12 +32,12 @@ def bilateral_solver(low: Depth, rgb: Colour, scale: int) -> Depth:
     offset = (np.arange(scale) + 0.5) / scale - 0.5
     bump: Field = np.exp(-0.5 * (offset / 0.25) ** 2)
     confidence = np.tile(np.outer(bump, bump), (height // scale, width // scale)).ravel()
-    smoothness = 4.0 ** (np.log2(scale) - 0.5)
+    smoothness = float(4.0 ** (np.log2(scale) - 0.5))
     splat_confidence, right = grid.splat(confidence), grid.splat(confidence * target)
 
     def system(values: Field) -> Field:
         smooth = grid.mass * values - grid.norm * grid.blur(grid.norm * values)
-        return smoothness * smooth + splat_confidence * values
+        return np.asarray(smoothness * smooth + splat_confidence * values)
 
     diagonal = smoothness * (grid.mass - grid.norm**2 * grid.centre) + splat_confidence
     solution = _conjugate_gradients(system, right, right / np.maximum(splat_confidence, 1e-9), diagonal, 40)
@@ -106,7 +106,7 @@ def _conjugate_gradients(
         scaled = residual / diagonal
         before, energy = energy, float(residual @ scaled)
         direction = scaled + (energy / before) * direction
-    return solution
+    return np.asarray(solution)
 
 
 def tgv(low: Depth, rgb: Colour, scale: int, iterations: int = 1000) -> Depth:

@@ -28,7 +28,7 @@ from pagnet_ros.recordings.rgbd_topics import COMPRESSED, find_rgbd_topics
 from pagnet_ros.transport import image_environment
 
 if TYPE_CHECKING:
-    from pagnet_ros.ros.watcher import WatchedFrame, Watcher
+    from pagnet_ros.ros.watcher import StreamState, WatchedFrame, Watcher
 
 __all__ = ["DemoOptions", "main"]
 
@@ -194,13 +194,13 @@ def _run(options: DemoOptions) -> int:
             show.wait_for_first_output()
             show.watch()
             frame = show.last_frame or watcher.newest_frame()
-            counts = watcher.state().counts
+            state = watcher.state()
     finally:
         executor.shutdown(timeout_sec=2.0)
         spinner.join(timeout=2.0)
         watcher.destroy_node()
         rclpy.try_shutdown()
-    return show.finish(frame, counts)
+    return show.finish(frame, state)
 
 
 def _prepare_environment() -> None:
@@ -297,9 +297,15 @@ class _Show:
             text += f"  RMSE {ours * 1e3:.1f} mm (bicubic {bicubic * 1e3:.1f})"
         print(f"\r{text}\x1b[K" if self._live else text, end="" if self._live else "\n", flush=True)
 
-    def finish(self, frame: WatchedFrame | None, counts: dict[str, int]) -> int:
-        """Write the picture, say where; the exit status."""
-        print("messages received: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    def finish(self, frame: WatchedFrame | None, state: StreamState) -> int:
+        """Write the picture, say what was seen and where the picture is; the exit status."""
+        print("messages received: " + ", ".join(f"{name} {count}" for name, count in state.counts.items()))
+        if state.latency_ms:
+            p50, p95, p99 = np.percentile(state.latency_ms, (50, 95, 99))
+            print(f"stamp to arrival of the output: p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f} ms")
+        for key in ("upsample p50/p95/p99 [ms]", "total p50/p95/p99 [ms]", "count.pairs", "count.frames_out"):
+            if key in state.diagnostics:
+                print(f"node, {key}: {state.diagnostics[key]}")
         if frame is None:
             print(
                 f"demo: no output could be matched with its inputs; see the logs in {self._options.out}",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
@@ -57,6 +58,7 @@ class StreamState:
         rate_out_hz: outputs per second, lately.
         age_ms: how old the newest output is now: time since its depth frame's stamp, milliseconds.
         latency_ms: stamp to arrival of the recent outputs, milliseconds, oldest first.
+        diagnostics: the newest values on /diagnostics, by key.
     """
 
     counts: dict[str, int]
@@ -64,6 +66,7 @@ class StreamState:
     rate_out_hz: float
     age_ms: float
     latency_ms: list[float]
+    diagnostics: dict[str, str]
 
 
 class Watcher(Node):
@@ -85,10 +88,16 @@ class Watcher(Node):
         self._latency_ms: deque[tuple[float, float]] = deque(maxlen=512)
         self._compressed = compressed
         self._newest_stamp_ns = 0
+        self._diagnostics: dict[str, str] = {}
         qos = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT, history=QoSHistoryPolicy.KEEP_LAST)
         for stream, topic in topics.items():
             kind = CompressedImage if stream in compressed else Image
             self.create_subscription(kind, topic, self._keeper(stream), qos)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._keep_diagnostics, 10)
+
+    def _keep_diagnostics(self, message: Any) -> None:
+        with self._lock:
+            self._diagnostics = {entry.key: entry.value for status in message.status for entry in status.values}
 
     def _keeper(self, stream: str) -> Callable[[Any], None]:
         def keep(message: Any) -> None:
@@ -116,6 +125,7 @@ class Watcher(Node):
                 rate_out_hz=_rate_hz(self._arrivals["output"], now),
                 age_ms=(time.time_ns() - self._newest_stamp_ns) / 1e6 if self._newest_stamp_ns else float("nan"),
                 latency_ms=[latency for _, latency in self._latency_ms],
+                diagnostics=dict(self._diagnostics),
             )
 
     def newest_frame(self) -> WatchedFrame | None:

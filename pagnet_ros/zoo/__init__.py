@@ -17,9 +17,13 @@ __all__ = ["zoo", "zoo_path"]
 FOLDER = Path(__file__).parent
 
 
-@cache
 def zoo() -> dict[str, WeightsHeader]:
     """All shipped networks by name, each with its header: configuration, data, recipe, scores."""
+    return dict(_headers())
+
+
+@cache
+def _headers() -> dict[str, WeightsHeader]:
     headers = [read_header(path) for path in sorted(FOLDER.glob("*.safetensors"))]
     headers.sort(key=lambda header: (header.name.split("-")[0], header.variant, header.config.scale))
     return {header.name: header for header in headers}
@@ -32,7 +36,7 @@ def zoo_path(name: str) -> Path:
         WeightsError: no network of that name; the nearest and all names are listed.
     """
     path = FOLDER / f"{name}.safetensors"
-    if Path(name).name != name or not path.is_file():
+    if path not in FOLDER.glob("*.safetensors"):
         near = get_close_matches(name, zoo(), n=1)
         raise WeightsError(
             f"no shipped network is called {name!r}"

@@ -12,7 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Augmentation", "hide_measurements", "invert", "shift_colours", "tilt", "turn"]
+__all__ = [
+    "Augmentation",
+    "hide_measurements",
+    "invert",
+    "registration_error",
+    "shift_colours",
+    "smear",
+    "tilt",
+    "turn",
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,9 @@ class Augmentation:
         widen: the normalisation's range is a log-uniform value between the patch's and the frame's, instead of the
             frame's.
         sensor: the low-resolution input is that of a random unknown sensor (`sensor_like`) instead of the protocol's.
+        misaligned: colour is shifted against depth by a few pixels, as by an imperfect registration, so that the
+            network does not place edges more exactly than colour can tell.
+        blurred: colour is blurred, out of focus or by motion.
     """
 
     turn: float = 1.0
@@ -41,11 +53,13 @@ class Augmentation:
     rounded: float = 0.1
     widen: float = 0.5
     sensor: float = 0.0
+    misaligned: float = 0.0
+    blurred: float = 0.0
 
     @classmethod
     def paper(cls) -> Augmentation:
         """Flips and rotations only."""
-        return cls(colour=0, noise=0, invert=0, tilt=0, holes=0, rounded=0, widen=0, sensor=0)
+        return cls(colour=0, noise=0, invert=0, tilt=0, holes=0, rounded=0, widen=0, sensor=0, misaligned=0, blurred=0)
 
 
 def turn(array: NDArray[np.generic], code: int) -> NDArray[np.generic]:
@@ -66,6 +80,25 @@ def shift_colours(rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     elif chance[1] < 0.2:
         shifted = shifted[..., order]
     return np.asarray(np.clip(shifted, 0.0, 1.0), np.float32)
+
+
+def registration_error(limit: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Rows and columns by which colour is off, whole pixels, at most `limit`."""
+    error = rng.normal(size=2) * rng.uniform(0.3, 3.0)
+    row, column = np.clip(np.rint(error), -limit, limit).astype(int)
+    return int(row), int(column)
+
+
+def smear(rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Blur ``[H, W, 3]``: half out of focus, half by motion along a line of up to 11 pixels."""
+    if rng.uniform() < 0.5:
+        return np.asarray(cv2.GaussianBlur(rgb, (0, 0), float(rng.uniform(0.5, 2.0))), np.float32)
+    length, angle = float(rng.uniform(2.0, 11.0)), float(rng.uniform(0.0, np.pi))
+    kernel = np.zeros((11, 11), np.float32)
+    reach = np.array([np.cos(angle), np.sin(angle)]) * length / 2
+    start, end = (tuple(int(v) for v in np.rint(5 + sign * reach).clip(0, 10)) for sign in (-1, 1))
+    cv2.line(kernel, start, end, 1.0)
+    return np.asarray(cv2.filter2D(rgb, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def invert(depth: NDArray[np.float32]) -> NDArray[np.float32]:

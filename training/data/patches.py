@@ -83,10 +83,13 @@ class Patches(Dataset[PatchBatch]):
         rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, 0, index]))
         chosen = min(int(np.searchsorted(self._cumulative, rng.uniform(), side="right")), len(self.images) - 1)
         image = self.images[chosen]
-        drawn = [*rng.uniform(size=8).tolist(), rng.uniform() if self.augmentation.sensor else 1.0]
-        chance = Augmentation(*drawn)
         odds = self.augmentation
-        rgb, depth, known = self._cut(image, rng, chance.turn < odds.turn)
+        later = (rng.uniform() if odd else 1.0 for odd in (odds.sensor, odds.misaligned, odds.blurred))
+        chance = Augmentation(*rng.uniform(size=8).tolist(), *later)
+        error = augment.registration_error(2 * self.scale, rng) if chance.misaligned < odds.misaligned else (0, 0)
+        rgb, depth, known = self._cut(image, rng, chance.turn < odds.turn, error)
+        if chance.blurred < odds.blurred:
+            rgb = augment.smear(rgb, rng)
         if chance.colour < odds.colour:
             rgb = augment.shift_colours(rgb, rng)
         if chance.noise < odds.noise:
@@ -112,7 +115,7 @@ class Patches(Dataset[PatchBatch]):
         }
 
     def _cut(
-        self, image: RgbdImage, rng: np.random.Generator, turned: bool
+        self, image: RgbdImage, rng: np.random.Generator, turned: bool, error: tuple[int, int]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
         """Colour ``[p, p, 3]`` in 0..1, depth ``[p+4s, p+4s]`` with margin, validity ``[p, p]``; mirrored outside."""
         margin, height, width = 2 * self.scale, *image.depth.shape
@@ -122,7 +125,8 @@ class Patches(Dataset[PatchBatch]):
         rows = _mirrored(top - margin, self.patch + 2 * margin, height)
         columns = _mirrored(left - margin, self.patch + 2 * margin, width)
         inside = np.ix_(rows[margin:-margin], columns[margin:-margin])
-        rgb = augment.turn(image.rgb[inside], code).astype(np.float32) / np.float32(255)
+        seen = np.ix_(*(i[margin + e : margin + e + self.patch] for i, e in zip((rows, columns), error, strict=True)))
+        rgb = augment.turn(image.rgb[seen], code).astype(np.float32) / np.float32(255)
         depth = augment.turn(image.depth[np.ix_(rows, columns)], code)
         known = augment.turn(image.valid[inside], code)
         return rgb, np.ascontiguousarray(depth, np.float32), np.asarray(known, np.bool_)

@@ -1,0 +1,121 @@
+"""Every shipped network loads, describes itself, and computes the same on every device; names are checked.
+
+What each computed when it was exported is compared in `tests/training`.
+"""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from pagnet_ros import DepthUpsampler, UpsamplerOptions, zoo
+from pagnet_ros.errors import WeightsError
+from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.weights import WeightsHeader, load_weights, save_weights
+from pagnet_ros.zoo import zoo_path
+
+zoo_module = importlib.import_module("pagnet_ros.zoo")  # the package's attribute of this name is the function
+SHIPPED = [*zoo()] or [pytest.param(None, marks=pytest.mark.skip("no network is shipped yet"))]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_loads_and_describes_itself(name):
+    path = zoo_path(name)
+    network, header = load_weights(path)
+    assert header.name == name == path.stem
+    assert name == f"{name.split('-')[0]}-x{network.scale}-{header.variant}"
+    assert header == zoo()[name]
+    assert header.description
+    assert header.data
+    assert header.scores
+    assert header.recipe.get("command")
+
+
+def small_frame(scale):
+    """A slanted floor, a near box and holes, 10x12, and a colour image whose edges are those of the depth."""
+    y, x = np.mgrid[0:10, 0:12]
+    depth = 1500 + 90 * y + 40 * x
+    depth[3:7, 4:9] = 900
+    depth[(3 * y + 5 * x) % 11 == 0] = 0
+    y, x = np.mgrid[0 : 10 * scale, 0 : 12 * scale]
+    box = (y >= 3 * scale) & (y < 7 * scale) & (x >= 4 * scale) & (x < 9 * scale)
+    grey = np.where(box, 180, 60) + (7 * y + 3 * x) % 40
+    return depth.astype(np.uint16), np.stack([grey, grey // 2, 255 - grey], axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_computes_the_same_on_every_device(name, device_precision_tolerance):
+    device, precision, tolerance = device_precision_tolerance
+    depth, rgb = small_frame(zoo()[name].config.scale)
+    options = UpsamplerOptions(fill="all", remove_flying=False)
+    expected = DepthUpsampler.from_zoo(name, device="cpu", precision="fp32", options=options)(depth, rgb).depth
+    ours = DepthUpsampler.from_zoo(name, device=device, precision=precision, options=options)(depth, rgb).depth
+    assert np.isfinite(expected).all()
+    assert np.sqrt(np.mean((ours - expected) ** 2)) < tolerance
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_follows_a_plane(name):
+    scale = zoo()[name].config.scale
+    y, x = np.mgrid[0:24, 0:32]
+    depth = (1500 + 20 * y + 10 * x).astype(np.uint16)
+    rgb = np.full((24 * scale, 32 * scale, 3), 128, np.uint8)
+    out = DepthUpsampler.from_zoo(name, device="cpu", precision="fp32")(depth, rgb).depth
+    inner = np.s_[4 * scale : -4 * scale, 4 * scale : -4 * scale]
+    y, x = (np.mgrid[0 : 24 * scale, 0 : 32 * scale] + 0.5) / scale - 0.5
+    assert np.abs(out - (1.5 + 0.02 * y + 0.01 * x))[inner].max() < 0.02
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A zoo of its own: two scales of one family, one of another."""
+    for name, scale in (("rt-x2-tof", 2), ("rt-x4-tof", 4), ("full-x4-tof", 4)):
+        config = ModelConfig(scale=scale, channels=4, growth=2, convolutions=1, blocks=1, residual=True)
+        header = WeightsHeader(name, config, variant="tof")
+        save_weights(tmp_path / f"{name}.safetensors", PagNet(config), header)
+    monkeypatch.setattr(zoo_module, "FOLDER", tmp_path)
+    zoo_module._headers.cache_clear()
+    yield tmp_path
+    monkeypatch.undo()
+    zoo_module._headers.cache_clear()
+
+
+def test_networks_are_listed_by_family_and_scale(folder):
+    assert [*zoo()] == ["full-x4-tof", "rt-x2-tof", "rt-x4-tof"]
+
+
+def test_a_family_name_runs_the_next_fitting_scale_and_a_full_name_only_its_own(folder):
+    rgb = np.zeros((40, 48, 3), np.uint8)
+    family = DepthUpsampler.from_zoo("rt-tof", device="cpu")
+    assert family.scales == (2, 4)
+    assert family(np.full((20, 24), 1500, np.uint16), rgb).scale == 2
+    assert family(np.full((10, 12), 1500, np.uint16), rgb).scale == 4
+    assert DepthUpsampler.from_zoo("rt-x4-tof", device="cpu").scales == (4,)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_and_all_names(folder):
+    with pytest.raises(WeightsError) as caught:
+        zoo_path("rt-x4-tov")
+    for part in ("'rt-x4-tov'", "did you mean 'rt-x4-tof'", "full-x4-tof, rt-x2-tof, rt-x4-tof"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "", "*", "rt-x4-*", "a" * 5000, "a\0b", "rt-x4-tof.safetensors"]
+)
+def test_a_name_cannot_lead_out_of_the_zoo(folder, name):
+    with pytest.raises(WeightsError, match="no shipped network"):
+        zoo_path(name)
+
+
+def test_an_empty_zoo_says_so(folder):
+    for path in folder.iterdir():
+        path.unlink()
+    assert zoo() == {}
+    with pytest.raises(WeightsError, match="shipped: none"):
+        zoo_path("rt-x4-tof")
+
+
+def test_a_caller_cannot_change_the_zoo(folder):
+    zoo().clear()
+    assert len(zoo()) == 3
