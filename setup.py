@@ -19,7 +19,7 @@ ROBOT = [
     "rich>=13.0",
     "rosbags>=0.10.4",
     "safetensors>=0.4",
-    "torch>=2.4",
+    "torch>=2.6",
 ]
 DEMO = ["matplotlib>=3.8"]
 TRAINING = ["lightning>=2.4", "matplotlib>=3.8", "tensorboard>=2.16"]

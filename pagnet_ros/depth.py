@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pagnet_ros.bicubic import cubic_kernel
 from pagnet_ros.errors import InputError
-from pagnet_ros.network import cubic_kernel
 
 __all__ = [
     "MILLIMETRES_PER_METRE",

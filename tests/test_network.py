@@ -4,14 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from pagnet_ros.bicubic import BicubicDownsample, BicubicUpsample
 from pagnet_ros.depth import imresize
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.network import (
     SCALES,
     AttentionGuidance,
     Bicubic,
-    BicubicDownsample,
-    BicubicUpsample,
     GuidanceStream,
     ModelConfig,
     PagNet,

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pagnet_ros.bicubic import BicubicUpsample
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.network import BicubicUpsample
 from pagnet_ros.trust import FILLED, MEASURED, NOTHING, TrustOptions, flying_pixels, provenance
 
 

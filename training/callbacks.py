@@ -91,9 +91,7 @@ class ProtocolValidation(Callback):
             file.write(json.dumps(entry) + "\n")
         return scores
 
-    def _show(
-        self, module: SuperResolution, name: str, case: Case, result: NDArray[np.float32], scale: int
-    ) -> None:
+    def _show(self, module: SuperResolution, name: str, case: Case, result: NDArray[np.float32], scale: int) -> None:
         """Colour, bicubic, result, truth side by side, and both errors eightfold, as a TensorBoard picture."""
         if module.logger is None:
             return

@@ -51,8 +51,11 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     header = {"format": FORMAT, "step": checkpoint.step, "seconds": checkpoint.seconds, "recipe": checkpoint.recipe}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()},
-              temporary, {"pagnet": json.dumps(header)})
+    save_file(
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()},
+        temporary,
+        {"pagnet": json.dumps(header)},
+    )
     with open(temporary, "rb") as file:
         os.fsync(file.fileno())
     os.replace(temporary, path)

@@ -59,7 +59,10 @@ class Score(NamedTuple):
 
 
 def evaluate(
-    methods: Sequence[Method], images: Sequence[ProtocolImage], scales: Sequence[int], inputs: Sequence[str] = INPUTS,
+    methods: Sequence[Method],
+    images: Sequence[ProtocolImage],
+    scales: Sequence[int],
+    inputs: Sequence[str] = INPUTS,
     pictures: Path | None = None,
 ) -> list[Score]:
     """Run every method that can do it on every image, scale and kind of input.
@@ -135,8 +138,12 @@ def _cell(found: Mapping[tuple[str, str, int], float], method: str, image: str, 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.evaluate", description=__doc__)
-    parser.add_argument("--protocol", choices=("middlebury", "texture"), default="middlebury",
-                        help="middlebury: the paper's table; texture: planes with strong patterns, no data needed")
+    parser.add_argument(
+        "--protocol",
+        choices=("middlebury", "texture"),
+        default="middlebury",
+        help="middlebury: the paper's table; texture: planes with strong patterns, no data needed",
+    )
     parser.add_argument("--data", type=Path, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")

@@ -22,8 +22,14 @@ __all__ = ["export", "main"]
 
 
 def export(
-    checkpoint_path: Path, target: Path, *, description: str = "", command: str = "", variant: str = "clean",
-    back_projections: int | None = None, validation: Path | None = None,
+    checkpoint_path: Path,
+    target: Path,
+    *,
+    description: str = "",
+    command: str = "",
+    variant: str = "clean",
+    back_projections: int | None = None,
+    validation: Path | None = None,
 ) -> WeightsHeader:
     """Write a weights file from a checkpoint.
 
@@ -50,8 +56,14 @@ def export(
     recipe |= {"command": command, "steps_done": checkpoint.step, "training_minutes": round(checkpoint.seconds / 60, 1)}
     data = sorted({source["path"] or source["kind"] for source in recipe["data"]["sources"]})
     header = WeightsHeader(
-        name=recipe["name"], config=config, description=description, variant=variant, recipe=recipe,
-        commit=_commit(), seed=recipe["seed"], data=tuple(data),
+        name=recipe["name"],
+        config=config,
+        description=description,
+        variant=variant,
+        recipe=recipe,
+        commit=_commit(),
+        seed=recipe["seed"],
+        data=tuple(data),
     )
     save_weights(target, net, header)
     if validation is not None:
@@ -80,9 +92,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--validation", type=Path, help="folder of protocol images, scored into the header")
     options = parser.parse_args(arguments)
     try:
-        header = export(options.checkpoint, options.target, description=options.description, command=options.command,
-                        variant=options.variant, back_projections=options.back_projections,
-                        validation=options.validation)
+        header = export(
+            options.checkpoint,
+            options.target,
+            description=options.description,
+            command=options.command,
+            variant=options.variant,
+            back_projections=options.back_projections,
+            validation=options.validation,
+        )
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -20,8 +20,17 @@ from pagnet_ros.errors import RecordingError
 from pagnet_ros.network import PagNet
 from pagnet_training.data.images import read_array, read_rgb
 
-__all__ = ["Case", "ProtocolImage", "Upsampler", "bicubic", "make_case", "network_upsampler", "read_protocol_images",
-           "rmse", "smooth_bicubic"]
+__all__ = [
+    "Case",
+    "ProtocolImage",
+    "Upsampler",
+    "bicubic",
+    "make_case",
+    "network_upsampler",
+    "read_protocol_images",
+    "rmse",
+    "smooth_bicubic",
+]
 
 Upsampler = Callable[[NDArray[np.float32], NDArray[np.uint8], int], NDArray[np.float32]]
 

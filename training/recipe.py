@@ -255,8 +255,10 @@ def _out_of_range(recipe: Recipe) -> list[str]:
     """One line per value outside its documented range."""
     optimiser, loss, scale = recipe.optimiser, recipe.loss, recipe.model.scale
     checks = [
-        (recipe.patch >= 4 * scale and recipe.patch % scale == 0, f"patch={recipe.patch}, expected a multiple of the "
-         f"scale {scale}, at least {4 * scale}"),
+        (
+            recipe.patch >= 4 * scale and recipe.patch % scale == 0,
+            f"patch={recipe.patch}, expected a multiple of the scale {scale}, at least {4 * scale}",
+        ),
         (recipe.batch >= 1, f"batch={recipe.batch}, expected at least 1"),
         (recipe.steps >= 1, f"steps={recipe.steps}, expected at least 1"),
         (recipe.precision in PRECISIONS, f"precision={recipe.precision!r}, expected one of {PRECISIONS}"),
@@ -271,8 +273,10 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         (loss.unit in ("normalised", "levels"), f"loss.unit={loss.unit!r}, expected 'normalised' or 'levels'"),
         (min(loss.absolute, loss.squared, loss.likelihood) >= 0, "loss weights, expected at least 0"),
         (0 <= loss.filled <= 1, f"loss.filled={loss.filled}, expected 0 to 1"),
-        (loss.likelihood == 0 or recipe.model.log_sigma, "loss.likelihood is above 0 but model.log_sigma is false; "
-         "set one to fit the other"),
+        (
+            loss.likelihood == 0 or recipe.model.log_sigma,
+            "loss.likelihood is above 0 but model.log_sigma is false; set one to fit the other",
+        ),
         (len(recipe.data.sources) > 0, "data.sources is empty, expected at least one source"),
     ]
     problems = [text for fine, text in checks if not fine]
@@ -282,11 +286,15 @@ def _out_of_range(recipe: Recipe) -> list[str]:
             hint = f", did you mean {near[0]!r}?" if near else ""
             problems.append(f"data.sources[{i}].kind={source.kind!r}, expected one of {KINDS}{hint}")
         if source.weight <= 0 or source.every < 1:
-            problems.append(f"data.sources[{i}]: weight={source.weight}, every={source.every}, expected a weight above "
-                            "0 and every of at least 1")
+            problems.append(
+                f"data.sources[{i}]: weight={source.weight}, every={source.every}, expected a weight above "
+                "0 and every of at least 1"
+            )
         if source.scenes < 1 or min(source.size) < 32:
-            problems.append(f"data.sources[{i}]: scenes={source.scenes}, size={source.size}, expected scenes of at "
-                            "least 1 and a size of at least 32")
+            problems.append(
+                f"data.sources[{i}]: scenes={source.scenes}, size={source.size}, expected scenes of at "
+                "least 1 and a size of at least 32"
+            )
     for each in fields(Augmentation):
         if not 0 <= getattr(recipe.augmentation, each.name) <= 1:
             problems.append(f"augmentation.{each.name}={getattr(recipe.augmentation, each.name)}, expected 0 to 1")

@@ -34,9 +34,18 @@ __all__ = ["main", "train"]
 
 
 def train(
-    recipe: Recipe, folder: Path, *, data_root: Path | None = None, resume: bool = False,
-    time_limit: float | None = None, threads: int | None = None, workers: int = 0, progress: bool = True,
-    accelerator: str = "auto", devices: int = 1, nodes: int = 1,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    data_root: Path | None = None,
+    resume: bool = False,
+    time_limit: float | None = None,
+    threads: int | None = None,
+    workers: int = 0,
+    progress: bool = True,
+    accelerator: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
 ) -> SuperResolution:
     """Train a recipe.
 
@@ -83,8 +92,13 @@ def train(
     rank = trainer.global_rank
     patches = Patches(sources, recipe.model.scale, recipe.patch, recipe.seed, recipe.augmentation)
     order = PatchStream(module.step_number, recipe.steps, recipe.batch, rank, ranks)
-    loader = DataLoader(patches, recipe.batch // ranks, sampler=order, num_workers=workers,
-                        pin_memory=trainer.strategy.root_device.type == "cuda")
+    loader = DataLoader(
+        patches,
+        recipe.batch // ranks,
+        sampler=order,
+        num_workers=workers,
+        pin_memory=trainer.strategy.root_device.type == "cuda",
+    )
     if module.step_number < recipe.steps:
         trainer.fit(module, loader)
     return module
@@ -94,11 +108,21 @@ def _trainer(
     recipe: Recipe, folder: Path, callbacks: list[Callback], steps: int, accelerator: str, devices: int, nodes: int
 ) -> L.Trainer:
     return L.Trainer(
-        max_steps=max(1, steps), max_epochs=1, accelerator=accelerator, devices=devices, num_nodes=nodes,
-        logger=TensorBoardLogger(folder, name="", version="curves"), callbacks=callbacks,
-        gradient_clip_val=recipe.optimiser.clip or None, enable_checkpointing=False, enable_model_summary=False,
-        enable_progress_bar=any(isinstance(each, TQDMProgressBar) for each in callbacks), log_every_n_steps=20,
-        use_distributed_sampler=False, num_sanity_val_steps=0, strategy="ddp" if devices * nodes > 1 else "auto",
+        max_steps=max(1, steps),
+        max_epochs=1,
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        logger=TensorBoardLogger(folder, name="", version="curves"),
+        callbacks=callbacks,
+        gradient_clip_val=recipe.optimiser.clip or None,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=any(isinstance(each, TQDMProgressBar) for each in callbacks),
+        log_every_n_steps=20,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        strategy="ddp" if devices * nodes > 1 else "auto",
     )
 
 
@@ -150,9 +174,19 @@ def main(arguments: list[str] | None = None) -> int:
         if options.warm_start is not None:
             recipe = replace(recipe, warm_start=options.warm_start)
         folder = options.out or Path("runs") / recipe.name
-        train(recipe, folder, data_root=options.data, resume=options.resume, time_limit=options.time_limit,
-              threads=options.threads, workers=options.workers, progress=not options.quiet,
-              accelerator=options.accelerator, devices=options.devices, nodes=options.nodes)
+        train(
+            recipe,
+            folder,
+            data_root=options.data,
+            resume=options.resume,
+            time_limit=options.time_limit,
+            threads=options.threads,
+            workers=options.workers,
+            progress=not options.quiet,
+            accelerator=options.accelerator,
+            devices=options.devices,
+            nodes=options.nodes,
+        )
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -82,8 +82,22 @@ def test_command_line_writes_table_json_and_pictures(
     data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "scores.json"
-    status = main(["--data", str(data_root / "val"), "--scales", "2", "4", "--baselines", "nearest", "bicubic",
-                   "--json", str(out), "--pictures", str(tmp_path / "pictures")])
+    status = main(
+        [
+            "--data",
+            str(data_root / "val"),
+            "--scales",
+            "2",
+            "4",
+            "--baselines",
+            "nearest",
+            "bicubic",
+            "--json",
+            str(out),
+            "--pictures",
+            str(tmp_path / "pictures"),
+        ]
+    )
     assert status == 0
     printed = capsys.readouterr().out
     assert "bicubic" in printed

@@ -37,8 +37,11 @@ def test_every_problem_is_listed_at_once_with_the_nearest_name(tmp_path: Path) -
         load_recipe(path)
     message = str(caught.value)
     for expected in (
-        "'bach', did you mean 'batch'", "patch='fine', expected int", "'optimiser.rte', did you mean 'rate'",
-        "scale=3", "'data.sources[0].wait', did you mean 'weight'",
+        "'bach', did you mean 'batch'",
+        "patch='fine', expected int",
+        "'optimiser.rte', did you mean 'rate'",
+        "scale=3",
+        "'data.sources[0].wait', did you mean 'weight'",
     ):
         assert expected in message, message
 

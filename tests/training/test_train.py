@@ -107,8 +107,14 @@ def test_the_command_line_lists_what_is_missing(
 def test_exported_weights_load_and_tell_their_recipe(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
     run(recipe_path, data_root, tmp_path / "run")
     target = tmp_path / "tiny.safetensors"
-    export(tmp_path / "run" / "checkpoint.safetensors", target, description="tiny", command="how",
-           back_projections=1, validation=data_root / "val")
+    export(
+        tmp_path / "run" / "checkpoint.safetensors",
+        target,
+        description="tiny",
+        command="how",
+        back_projections=1,
+        validation=data_root / "val",
+    )
     net, header = load_weights(target)
     assert header.name == "tiny-x2"
     assert header.recipe["command"] == "how"

@@ -63,8 +63,12 @@ def read_frames(folder: Path, problems: list[str]) -> list[RgbdImage]:
     float metres in ``.npy``; either is scaled per frame to the range of levels. A colour image larger than its depth
     is reduced to the depth's size, because depth is the truth to learn.
     """
-    pairs = _pairs(folder, r"(.+)[._](?:color|rgb)\.(?:png|jpg|jpeg|ppm)",
-                   ("{}.depth.png", "{}_depth.png", "{}_depth.npy", "{}.depth.npy", "{}_depth.pgm"), problems)
+    pairs = _pairs(
+        folder,
+        r"(.+)[._](?:color|rgb)\.(?:png|jpg|jpeg|ppm)",
+        ("{}.depth.png", "{}_depth.png", "{}_depth.npy", "{}.depth.npy", "{}_depth.pgm"),
+        problems,
+    )
     return _read(pairs, fit_levels, problems, reduce=True)
 
 
@@ -106,9 +110,7 @@ def _pairs(folder: Path, pattern: str, partners: tuple[str, ...], problems: list
             yield _Pair(f"{folder.name}/{found[1]}", rgb, depth)
 
 
-def _read(
-    pairs: Iterator[_Pair], convert: Converter, problems: list[str], *, reduce: bool = False
-) -> list[RgbdImage]:
+def _read(pairs: Iterator[_Pair], convert: Converter, problems: list[str], *, reduce: bool = False) -> list[RgbdImage]:
     images = []
     for pair in pairs:
         try:

@@ -64,8 +64,12 @@ def test_every_problem_of_every_folder_is_in_one_error(tmp_path: Path) -> None:
         load_sources(recipe, root)
     message = str(caught.value)
     for expected in (
-        "no depth beside it", "colour is 16x12 and depth 5x5", "0.0 % of the depth pixels", "c_disparity.png",
-        "empty: no middlebury pair", "absent: no such folder",
+        "no depth beside it",
+        "colour is 16x12 and depth 5x5",
+        "0.0 % of the depth pixels",
+        "c_disparity.png",
+        "empty: no middlebury pair",
+        "absent: no such folder",
     ):
         assert expected in message, message
 
