@@ -34,6 +34,7 @@ lint: ## ruff and mypy, as `make test` runs them
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
+	$(RUN) mypy -p pagnet_training
 
 format: ## let ruff put the code in order
 	@scripts/setup.sh '$(DEVELOP)'

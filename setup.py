@@ -23,7 +23,14 @@ ROBOT = [
 ]
 DEMO = ["matplotlib>=3.8"]
 TRAINING = ["lightning>=2.4", "matplotlib>=3.8", "tensorboard>=2.16"]
-TEST = ["cyclonedds>=11", "hypothesis>=6.100", "pytest>=8.2", "pytest-timeout>=2.3"]
+TEST = [
+    "colcon-python-setup-py",
+    "colcon-ros>=0.5",
+    "cyclonedds>=11",
+    "hypothesis>=6.100",
+    "pytest>=8.2",
+    "pytest-timeout>=2.3",
+]
 LINT = ["mypy==2.4.1", "ruff==0.17.6", "types-PyYAML"]
 
 
@@ -58,7 +65,7 @@ setup(
     maintainer_email="maintainers@pagnet-ros.example",
     license="Apache-2.0",
     python_requires=">=3.10",
-    package_dir={"pagnet_ros": "pagnet_ros", "pagnet_training": "training"},
+    package_dir={"pagnet_training": "training"},
     packages=[
         *find_packages(include=["pagnet_ros", "pagnet_ros.*"]),
         "pagnet_training",

@@ -123,7 +123,7 @@ class DepthUpsampler:
     @classmethod
     def from_zoo(
         cls,
-        name: str = "rt-clean",
+        name: str = "rt-sensor",
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -132,7 +132,7 @@ class DepthUpsampler:
         """A shipped network.
 
         Args:
-            name: one network (``rt-x4-clean``), or all scales of a family (``rt-clean``), of which the next fitting
+            name: one network (``rt-x4-clean``), or all scales of a family (``rt-sensor``), of which the next fitting
                 one runs.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``.
             precision: ``auto``, ``fp32``, ``bf16``, ``fp16``.

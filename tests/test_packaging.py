@@ -151,3 +151,49 @@ def test_an_executable_takes_the_python_it_belongs_to(tmp_path, installed_in):
     said = subprocess.run([script, "--ros-args"], env=environ, capture_output=True, text=True, check=True).stdout
     expected = "its own" if installed_in == "an environment" else "the shell's"
     assert said == f"{expected} {script} --ros-args\n"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A colcon workspace with this package in src, and the shell command to call colcon there."""
+    pytest.importorskip("colcon_ros", reason="colcon is not installed here (make test brings it)")
+    folder = tmp_path_factory.mktemp("ws")
+    copy_of_the_tree(folder / "src/pagnet_ros")
+
+    def colcon(*arguments):
+        command = [sys.executable, "-m", "colcon", "--log-base", str(folder / "log"), *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return folder, colcon
+
+
+def test_colcon_takes_it_for_an_ament_python_package(workspace):
+    _, colcon = workspace
+    assert colcon("list").split() == ["pagnet_ros", "src/pagnet_ros", "(ros.ament_python)"]
+
+
+@pytest.mark.parametrize("how", [[], ["--symlink-install"]], ids=["copied", "symlinked"])
+def test_colcon_build_gives_the_layout_of_ros2_run_and_launch(workspace, how):
+    folder, colcon = workspace
+    base = folder / f"install{len(how)}"
+    colcon("build", "--build-base", str(folder / f"build{len(how)}"), "--install-base", str(base), *how)
+    prefix = base / "pagnet_ros"
+    assert {path.name for path in (prefix / "lib/pagnet_ros").iterdir()} == EXECUTABLES
+    assert all(os.access(path, os.X_OK) for path in (prefix / "lib/pagnet_ros").iterdir())
+    assert (prefix / "share/ament_index/resource_index/packages/pagnet_ros").is_file()
+    for path in files_below("launch", "config"):
+        assert (prefix / "share/pagnet_ros" / path.relative_to(ROOT)).is_file()
+    ask = (
+        "import pagnet_ros, pagnet_training.recipe; from pagnet_ros.resources import config_path; print(config_path())"
+    )
+    setup = f". {base}/local_setup.sh && cd / && {sys.executable} -c '{ask}'"
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(["sh", "-c", setup], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(folder), "a copy from elsewhere was found"
+    if not how:
+        (packages,) = prefix.glob("lib/python*/site-packages")
+        tops = {path.name for path in packages.iterdir() if path.suffix != ".egg-info"}
+        assert tops == {"pagnet_ros", "pagnet_training"}

@@ -20,7 +20,8 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
+from pagnet_ros.weights import load_weights
 from pagnet_training.callbacks import Checkpoints, ProtocolValidation, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.patches import Patches, PatchStream
@@ -143,9 +144,18 @@ def _validation_images(recipe: Recipe, data_root: Path | None) -> list[ProtocolI
 
 
 def _warm_start(module: SuperResolution, path: Path) -> None:
-    checkpoint = read_checkpoint(path)
+    """Start from a checkpoint of a run, or from a weights file."""
+    if not path.is_file():
+        raise ConfigError(
+            f"warm start from {path}: no such file; train that recipe first, name a weights file with --warm-start, or "
+            "start from random weights with --warm-start ''"
+        )
+    try:
+        tensors = read_checkpoint(path).part("ema")
+    except WeightsError:
+        tensors = load_weights(path)[0].state_dict()
     for net in (module.net, module.averaged):
-        warm_start(net, checkpoint.part("ema"))
+        warm_start(net, tensors)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -157,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--time-limit", type=float, metavar="MIN", help="end this slice after so many minutes")
     parser.add_argument("--steps", type=int, help="length of the whole run, replaces the recipe's")
-    parser.add_argument("--warm-start", help="checkpoint to start from, replaces the recipe's")
+    parser.add_argument("--warm-start", help="checkpoint or weights file to start from, replaces the recipe's")
     parser.add_argument("--threads", type=int, help="CPU threads")
     parser.add_argument("--workers", type=int, default=0, help="processes that cut patches")
     parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"))

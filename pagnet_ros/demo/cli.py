@@ -283,7 +283,9 @@ class _Show:
         coarse = frame.depth.astype(np.float32) * (1e-3 if frame.depth.dtype == np.uint16 else 1.0)
         coarse = np.where(np.isfinite(coarse) & (coarse > 0), coarse, np.float32("nan")).astype(np.float32)
         baseline = self._bicubic(frame.depth, frame.color).depth
-        return PanelFrame(frame.color, coarse, baseline, frame.output, frame.truth, self._options.weights)
+        name = self._watcher.state().diagnostics.get("name", self._options.weights)
+        truth_name = "recorded depth" if self._options.frames else "truth"
+        return PanelFrame(frame.color, coarse, baseline, frame.output, frame.truth, name, truth_name)
 
     def _line(self) -> None:
         state = self._watcher.state()

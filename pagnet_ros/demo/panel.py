@@ -26,6 +26,7 @@ class PanelFrame:
         ours: ``[H, W]`` the node's output.
         truth: ``[H, W]``, or None.
         name: of the network that ran.
+        truth_name: what `truth` is.
     """
 
     color: NDArray[np.uint8]
@@ -34,6 +35,7 @@ class PanelFrame:
     ours: Image
     truth: Image | None
     name: str
+    truth_name: str = "truth"
 
 
 def common_rmse_m(frame: PanelFrame) -> tuple[float, float]:
@@ -101,7 +103,7 @@ def _draw_errors(figure: Any, axes: Any, frame: PanelFrame, style: dict[str, Any
     scale = max(4 * bicubic_m if np.isfinite(bicubic_m) else 0.1, 1e-3)
     error_style = {"cmap": colormaps["magma"].with_extremes(bad=UNKNOWN_GREY), "vmin": 0.0, "vmax": scale * 1e3}
     axes[0].imshow(frame.truth, interpolation="nearest", **style)
-    axes[0].set_title("truth", fontsize=10)
+    axes[0].set_title(frame.truth_name, fontsize=10)
     for axis, image, name, rmse in (
         (axes[2], frame.bicubic, "bicubic", bicubic_m),
         (axes[3], frame.ours, "pagnet_ros", ours_m),

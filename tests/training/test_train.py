@@ -95,6 +95,24 @@ def test_another_scale_starts_from_this_ones_weights(recipe_path: Path, data_roo
     torch.testing.assert_close(ours["head.weight"], theirs["head.weight"])
 
 
+def test_a_run_starts_from_an_exported_file_too(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    run(recipe_path, data_root, tmp_path / "run")
+    target = tmp_path / "tiny.safetensors"
+    export(tmp_path / "run" / "checkpoint.safetensors", target)
+    recipe = replace(load_recipe(recipe_path), warm_start=str(target), steps=1)
+    recipe = replace(recipe, optimiser=replace(recipe.optimiser, rate=1e-12))
+    train(recipe, tmp_path / "again", data_root=data_root, progress=False, accelerator="cpu", threads=1)
+    before = load_weights(target)[0].state_dict()
+    after = read_checkpoint(tmp_path / "again" / "checkpoint.safetensors").part("net")
+    assert all(torch.allclose(after[name], before[name], atol=1e-6) for name in before)
+
+
+def test_a_missing_warm_start_is_named(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    recipe = replace(load_recipe(recipe_path), warm_start=str(tmp_path / "absent.safetensors"))
+    with pytest.raises(ConfigError, match="absent"):
+        train(recipe, tmp_path / "run", data_root=data_root, progress=False, accelerator="cpu")
+
+
 def test_the_command_line_lists_what_is_missing(
     recipe_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
