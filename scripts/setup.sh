@@ -4,7 +4,7 @@
 #   scripts/setup.sh [EXTRAS]     EXTRAS: comma-separated extras of setup.py besides the ROS wheels (default: demo)
 #   ROS=jazzy|kilted|installed    which ROS 2 (default: the sourced one if there is one, else Jazzy wheels)
 #   PYTHON=python3.12             which Python, instead of the first that fits on PATH
-#   TORCH_INDEX=url               where torch comes from; empty for pip's usual index
+#   TORCH_INDEX=url               where torch comes from, for example PyTorch's own index of CPU builds
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 extras=${1:-demo}
@@ -101,25 +101,25 @@ fi
 
 try_install() {
     "${install[@]}" "${constraints[@]}" "$@" || fail "the packages could not be installed; what the installer says stands above.
-  No network? It needs a package index (https://pypi.org, or what pip is configured for: pip config list).
+  No network? It needs the package index that pip is configured for (pip config list).
   Once that works, run the same command again; what is already there is kept."
 }
 
-# ---- torch: without an NVIDIA GPU the CPU build does, 0.2 GB; on Linux the usual index has the CUDA build of several GB only.
-# One page and one file are asked of PyTorch's index (no dependencies); where it cannot be reached the usual way follows.
+# ---- torch: on Linux the usual index has the CUDA build only, several GB; without an NVIDIA GPU the CPU build, 0.2 GB, does.
+# uv knows where the CPU build is; pip has to be told by TORCH_INDEX. Where it cannot be had the usual way follows.
 has_gpu() { [ -e /dev/nvidia0 ] || [ -e /etc/nv_tegra_release ] || command -v nvidia-smi >/dev/null; }
 has_torch() { "$VENV/bin/python" -c 'from importlib.util import find_spec; raise SystemExit(find_spec("torch") is None)'; }
-if ! has_torch; then
-    index=${TORCH_INDEX-}
-    if [ -z "${TORCH_INDEX+set}" ] && [ "$(uname -s)" = Linux ] && ! has_gpu; then
-        index=https://download.pytorch.org/whl/cpu
-    fi
-    if [ -n "$index" ]; then
-        echo "  torch, from $index"
-        PIP_DEFAULT_TIMEOUT=15 PIP_RETRIES=1 UV_HTTP_TIMEOUT=15 UV_HTTP_RETRIES=1 \
-            "${install[@]}" "${constraints[@]}" --no-deps --index-url "$index" torch >"$VENV/torch.log" 2>&1 || true
-        has_torch || echo "  ... not to be had there (${VENV#"$root"/}/torch.log says why): from the usual index, maybe several GB"
-    fi
+from=()
+if [ -n "${TORCH_INDEX-}" ]; then
+    from=(--no-deps --index-url "$TORCH_INDEX")
+elif [ "${install[0]}" = uv ] && [ "$(uname -s)" = Linux ] && ! has_gpu; then
+    from=(--torch-backend cpu)
+fi
+if [ ${#from[@]} -gt 0 ] && ! has_torch; then
+    echo "  torch first: ${from[*]}"
+    PIP_DEFAULT_TIMEOUT=15 PIP_RETRIES=1 UV_HTTP_TIMEOUT=15 UV_HTTP_RETRIES=1 \
+        "${install[@]}" "${constraints[@]}" "${from[@]}" torch >"$VENV/torch.log" 2>&1 || true
+    has_torch || echo "  ... not to be had so (${VENV#"$root"/}/torch.log says why): from the usual index, maybe several GB"
 fi
 echo "  the project and what it needs: $extras"
 "$VENV/bin/python" -c 'import setuptools' 2>/dev/null || try_install setuptools

@@ -53,6 +53,7 @@ def export(
     net = PagNet(config)
     net.load_state_dict(checkpoint.part("ema"))
     recipe = dict(checkpoint.recipe)
+    recipe["warm_start"] = "/".join(Path(recipe["warm_start"]).parts[-2:])  # not whose machine it lay on
     recipe |= {"command": command, "steps_done": checkpoint.step, "training_minutes": round(checkpoint.seconds / 60, 1)}
     data = sorted({source["path"] or source["kind"] for source in recipe["data"]["sources"]})
     header = WeightsHeader(
