@@ -18,7 +18,7 @@ LEVELS = [
     {"depth", "transport", "trust", "weights"},
     {"engine", "recordings", "simulation", "zoo"},
     {"pipeline"},
-    {"replay"},
+    {"bench", "replay"},
     {"ros", "demo"},
 ]
 RIM = LEVELS[-1]  # conducts and talks ROS; its parts may know each other

@@ -242,7 +242,7 @@ def _print(options: argparse.Namespace, times_ms: dict[str, list[float]], lost: 
         p50, p95, p99 = percentiles[path]
         row = (f"{p50:.2f}", f"{p95:.2f}", f"{p99:.2f}", f"{p50 / relay[0]:.2f}", f"{p99 / relay[2]:.2f}")
         table.add_row(path, str(len(times_ms[path])), str(lost[path]), *row)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
     if options.json is not None:
         figures = {
             path: dict(zip(("p50_ms", "p95_ms", "p99_ms"), p.tolist(), strict=True)) for path, p in percentiles.items()

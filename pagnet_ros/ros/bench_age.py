@@ -169,7 +169,7 @@ def _print(rows: list[_Row]) -> None:
         p50, p99 = np.percentile(row.ages, (50, 99)) if row.ages else (np.nan, np.nan)
         figures = (row.rate_out_hz, row.processing, p50, p99, max(row.ages, default=np.nan))
         table.add_row(f"{row.rate_hz:g}", *(f"{v:.1f}" for v in figures), f"{p99 / row.processing:.2f}")
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 if __name__ == "__main__":
