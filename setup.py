@@ -24,6 +24,7 @@ ROBOT = [
 DEMO = ["matplotlib>=3.8"]
 TRAINING = ["lightning>=2.4", "matplotlib>=3.8", "tensorboard>=2.16"]
 TEST = [
+    "colcon-package-information",
     "colcon-python-setup-py",
     "colcon-ros>=0.5",
     "cyclonedds>=11",
