@@ -33,8 +33,7 @@ lint: ## ruff and mypy, as `make test` runs them
 	@scripts/setup.sh '$(DEVELOP)'
 	$(RUN) ruff check
 	$(RUN) ruff format --check
-	$(RUN) mypy
-	$(RUN) mypy -p pagnet_training
+	$(RUN) scripts/check_types.sh
 
 format: ## let ruff put the code in order
 	@scripts/setup.sh '$(DEVELOP)'

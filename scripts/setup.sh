@@ -91,8 +91,7 @@ echo "  Python $("$VENV/bin/python" -c 'import platform, sys; print(platform.pyt
 constraints=(--constraint constraints.txt)
 if [ "$ROS_SOURCE" = installed ]; then
     kept=$("$python" scripts/installed_versions.py numpy torch)
-    { grep -v "^torch==" constraints.txt && echo "$kept"; } >"$VENV/constraints.txt"
-    case $kept in *torch==*) ;; *) grep "^torch==" constraints.txt >>"$VENV/constraints.txt" ;; esac
+    { echo "$kept" && grep -E '^(torch|setuptools)[=<]' constraints.txt; } | awk -F== '!seen[$1]++' >"$VENV/constraints.txt"
     constraints=(--constraint "$VENV/constraints.txt")
     [ -z "$kept" ] || echo "  kept as this machine has them:" $kept
 else

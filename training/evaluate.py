@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
         methods += [method_of_weights(path) for path in options.weights]
         if not methods:
             raise ConfigError("no method to evaluate; name some with --weights or --baselines")
-        console = Console(width=max(120, Console().width))
+        console = Console(width=max(180, Console().width))  # four scales per cell
         if options.protocol == "texture":
             console.print(texture_table(methods, options.scales))
             return 0

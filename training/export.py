@@ -11,6 +11,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from torch import nn
+
 from pagnet_ros.errors import PagnetError
 from pagnet_ros.network import ModelConfig, PagNet
 from pagnet_ros.weights import WeightsHeader, load_weights, save_weights
@@ -18,7 +20,20 @@ from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.evaluate import score_weights
 from pagnet_training.protocol import read_protocol_images
 
-__all__ = ["export", "main"]
+__all__ = ["export", "main", "see_brightness_only"]
+
+
+def see_brightness_only(net: PagNet) -> None:
+    """Make a network treat its colour image as if it were grey, in place, at no cost.
+
+    The convolution that reads colour is linear: with each of its weights replaced by the mean over the three
+    channels, it computes from any colour image what it would from that image's mean of red, green and blue.
+    """
+    convolution = net.guidance.enter[0]
+    assert isinstance(convolution, nn.Conv2d)
+    weight = convolution.weight.data
+    by_channel = weight.view(weight.shape[0], 3, -1, *weight.shape[2:])
+    convolution.weight.data = by_channel.mean(dim=1, keepdim=True).expand_as(by_channel).reshape(weight.shape).clone()
 
 
 def export(
@@ -29,6 +44,7 @@ def export(
     command: str = "",
     variant: str = "clean",
     back_projections: int | None = None,
+    grey: bool = False,
     validation: Path | None = None,
 ) -> WeightsHeader:
     """Write a weights file from a checkpoint.
@@ -40,6 +56,7 @@ def export(
         command: the command that trained it.
         variant: the degradation it was trained for.
         back_projections: replaces the configuration's number of back-projection steps.
+        grey: guide by brightness alone; always so where training was (``augmentation.grey`` of 1).
         validation: folder of protocol images; their scores go into the header.
 
     Raises:
@@ -53,8 +70,12 @@ def export(
     net = PagNet(config)
     net.load_state_dict(checkpoint.part("ema"))
     recipe = dict(checkpoint.recipe)
+    grey = grey or recipe["augmentation"].get("grey", 0) >= 1
+    if grey:
+        see_brightness_only(net)
     recipe["warm_start"] = "/".join(Path(recipe["warm_start"]).parts[-2:])  # not whose machine it lay on
-    recipe |= {"command": command, "steps_done": checkpoint.step, "training_minutes": round(checkpoint.seconds / 60, 1)}
+    recipe |= {"guided_by": "brightness" if grey else "colour", "command": command}
+    recipe |= {"steps_done": checkpoint.step, "training_minutes": round(checkpoint.seconds / 60, 1)}
     data = sorted({source["path"] or source["kind"] for source in recipe["data"]["sources"]})
     header = WeightsHeader(
         name=recipe["name"],
@@ -90,6 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--command", default="", help="the command that trained it, for the header")
     parser.add_argument("--variant", default="clean")
     parser.add_argument("--back-projections", type=int)
+    parser.add_argument("--grey", action="store_true", help="guide by brightness alone")
     parser.add_argument("--validation", type=Path, help="folder of protocol images, scored into the header")
     options = parser.parse_args(arguments)
     try:
@@ -100,6 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
             command=options.command,
             variant=options.variant,
             back_projections=options.back_projections,
+            grey=options.grey,
             validation=options.validation,
         )
     except PagnetError as error:

@@ -102,6 +102,7 @@ def test_command_line_writes_table_json_and_pictures(
     printed = capsys.readouterr().out
     assert "bicubic" in printed
     assert "rounded" in printed
+    assert "…" not in printed
     assert len(json.loads(out.read_text())) == 2 * 2 * 2
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 4
 

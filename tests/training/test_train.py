@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.network import PagNet
 from pagnet_ros.weights import load_weights
 from pagnet_training.checkpoint import read_checkpoint
-from pagnet_training.export import export
+from pagnet_training.export import export, see_brightness_only
 from pagnet_training.recipe import load_recipe
 from pagnet_training.train import main, train
 
@@ -182,3 +183,13 @@ def test_two_processes_with_half_the_batch_compute_what_one_computes(
     assert alone.step == shared.step == 4
     for name, tensor in alone.part("net").items():
         torch.testing.assert_close(shared.tensors[f"net.{name}"], tensor, atol=2e-5, rtol=1e-3)
+
+
+def test_brightness_guidance_equals_a_grey_image(recipe_path: Path) -> None:
+    net = PagNet(load_recipe(recipe_path).model)
+    torch.nn.init.normal_(net.head.weight, std=0.1)
+    depth, rgb = torch.rand(1, 1, 6, 8), torch.rand(1, 3, 12, 16) - 0.5
+    expected = net(depth, rgb.mean(dim=1, keepdim=True).expand_as(rgb)).depth
+    assert not torch.allclose(net(depth, rgb).depth, expected, atol=1e-4)
+    see_brightness_only(net)
+    torch.testing.assert_close(net(depth, rgb).depth, expected, atol=1e-5, rtol=1e-5)

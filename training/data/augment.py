@@ -42,6 +42,7 @@ class Augmentation:
         misaligned: colour is shifted against depth by a few pixels, as by an imperfect registration, so that the
             network does not place edges more exactly than colour can tell.
         blurred: colour is blurred, out of focus or by motion.
+        grey: the guidance loses its colour; at 1 the network learns from brightness alone, and export makes it so.
     """
 
     turn: float = 1.0
@@ -55,11 +56,12 @@ class Augmentation:
     sensor: float = 0.0
     misaligned: float = 0.0
     blurred: float = 0.0
+    grey: float = 0.0
 
     @classmethod
     def paper(cls) -> Augmentation:
         """Flips and rotations only."""
-        return cls(colour=0, noise=0, invert=0, tilt=0, holes=0, rounded=0, widen=0, sensor=0, misaligned=0, blurred=0)
+        return cls(colour=0, noise=0, invert=0, tilt=0, holes=0, rounded=0, widen=0)
 
 
 def turn(array: NDArray[np.generic], code: int) -> NDArray[np.generic]:

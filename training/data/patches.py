@@ -84,7 +84,7 @@ class Patches(Dataset[PatchBatch]):
         chosen = min(int(np.searchsorted(self._cumulative, rng.uniform(), side="right")), len(self.images) - 1)
         image = self.images[chosen]
         odds = self.augmentation
-        later = (rng.uniform() if odd else 1.0 for odd in (odds.sensor, odds.misaligned, odds.blurred))
+        later = (rng.uniform() if odd else 1.0 for odd in (odds.sensor, odds.misaligned, odds.blurred, odds.grey))
         chance = Augmentation(*rng.uniform(size=8).tolist(), *later)
         error = augment.registration_error(2 * self.scale, rng) if chance.misaligned < odds.misaligned else (0, 0)
         rgb, depth, known = self._cut(image, rng, chance.turn < odds.turn, error)
@@ -92,6 +92,8 @@ class Patches(Dataset[PatchBatch]):
             rgb = augment.smear(rgb, rng)
         if chance.colour < odds.colour:
             rgb = augment.shift_colours(rgb, rng)
+        if chance.grey < odds.grey:
+            rgb = np.repeat(rgb.mean(axis=2, keepdims=True), 3, axis=2)
         if chance.noise < odds.noise:
             rgb = rgb + rng.uniform(0, 0.03) * rng.standard_normal(rgb.shape, np.float32)
         if chance.invert < odds.invert:
