@@ -18,6 +18,11 @@ from typing import Any
 
 import pytest
 
+from pagnet_ros.transport import image_environment
+
+# Before the first DDS participant: whole images arrive, and readers of another vendor match.
+os.environ.update(image_environment())
+
 DEADLINE_S = 20.0
 _DOMAINS = itertools.cycle(range(1, 102))
 
@@ -118,15 +123,14 @@ class RosHarness:
         self._nodes: list[Any] = []
         self._foreign: list[tuple[Any, Any]] = []
         self._failure: BaseException | None = None
+        self._closing = False
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
         try:
-            while self.context.ok():
+            while self.context.ok() and not self._closing:
                 self.executor.spin_once(timeout_sec=0.2)
-                if self.executor._is_shutdown:
-                    return
         except BaseException as error:  # told to the test at its end: a callback must not raise
             self._failure = error
 
@@ -182,8 +186,10 @@ class RosHarness:
 
     def close(self) -> None:
         """Stop spinning, destroy the nodes, and fail the test if a callback raised."""
-        self.executor.shutdown(timeout_sec=5.0)
+        self._closing = True
+        self.executor.wake()
         self._thread.join(timeout=5.0)
+        self.executor.shutdown(timeout_sec=5.0)
         for node in self._nodes:
             node.destroy_node()
         for node, context in self._foreign:
