@@ -40,9 +40,11 @@ format: ## let ruff put the code in order
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-bench: ## what the node costs beside a bare relay of the same topics (ARGS=--help)
+bench: ## speed here: the engine, the node beside a bare relay, age of the output at any input rate
 	@scripts/setup.sh '$(DEVELOP)'
-	$(RUN) python -m pagnet_ros.ros.bench $(ARGS)
+	$(RUN) python -m pagnet_ros.bench
+	$(RUN) python -m pagnet_ros.ros.bench
+	$(RUN) python -m pagnet_ros.ros.bench_age
 
 clean: ## remove the environments and everything that was built
 	rm -rf .venv .venv-kilted .venv-installed build install log dist *.egg-info out
