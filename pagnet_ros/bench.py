@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from pagnet_ros.engine import choose_device
-from pagnet_ros.errors import DeviceError
+from pagnet_ros.errors import DeviceError, PagnetError
 from pagnet_ros.pipeline import DepthUpsampler, UpsampledDepth, UpsamplerOptions
 from pagnet_ros.simulation import PROFILES, PinholeCamera, Renderer, Scene, sense, to_millimetres
 
@@ -59,8 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    with _busy_neighbours(options.busy):
-        rows = [row for weights in options.weights for row in _measure(weights, options)]
+    try:
+        choose_device(options.device)
+        with _busy_neighbours(options.busy):
+            rows = [row for weights in options.weights for row in _measure(weights, options)]
+    except PagnetError as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 1
     _print(rows, options)
     return 0
 

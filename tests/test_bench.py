@@ -19,3 +19,8 @@ def test_one_row_per_precision_with_accuracy_beside_time(tmp_path, capsys, monke
     assert 0.0 < rows["bf16"]["rms_to_fp32"] < 20.0
     assert all(row["gflop"] > 1.0 and 0 < row["p50"] <= row["p99"] for row in rows.values())
     assert "RMS to fp32" in printed
+
+
+def test_a_device_that_is_not_here_is_named(capsys):
+    assert bench.main(["--device", "cuda:99"]) == 1
+    assert "cuda:99" in capsys.readouterr().err
