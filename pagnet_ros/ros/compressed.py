@@ -88,8 +88,7 @@ def depth_from_compressed(message: CompressedLike) -> NDArray[np.uint16] | NDArr
         raise MalformedMessageError(
             "truncated_data",
             f"truncated data: compressed depth has {len(data)} bytes; expected a {_CONFIG_HEADER.size}-byte "
-            "header and "
-            "an image. Check the publisher.",
+            "header and an image. Check the publisher.",
         )
     _, quant_a, quant_b = _CONFIG_HEADER.unpack_from(data)
     payload = data[_CONFIG_HEADER.size :]
@@ -102,8 +101,7 @@ def depth_from_compressed(message: CompressedLike) -> NDArray[np.uint16] | NDArr
             raise MalformedMessageError(
                 "unknown_encoding",
                 f"compressed depth holds {stored.dtype} of shape {stored.shape}; expected one channel of 16 "
-                "bits. "
-                "Subscribe to a compressedDepth topic.",
+                "bits. Subscribe to a compressedDepth topic.",
             )
     return stored if encoding != "32FC1" else _from_inverse_depth(stored, quant_a, quant_b)
 
@@ -114,8 +112,7 @@ def _from_inverse_depth(stored: NDArray[np.uint16], quant_a: float, quant_b: flo
         raise MalformedMessageError(
             "bad_quantisation",
             f"compressed depth has quantisation a = {quant_a:g}, b = {quant_b:g}; expected finite values, a "
-            "> 0. "
-            "Check the publisher's compressedDepth parameters (depth_max, depth_quantization).",
+            "> 0. Check the publisher's compressedDepth parameters (depth_max, depth_quantization).",
         )
     with np.errstate(divide="ignore"):
         depth = np.float32(quant_a) / (stored.astype(np.float32) - np.float32(quant_b))
@@ -133,22 +130,19 @@ def _check_container(data: bytes, format_field: str, what: str) -> None:
         raise MalformedMessageError(
             "unknown_encoding",
             f"{what} with format {format_field!r} begins with {data[:4].hex() or 'nothing'}; expected JPEG "
-            "or PNG. "
-            "Set the publisher's image_transport to jpeg or png.",
+            "or PNG. Set the publisher's image_transport to jpeg or png.",
         )
     if size is None or not whole:
         raise MalformedMessageError(
             "truncated_data",
             f"truncated data: {what} ({format_field!r}) of {len(data)} bytes is cut off; expected a whole "
-            "file. "
-            "Check the link's bandwidth and the publisher.",
+            "file. Check the link's bandwidth and the publisher.",
         )
     if size[0] <= 0 or size[1] <= 0 or size[0] * size[1] > MAX_PIXELS:
         raise MalformedMessageError(
             "too_large",
             f"{what} claims {size[0]} x {size[1]} pixels; expected between 1 and {MAX_PIXELS} in all. "
-            "Refused before "
-            "decoding; check the publisher.",
+            "Refused before decoding; check the publisher.",
         )
 
 
@@ -189,8 +183,7 @@ def _decode(data: bytes, flags: int, format_field: str) -> NDArray[Any]:
         raise MalformedMessageError(
             "undecodable",
             f"compressed image ({format_field!r}) of {len(data)} bytes cannot be decoded; expected a sound "
-            "JPEG or PNG. "
-            "Check the link and the publisher.",
+            "JPEG or PNG. Check the link and the publisher.",
         )
     return np.asarray(image)
 

@@ -130,8 +130,7 @@ class Inputs:
             self.close()
             raise ConfigError(
                 f"cannot subscribe to {topic} as {message_type.__name__}: {error}. Expected a topic of that type and "
-                "valid "
-                "QoS; another node in this process may use the name with another type: remap one of them"
+                "valid QoS; another node in this process may use the name with another type: remap one of them"
             ) from error
         self._subscriptions.append(subscription)
 
@@ -173,8 +172,7 @@ class Inputs:
         self._reporter.report(
             "zero_stamp",
             f"{topic} has header.stamp 0; expected the time of exposure, because depth and colour are paired by it. "
-            "The "
-            "driver must fill header.stamp (under use_sim_time: is /clock running?)",
+            "The driver must fill header.stamp (under use_sim_time: is /clock running?)",
             about=topic,
         )
 

@@ -163,8 +163,7 @@ def pixels_from_image(message: ImageLike, dtype: type[np.generic], channels: int
         raise MalformedMessageError(
             kind.replace(" ", "_"),
             f"{kind}: {what} has {flat.size} bytes; expected step x height = {step} x {height} = "
-            f"{step * height}. "
-            "The publisher must send whole rows.",
+            f"{step * height}. The publisher must send whole rows.",
         )
     shape, strides = (height, width, channels), (step, channels * item.itemsize, item.itemsize)
     if item.itemsize > 1:
@@ -219,8 +218,7 @@ def color_from_image(message: ImageLike) -> NDArray[np.uint8]:
         raise MalformedMessageError(
             "odd_width",
             f"{message.encoding} image of odd width {message.width}; expected an even width (two pixels "
-            "share their "
-            "colour). Crop the image to an even width.",
+            "share their colour). Crop the image to an even width.",
         )
     pixels = np.ascontiguousarray(pixels_from_image(message, layout.dtype, layout.channels))
     if layout.to_rgb is not None:
@@ -230,8 +228,7 @@ def color_from_image(message: ImageLike) -> NDArray[np.uint8]:
             raise MalformedMessageError(
                 "undecodable",
                 f"{message.encoding} image of {message.width} x {message.height} cannot be converted to "
-                f"RGB: {error}. "
-                "Set the camera driver to publish rgb8.",
+                f"RGB: {error}. Set the camera driver to publish rgb8.",
             ) from error
     if pixels.dtype == np.uint16:
         # As cv_bridge does; 255/65535 never lands on a tie, so every rounding rule agrees.

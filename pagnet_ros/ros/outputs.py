@@ -99,8 +99,7 @@ class Outputs:
                 f"no camera_info on {self.topics.color_info}; expected the colour camera's calibration. "
                 f"{self.topics.output} "
                 "is published without one, so no point cloud can be made of it: remap color/camera_info to the "
-                "driver's "
-                "topic",
+                "driver's topic",
             )
             return None
         try:

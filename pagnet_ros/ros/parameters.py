@@ -138,8 +138,7 @@ class NodeParameters:
         if not problems and not self.min_depth_m < self.max_depth_m:
             problems.append(
                 f"min_depth_m = {self.min_depth_m:g} and max_depth_m = {self.max_depth_m:g}; expected "
-                "min_depth_m below "
-                "max_depth_m"
+                "min_depth_m below max_depth_m"
             )
         if problems:
             raise ConfigError("; ".join(problems))

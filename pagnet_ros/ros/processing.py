@@ -146,8 +146,7 @@ class FrameProcessor:
                 self._reporter.report(
                     "negative_depth",
                     f"{self._topics.depth} has {negative} negative values; expected metres above 0, or NaN (REP 117). "
-                    "They "
-                    "count as missing; check the driver's units",
+                    "They count as missing; check the driver's units",
                 )
 
     def _report_empty(self, depth: NDArray[Any], parameters: NodeParameters) -> None:

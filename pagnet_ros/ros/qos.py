@@ -61,8 +61,7 @@ def subscription_events(reporter: Reporter, topic: str) -> SubscriptionEventCall
         reporter.report(
             "incompatible_qos",
             f"a publisher on {topic} offers incompatible QoS ({policy}), no message will come from it; "
-            "expected one at "
-            f"least as strict as this subscription. {_mend(topic, 'subscription', policy)}",
+            f"expected one at least as strict as this subscription. {_mend(topic, 'subscription', policy)}",
             about=topic,
         )
 
@@ -77,8 +76,7 @@ def publisher_events(reporter: Reporter, topic: str) -> PublisherEventCallbacks:
         reporter.report(
             "incompatible_qos_output",
             f"a subscriber of {topic} asks for incompatible QoS ({policy}) and will get nothing; expected "
-            "one that asks "
-            f"for no more than is offered. {_mend(topic, 'publisher', policy)}",
+            f"one that asks for no more than is offered. {_mend(topic, 'publisher', policy)}",
             about=topic,
         )
 

@@ -79,8 +79,7 @@ def options_of(parameters: NodeParameters, sensor: SensorLimits = ANY_SENSOR) ->
         raise ConfigError(
             f"min_depth_m = {parameters.min_depth_m:g}, max_depth_m = {parameters.max_depth_m:g} and the sensor "
             f"{parameters.sensor!r} with {sensor.min_depth_m:g} to {sensor.max_depth_m:g} m have no depth in common; "
-            "expected "
-            "ranges that overlap. Widen the parameters, or choose another sensor"
+            "expected ranges that overlap. Widen the parameters, or choose another sensor"
         )
     return UpsamplerOptions(
         metric=True,

@@ -41,8 +41,7 @@ class FilterPairing:
             raise ConfigError(
                 f"sync = {'exact' if exact else 'approximate'!r} needs ROS's message_filters, which cannot be imported "
                 f"({error}); expected an installed ROS 2 with ros-<distro>-message-filters. Set sync:=nearest, which "
-                "needs "
-                "nothing and matches the nearest stamps"
+                "needs nothing and matches the nearest stamps"
             ) from error
         self._slop_ns, self._queue_size, self._exact = slop_ns, queue_size, exact
         self._pairs: list[Pair[Any, Any]] = []

@@ -132,8 +132,7 @@ class Watch:
         self._reporter.report(
             "never_pairs",
             f"depth and colour arrive but do not pair: colour is stamped {offset_ms:+.1f} ms from depth; expected "
-            "within "
-            f"slop_ms = {parameters.slop_ms:g}. {mend}",
+            f"within slop_ms = {parameters.slop_ms:g}. {mend}",
             "error",
         )
 
