@@ -8,12 +8,13 @@ leaving alone what the user has set. `launch/large_images.launch.py` does the sa
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Mapping
 from pathlib import Path
 
 from pagnet_ros.resources import config_path
 
-__all__ = ["image_environment"]
+__all__ = ["enter_own_domain", "image_environment"]
 
 _PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # up to Jazzy; from Kilted
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
@@ -41,6 +42,16 @@ def image_environment(environ: Mapping[str, str] | None = None, shm: Path = _SHM
         profile = config_path(f"dds/fastdds_large_images{'_16mb' if small else ''}.xml")
         added |= dict.fromkeys(_PROFILE_VARIABLES, str(profile))
     return added
+
+
+def enter_own_domain() -> None:
+    """Set this process, hence its children, apart: images arrive, and no robot nearby is seen or disturbed.
+
+    To be called before the first DDS participant. A domain or discovery range that the user has set stays.
+    """
+    os.environ.update(image_environment())
+    os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 101)))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
 def _size_bytes(folder: Path) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import signal
 import sys
 import threading
@@ -25,7 +24,7 @@ from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import COMPRESSED, find_rgbd_topics
-from pagnet_ros.transport import image_environment
+from pagnet_ros.transport import enter_own_domain
 
 if TYPE_CHECKING:
     from pagnet_ros.ros.watcher import StreamState, WatchedFrame, Watcher
@@ -167,7 +166,7 @@ def _node_arguments(options: DemoOptions, source: _Source) -> list[str]:
 def _run(options: DemoOptions) -> int:
     source = _source(options)
     options.out.mkdir(parents=True, exist_ok=True)
-    _prepare_environment()
+    enter_own_domain()
     try:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
@@ -201,13 +200,6 @@ def _run(options: DemoOptions) -> int:
         watcher.destroy_node()
         rclpy.try_shutdown()
     return show.finish(frame, state)
-
-
-def _prepare_environment() -> None:
-    """What has to be set before the first DDS participant, here and for the children."""
-    os.environ.update(image_environment())
-    os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 101)))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
 def _spin(executor: Any) -> None:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pagnet_ros.demo.processes import Children
 from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
-from pagnet_ros.transport import image_environment
+from pagnet_ros.transport import enter_own_domain
 
 __all__ = ["main"]
 
@@ -126,9 +126,7 @@ def _run_relay(options: argparse.Namespace, ros_arguments: list[str]) -> None:
 
 
 def _run_benchmark(options: argparse.Namespace) -> None:
-    os.environ.update(image_environment())
-    os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 101)))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    enter_own_domain()
     common = [f"--width={options.width}", f"--height={options.height}"]
     with tempfile.TemporaryDirectory() as logs, Children(Path(logs)) as children:
         for path in PATHS:

@@ -8,8 +8,6 @@ output's age (stamp to arrival) and compares it with the node's own processing t
 from __future__ import annotations
 
 import argparse
-import os
-import random
 import sys
 import tempfile
 import threading
@@ -21,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pagnet_ros.demo.processes import Children
-from pagnet_ros.transport import image_environment
+from pagnet_ros.transport import enter_own_domain
 
 __all__ = ["main"]
 
@@ -54,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.camera is not None:
         _run_camera(options, ros_arguments)
         return 0
-    os.environ.update(image_environment())
-    os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 101)))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    enter_own_domain()
     _print(_measure(options))
     return 0
 
