@@ -14,7 +14,7 @@ TREES = {"pagnet_ros": ROOT / "pagnet_ros", "pagnet_training": ROOT / "training"
 # A module imports from levels below its own, never from its own or above.
 LEVELS = [
     {"errors", "bicubic"},
-    {"network", "pairing", "health", "resources"},
+    {"network", "pairing", "health", "messages", "resources"},
     {"depth", "transport", "trust", "weights"},
     {"engine", "recordings", "simulation", "zoo"},
     {"pipeline"},

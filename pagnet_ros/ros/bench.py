@@ -142,8 +142,8 @@ def _measure(options: argparse.Namespace, children: Children) -> tuple[dict[str,
     import rclpy
     from sensor_msgs.msg import CameraInfo, Image
 
+    from pagnet_ros.messages.image import stamp_ns
     from pagnet_ros.ros.encode import camera_info_message, image_message
-    from pagnet_ros.ros.messages import stamp_ns
     from pagnet_ros.ros.qos import image_qos
 
     rclpy.init(args=[], signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)

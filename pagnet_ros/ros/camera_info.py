@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from typing import Any, Final, TypeVar
 
-from pagnet_ros.ros.messages import MalformedMessageError
+from pagnet_ros.messages.image import MalformedMessageError
 
 __all__ = ["camera_info_for", "scale_camera_info"]
 

@@ -17,8 +17,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.health import Health
+from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.pairing import NearestPairing, Pair
-from pagnet_ros.ros.messages import stamp_ns
 from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscription_events

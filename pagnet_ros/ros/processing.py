@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import DeviceError, InputError
 from pagnet_ros.health import Health
+from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
+from pagnet_ros.messages.image import MalformedMessageError, color_from_image, depth_from_image
 from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
-from pagnet_ros.ros.compressed import color_from_compressed, depth_from_compressed
 from pagnet_ros.ros.inputs import Job
-from pagnet_ros.ros.messages import MalformedMessageError, color_from_image, depth_from_image
 from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.outputs import Outputs
 from pagnet_ros.ros.parameters import NodeParameters

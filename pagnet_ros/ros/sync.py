@@ -11,8 +11,8 @@ import importlib
 from typing import Any
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.pairing import Pair
-from pagnet_ros.ros.messages import stamp_ns
 
 __all__ = ["FilterPairing"]
 

@@ -19,8 +19,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from pagnet_ros.ros.compressed import color_from_compressed, depth_from_compressed
-from pagnet_ros.ros.messages import color_from_image, depth_from_image, stamp_ns
+from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
+from pagnet_ros.messages.image import color_from_image, depth_from_image, stamp_ns
 
 __all__ = ["StreamState", "WatchedFrame", "Watcher"]
 

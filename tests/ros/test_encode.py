@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("sensor_msgs", reason="sensor_msgs is not installed (neither a sourced ROS 2 nor the wheels)")
 
 from pagnet_ros.errors import InputError
+from pagnet_ros.messages.image import color_from_image, depth_from_image, stamp_ns
 from pagnet_ros.ros.encode import camera_info_message, image_message
-from pagnet_ros.ros.messages import color_from_image, depth_from_image, stamp_ns
 
 RNG = np.random.default_rng(1)
 

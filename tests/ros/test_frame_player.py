@@ -16,10 +16,10 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 from sensor_msgs.msg import CameraInfo, Image
 
 from pagnet_ros.errors import ConfigError, RecordingError
+from pagnet_ros.messages.image import color_from_image, depth_from_image, stamp_ns
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.ros.frame_player import FramePlayer, FramePlayerOptions, main, parse_arguments
-from pagnet_ros.ros.messages import color_from_image, depth_from_image, stamp_ns
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,8 +16,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from pagnet_ros.errors import WeightsError
+from pagnet_ros.messages.image import depth_from_image, fill_depth_image
 from pagnet_ros.pipeline import DepthUpsampler
-from pagnet_ros.ros.messages import depth_from_image, fill_depth_image
 from pagnet_ros.ros.node import PagnetNode
 
 MS = 1_000_000

@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.ros.messages import color_from_image, depth_from_image, stamp_ns
+from pagnet_ros.messages.image import color_from_image, depth_from_image, stamp_ns
 from pagnet_ros.ros.simulated_camera import SimulatedCamera, main
 from pagnet_ros.ros.simulated_frames import SimulatedCameraOptions, SimulatedView, loop_of_frames
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagnet_ros.errors import MessageError
-from pagnet_ros.ros.messages import (
+from pagnet_ros.messages.image import (
     MAX_PIXELS,
     color_from_image,
     depth_from_image,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagnet_ros.errors import MessageError
-from pagnet_ros.ros.compressed import color_from_compressed, depth_from_compressed
+from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
 
 RNG = np.random.default_rng(3)
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.ros.messages import MAX_PIXELS, MalformedMessageError
+from pagnet_ros.messages.image import MAX_PIXELS, MalformedMessageError
 
 __all__ = ["CompressedLike", "color_from_compressed", "depth_from_compressed"]
 
