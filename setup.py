@@ -74,7 +74,7 @@ setup(
     ],
     package_data={
         "pagnet_ros": ["py.typed", "zoo/*.safetensors", "zoo/*.json", "zoo/*.yaml", "zoo/*.md"],
-        "pagnet_training": ["py.typed", "recipes/*.yaml", "README.md"],
+        "pagnet_training": ["py.typed", "recipes/*.yaml", "studies/*.yaml", "README.md"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),

@@ -1,0 +1,74 @@
+"""Studies: variants become recipes, are trained once, scored, and tabulated."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pagnet_ros.errors import ConfigError
+from pagnet_training.study import load_study, main
+
+from .conftest import ROOT
+
+STUDIES = sorted((ROOT / "training/studies").glob("*.yaml"))
+
+
+def write_study(recipe: Path, variants: str) -> Path:
+    path = recipe.parent / "study.yaml"
+    path.write_text(f"recipe: {recipe.name}\nsteps: 2\nseeds: [1, 2]\nvariants: {variants}\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_shipped_studies_are_valid(path):
+    study = load_study(path)
+    assert study.recipes
+    assert study.seeds
+    assert all(recipe.steps == study.base.steps and not recipe.warm_start for recipe in study.recipes.values())
+
+
+def test_the_front_compares_at_least_six_candidates():
+    study = load_study(ROOT / "training/studies/front_x4.yaml")
+    assert len({recipe.model for recipe in study.recipes.values()}) >= 6
+
+
+def test_a_variant_changes_what_it_names_and_nothing_else(recipe_path):
+    study = load_study(write_study(recipe_path, "{plain: {}, bare: {model: {attention: false}}}"))
+    plain, bare = (study.recipes[name] for name in ("plain", "bare"))
+    assert plain.model.attention
+    assert not bare.model.attention
+    assert bare.model.channels == plain.model.channels == 8
+    assert bare.augmentation == plain.augmentation
+
+
+def test_an_unknown_key_in_a_variant_is_named(recipe_path):
+    with pytest.raises(ConfigError, match=r"(?s)variant odd.*unknown key 'model.chanels', did you mean 'channels'"):
+        load_study(write_study(recipe_path, "{odd: {model: {chanels: 4}}}"))
+
+
+@pytest.mark.parametrize("text", ["variants: {a: {}}", "[1, 2]", "{"])
+def test_what_is_no_study_is_refused(tmp_path, text):
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="study"):
+        load_study(path)
+
+
+@pytest.mark.timeout(300)
+def test_a_study_trains_scores_and_does_not_train_again(recipe_path, data_root, tmp_path, package_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(package_path))
+    monkeypatch.syspath_prepend(package_path)
+    study = write_study(recipe_path, "{plain: {}, bare: {model: {attention: false}}}")
+    figures = tmp_path / "figures.json"
+    arguments = [str(study), "--data", str(data_root), "--out", str(tmp_path / "out"), "--json", str(figures)]
+    arguments += ["--picture", str(tmp_path / "front.png"), "--accelerator", "cpu", "--threads", "1"]
+    assert main(arguments) == 0
+    rows = json.loads(figures.read_text(encoding="utf-8"))
+    assert [row["name"] for row in rows] == ["plain", "bare"]
+    assert all(row["rmse"]["scene9"] > 0 and row["cost"]["gflop"] > 0 for row in rows)
+    assert (tmp_path / "front.png").stat().st_size > 1000
+    runs = sorted((tmp_path / "out").glob("*/checkpoint.safetensors"))
+    before = [run.stat().st_mtime_ns for run in runs]
+    assert len(runs) == 4
+    assert main([*arguments, "--no-costs"]) == 0
+    assert [run.stat().st_mtime_ns for run in runs] == before

@@ -1,0 +1,311 @@
+"""``python -m pagnet_training.study STUDY.yaml``: variants of a network at equal training budgets, as one table.
+
+Data flows: a study file -> one recipe per variant and seed -> `pagnet_training.train` in processes of their own, each
+resumable -> RMSE on the validation images, parameters, operations, time and memory -> table, JSON and a picture of
+the front. What is already trained is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from rich.console import Console
+from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
+
+from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_training.checkpoint import Checkpoint, read_checkpoint
+from pagnet_training.protocol import ProtocolImage, make_case, network_upsampler, read_protocol_images, rmse
+from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
+from pagnet_training.texture import texture_copying
+
+__all__ = ["Cost", "Study", "VariantScore", "load_study", "main", "run_study"]
+
+FRAME = (480, 640)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared.
+
+    Attributes:
+        base: the recipe that every variant starts from; its steps are the budget.
+        recipes: complete recipe per variant, in the order of the file.
+        seeds: each variant is trained once per seed.
+    """
+
+    base: Recipe
+    recipes: dict[str, Recipe]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs for one output of 640x480.
+
+    Attributes:
+        parameters: number of weights.
+        gflop: operations (a multiplication and an addition count as two), billions.
+        fp32_ms: median time in float32, channels-last, milliseconds.
+        bf16_ms: the same with features in bfloat16.
+        peak_mb: what the process's peak memory grows by while it runs, MiB.
+    """
+
+    parameters: int
+    gflop: float
+    fp32_ms: float
+    bf16_ms: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class VariantScore:
+    """One row of the study.
+
+    Attributes:
+        name: of the variant.
+        rmse: levels on each validation image with a floating-point input, mean over seeds.
+        spread: largest minus smallest mean RMSE over the seeds; 0 for one seed.
+        texture: RMSE on textured planes with the true colour image over that with a grey one, mean over seeds.
+        cost: None where it was not measured.
+    """
+
+    name: str
+    rmse: dict[str, float]
+    spread: float
+    texture: float
+    cost: Cost | None
+
+    @property
+    def mean(self) -> float:
+        """Mean over the images, levels."""
+        return statistics.fmean(self.rmse.values())
+
+
+def load_study(path: Path, steps: int | None = None) -> Study:
+    """Read a study file: ``recipe`` (path beside it), ``steps``, ``seeds``, ``variants: {name: {recipe keys}}``.
+
+    Raises:
+        ConfigError: unreadable, unknown keys, or a variant that is not a valid recipe.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"study {path}: not readable as YAML ({error})") from error
+    expected = {"recipe", "steps", "seeds", "variants"}
+    if not isinstance(content, dict) or set(content) != expected or not content["variants"]:
+        came = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise ConfigError(f"study {path}: came with {came}; expected the keys {', '.join(sorted(expected))}")
+    base = replace(load_recipe(path.parent / str(content["recipe"])), warm_start="", steps=steps or content["steps"])
+    recipes = {}
+    for name, changes in content["variants"].items():
+        values = _merged(_plain(base), changes or {})
+        recipes[str(name)] = parse_recipe(values | {"name": str(name)}, f"{path}, variant {name}")
+    return Study(base, recipes, tuple(int(seed) for seed in content["seeds"]))
+
+
+def run_study(study: Study, out: Path, data: Path, train_arguments: Sequence[str], costs: bool) -> list[VariantScore]:
+    """Train what is not trained yet, then score everything.
+
+    Args:
+        study: what to compare.
+        out: folder of the runs.
+        data: data root.
+        train_arguments: passed on to `pagnet_training.train`, for example ``--devices 2``.
+        costs: measure time and memory too, interleaved over the variants.
+
+    Raises:
+        ConfigError: no validation images are named, or a training failed.
+    """
+    if not study.base.data.validation:
+        raise ConfigError("study: the recipe names no data.validation; a study needs images to compare on")
+    for seed in study.seeds:
+        for name, recipe in study.recipes.items():
+            _train(replace(recipe, seed=seed), out / f"{name}-s{seed}", data, train_arguments)
+    images = read_protocol_images(data / study.base.data.validation)
+    measured = _costs([recipe.model for recipe in study.recipes.values()]) if costs else {}
+    return [
+        _score(name, recipe, study.seeds, out, images, measured.get(recipe.model))
+        for name, recipe in study.recipes.items()
+    ]
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as YAML would give it."""
+    plain: dict[str, Any] = json.loads(json.dumps(recipe.to_dict()))
+    return plain
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    nested = {key: base[key] | value for key, value in changes.items() if isinstance(value, dict) and key in base}
+    return base | changes | nested
+
+
+def _train(recipe: Recipe, folder: Path, data: Path, arguments: Sequence[str]) -> None:
+    if (done := _checkpoint(folder)) is not None and done.step >= recipe.steps:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(_plain(recipe)), encoding="utf-8")
+    command = [sys.executable, "-m", "pagnet_training.train", str(path), "--data", str(data), "--out", str(folder)]
+    done_process = subprocess.run([*command, "--resume", "--quiet", *arguments], check=False)
+    if done_process.returncode:
+        raise ConfigError(f"study: training of {folder.name} ended with {done_process.returncode}; see its message")
+
+
+def _checkpoint(folder: Path) -> Checkpoint | None:
+    path = folder / "checkpoint.safetensors"
+    return read_checkpoint(path) if path.is_file() else None
+
+
+def _score(
+    name: str, recipe: Recipe, seeds: Sequence[int], out: Path, images: Sequence[ProtocolImage], cost: Cost | None
+) -> VariantScore:
+    per_seed, texture = [], []
+    for seed in seeds:
+        net = PagNet(recipe.model)
+        net.load_state_dict(read_checkpoint(out / f"{name}-s{seed}" / "checkpoint.safetensors").part("ema"))
+        run = network_upsampler(net.eval())
+        scale = recipe.model.scale
+        cases = {image.name: make_case(image, scale, rounded=False) for image in images}
+        per_seed.append({key: rmse(run(case.low, case.rgb, scale), case.truth) for key, case in cases.items()})
+        texture.append(texture_copying(run, scale).ratio)
+    means = [statistics.fmean(scores.values()) for scores in per_seed]
+    mean = {key: statistics.fmean(scores[key] for scores in per_seed) for key in per_seed[0]}
+    return VariantScore(name, mean, max(means) - min(means), statistics.fmean(texture), cost)
+
+
+def _costs(configs: Sequence[ModelConfig], rounds: int = 7) -> dict[ModelConfig, Cost]:
+    """Times interleaved over all networks, so that a slow spell of the machine meets each of them."""
+    distinct = list(dict.fromkeys(configs))
+    context = multiprocessing.get_context("spawn")
+    times: dict[tuple[ModelConfig, str], list[float]] = {}
+    nets = {(c, p): PagNet(c).eval().cast_features(_DTYPES[p]) for c in distinct for p in _DTYPES}
+    nets = {key: net.to(memory_format=torch.channels_last) for key, net in nets.items()}  # type: ignore[call-overload]
+    for _ in range(rounds):
+        for key, net in nets.items():
+            times.setdefault(key, []).append(_one_frame_ms(net))
+    costs = {}
+    for config in distinct:
+        with FlopCounterMode(display=False) as counter:
+            _one_frame_ms(nets[config, "fp32"])
+        with ProcessPoolExecutor(1, context) as pool:
+            peak = pool.submit(_peak_mb, config).result()
+        fp32, bf16 = (statistics.median(times[config, p][1:]) for p in ("fp32", "bf16"))
+        parameters = sum(p.numel() for p in nets[config, "fp32"].parameters())
+        costs[config] = Cost(parameters, counter.get_total_flops() / 1e9, fp32, bf16, peak)
+    return costs
+
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def _one_frame_ms(net: PagNet) -> float:
+    depth = torch.rand(1, 1, FRAME[0] // net.scale, FRAME[1] // net.scale)
+    rgb = torch.rand(1, 3, *FRAME).contiguous(memory_format=torch.channels_last) - 0.5
+    with torch.inference_mode():
+        start = time.perf_counter()
+        net(depth, rgb)
+        return (time.perf_counter() - start) * 1e3
+
+
+def _peak_mb(config: ModelConfig) -> float:
+    net = PagNet(config).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _one_frame_ms(net)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def table(study: Study, scores: Sequence[VariantScore]) -> Table:
+    """The study as a table; the best mean RMSE first comes first in the file's own order."""
+    scale = study.base.model.scale
+    title = (
+        f"{study.base.name}, {scale}x, {study.base.steps} steps of {study.base.batch} patches of {study.base.patch} "
+        f"each, {len(study.seeds)} seed(s)"
+    )
+    rows = Table(title=title)
+    images = list(scores[0].rmse)
+    for head in (
+        "variant",
+        "mean RMSE",
+        "spread",
+        *images,
+        "texture",
+        "parameters",
+        "GFLOP",
+        "fp32 ms",
+        "bf16 ms",
+        "MiB",
+    ):
+        rows.add_column(head)
+    for score in scores:
+        cost = score.cost
+        costs = (
+            ["-"] * 5
+            if cost is None
+            else [f"{cost.parameters:,}", *(f"{v:.1f}" for v in list(asdict(cost).values())[1:])]
+        )
+        figures = (f"{score.rmse[image]:.3f}" for image in images)
+        rows.add_row(score.name, f"{score.mean:.3f}", f"{score.spread:.3f}", *figures, f"{score.texture:.2f}", *costs)
+    return rows
+
+
+def draw_front(path: Path, scores: Sequence[VariantScore]) -> None:
+    """Mean RMSE against time per frame, one point per variant."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for score in scores:
+        if score.cost is not None:
+            axes.plot(score.cost.bf16_ms, score.mean, "o", markersize=4 + 2 * np.log10(score.cost.parameters / 1e4))
+            axes.annotate(score.name, (score.cost.bf16_ms, score.mean), textcoords="offset points", xytext=(6, 4))
+    axes.set(xlabel="ms per 640x480 frame, bfloat16", ylabel="mean validation RMSE, levels", xscale="log")
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=140)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status. Options it does not know go to `pagnet_training.train`."""
+    parser = argparse.ArgumentParser(prog="python -m pagnet_training.study", description=__doc__)
+    parser.add_argument("study", type=Path, help="YAML file, see training/studies/")
+    parser.add_argument("--data", type=Path, required=True, help="data root")
+    parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/<study's file name>)")
+    parser.add_argument("--steps", type=int, help="budget, replaces the study's")
+    parser.add_argument("--no-costs", action="store_true", help="leave time and memory out")
+    parser.add_argument("--json", type=Path, help="write every figure here")
+    parser.add_argument("--picture", type=Path, help="draw RMSE against time here")
+    options, passed_on = parser.parse_known_args(arguments)
+    try:
+        study = load_study(options.study, options.steps)
+        out = options.out or Path("runs") / options.study.stem
+        scores = run_study(study, out, options.data, passed_on, not options.no_costs)
+    except PagnetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    Console(width=max(180, Console().width)).print(table(study, scores))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(score) for score in scores], indent=1), encoding="utf-8")
+    if options.picture:
+        draw_front(options.picture, scores)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
