@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader
 
 from pagnet_training.checkpoint import write_checkpoint
+from pagnet_training.data.patches import PatchBatch
 from pagnet_training.module import SuperResolution
 from pagnet_training.protocol import Case, ProtocolImage, bicubic, make_case, network_upsampler, rmse
 
-__all__ = ["Checkpoints", "ProtocolValidation", "TimeLimit"]
+__all__ = ["Checkpoints", "ProtocolValidation", "Throughput", "TimeLimit", "TimedLoader"]
 
 TIME_CHECK_STEPS = 10
 PICTURE_SIDE = 384
@@ -42,6 +44,67 @@ class Checkpoints(Callback):
         assert isinstance(pl_module, SuperResolution)
         if trainer.is_global_zero:
             write_checkpoint(self.path, pl_module.state())
+
+
+class TimedLoader(DataLoader[PatchBatch]):
+    """A data loader that knows how long it was waited for.
+
+    Attributes:
+        waits_s: seconds until each batch was there. On a GPU, steps are queued, so that a wait only shows once the
+            queue has run dry, which is when it costs anything.
+    """
+
+    def __iter__(self) -> Any:
+        """The batches."""
+        self.waits_s: list[float] = []
+        batches = super().__iter__()
+        while True:
+            start = time.perf_counter()
+            batch = next(batches, None)
+            if batch is None:
+                return
+            self.waits_s.append(time.perf_counter() - start)
+            yield batch
+
+
+class Throughput(Callback):
+    """Patches per second of a slice, and the share of its time spent waiting for them; one JSON line per slice.
+
+    Validation, checkpoints and the first steps, in which things are compiled, are not counted. Must come before the
+    other callbacks.
+    """
+
+    WARM_UP_STEPS = 5
+
+    def __init__(self, batch: int, journal: Path) -> None:
+        self.batch, self.journal = batch, journal
+        self.steps_s: list[float] = []
+        self._start = 0.0
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """The patches are here."""
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """The step is done, or queued."""
+        self.steps_s.append(time.perf_counter() - self._start)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Append this slice's figures to the journal."""
+        loader = trainer.train_dataloader
+        assert isinstance(loader, TimedLoader)
+        steps = len(self.steps_s) - self.WARM_UP_STEPS
+        if not trainer.is_global_zero or steps <= 0:
+            return
+        waiting = sum(loader.waits_s[self.WARM_UP_STEPS : len(self.steps_s)])
+        seconds = waiting + sum(self.steps_s[self.WARM_UP_STEPS :])
+        figures = {"steps": steps, "patches_per_s": steps * self.batch / seconds, "waiting_share": waiting / seconds}
+        with self.journal.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(figures) + "\n")
 
 
 class TimeLimit(Callback):

@@ -73,7 +73,8 @@ def export(
     grey = grey or recipe["augmentation"].get("grey", 0) >= 1
     if grey:
         see_brightness_only(net)
-    recipe["warm_start"] = "/".join(Path(recipe["warm_start"]).parts[-2:])  # not whose machine it lay on
+    for origin in ("warm_start", "teacher"):
+        recipe[origin] = "/".join(Path(recipe.get(origin, "")).parts[-2:])  # not whose machine it lay on
     recipe |= {"guided_by": "brightness" if grey else "colour", "command": command}
     recipe |= {"steps_done": checkpoint.step, "training_minutes": round(checkpoint.seconds / 60, 1)}
     data = sorted({source["path"] or source["kind"] for source in recipe["data"]["sources"]})

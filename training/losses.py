@@ -24,7 +24,7 @@ class Loss(NamedTuple):
     rmse: Tensor
 
 
-def patch_loss(output: PagNetOutput, batch: PatchBatch, recipe: LossRecipe) -> Loss:
+def patch_loss(output: PagNetOutput, batch: PatchBatch, recipe: LossRecipe, taught: Tensor | None = None) -> Loss:
     """Loss of a batch: averaged over each patch's known pixels, then over patches.
 
     A patch with less than a quarter of its pixels known counts less. Because patches are averaged last, the mean
@@ -34,6 +34,8 @@ def patch_loss(output: PagNetOutput, batch: PatchBatch, recipe: LossRecipe) -> L
         output: of the network, ``[B, 1, p, p]``, normalised.
         batch: the patches, see `PatchBatch`.
         recipe: weights of the terms.
+        taught: what the teacher makes of the same patches, ``[B, 1, p, p]``, normalised; needed with
+            ``recipe.distillation`` (Hinton et al. 2015), whose share of the error is counted against it.
     """
     weight = batch["known"]
     if recipe.filled < 1:
@@ -43,8 +45,10 @@ def patch_loss(output: PagNetOutput, batch: PatchBatch, recipe: LossRecipe) -> L
     total = weight.sum(axes).clamp_min(0.25 * weight[0].numel())
     difference = output.depth - batch["truth"]
     unit = batch["span"] if recipe.unit == "levels" else NORMALISED_LEVELS
-    error = difference * unit
-    value = ((weight * (recipe.absolute * error.abs() + recipe.squared * error.square())).sum(axes) / total).mean()
+    error = _penalty(difference * unit, recipe)
+    if taught is not None:
+        error = torch.lerp(error, _penalty((output.depth - taught) * unit, recipe), recipe.distillation)
+    value = ((weight * error).sum(axes) / total).mean()
     if output.log_sigma is not None and recipe.likelihood > 0:
         sigma = output.log_sigma.clamp(-12.0, 3.0)
         negative_log = sigma + difference.detach().abs() * (2**0.5) * torch.exp(-sigma)
@@ -52,3 +56,7 @@ def patch_loss(output: PagNetOutput, batch: PatchBatch, recipe: LossRecipe) -> L
     with torch.no_grad():
         rmse = ((weight * (difference * batch["span"]).square()).sum(axes) / total).mean().sqrt()
     return Loss(value, rmse)
+
+
+def _penalty(error: Tensor, recipe: LossRecipe) -> Tensor:
+    return recipe.absolute * error.abs() + recipe.squared * error.square()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor
 
-from pagnet_ros.network import PagNet
+from pagnet_ros.network import PagNet, PagNetOutput
 from pagnet_training.checkpoint import Checkpoint, adam_tensors, restore_adam
 from pagnet_training.data.patches import PatchBatch
 from pagnet_training.losses import patch_loss
@@ -30,9 +31,17 @@ class SuperResolution(L.LightningModule):
     Args:
         recipe: what to compute.
         resumed: state to go on from, or None.
+        teacher: the network that the recipe's distillation learns from, or None.
+        compiled: run the network through ``torch.compile``.
     """
 
-    def __init__(self, recipe: Recipe, resumed: Checkpoint | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        resumed: Checkpoint | None = None,
+        teacher: PagNet | None = None,
+        compiled: bool = False,
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
@@ -40,6 +49,8 @@ class SuperResolution(L.LightningModule):
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.names = [name for name, _ in self.net.named_parameters()]
         self.averaged = copy.deepcopy(self.net).requires_grad_(False)
+        self.teacher = None if teacher is None else keep_depth_in_float32(teacher).eval().requires_grad_(False)
+        self._run: Callable[..., PagNetOutput] = torch.compile(self.net) if compiled else self.net
         self.step_number = 0
         self.seconds_before = 0.0
         self._started = time.monotonic()
@@ -67,8 +78,12 @@ class SuperResolution(L.LightningModule):
         """One step's loss."""
         rgb = batch["rgb"].contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            output = self.net(batch["low"], rgb, batch["measured"])
-        loss = patch_loss(output, batch, self.recipe.loss)
+            output = self._run(batch["low"], rgb, batch["measured"])
+            taught = None
+            if self.teacher is not None:
+                with torch.no_grad():
+                    taught = self.teacher(batch["low"], rgb, batch["measured"]).depth
+        loss = patch_loss(output, batch, self.recipe.loss, taught)
         self.log("train/loss", loss.value, prog_bar=True)
         self.log("train/rmse_levels", loss.rmse, prog_bar=True)
         return loss.value

@@ -16,8 +16,9 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.network import ModelConfig
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.folders import LAYOUTS
+from pagnet_training.data.known_sensor import Sensors
 
-__all__ = ["DataRecipe", "LossRecipe", "OptimiserRecipe", "Recipe", "SourceRecipe", "load_recipe"]
+__all__ = ["DataRecipe", "LossRecipe", "OptimiserRecipe", "Recipe", "SensorRecipe", "SourceRecipe", "load_recipe"]
 
 PRECISIONS = ("fp32", "bf16")
 SCHEDULES = ("constant", "cosine", "linear-end")
@@ -69,6 +70,21 @@ class DataRecipe:
 
 
 @dataclass(frozen=True)
+class SensorRecipe:
+    """Which sensors the share `augmentation.sensor` of the patches is seen through.
+
+    Attributes:
+        profiles: names of shipped sensor profiles (``config/sensors``) or paths of YAML files; each patch draws one.
+            "unknown" among them is a random sensor that nobody described; so is every one where none is named.
+        spread: noise and missing probabilities of a patch differ from the profile's by a factor of up to
+            ``exp(spread)`` either way, 0 to 2.
+    """
+
+    profiles: tuple[str, ...] = ()
+    spread: float = 0.0
+
+
+@dataclass(frozen=True)
 class LossRecipe:
     """Squared plus absolute error (paper section 2), in levels (8-bit units of the normalised frame).
 
@@ -79,6 +95,8 @@ class LossRecipe:
             counts it as what it is in the image.
         likelihood: weight of the Laplace likelihood that trains the log-sigma output, at least 0.
         filled: weight of pixels whose low-resolution measurement was hidden, 0 to 1.
+        distillation: share of the absolute and squared error that is counted against the teacher's output instead of
+            the truth, 0 to 1.
     """
 
     absolute: float = 1.0
@@ -86,6 +104,7 @@ class LossRecipe:
     unit: str = "normalised"
     likelihood: float = 0.0
     filled: float = 0.25
+    distillation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,6 +154,7 @@ class Recipe:
         model: the network's shape.
         data: where images come from.
         augmentation: what may happen to a patch.
+        sensor: the depth sensors that patches are seen through.
         loss: what is minimised.
         optimiser: how.
         patch: side of a high-resolution patch in pixels, a multiple of the scale.
@@ -143,6 +163,7 @@ class Recipe:
         precision: "bf16" computes features in bfloat16; depth enters and leaves in float32 either way.
         seed: initial weights and data order.
         warm_start: weights file or checkpoint of any scale to start from; empty starts from random weights.
+        teacher: weights file of the same scale that `loss.distillation` learns from; empty for none.
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations.
     """
@@ -151,6 +172,7 @@ class Recipe:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataRecipe = field(default_factory=DataRecipe)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    sensor: SensorRecipe = field(default_factory=SensorRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     patch: int = 128
@@ -159,6 +181,7 @@ class Recipe:
     precision: str = "bf16"
     seed: int = 1
     warm_start: str = ""
+    teacher: str = ""
     checkpoint_every: int = 200
     validate_every: int = 1000
 
@@ -273,6 +296,11 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         (loss.unit in ("normalised", "levels"), f"loss.unit={loss.unit!r}, expected 'normalised' or 'levels'"),
         (min(loss.absolute, loss.squared, loss.likelihood) >= 0, "loss weights, expected at least 0"),
         (0 <= loss.filled <= 1, f"loss.filled={loss.filled}, expected 0 to 1"),
+        (0 <= loss.distillation <= 1, f"loss.distillation={loss.distillation}, expected 0 to 1"),
+        (
+            (loss.distillation > 0) == bool(recipe.teacher),
+            f"loss.distillation={loss.distillation} with teacher={recipe.teacher!r}, expected both or neither",
+        ),
         (
             loss.likelihood == 0 or recipe.model.log_sigma,
             "loss.likelihood is above 0 but model.log_sigma is false; set one to fit the other",
@@ -280,6 +308,7 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         (len(recipe.data.sources) > 0, "data.sources is empty, expected at least one source"),
     ]
     problems = [text for fine, text in checks if not fine]
+    problems += _sensor_problems(recipe.sensor)
     for i, source in enumerate(recipe.data.sources):
         if source.kind not in KINDS:
             near = get_close_matches(source.kind, KINDS, n=1)
@@ -298,4 +327,14 @@ def _out_of_range(recipe: Recipe) -> list[str]:
     for each in fields(Augmentation):
         if not 0 <= getattr(recipe.augmentation, each.name) <= 1:
             problems.append(f"augmentation.{each.name}={getattr(recipe.augmentation, each.name)}, expected 0 to 1")
+    return problems
+
+
+def _sensor_problems(sensor: SensorRecipe) -> list[str]:
+    problems = [] if 0 <= sensor.spread <= 2 else [f"sensor.spread={sensor.spread}, expected 0 to 2"]
+    for i, name in enumerate(sensor.profiles):
+        try:
+            Sensors([name])
+        except ConfigError as error:
+            problems.append(f"sensor.profiles[{i}]: {error}")
     return problems

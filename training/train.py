@@ -18,12 +18,13 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
 
 from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
+from pagnet_ros.network import PagNet
 from pagnet_ros.weights import load_weights
-from pagnet_training.callbacks import Checkpoints, ProtocolValidation, TimeLimit
+from pagnet_training.callbacks import Checkpoints, ProtocolValidation, Throughput, TimedLoader, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
+from pagnet_training.data.known_sensor import Sensors
 from pagnet_training.data.patches import Patches, PatchStream
 from pagnet_training.data.sources import load_sources
 from pagnet_training.module import SuperResolution
@@ -47,6 +48,7 @@ def train(
     accelerator: str = "auto",
     devices: int = 1,
     nodes: int = 1,
+    compiled: bool = False,
 ) -> SuperResolution:
     """Train a recipe.
 
@@ -62,6 +64,7 @@ def train(
         accelerator: Lightning's: "auto", "cpu" or "gpu".
         devices: processes on this machine.
         nodes: machines.
+        compiled: let ``torch.compile`` make the network faster; worth its minute on a GPU.
 
     Raises:
         ConfigError: the recipe and the machine or the checkpoint disagree.
@@ -79,11 +82,12 @@ def train(
     _check_same_model(recipe, resumed.recipe if resumed else None)
     sources = load_sources(recipe.data, data_root)
     validation = _validation_images(recipe, data_root)
-    module = SuperResolution(recipe, resumed)
+    module = SuperResolution(recipe, resumed, _teacher(recipe), compiled)
     if resumed is None and recipe.warm_start:
         _warm_start(module, Path(recipe.warm_start))
     folder.mkdir(parents=True, exist_ok=True)
-    callbacks: list[Callback] = [ProtocolValidation(validation, recipe.validate_every, folder / "validation.jsonl")]
+    callbacks: list[Callback] = [Throughput(recipe.batch, folder / "throughput.jsonl")]
+    callbacks.append(ProtocolValidation(validation, recipe.validate_every, folder / "validation.jsonl"))
     callbacks.append(Checkpoints(checkpoint_path, recipe.checkpoint_every))
     if time_limit is not None:
         callbacks.append(TimeLimit(time_limit))
@@ -91,9 +95,10 @@ def train(
         callbacks.append(TQDMProgressBar(refresh_rate=20))
     trainer = _trainer(recipe, folder, callbacks, recipe.steps - module.step_number, accelerator, devices, nodes)
     rank = trainer.global_rank
-    patches = Patches(sources, recipe.model.scale, recipe.patch, recipe.seed, recipe.augmentation)
+    sensors = Sensors(recipe.sensor.profiles, recipe.sensor.spread)
+    patches = Patches(sources, recipe.model.scale, recipe.patch, recipe.seed, recipe.augmentation, sensors)
     order = PatchStream(module.step_number, recipe.steps, recipe.batch, rank, ranks)
-    loader = DataLoader(
+    loader = TimedLoader(
         patches,
         recipe.batch // ranks,
         sampler=order,
@@ -143,6 +148,18 @@ def _validation_images(recipe: Recipe, data_root: Path | None) -> list[ProtocolI
     return read_protocol_images((data_root or Path(recipe.data.root)) / recipe.data.validation)
 
 
+def _teacher(recipe: Recipe) -> PagNet | None:
+    if not recipe.teacher:
+        return None
+    net = load_weights(recipe.teacher)[0]
+    if net.scale != recipe.model.scale:
+        raise ConfigError(
+            f"teacher {recipe.teacher} up-samples {net.scale}x, the recipe {recipe.model.scale}x; expected equal "
+            "scales; choose a teacher of that scale"
+        )
+    return net
+
+
 def _warm_start(module: SuperResolution, path: Path) -> None:
     """Start from a checkpoint of a run, or from a weights file."""
     if not path.is_file():
@@ -173,6 +190,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"))
     parser.add_argument("--devices", type=int, default=1, help="processes (GPUs) on this machine")
     parser.add_argument("--nodes", type=int, default=1, help="machines")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the network; for GPUs")
+    parser.add_argument("--teacher", help="weights file to distil from, replaces the recipe's")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -183,6 +202,8 @@ def main(arguments: list[str] | None = None) -> int:
             recipe = replace(recipe, steps=options.steps)
         if options.warm_start is not None:
             recipe = replace(recipe, warm_start=options.warm_start)
+        if options.teacher is not None:
+            recipe = replace(recipe, teacher=options.teacher)
         folder = options.out or Path("runs") / recipe.name
         train(
             recipe,
@@ -196,6 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
             accelerator=options.accelerator,
             devices=options.devices,
             nodes=options.nodes,
+            compiled=options.compile,
         )
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")

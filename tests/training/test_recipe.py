@@ -71,3 +71,11 @@ def test_schedules_rise_hold_and_fall() -> None:
     cosine = OptimiserRecipe(rate=1.0, warmup=0, schedule="cosine", floor=0.1)
     assert cosine.rate_at(0, 100) == 1.0
     assert cosine.rate_at(100, 100) == pytest.approx(0.1)
+
+
+def test_distillation_needs_a_teacher_and_a_teacher_distillation(recipe_path: Path) -> None:
+    text = recipe_path.read_text(encoding="utf-8")
+    for extra in ("loss: {distillation: 0.5}", "teacher: some.safetensors"):
+        recipe_path.write_text(f"{text}{extra}\n", encoding="utf-8")
+        with pytest.raises(ConfigError, match="expected both or neither"):
+            load_recipe(recipe_path)

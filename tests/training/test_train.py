@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.network import PagNet
+from pagnet_ros.network import PagNet, PagNetOutput
 from pagnet_ros.weights import load_weights
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.export import export, see_brightness_only
+from pagnet_training.losses import patch_loss
 from pagnet_training.recipe import load_recipe
 from pagnet_training.train import main, train
 
@@ -193,3 +194,61 @@ def test_brightness_guidance_equals_a_grey_image(recipe_path: Path) -> None:
     assert not torch.allclose(net(depth, rgb).depth, expected, atol=1e-4)
     see_brightness_only(net)
     torch.testing.assert_close(net(depth, rgb).depth, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_distillation_counts_the_chosen_share_against_the_teacher(recipe_path: Path) -> None:
+    loss = load_recipe(recipe_path).loss
+    truth, ours = torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 0.25)
+    batch = {"known": torch.ones_like(truth), "measured": torch.ones_like(truth), "truth": truth}
+    batch |= {"span": torch.full((1, 1, 1, 1), 100.0)}
+    output = PagNetOutput(ours, None)
+
+    def value(share: float, teacher: float) -> float:
+        recipe = replace(loss, distillation=share, squared=0.0)
+        return float(patch_loss(output, batch, recipe, torch.full_like(truth, teacher)).value)
+
+    assert value(0.0, 0.5) == pytest.approx(0.25 * 128)
+    assert value(1.0, 0.5) == pytest.approx(0.25 * 128)
+    assert value(1.0, 0.25) == 0.0
+    assert value(0.5, 0.25) == pytest.approx(0.125 * 128)
+
+
+def test_a_student_learns_from_a_teacher_of_its_scale_only(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    run(recipe_path, data_root, tmp_path / "teacher")
+    weights = tmp_path / "teacher.safetensors"
+    export(tmp_path / "teacher" / "checkpoint.safetensors", weights)
+    recipe = load_recipe(recipe_path)
+    student = replace(recipe, teacher=str(weights), loss=replace(recipe.loss, distillation=0.5))
+    common = {"data_root": data_root, "progress": False, "accelerator": "cpu", "threads": 1}
+    train(student, tmp_path / "student", **common)
+    alone, taught = (read_checkpoint(tmp_path / name / "checkpoint.safetensors") for name in ("teacher", "student"))
+    assert taught.tensors.keys() == alone.tensors.keys()
+    assert any(not torch.equal(taught.tensors[name], alone.tensors[name]) for name in taught.tensors)
+    with pytest.raises(ConfigError, match="up-samples 2x, the recipe 4x"):
+        train(replace(student, model=student.model.at_scale(4)), tmp_path / "other", **common)
+
+
+def test_throughput_and_waiting_are_in_the_journal(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    run(recipe_path, data_root, tmp_path / "run")
+    figures = json.loads((tmp_path / "run" / "throughput.jsonl").read_text(encoding="utf-8"))
+    assert figures["steps"] == 3
+    assert figures["patches_per_s"] > 0
+    assert 0 < figures["waiting_share"] < 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a bash script")
+def test_a_slice_runs_from_the_source_tree_and_goes_on(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    script = Path(__file__).resolve().parents[2] / "scripts" / "train_slice.sh"
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    command = [str(script), str(recipe_path), str(data_root), str(tmp_path / "run"), "5", "--accelerator", "cpu"]
+    for steps in (6, 8):
+        done = subprocess.run(
+            [*command, "--steps", str(steps)], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert read_checkpoint(tmp_path / "run" / "checkpoint.safetensors").step == steps
+    assert subprocess.run([str(script)], capture_output=True, check=False).returncode == 2
