@@ -28,6 +28,7 @@ from pagnet_ros.errors import ConfigError
 __all__ = ["Bicubic", "ModelConfig", "PagNet", "PagNetOutput"]
 
 SCALES = (2, 4, 8, 16)
+PLANAR_BEND = 0.001
 _RANGES = {
     "channels": (4, 256),
     "growth": (1, 128),
@@ -56,6 +57,8 @@ class ModelConfig:
             enters by pixel-unshuffle and depth leaves by pixel-shuffle, so no dense block runs at full size.
         back_projections: addition: back-projection steps, 0 to 8, that make the output agree with the measured
             input once it is down-sampled again.
+        planar_gate: addition, needs `residual`: where the measured depth is planar, nothing is added to bicubic (which
+            is exact there), whatever colour shows; see `planarity_gate`. For noise-free depth.
     """
 
     scale: int = 4
@@ -69,6 +72,7 @@ class ModelConfig:
     log_sigma: bool = False
     feature_stride: int = 1
     back_projections: int = 0
+    planar_gate: bool = False
 
     def __post_init__(self) -> None:
         """Check every field; raise one `ConfigError` that lists all problems."""
@@ -83,9 +87,11 @@ class ModelConfig:
             problems.append(f"channels={self.channels}, expected an even number (attention halves it)")
         if type(self.feature_stride) is not int or self.feature_stride not in (1, 2):
             problems.append(f"feature_stride={self.feature_stride!r}, expected 1 or 2")
-        for name in ("attention", "residual", "mask_channel", "log_sigma"):
+        for name in ("attention", "residual", "mask_channel", "log_sigma", "planar_gate"):
             if type(getattr(self, name)) is not bool:
                 problems.append(f"{name}={getattr(self, name)!r}, expected true or false")
+        if self.planar_gate is True and self.residual is False:
+            problems.append("planar_gate=True with residual=False, expected residual=True (there is nothing to gate)")
         if problems:
             raise ConfigError("model configuration: " + "; ".join(problems))
 
@@ -229,7 +235,7 @@ class GuidanceStream(nn.Module):
         super().__init__()
         self.stride = config.feature_stride
         channels = config.channels
-        levels = len({*_stage_sizes(config)})
+        levels = len({*stage_sizes(config)})
         self.enter = generic_conv(3 * self.stride**2, channels)
         self.down = nn.ModuleList(
             nn.Sequential(generic_conv(channels, channels), nn.Conv2d(channels, channels, 2, stride=2))
@@ -250,7 +256,7 @@ class GuidanceStream(nn.Module):
         return pyramid
 
 
-def _stage_sizes(config: ModelConfig) -> list[int]:
+def stage_sizes(config: ModelConfig) -> list[int]:
     """Size of each stage's fused features, as a multiple of the low-resolution size."""
     finest = config.scale // config.feature_stride
     return [min(2 ** (i + 1), finest) for i in range(config.stages)]
@@ -281,6 +287,37 @@ class Stage(nn.Module):
         return fused
 
 
+def planarity_gate(depth: Tensor, valid: Tensor | None, scale: int) -> Tensor:
+    """How much structure the measured depth has around a pixel: 0 on a plane, towards 1 at edges and curves.
+
+    The largest second difference within two low-resolution pixels, against a quarter of a level of an 8-bit image; 1
+    around pixels that were filled, and everywhere in an image too small to have second differences.
+
+    Args:
+        depth: ``[B, 1, h, w]``, normalised.
+        valid: ``[B, 1, h, w]``, 1 where measured, 0 where filled; None means all measured.
+        scale: s.
+
+    Returns:
+        ``[B, 1, s*h, s*w]`` in 0 to 1.
+    """
+    if min(depth.shape[-2:]) < 3:
+        return torch.ones((*depth.shape[:2], *(scale * side for side in depth.shape[-2:])), device=depth.device)
+    inner = depth[..., 1:-1, 1:-1]
+    pairs = (
+        (depth[..., 1:-1, 2:], depth[..., 1:-1, :-2]),
+        (depth[..., 2:, 1:-1], depth[..., :-2, 1:-1]),
+        (depth[..., 2:, 2:], depth[..., :-2, :-2]),
+        (depth[..., 2:, :-2], depth[..., :-2, 2:]),
+    )
+    bend = torch.stack([(one - 2 * inner + other).abs() for one, other in pairs]).amax(0)
+    bend = F.pad(bend, (1, 1, 1, 1), mode="replicate")
+    if valid is not None:
+        bend = bend + (1 - valid.to(bend.dtype))
+    bend = F.max_pool2d(bend, 5, 1, 2)
+    return F.interpolate(bend / (bend + PLANAR_BEND), scale_factor=scale, mode="bilinear")
+
+
 class PagNetOutput(NamedTuple):
     """What the network returns.
 
@@ -305,13 +342,13 @@ class PagNet(nn.Module):
         super().__init__()
         self.config = config
         channels = config.channels
-        sizes = _stage_sizes(config)
+        sizes = stage_sizes(config)
         self.guidance = GuidanceStream(config)
         self.enter_depth = generic_conv(2 if config.mask_channel else 1, channels)
         self.stages = nn.ModuleList(
             Stage(config, upsample=size > before) for before, size in zip([1, *sizes], sizes, strict=False)
         )
-        self._guidance_level = [int(math.log2(sizes[-1] // size)) for size in sizes]
+        self.guidance_level = [int(math.log2(sizes[-1] // size)) for size in sizes]
         outputs = 2 if config.log_sigma else 1
         self.head = conv3x3(channels, outputs * config.feature_stride**2)
         self.bicubic_up = BicubicUpsample(config.scale)
@@ -369,18 +406,20 @@ class PagNet(nn.Module):
             entering = torch.cat((depth, mask), dim=1)
         pyramid = self.guidance(rgb.to(dtype))
         features = self.enter_depth(entering).to(dtype)
-        for stage, level in zip(self.stages, self._guidance_level, strict=True):
+        for stage, level in zip(self.stages, self.guidance_level, strict=True):
             features = stage(features, pyramid[level])
         out = self.head(features.float())
         if self.config.feature_stride > 1:
             out = F.pixel_shuffle(out, self.config.feature_stride)
         predicted = out[:, :1]
+        if self.config.planar_gate:
+            predicted = predicted * planarity_gate(depth, valid, self.scale)
         if self.config.residual:
             predicted = predicted + self.bicubic_up(depth)
-        predicted = self._back_project(predicted, depth, valid)
+        predicted = self.back_project(predicted, depth, valid)
         return PagNetOutput(predicted, out[:, 1:] if self.config.log_sigma else None)
 
-    def _back_project(self, predicted: Tensor, depth: Tensor, valid: Tensor | None) -> Tensor:
+    def back_project(self, predicted: Tensor, depth: Tensor, valid: Tensor | None) -> Tensor:
         """Iterative back-projection (Irani and Peleg 1991) towards agreement with the measured pixels."""
         for _ in range(self.config.back_projections):
             difference = depth - self.bicubic_down(predicted)

@@ -16,6 +16,7 @@ from pagnet_ros.network import (
     PagNet,
     ResidualDenseNetwork,
     Stage,
+    planarity_gate,
 )
 
 SMALL = {"channels": 8, "growth": 4, "convolutions": 2, "blocks": 3}
@@ -201,6 +202,42 @@ def test_back_projection_leaves_the_surroundings_of_holes_alone():
         plain = randomised(small(residual=True))(depth, rgb).depth
         held = randomised(small(residual=True, back_projections=2))(depth, rgb, torch.zeros_like(depth)).depth
     assert torch.equal(plain, held)
+
+
+def slanted_plane(height=12, width=16):
+    rows, columns = torch.meshgrid(torch.arange(height) / 40.0, torch.arange(width) / 70.0, indexing="ij")
+    return (0.2 + rows + columns)[None, None]
+
+
+def test_the_planar_gate_is_shut_on_planes_and_open_at_edges_and_around_holes():
+    depth = slanted_plane()
+    assert planarity_gate(depth, None, 4).max() < 1e-3
+    depth[..., 8:] += 0.3
+    gate = planarity_gate(depth, None, 4)
+    assert gate[..., 7 * 4 : 9 * 4].min() > 0.99
+    assert gate[..., : 4 * 4].max() < 1e-3
+    valid = torch.ones_like(depth)
+    valid[..., 4, 2] = 0
+    assert planarity_gate(slanted_plane(), valid, 4)[..., 4 * 4 : 5 * 4, 2 * 4 : 3 * 4].min() > 0.99
+
+
+def test_with_the_planar_gate_texture_on_a_plane_leaves_it_bicubic():
+    rgb = inputs(4, (12, 16))[1]
+    free, gated = (randomised(small(residual=True, planar_gate=on)) for on in (False, True))
+    depth = slanted_plane()
+    base = free.bicubic_up(depth)
+    inside = (..., slice(8, -8), slice(8, -8))
+    with torch.inference_mode():
+        assert (free(depth, rgb).depth - base)[inside].abs().max() > 1e-2
+        assert (gated(depth, rgb).depth - base)[inside].abs().max() < 1e-3
+        depth[..., 8:] += 0.3
+        edge = (..., slice(8, -8), slice(31, 34))
+        torch.testing.assert_close(gated(depth, rgb).depth[edge], free(depth, rgb).depth[edge], atol=2e-2, rtol=0)
+
+
+def test_the_planar_gate_needs_the_residual():
+    with pytest.raises(ConfigError, match="planar_gate=True with residual=False"):
+        small(planar_gate=True)
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -45,6 +45,7 @@ def export(
     variant: str = "clean",
     back_projections: int | None = None,
     grey: bool = False,
+    planar_gate: bool = False,
     validation: Path | None = None,
 ) -> WeightsHeader:
     """Write a weights file from a checkpoint.
@@ -57,6 +58,7 @@ def export(
         variant: the degradation it was trained for.
         back_projections: replaces the configuration's number of back-projection steps.
         grey: guide by brightness alone; always so where training was (``augmentation.grey`` of 1).
+        planar_gate: switch the configuration's gate on; it has no weights, so training need not know it.
         validation: folder of protocol images; their scores go into the header.
 
     Raises:
@@ -67,6 +69,8 @@ def export(
     config = ModelConfig.from_dict(checkpoint.recipe["model"])
     if back_projections is not None:
         config = replace(config, back_projections=back_projections)
+    if planar_gate:
+        config = replace(config, planar_gate=True)
     net = PagNet(config)
     net.load_state_dict(checkpoint.part("ema"))
     recipe = dict(checkpoint.recipe)
@@ -113,6 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--variant", default="clean")
     parser.add_argument("--back-projections", type=int)
     parser.add_argument("--grey", action="store_true", help="guide by brightness alone")
+    parser.add_argument("--planar-gate", action="store_true", help="add nothing where the measured depth is planar")
     parser.add_argument("--validation", type=Path, help="folder of protocol images, scored into the header")
     options = parser.parse_args(arguments)
     try:
@@ -124,6 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
             variant=options.variant,
             back_projections=options.back_projections,
             grey=options.grey,
+            planar_gate=options.planar_gate,
             validation=options.validation,
         )
     except PagnetError as error:
