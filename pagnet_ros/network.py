@@ -28,7 +28,7 @@ from pagnet_ros.errors import ConfigError
 __all__ = ["Bicubic", "ModelConfig", "PagNet", "PagNetOutput"]
 
 SCALES = (2, 4, 8, 16)
-PLANAR_BEND = 0.001
+PLANAR_BEND = 0.002
 _RANGES = {
     "channels": (4, 256),
     "growth": (1, 128),
@@ -290,8 +290,8 @@ class Stage(nn.Module):
 def planarity_gate(depth: Tensor, valid: Tensor | None, scale: int) -> Tensor:
     """How much structure the measured depth has around a pixel: 0 on a plane, towards 1 at edges and curves.
 
-    The largest second difference within two low-resolution pixels, against a quarter of a level of an 8-bit image; 1
-    around pixels that were filled, and everywhere in an image too small to have second differences.
+    ``b^2 / (b^2 + c^2)`` of the largest second difference b within two low-resolution pixels, c being half a level of
+    an 8-bit image; 1 around pixels that were filled, and everywhere in an image too small for second differences.
 
     Args:
         depth: ``[B, 1, h, w]``, normalised.
@@ -314,8 +314,8 @@ def planarity_gate(depth: Tensor, valid: Tensor | None, scale: int) -> Tensor:
     bend = F.pad(bend, (1, 1, 1, 1), mode="replicate")
     if valid is not None:
         bend = bend + (1 - valid.to(bend.dtype))
-    bend = F.max_pool2d(bend, 5, 1, 2)
-    return F.interpolate(bend / (bend + PLANAR_BEND), scale_factor=scale, mode="bilinear")
+    power = F.max_pool2d(bend, 5, 1, 2).square()
+    return F.interpolate(power / (power + PLANAR_BEND**2), scale_factor=scale, mode="bilinear")
 
 
 class PagNetOutput(NamedTuple):
