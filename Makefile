@@ -45,6 +45,7 @@ bench: ## speed here: the engine, the node beside a bare relay, age of the outpu
 	$(RUN) python -m pagnet_ros.bench
 	$(RUN) python -m pagnet_ros.ros.bench
 	$(RUN) python -m pagnet_ros.ros.bench_age
+	$(RUN) python -m pagnet_ros.bench_rungs
 
 clean: ## remove the environments and everything that was built
 	rm -rf .venv .venv-kilted .venv-installed build install log dist *.egg-info out

@@ -22,6 +22,9 @@ ROBOT = [
     "torch>=2.6",
 ]
 DEMO = ["matplotlib>=3.8"]
+ONNX = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.3"]
+RERUN = ["rerun-sdk>=0.41"]
+CONTRIB = ["opencv-contrib-python-headless>=4.8,<5"]  # takes the place of the one without contributed modules
 TRAINING = ["lightning>=2.4", "matplotlib>=3.8", "tensorboard>=2.16"]
 TEST = [
     "colcon-package-information",
@@ -73,7 +76,15 @@ setup(
         *(f"pagnet_training.{name}" for name in find_packages("training")),
     ],
     package_data={
-        "pagnet_ros": ["py.typed", "zoo/*.safetensors", "zoo/*.json", "zoo/*.yaml", "zoo/*.md"],
+        "pagnet_ros": [
+            "py.typed",
+            "native/*.cpp",
+            "replay/report/*.css",
+            "zoo/*.safetensors",
+            "zoo/*.json",
+            "zoo/*.yaml",
+            "zoo/*.md",
+        ],
         "pagnet_training": ["py.typed", "recipes/*.yaml", "studies/*.yaml", "README.md"],
     },
     data_files=[
@@ -85,7 +96,10 @@ setup(
     ],
     install_requires=ROBOT,
     extras_require={
+        "contrib": CONTRIB,
         "demo": DEMO,
+        "onnx": ONNX,
+        "rerun": RERUN,
         "training": TRAINING,
         "test": TEST,
         "lint": LINT,

@@ -47,7 +47,9 @@ def pad_mirrored(x: Tensor, margin: int) -> Tensor:
     """Pad ``[..., h, w]`` by mirroring with the border pixel repeated (``b a | a b``), as ``imresize`` does."""
     for dim in (-1, -2):
         size = x.shape[dim]
-        index = torch.arange(-margin, size + margin, device=x.device) % (2 * size)
+        index = torch.arange(-margin, size + margin, device=x.device)
+        # a remainder by a size that is not known yet cannot be exported to ONNX
+        index = torch.where(index < 0, -1 - index, index) if margin <= size else index % (2 * size)
         x = x.index_select(dim, torch.where(index < size, index, 2 * size - 1 - index))
     return x
 

@@ -1,31 +1,48 @@
-"""Owns the device: its stream, its buffers, the network on it. NumPy in, NumPy out.
+"""Owns the device and the network on it. NumPy in, NumPy out.
 
-`Engine.infer` is the hot path: upload -> decode, fill, normalise -> forward -> trust -> download, with one
-synchronisation. Raw uint16 and uint8 images are uploaded as they come; everything else happens on the device.
+`Engine.submit` is the hot path: upload -> decode, fill, normalise -> forward -> trust -> download; `Engine.collect`
+waits for it, the one synchronisation of the frame; `Engine.infer` is both. Raw uint16 and uint8 images are uploaded as
+they come (`pagnet_ros.lanes`); everything else happens on the device.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pagnet_ros import trust
+from pagnet_ros.allocator import keep_freed_memory
+from pagnet_ros.cuda_graph import GraphCache, NotRecordableError
 from pagnet_ros.depth import Normalisation, WorkingSize, back_project, decode_depth, fill_holes, pool_valid
-from pagnet_ros.errors import DeviceError
-from pagnet_ros.network import Bicubic, PagNet
+from pagnet_ros.devices import PRECISIONS, check_backend, choose_device, choose_precision, named_device_errors
+from pagnet_ros.errors import DeviceError, OutOfMemoryError
+from pagnet_ros.lanes import CpuLane, CudaLane, Lane, Slot
+from pagnet_ros.native import NativePagNet, NativeUnavailableError, load_library
+from pagnet_ros.network import Bicubic, PagNet, PagNetOutput
 
-__all__ = ["Engine", "EngineOutput", "FrameLimits", "choose_device", "choose_precision"]
+__all__ = ["Engine", "EngineOutput", "FrameLimits", "Network", "choose_device", "choose_precision"]
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+class PlacedNetwork(Protocol):
+    """A network that puts itself on a device, as `pagnet_ros.onnx_network.OnnxNetwork` does."""
+
+    scale: int
+    backend: str
+
+    def on(self, device: torch.device, stream: int = 0) -> Callable[[Tensor, Tensor, Tensor], PagNetOutput]:
+        """The network as a function; `stream` is CUDA's pointer of the stream that will be current."""
+
+
+Network = PagNet | Bicubic | PlacedNetwork
 
 
 class FrameLimits(NamedTuple):
@@ -34,12 +51,15 @@ class FrameLimits(NamedTuple):
     Attributes:
         minimum: smallest depth that counts as measured.
         maximum: largest depth that counts as measured.
-        noise: the sensor's standard deviation is ``noise * depth**2`` (triangulation; Khoshelham and Elberink 2012).
+        noise: the sensor's standard deviation is ``noise_floor + noise * depth**2`` (triangulation; Khoshelham and
+            Elberink 2012).
+        noise_floor: its constant part.
     """
 
     minimum: float
     maximum: float
     noise: float
+    noise_floor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,76 +79,54 @@ class EngineOutput:
     stage_ms: dict[str, float]
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` -> a device that is there.
+class _Frame(NamedTuple):
+    """Everything but its images that a frame's computation depends on; the key of its recording."""
 
-    Raises:
-        DeviceError: no such device here; the message lists those that are.
-    """
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    present = ["cpu", *(f"cuda:{i}" for i in range(count))]
-    if name == "auto":
-        return torch.device("cuda:0" if count else "cpu")
-    wanted = "cuda:0" if name == "cuda" else name
-    if wanted not in present:
-        why = (
-            ""
-            if count or not wanted.startswith("cuda")
-            else (
-                "; this torch has no CUDA support" if torch.version.cuda is None else "; no usable NVIDIA GPU or driver"
-            )
-        )
-        raise DeviceError(
-            f"device {name!r} is not here{why}; expected one of {', '.join(present)}, or auto; set device:=auto to "
-            "take a GPU where there is one"
-        )
-    return torch.device(wanted)
-
-
-def choose_precision(name: str, device: torch.device) -> str:
-    """``auto``, ``fp32``, ``bf16`` or ``fp16`` -> what the features are computed in on this device.
-
-    ``auto`` is fp16 on a GPU, bf16 on a CPU with matrix instructions for it, else fp32.
-
-    Raises:
-        DeviceError: unknown, or not supported there.
-    """
-    if name == "auto":
-        if device.type == "cuda":
-            return "fp16"
-        return "bf16" if _cpu_has_fast_bf16() else "fp32"
-    if name not in PRECISIONS or (name == "fp16" and device.type == "cpu"):
-        expected = "auto, fp32 or bf16" if device.type == "cpu" else "auto, fp32, bf16 or fp16"
-        raise DeviceError(f"precision {name!r} is not supported on {device}; expected {expected}; set precision:=auto")
-    return name
-
-
-def _cpu_has_fast_bf16() -> bool:
-    capability = torch.backends.cpu.get_cpu_capability()
-    flags = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return bool(flags) and capability.startswith("AVX512")
+    size: WorkingSize
+    rgb_size: tuple[int, int]
+    limits: FrameLimits
+    options: trust.TrustOptions
 
 
 class Engine:
-    """One network on one device. Use from one thread at a time."""
+    """One network on one device. Use from one thread at a time.
 
-    def __init__(self, network: PagNet | Bicubic, device: str = "auto", precision: str = "auto") -> None:
+    Attributes:
+        device: where it runs.
+        precision: what the features are computed in.
+        scale: the network's factor.
+        backend: how it runs: ``native`` (C++, `pagnet_ros.native`), ``graph`` (CUDA graphs), ``compiled``
+            (torch.compile), ``eager`` or ``onnx``.
+        remark: why it is not the fastest way there is; empty where it is.
+    """
+
+    def __init__(self, network: Network, device: str = "auto", precision: str = "auto", backend: str = "auto") -> None:
         """Move the network to the device.
 
+        Args:
+            network: given over to the engine, which may change its precision.
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``.
+            precision: ``auto``, ``fp32``, ``bf16``, ``fp16``.
+            backend: ``auto`` takes ``native`` on a CPU where it can be had, ``graph`` on a GPU, else ``eager``.
+
         Raises:
-            DeviceError: device or precision not available, or out of memory.
+            DeviceError: device, precision or backend not available, or out of memory.
         """
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
+        check_backend(backend, self.device)
         self.scale = network.scale
+        self.remark = ""
         self._dtype = PRECISIONS[self.precision]
-        with _named_memory_errors(self.device):
-            network = network.eval().requires_grad_(False).cast_features(self._dtype)
-            self._network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        if self._stream is not None:  # the weights were laid out on the stream that is current here
-            self._stream.wait_stream(torch.cuda.current_stream(self.device))
-        self._pinned: dict[tuple[str, tuple[int, ...], torch.dtype], Tensor] = {}
+        on_gpu = self.device.type == "cuda"
+        if not on_gpu:
+            keep_freed_memory()
+        with named_device_errors(self.device):
+            self._lane: Lane = CudaLane(self.device) if on_gpu else CpuLane()
+            self.backend, self._forward = self._prepare(network, backend)
+            if on_gpu:  # the weights were laid out on another stream than the lane's
+                torch.cuda.current_stream(self.device).synchronize()
+        self._graphs = GraphCache() if on_gpu and self.backend in ("graph", "compiled") else None
 
     def infer(
         self,
@@ -141,84 +139,114 @@ class Engine:
         """Up-sample one checked frame: ``depth [h, w]`` uint16 or float32, ``rgb [H, W, 3]`` uint8.
 
         Raises:
-            DeviceError: the device ran out of memory.
+            OutOfMemoryError: the device ran out of memory.
+            DeviceFailureError: the device failed.
         """
-        rgb_size = (rgb.shape[0], rgb.shape[1])
-        with (
-            _named_memory_errors(self.device),
-            torch.inference_mode(),
-            torch.cuda.stream(self._stream),
-            _exact_float32(),
-        ):
-            timer = _StageTimer(self._stream)
-            raw = self._upload("depth", depth)[None, None]
-            colour = self._upload("rgb", rgb).permute(2, 0, 1)[None]
-            timer.mark("upload")
+        return self.collect(self.submit(depth, rgb, size, limits, options))
 
-            measured, valid = decode_depth(raw, limits.minimum, limits.maximum)
-            low, low_valid = pool_valid(measured, valid, size.low) if size.pooled else (measured, valid)
-            filled = fill_holes(low, low_valid)
-            normal = Normalisation.of(filled)
-            guide = _guidance(colour, size.high, self._dtype)
-            predicted = self._network(normal.apply(filled), guide, low_valid)
-            result = _resample(normal.undo(predicted.depth), rgb_size)
-            timer.mark("network")
+    def submit(
+        self,
+        depth: NDArray[np.generic],
+        rgb: NDArray[np.uint8],
+        size: WorkingSize,
+        limits: FrameLimits,
+        options: trust.TrustOptions,
+    ) -> Slot:
+        """Start a frame, see `infer`. On a GPU this does not wait for it: a second one may follow before `collect`.
 
-            if size.pooled:
-                result = back_project(result, measured, valid, limits.noise * measured.square())
-            origin = trust.provenance(valid, rgb_size, options)
-            doubtful = (origin == trust.NOTHING) | ~((result > 0) & torch.isfinite(result))
-            if options.remove_flying:
-                doubtful |= trust.flying_pixels(result, options.flying_gap)
-            result = result.masked_fill(doubtful, float("nan"))
-            origin = origin.masked_fill(doubtful, trust.NOTHING)
-            timer.mark("trust")
+        Returns:
+            What `collect` takes.
+        """
+        frame = _Frame(size, (rgb.shape[0], rgb.shape[1]), limits, options)
+        try:
+            with named_device_errors(self.device), torch.inference_mode(), _exact_float32(), self._lane.frame() as slot:
+                uploaded = slot.upload(depth, rgb)
+                slot.mark("upload")
+                predicted = self._run(self._predict, frame, uploaded)
+                slot.mark("network")
+                believed = self._run(self._believe, frame, predicted)
+                slot.mark("trust")
+                slot.download(believed)
+                slot.mark("download")
+        except OutOfMemoryError:
+            self._give_up_memory()
+            raise
+        started: Slot = slot
+        return started
 
-            tensors = [result, origin]
-            if predicted.log_sigma is not None:
-                sigma = _resample(predicted.log_sigma.exp() * normal.span, rgb_size)
-                tensors.append(sigma.masked_fill(doubtful, float("nan")))
-            arrays = self._download(tensors)  # the one synchronisation of the frame
-            timer.mark("download")
-        sigma_hr = arrays[2] if len(arrays) > 2 else None
-        return EngineOutput(arrays[0], sigma_hr, arrays[1], timer.read())
+    def collect(self, slot: Slot) -> EngineOutput:
+        """The result of a submitted frame, oldest first; waits for it."""
+        with named_device_errors(self.device):
+            arrays, stage_ms = slot.wait()
+        return EngineOutput(arrays[0], arrays[2] if len(arrays) > 2 else None, arrays[1], stage_ms)
 
-    def _upload(self, name: str, array: NDArray[np.generic]) -> Tensor:
-        """An array on the device, of its own type; through a pinned buffer and without waiting on a GPU."""
-        host = torch.from_numpy(np.require(array, requirements=["C", "W"]))
-        if self._stream is None:
-            return host
-        pinned = self._pinned_like(name, host)
-        pinned.copy_(host)
-        return pinned.to(self.device, non_blocking=True)
+    def _predict(self, frame: _Frame, raw: Tensor, colour: Tensor) -> list[Tensor]:
+        """Raw images ``[h, w]``, ``[H, W, 3]`` -> depth at colour size, measured depth, validity, sigma if any."""
+        size, limits = frame.size, frame.limits
+        measured, valid = decode_depth(raw[None, None], limits.minimum, limits.maximum)
+        low, low_valid = pool_valid(measured, valid, size.low) if size.pooled else (measured, valid)
+        filled = fill_holes(low, low_valid)
+        normal = Normalisation.of(filled)
+        guide = self._guidance(colour.permute(2, 0, 1)[None], size.high)
+        predicted = self._forward(normal.apply(filled), guide, low_valid)
+        tensors = [_resample(normal.undo(predicted.depth), frame.rgb_size), measured, valid]
+        if predicted.log_sigma is not None:
+            tensors.append(_resample(predicted.log_sigma.exp() * normal.span, frame.rgb_size))
+        return tensors
 
-    def _download(self, tensors: list[Tensor]) -> list[NDArray[Any]]:
-        """Images ``[1, 1, H, W]`` as ``[H, W]`` arrays of the caller's own; waits for the stream."""
-        if self._stream is None:
-            return [tensor[0, 0].contiguous().numpy() for tensor in tensors]
-        hosts = []
-        for i, tensor in enumerate(tensors):
-            image = tensor[0, 0].contiguous()
-            pinned = self._pinned_like(f"out{i}", image)
-            pinned.copy_(image, non_blocking=True)
-            hosts.append(pinned)
-        self._stream.synchronize()
-        return [host.numpy().copy() for host in hosts]
+    def _believe(self, frame: _Frame, result: Tensor, measured: Tensor, valid: Tensor, *sigma: Tensor) -> list[Tensor]:
+        """What `_predict` returns -> believed depth, its provenance, its sigma if any; ``[1, 1, H, W]`` each."""
+        if frame.size.pooled:
+            noise = frame.limits.noise_floor + frame.limits.noise * measured.square()
+            result = back_project(result, measured, valid, noise)
+        believed, origin, doubtful = trust.believe(result, valid, frame.options)
+        return [believed, origin, *(each.masked_fill(doubtful, float("nan")) for each in sigma)]
 
-    def _pinned_like(self, name: str, like: Tensor) -> Tensor:
-        key = (name, tuple(like.shape), like.dtype)
-        if key not in self._pinned:
-            self._pinned = {k: v for k, v in self._pinned.items() if k[0] != name}
-            self._pinned[key] = torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
-        return self._pinned[key]
+    def _run(self, function: Callable[..., list[Tensor]], frame: _Frame, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        if self._graphs is not None:
+            try:
+                return self._graphs.run((function.__name__, frame), partial(function, frame), tensors)
+            except NotRecordableError as error:
+                self._graphs, self.backend = None, "eager" if self.backend == "graph" else self.backend
+                self.remark = f"without CUDA graphs: {error}"
+        return function(frame, *tensors)
 
+    def _guidance(self, colour: Tensor, size: tuple[int, int]) -> Tensor:
+        """``[1, 3, H, W]`` uint8 -> the network's colour input at the working size, -0.5 to 0.5."""
+        if tuple(colour.shape[-2:]) != size:
+            wide = F.interpolate(colour.to(torch.float32), size=size, mode="bilinear", antialias=True)
+            return (wide / 255.0 - 0.5).to(self._dtype)
+        if isinstance(self._forward, NativePagNet):
+            return colour  # which converts by itself
+        return (colour.to(torch.float32) / 255.0 - 0.5).to(self._dtype)
 
-def _guidance(colour: Tensor, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
-    """``[1, 3, H, W]`` uint8 -> the network's colour input at the working size, -0.5 to 0.5."""
-    if tuple(colour.shape[-2:]) != size:
-        wide = F.interpolate(colour.to(torch.float32), size=size, mode="bilinear", antialias=True)
-        return (wide / 255.0 - 0.5).to(dtype)
-    return (colour.to(torch.float32) / 255.0 - 0.5).to(dtype)
+    def _prepare(self, network: Network, backend: str) -> tuple[str, Callable[..., PagNetOutput]]:
+        """The name of the way to run, and the network as a function."""
+        if not isinstance(network, nn.Module):
+            stream = self._lane.stream.cuda_stream if isinstance(self._lane, CudaLane) else 0
+            return network.backend, network.on(self.device, stream)
+        if backend in ("auto", "native") and self.device.type == "cpu" and isinstance(network, PagNet):
+            try:
+                return "native", NativePagNet(network.eval(), load_library(), bf16=self.precision == "bf16")
+            except NativeUnavailableError as error:
+                self.remark = f"torch instead of C++: {error}"
+        if backend == "native":
+            raise DeviceError(
+                f"backend 'native' is not to be had: {self.remark or 'it takes a PagNet'}; set backend:=auto"
+            )
+        network = network.eval().requires_grad_(False).cast_features(self._dtype)
+        moved: Any = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if backend == "compiled":
+            return backend, torch.compile(moved, dynamic=False)
+        return (
+            "graph" if self.device.type == "cuda" and backend == "auto" else backend.replace("auto", "eager")
+        ), moved
+
+    def _give_up_memory(self) -> None:
+        if self._graphs is not None:
+            self._graphs.clear()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def _resample(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -228,61 +256,10 @@ def _resample(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size=size, mode="bilinear", align_corners=False)
 
 
-class _StageTimer:
-    """Times stages without adding a synchronisation: events on a GPU, the clock on a CPU."""
-
-    def __init__(self, stream: torch.cuda.Stream | None) -> None:
-        self._stream = stream
-        self._names: list[str] = []
-        self._marks: list[float | torch.cuda.Event] = [self._now()]
-
-    def _now(self) -> float | torch.cuda.Event:
-        if self._stream is None:
-            return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record(self._stream)
-        return event
-
-    def mark(self, name: str) -> None:
-        """The stage `name` ends here."""
-        self._names.append(name)
-        self._marks.append(self._now())
-
-    def read(self) -> dict[str, float]:
-        """Milliseconds per stage; to be called once the stream is done."""
-        spans = {}
-        for name, before, after in zip(self._names, self._marks, self._marks[1:], strict=False):
-            if isinstance(before, float) and isinstance(after, float):
-                spans[name] = (after - before) * 1e3
-            elif isinstance(before, torch.cuda.Event) and isinstance(after, torch.cuda.Event):
-                after.synchronize()
-                spans[name] = before.elapsed_time(after)
-        return spans
-
-
 def _exact_float32() -> AbstractContextManager[None]:
-    """Keep float32 convolutions out of TensorFloat-32, whose 10 bits would cost the bicubic base up to 2 mm."""
-    exact: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    """Keep float32 convolutions out of TensorFloat-32, whose 10 bits would cost the bicubic base up to 2 mm.
+
+    cuDNN measures its algorithms, once per shape.
+    """
+    exact: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
     return exact
-
-
-@contextmanager
-def _named_memory_errors(device: torch.device) -> Iterator[None]:
-    """Turn torch's out-of-memory errors into one that says how to mend it."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
-        raise DeviceError(_out_of_memory(device, error)) from error
-    except RuntimeError as error:
-        if not any(text in str(error) for text in ("allocate memory", "out of memory")):
-            raise
-        raise DeviceError(_out_of_memory(device, error)) from error
-
-
-def _out_of_memory(device: torch.device, error: Exception) -> str:
-    first_line = str(error).splitlines()[0]
-    return (
-        f"{device} ran out of memory ({first_line}); expected room for one frame; use a smaller network (rt), a "
-        "smaller colour image, or free memory on the device"
-    )

@@ -8,8 +8,10 @@ from __future__ import annotations
 __all__ = [
     "ConfigError",
     "DeviceError",
+    "DeviceFailureError",
     "InputError",
     "MessageError",
+    "OutOfMemoryError",
     "PagnetError",
     "RecordingError",
     "WeightsError",
@@ -38,6 +40,14 @@ class WeightsError(PagnetError):
 
 class DeviceError(PagnetError):
     """The device or precision asked for is not there, or it ran out of memory."""
+
+
+class OutOfMemoryError(DeviceError):
+    """The device has no room for a frame; a smaller network or frame may still fit."""
+
+
+class DeviceFailureError(DeviceError):
+    """The device failed in the middle of a frame; what was on it has to be built anew."""
 
 
 class RecordingError(PagnetError):

@@ -12,7 +12,7 @@ What comes out depends only on the order of the messages, so a replay gives the 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Generic, TypeVar
 
 from pagnet_ros.errors import ConfigError
@@ -84,12 +84,12 @@ class NearestPairing(Generic[D, C]):
         self._last_depth_ns: int | None = None
         self._last_color_ns: int | None = None
         self._left_behind_ns: int | None = None
-        self._counts = PairingCounts()
+        self._counts: dict[str, int] = asdict(PairingCounts())
 
     @property
     def counts(self) -> PairingCounts:
         """What happened so far; kept over `clear`."""
-        return self._counts
+        return PairingCounts(**self._counts)
 
     def add_depth(self, stamp_ns: int, depth: D) -> list[Pair[D, C]]:
         """Take a depth frame; return the pairs this decides, oldest first."""
@@ -167,7 +167,7 @@ class NearestPairing(Generic[D, C]):
         """Pair a depth frame with the nearest colour frame at hand, or count it as unmatched."""
         nearest = min(self._color, key=lambda item: abs(item[0] - stamp_ns), default=None)
         if nearest is not None:
-            self._counts = replace(self._counts, last_offset_ns=nearest[0] - stamp_ns)
+            self._counts["last_offset_ns"] = nearest[0] - stamp_ns
         if nearest is None or abs(nearest[0] - stamp_ns) > self.slop_ns:
             self._count(depth_unmatched=1)
             return []
@@ -183,4 +183,5 @@ class NearestPairing(Generic[D, C]):
             self._count(color_unmatched=1)
 
     def _count(self, **more: int) -> None:
-        self._counts = replace(self._counts, **{name: getattr(self._counts, name) + n for name, n in more.items()})
+        for name, n in more.items():
+            self._counts[name] += n

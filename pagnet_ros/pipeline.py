@@ -1,7 +1,7 @@
 """The one call per frame: depth contract -> engine -> trust. The node and the replay both use it.
 
 `DepthUpsampler` is also the API for notebooks. Which colour frame belongs to which depth frame is decided before,
-by `pagnet_ros.pairing`.
+by `pagnet_ros.pairing`; which rung a frame's time allows, by `pagnet_ros.ladder`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from pagnet_ros import depth as depth_contract
 from pagnet_ros import trust
-from pagnet_ros.engine import Engine, EngineOutput, FrameLimits, choose_device, choose_precision
+from pagnet_ros.engine import Engine, EngineOutput, FrameLimits, Network, choose_device, choose_precision
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.fallback import FALLBACKS, FilterEngine
+from pagnet_ros.ladder import BICUBIC, NETWORK, SMALLER_NETWORK, SMALLER_SIZE
 from pagnet_ros.network import Bicubic, PagNet
-from pagnet_ros.weights import load_weights
-from pagnet_ros.zoo import zoo, zoo_path
+from pagnet_ros.onnx_network import OnnxNetwork
+from pagnet_ros.weights import WeightsHeader, load_weights
+from pagnet_ros.zoo import smaller_network, zoo, zoo_path
 
 __all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions"]
-
-Network = PagNet | Bicubic
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,17 @@ class UpsamplerOptions(trust.TrustOptions):
         metric: float32 input is in metres.
         min_depth_m: nearer measurements count as missing, metres, 0 to 100.
         max_depth_m: farther measurements count as missing, metres, above `min_depth_m`, to 1000.
-        noise_per_m: the sensor's standard deviation is ``noise_per_m * z**2`` metres, 0 to 0.1 per metre; where the
-            measurement is finer than the network's input, the result is held to it within this. The default is the
-            Kinect's (Khoshelham and Elberink 2012).
+        noise_per_m: the sensor's standard deviation is ``noise_floor_m + noise_per_m * z**2`` metres, 0 to 0.1 per
+            metre; where the measurement is finer than the network's input, the result is held to it within this. The
+            default is the Kinect's (Khoshelham and Elberink 2012).
+        noise_floor_m: its constant part, metres, 0 to 1.
     """
 
     metric: bool = False
     min_depth_m: float = 0.1
     max_depth_m: float = 10.0
     noise_per_m: float = 0.001425
+    noise_floor_m: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every field; raise one `ConfigError` that lists all problems."""
@@ -62,13 +65,15 @@ class UpsamplerOptions(trust.TrustOptions):
             problems.append(f"max_depth_m={self.max_depth_m!r}, expected above min_depth_m={self.min_depth_m} to 1000")
         if not trust.within(self.noise_per_m, 0, 0.1):
             problems.append(f"noise_per_m={self.noise_per_m!r}, expected 0 to 0.1")
+        if not trust.within(self.noise_floor_m, 0, 1):
+            problems.append(f"noise_floor_m={self.noise_floor_m!r}, expected 0 to 1")
         if problems:
             raise ConfigError("upsampler options: " + "; ".join(problems))
 
     def limits(self, metric: bool) -> FrameLimits:
         """The limits of a frame, metric or of an unknown unit."""
         if metric:
-            return FrameLimits(self.min_depth_m, self.max_depth_m, self.noise_per_m)
+            return FrameLimits(self.min_depth_m, self.max_depth_m, self.noise_per_m, self.noise_floor_m)
         return FrameLimits(0.0, float("inf"), 0.0)
 
 
@@ -83,6 +88,7 @@ class UpsampledDepth:
         provenance: ``[H, W]`` uint8: 0 not believed, 1 measured, 2 filled.
         stage_ms: milliseconds per stage.
         scale: factor of the network that ran.
+        rung: which way of up-sampling gave it, of `pagnet_ros.ladder.RUNGS`.
     """
 
     depth: NDArray[np.float32]
@@ -90,6 +96,7 @@ class UpsampledDepth:
     provenance: NDArray[np.uint8]
     stage_ms: Mapping[str, float]
     scale: int
+    rung: str = NETWORK
 
     @property
     def is_empty(self) -> bool:
@@ -100,7 +107,8 @@ class UpsampledDepth:
 class DepthUpsampler:
     """Guided depth super-resolution, frame by frame. Use from one thread at a time.
 
-    Holds one network, or one per scale and picks the next fitting one for the frame's ratio of sizes.
+    Holds one network, or one per scale and picks the next fitting one for the frame's ratio of sizes. Where time or
+    memory is short, set `rung` to a cheaper one of `rungs`.
     """
 
     def __init__(
@@ -108,17 +116,33 @@ class DepthUpsampler:
         name: str,
         loaders: Mapping[int, Callable[[], Network]],
         *,
+        smaller: Mapping[int, Callable[[], Network]] | None = None,
+        rungs: tuple[str, ...] = (NETWORK, SMALLER_SIZE, *FALLBACKS),
         device: str = "auto",
         precision: str = "auto",
         options: UpsamplerOptions | None = None,
     ) -> None:
-        """Use `from_zoo`, `from_file` or `bicubic`; this takes one way to load a network for each scale."""
+        """Use `from_zoo`, `from_file` or `bicubic`; this takes one way to load a network for each scale.
+
+        Args:
+            name: what reports call it.
+            loaders: by scale.
+            smaller: cheaper networks by scale; a rung of their own where there is one for every scale.
+            rungs: those at hand beside it, best first; the first runs what `loaders` give.
+            device: as of `from_zoo`.
+            precision: as of `from_zoo`.
+            options: what to believe.
+        """
         self.name = name
         self.options = options or UpsamplerOptions()
         self._loaders = dict(sorted(loaders.items()))
+        self._smaller = dict(smaller or {})
+        has_smaller = bool(loaders) and set(loaders) <= set(self._smaller)
+        self.rungs = (rungs[0], SMALLER_NETWORK, *rungs[1:]) if has_smaller else rungs
+        self._rung = self.rungs[0]
         self._device = choose_device(device)
         self._precision = choose_precision(precision, self._device)
-        self._engines: dict[int, Engine] = {}
+        self._engines: dict[tuple[str, int], Engine | FilterEngine] = {}
 
     @classmethod
     def from_zoo(
@@ -147,7 +171,9 @@ class DepthUpsampler:
         if not family:
             members = {zoo()[members[0]].config.scale: members[0]}
         loaders = {scale: _loader(zoo_path(member)) for scale, member in members.items()}
-        return cls(name, loaders, device=device, precision=precision, options=options)
+        cheaper = {scale: smaller_network(member) for scale, member in members.items()}
+        smaller = {scale: _loader(zoo_path(member)) for scale, member in cheaper.items() if member is not None}
+        return cls(name, loaders, smaller=smaller, device=device, precision=precision, options=options)
 
     @classmethod
     def from_file(
@@ -158,14 +184,16 @@ class DepthUpsampler:
         precision: str = "auto",
         options: UpsamplerOptions | None = None,
     ) -> DepthUpsampler:
-        """A network from a weights file of this package.
+        """A network from a weights file of this package, or from what it exported to ONNX (``NAME.onnx``).
 
         Raises:
             WeightsError: missing, unreadable or foreign file.
-            DeviceError: no such device or precision.
+            DeviceError: no such device or precision, or ONNX Runtime is not installed.
         """
-        network, header = load_weights(path)
-        return cls(header.name, {network.scale: lambda: network}, device=device, precision=precision, options=options)
+        network, header = _read(path)
+        read = [network]
+        loaders = {network.scale: lambda: read.pop() if read else _read(path)[0]}
+        return cls(header.name, loaders, device=device, precision=precision, options=options)
 
     @classmethod
     def bicubic(
@@ -177,8 +205,8 @@ class DepthUpsampler:
         options: UpsamplerOptions | None = None,
     ) -> DepthUpsampler:
         """Bicubic up-sampling through the same path, without weights: the baseline beside any network."""
-        network = Bicubic(scale)
-        return cls("bicubic", {scale: lambda: network}, device=device, precision=precision, options=options)
+        loaders = {Bicubic(scale).scale: lambda: Bicubic(scale)}
+        return cls("bicubic", loaders, rungs=(BICUBIC,), device=device, precision=precision, options=options)
 
     @property
     def device(self) -> str:
@@ -191,9 +219,38 @@ class DepthUpsampler:
         return self._precision
 
     @property
+    def backend(self) -> str:
+        """How the network runs, see `pagnet_ros.engine.Engine`; empty until it has run."""
+        return next((engine.backend for engine in self._engines.values() if isinstance(engine, Engine)), "")
+
+    @property
+    def remark(self) -> str:
+        """Why it does not run the fastest way there is; empty where it does."""
+        return next((engine.remark for engine in self._engines.values() if isinstance(engine, Engine)), "")
+
+    @property
     def scales(self) -> tuple[int, ...]:
         """Scales at hand."""
         return tuple(self._loaders)
+
+    @property
+    def rung(self) -> str:
+        """How the next frame will be up-sampled, one of `rungs`; the first unless set.
+
+        Raises:
+            ConfigError: set to one that is not at hand.
+        """
+        return self._rung
+
+    @rung.setter
+    def rung(self, value: str) -> None:
+        if value not in self.rungs:
+            raise ConfigError(f"rung {value!r} is not at hand; expected one of {', '.join(self.rungs)}")
+        self._rung = value
+
+    def rebuild(self) -> None:
+        """Give up every engine, so that the next frame loads its network anew, as after a failure of the device."""
+        self._engines.clear()
 
     def scale_for(self, depth_size: tuple[int, int], rgb_size: tuple[int, int]) -> int:
         """The next fitting scale at hand for one ratio of sizes; the largest where none reaches it."""
@@ -210,16 +267,18 @@ class DepthUpsampler:
 
         Raises:
             InputError: arrays that break the depth contract.
-            DeviceError: the device ran out of memory.
+            DeviceError: the device ran out of memory, or failed.
         """
         depth_contract.check_depth(depth)
         depth_contract.check_rgb(rgb)
         depth_size, rgb_size = depth.shape[:2], rgb.shape[:2]
         scale = self.scale_for((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]))
         size = depth_contract.working_size((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]), scale)
+        if self._rung == SMALLER_SIZE:
+            size = size.halved()
         limits = self.options.limits(metric=self.options.metric or depth.dtype == np.uint16)
         out: EngineOutput = self._engine(scale).infer(depth, rgb, size, limits, self.options)
-        return UpsampledDepth(out.depth, out.sigma, out.provenance, out.stage_ms, scale)
+        return UpsampledDepth(out.depth, out.sigma, out.provenance, out.stage_ms, scale, self._rung)
 
     def warm_up(
         self, depth_size: tuple[int, int], rgb_size: tuple[int, int], dtype: type[np.generic] = np.uint16
@@ -227,11 +286,28 @@ class DepthUpsampler:
         """Load and run the network that frames of these sizes will use, so that the first one is not late."""
         self(np.zeros(depth_size, dtype), np.zeros((*rgb_size, 3), np.uint8))
 
-    def _engine(self, scale: int) -> Engine:
-        if scale not in self._engines:
-            self._engines[scale] = Engine(self._loaders[scale](), str(self._device), self._precision)
-        return self._engines[scale]
+    def _engine(self, scale: int) -> Engine | FilterEngine:
+        """What runs the present rung; the smaller size runs the smaller network where there is one."""
+        kind = self._rung
+        if kind == SMALLER_SIZE:
+            kind = SMALLER_NETWORK if SMALLER_NETWORK in self.rungs else self.rungs[0]
+        if (kind, scale) not in self._engines:
+            self._engines[kind, scale] = self._make_engine(kind, scale)
+        return self._engines[kind, scale]
+
+    def _make_engine(self, kind: str, scale: int) -> Engine | FilterEngine:
+        if kind in FALLBACKS and kind != self.rungs[0]:
+            return FilterEngine(FALLBACKS[kind])
+        load = self._smaller[scale] if kind == SMALLER_NETWORK else self._loaders[scale]
+        return Engine(load(), str(self._device), self._precision)
 
 
-def _loader(path: os.PathLike[str]) -> Callable[[], PagNet]:
+def _read(path: str | os.PathLike[str]) -> tuple[Network, WeightsHeader]:
+    if os.fspath(path).endswith(".onnx"):
+        network = OnnxNetwork(path)
+        return network, network.header
+    return load_weights(path)
+
+
+def _loader(path: str | os.PathLike[str]) -> Callable[[], PagNet]:
     return lambda: load_weights(path)[0]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pagnet_ros.errors import ConfigError
 
-__all__ = ["FILLED", "FILL_POLICIES", "MEASURED", "NOTHING", "TrustOptions", "flying_pixels", "provenance"]
+__all__ = ["FILLED", "FILL_POLICIES", "MEASURED", "NOTHING", "TrustOptions", "believe", "flying_pixels", "provenance"]
 
 NOTHING = 0
 MEASURED = 1
@@ -66,6 +66,24 @@ def is_flag(value: object) -> bool:
 def within(value: object, low: float, high: float) -> bool:
     """Whether a value, perhaps from a parameter file, is a number and lies in a range."""
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def believe(result: Tensor, valid: Tensor, options: TrustOptions) -> tuple[Tensor, Tensor, Tensor]:
+    """Keep what may be believed of a result.
+
+    Args:
+        result: ``[B, 1, H, W]`` float32 depth.
+        valid: ``[B, 1, h, w]`` bool, measured pixels.
+        options: fill policy, flying pixels.
+
+    Returns:
+        The depth, NaN where doubtful; its provenance, uint8; what was doubtful, bool; each ``[B, 1, H, W]``.
+    """
+    origin = provenance(valid, (result.shape[-2], result.shape[-1]), options)
+    doubtful = (origin == NOTHING) | ~((result > 0) & torch.isfinite(result))
+    if options.remove_flying:
+        doubtful |= flying_pixels(result, options.flying_gap)
+    return result.masked_fill(doubtful, float("nan")), origin.masked_fill(doubtful, NOTHING), doubtful
 
 
 def provenance(valid: Tensor, size: tuple[int, int], options: TrustOptions) -> Tensor:

@@ -13,12 +13,14 @@ TREES = {"pagnet_ros": ROOT / "pagnet_ros", "pagnet_training": ROOT / "training"
 
 # A module imports from levels below its own, never from its own or above.
 LEVELS = [
-    {"errors", "bicubic"},
-    {"network", "pairing", "health", "messages", "resources"},
-    {"depth", "transport", "trust", "weights"},
-    {"engine", "recordings", "simulation", "zoo"},
+    {"allocator", "bicubic", "errors", "lanes", "recent"},
+    {"cuda_graph", "devices", "network", "pairing", "health", "ladder", "messages", "resources"},
+    {"depth", "native", "transport", "trust", "weights"},
+    {"filters", "onnx_network", "recordings", "simulation", "zoo"},
+    {"engine", "export_onnx"},
+    {"fallback"},
     {"pipeline"},
-    {"bench", "replay"},
+    {"bench", "bench_rungs", "replay"},
     {"ros", "demo"},
 ]
 RIM = LEVELS[-1]  # conducts and talks ROS; its parts may know each other
@@ -175,6 +177,10 @@ def test_the_node_needs_no_training():
 
 def test_recordings_and_simulation_need_no_ros():
     import_without("pagnet_ros.recordings, pagnet_ros.simulation", *ROS, *TRAINING_ONLY, "matplotlib")
+
+
+def test_the_replay_needs_no_ros_and_no_training():
+    import_without("pagnet_ros.replay.cli", *ROS, *TRAINING_ONLY, "matplotlib", "rerun")
 
 
 def test_training_needs_no_ros():

@@ -2,25 +2,119 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
 from pagnet_ros import bench
+from pagnet_ros.bench import cli, startup
+from pagnet_ros.bench.floor import Need, need_of
+from pagnet_ros.bench.machine import MachineRates, describe_machine
+from pagnet_ros.bench.measure import call, two_under_way_ms
+from pagnet_ros.bench.subjects import frame, make_engine, network_named
+from pagnet_ros.errors import DeviceError, WeightsError
+from pagnet_ros.network import ModelConfig
 from pagnet_ros.zoo import zoo
 
+needs_sensor_network = pytest.mark.skipif("rt-x4-sensor" not in zoo(), reason="the zoo does not hold rt-x4-sensor")
 
-@pytest.mark.skipif("rt-x4-sensor" not in zoo(), reason="the zoo does not hold rt-x4-sensor")
-def test_one_row_per_precision_with_accuracy_beside_time(tmp_path, capsys, monkeypatch):
+
+@pytest.fixture
+def small(monkeypatch):
+    """A small frame, and a machine whose rates are not measured."""
     monkeypatch.setitem(bench.SIZES, "640x480", (128, 96))
-    assert bench.main(["--device", "cpu", "--threads", "1", "--frames", "2", "--json", str(tmp_path / "out.json")]) == 0
+    rates = MachineRates({"fp32": 100.0, "bf16": 200.0}, 10.0)
+    monkeypatch.setattr(cli, "measure_machine", lambda device, precisions: rates)
+
+
+@needs_sensor_network
+def test_one_row_per_way_and_precision_with_accuracy_beside_time(tmp_path, capsys, small):
+    target = tmp_path / "out.json"
+    ways = ["--ways", "native", "eager", "plain"]
+    assert bench.main(["--device", "cpu", "--threads", "1", "--frames", "2", *ways, "--json", str(target)]) == 0
+    written = json.loads(target.read_text())
+    rows = {(row["way"], row["precision"]): row for row in written["rows"]}
+    assert {("eager", "fp32"), ("eager", "bf16"), ("plain", "fp32")} <= set(rows)
+    assert ("plain", "bf16") not in rows
+    for (_, precision), row in rows.items():
+        assert 0 < row["p50"] <= row["p99"]
+        assert row["gflop"] > 1.0
+        assert row["rms_to_fp32_mm"] < (0.01 if precision == "fp32" else 20.0)
+        assert row["floor"] <= row["layered_floor"]
+        assert row["two_under_way"] is None
+    assert written["machine"]["torch"] == torch.__version__
+    assert set(written["machine"]) >= {"device", "commit", "matrix_gflops", "threads", "copy_gbs"}
     printed = capsys.readouterr().out
-    rows = {row["precision"]: row for row in json.loads((tmp_path / "out.json").read_text())["rows"]}
-    assert set(rows) == {"fp32", "bf16"}
-    assert rows["fp32"]["rms_to_fp32"] < 0.01  # mm; the first call may take other kernels than the later ones
-    assert 0.0 < rows["bf16"]["rms_to_fp32"] < 20.0
-    assert all(row["gflop"] > 1.0 and 0 < row["p50"] <= row["p99"] for row in rows.values())
-    assert "RMS to fp32" in printed
+    assert "RMS" in printed
+    assert "GFLOP" in printed
 
 
 def test_a_device_that_is_not_here_is_named(capsys):
     assert bench.main(["--device", "cuda:99"]) == 1
     assert "cuda:99" in capsys.readouterr().err
+
+
+def test_a_way_that_is_unknown_is_named_with_those_known(capsys, small):
+    assert bench.main(["--device", "cpu", "--ways", "graph"]) == 1
+    assert "'graph' is not one of native, eager, plain, compiled, onnx" in capsys.readouterr().err
+
+
+def test_nothing_to_measure_is_said(capsys, small):
+    assert bench.main(["--device", "cpu", "--weights", "rt-x4", "--ways", "plain", "--precisions", "bf16"]) == 1
+    assert "none of plain runs rt-x4 on cpu in bf16" in capsys.readouterr().err
+
+
+def test_a_family_by_name_has_its_shape_and_a_head_that_says_something():
+    network, header = network_named("full-x8")
+    assert header.config == network.config == ModelConfig.full(8)
+    assert network.head.weight.abs().max() > 0
+    with pytest.raises(WeightsError, match="no shipped network"):
+        network_named("fast-x4")
+
+
+def test_plain_torch_and_the_engine_agree(small):
+    images = frame((128, 96), 4)
+    expected = call(make_engine("rt-x4", "eager", "fp32", "cpu"), images).depth
+    ours = call(make_engine("rt-x4", "plain", "fp32", "cpu"), images).depth
+    assert np.nanmax(np.abs(ours - expected)) < 1e-4
+    with pytest.raises(DeviceError, match="plain is measured in fp32"):
+        make_engine("rt-x4", "plain", "bf16", "cpu")
+
+
+def test_frames_under_way_are_timed_each(small):
+    engine = make_engine("rt-x4", "eager", "fp32", "cpu")
+    assert two_under_way_ms(engine, frame((128, 96), 4), 2) > 0
+
+
+def test_operations_are_counted_from_the_shape_alone():
+    config = ModelConfig(scale=2, channels=4, growth=2, convolutions=1, blocks=1)
+    need, twice = need_of(config, (10, 12)), need_of(config, (20, 12))
+    assert twice.gflop == pytest.approx(2 * need.gflop)
+    assert sum(operations for operations, _ in need.layers) <= need.gflop * 1e9 * (1 + 1e-6)
+    # the depth's entering convolution: 4 outputs of 9 taps of 1 input
+    assert (2.0 * 10 * 12 * 4 * 9, 10 * 12 * 5 + 36) in need.layers
+
+
+def test_the_floor_is_operations_or_bytes_whatever_takes_longer():
+    need = Need(10.0, ((10e9, 1000),), 1000)
+    assert need.floor_ms(1000.0, 1.0, 2) == pytest.approx(10.0)
+    slow_memory = Need(10.0, ((5e9, 10**8), (5e9, 1000)), 10**7)
+    assert slow_memory.floor_ms(1000.0, 1.0, 2) == pytest.approx(20.0)
+    assert slow_memory.layered_floor_ms(1000.0, 1.0, 2) == pytest.approx(200.0 + 5.0)
+
+
+def test_a_machine_is_described():
+    machine = describe_machine(torch.device("cpu"), 3)
+    assert machine["threads"] == 3
+    assert machine["device"]
+    assert machine["cuda"] is None
+
+
+def test_starting_up_is_timed_cold_and_warm(monkeypatch):
+    monkeypatch.setattr(startup, "_FIRST_OUTPUT", "import os, sys; assert os.environ['PAGNET_CACHE'] and sys.argv[1:]")
+    cold, warm = startup.measure_start_up("rt-x4-sensor", "cpu")
+    assert cold > 0
+    assert warm > 0
+    monkeypatch.setattr(startup, "_FIRST_OUTPUT", "raise SystemExit('no such thing')")
+    with pytest.raises(DeviceError, match="no such thing"):
+        startup.measure_start_up("rt-x4-sensor", "cpu")

@@ -1,19 +1,24 @@
 """The engine: devices, precision, what it does with memory errors, and that its results belong to the caller."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from pagnet_ros import devices
 from pagnet_ros import engine as engine_module
 from pagnet_ros.depth import working_size
 from pagnet_ros.engine import Engine, FrameLimits, choose_device, choose_precision
-from pagnet_ros.errors import DeviceError
+from pagnet_ros.errors import DeviceError, OutOfMemoryError
+from pagnet_ros.native import NativeUnavailableError
 from pagnet_ros.network import Bicubic, ModelConfig, PagNet, PagNetOutput
 from pagnet_ros.trust import TrustOptions
 
 LIMITS = FrameLimits(0.1, 10.0, 0.001425)
 EVERYTHING = TrustOptions(fill="all", remove_flying=False)
+CLOSE_M = {"fp32": 5e-5, "bf16": 2e-3}  # RMS, metres, on a scene of 0.6 to 5.3 m
 
 
 def scene(size=(24, 32), holes=0.1, seed=0):
@@ -80,7 +85,7 @@ def test_a_precision_the_cpu_has_not_is_refused(name):
 def test_auto_precision_follows_the_device(monkeypatch):
     assert choose_precision("auto", torch.device("cuda:0")) == "fp16"
     for fast, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(engine_module, "_cpu_has_fast_bf16", lambda fast=fast: fast)
+        monkeypatch.setattr(devices, "_cpu_has_fast_bf16", lambda fast=fast: fast)
         assert choose_precision("auto", torch.device("cpu")) == expected
 
 
@@ -263,3 +268,102 @@ def test_the_time_of_every_stage_is_reported(device):
     stages = infer(Engine(Bicubic(4), device), *scene()).stage_ms
     assert list(stages) == ["upload", "network", "trust", "download"]
     assert all(milliseconds >= 0 for milliseconds in stages.values())
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_two_frames_under_way_do_not_mix(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
+    engine = Engine(random_network(), device, "fp32")
+    frames = [scene(seed=seed) for seed in range(4)]
+    alone = [infer(engine, *frame).depth for frame in frames]
+
+    def submit(depth, rgb):
+        return engine.submit(depth, rgb, working_size(depth.shape, rgb.shape[:2], 4), LIMITS, EVERYTHING)
+
+    under_way = submit(*frames[0])
+    for i, frame in enumerate(frames[1:]):
+        following = submit(*frame)
+        assert np.array_equal(engine.collect(under_way).depth, alone[i], equal_nan=True)
+        under_way = following
+    assert np.array_equal(engine.collect(under_way).depth, alone[-1], equal_nan=True)
+
+
+@pytest.mark.parametrize("backend", ["auto", "native", "eager"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_every_way_to_run_gives_the_same_depth(backend, precision):
+    depth, rgb = scene()
+    expected = infer(Engine(random_network(feature_stride=2), "cpu", "fp32", "eager"), depth, rgb).depth
+    try:
+        engine = Engine(random_network(feature_stride=2), "cpu", precision, backend)
+    except DeviceError as error:
+        pytest.skip(str(error))
+    ours = infer(engine, depth, rgb).depth
+    assert np.sqrt(np.nanmean((ours - expected) ** 2)) < CLOSE_M[precision]
+    assert engine.backend == backend or backend == "auto"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_compiled_network_gives_the_same_depth():
+    if shutil.which("g++") is None:
+        pytest.skip("torch.compile needs a C++ compiler, and there is none")
+    tiny = {"channels": 4, "growth": 2, "convolutions": 1, "blocks": 1, "attention": False}
+    expected = infer(Engine(random_network(**tiny), "cpu", "fp32", "eager"), *scene()).depth
+    ours = infer(Engine(random_network(**tiny), "cpu", "fp32", "compiled"), *scene()).depth
+    assert np.sqrt(np.nanmean((ours - expected) ** 2)) < CLOSE_M["fp32"]
+
+
+def test_without_a_compiler_torch_runs_and_the_engine_says_why(monkeypatch):
+    def unavailable():
+        raise NativeUnavailableError("no C++ compiler on PATH")
+
+    monkeypatch.setattr(engine_module, "load_library", unavailable)
+    engine = Engine(random_network(), "cpu", "fp32")
+    assert engine.backend == "eager"
+    assert "no C++ compiler" in engine.remark
+    assert np.isfinite(infer(engine, *scene()).depth).all()
+    with pytest.raises(DeviceError, match="'native' is not to be had: torch instead of C"):
+        Engine(random_network(), "cpu", "fp32", "native")
+    with pytest.raises(DeviceError, match="it takes a PagNet"):
+        Engine(Bicubic(4), "cpu", "fp32", "native")
+    with pytest.raises(DeviceError, match="'graph' does not run on cpu"):
+        Engine(Bicubic(4), "cpu", "fp32", "graph")
+
+
+def test_results_are_not_overwritten_by_later_frames():
+    engine = Engine(random_network(), "cpu")
+    first = infer(engine, *scene()).depth
+    kept = first.copy()
+    infer(engine, *scene(seed=5))
+    assert np.array_equal(first, kept, equal_nan=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("backend", ["graph", "eager", "compiled"])
+def test_a_gpu_takes_changing_sizes_and_settings(backend):
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
+    engine = Engine(random_network(), "cuda", "fp32", backend)
+    eager = Engine(random_network(), "cpu", "fp32", "eager")
+    for size in ((24, 32), (40, 20), (24, 32), (16, 16), (12, 30), (24, 32)):
+        for options in (EVERYTHING, TrustOptions()):
+            depth, rgb = scene(size)
+            ours, expected = infer(engine, depth, rgb, options), infer(eager, depth, rgb, options)
+            difference = ours.depth - expected.depth
+            assert np.sqrt(np.nanmean(difference**2)) < CLOSE_M["fp32"]
+    assert (engine.backend, engine.remark) == (backend, "")
+
+
+@pytest.mark.gpu
+def test_a_gpu_without_room_says_so_and_recovers():
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
+    engine = Engine(random_network(channels=64, growth=32), "cuda", "fp32")
+    torch.cuda.set_per_process_memory_fraction(0.0005)
+    try:
+        with pytest.raises(OutOfMemoryError):
+            infer(engine, *scene((120, 160)))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert np.isfinite(infer(engine, *scene((120, 160))).depth).all()

@@ -1,6 +1,9 @@
 """The one call per frame: units, sizes, holes, policies, ownership, and the choice of scale."""
 
 import math
+import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from torch import nn
 
 import pagnet_ros
 from pagnet_ros.errors import ConfigError, DeviceError, InputError, WeightsError
+from pagnet_ros.ladder import BICUBIC, JOINT_BILATERAL, NETWORK, SMALLER_NETWORK, SMALLER_SIZE
 from pagnet_ros.network import Bicubic, ModelConfig, PagNet
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.weights import WeightsHeader, save_weights
@@ -344,3 +348,101 @@ def test_all_problems_of_the_options_are_listed_at_once():
 def test_a_maximum_not_above_the_minimum_is_refused(values):
     with pytest.raises(ConfigError, match=r"max_depth_m=.*, expected above min_depth_m=.* to 1000"):
         UpsamplerOptions(**values)
+
+
+def test_every_rung_gives_the_colour_size_and_says_its_name():
+    up = upsampler()
+    assert up.rungs == (NETWORK, SMALLER_SIZE, JOINT_BILATERAL, BICUBIC)
+    depth, rgb = slanted((48, 64)), colour((192, 256))
+    for rung in up.rungs:
+        up.rung = rung
+        out = up(depth, rgb)
+        assert out.rung == rung
+        assert out.depth.shape == (192, 256)
+        assert set(out.stage_ms) == {"upload", "network", "trust", "download"}
+        np.testing.assert_allclose(out.depth[16:-16, 16:-16], slanted((192, 256))[16:-16, 16:-16], atol=0.3)
+
+
+def test_the_smaller_network_runs_its_own_rung_and_the_smaller_size():
+    loaded = []
+
+    def loaders(name):
+        return {scale: lambda s=scale: loaded.append((name, s)) or Bicubic(s) for scale in (2, 4)}
+
+    up = DepthUpsampler("all", loaders("large"), smaller=loaders("small"), device="cpu")
+    assert up.rungs == (NETWORK, SMALLER_NETWORK, SMALLER_SIZE, JOINT_BILATERAL, BICUBIC)
+    for rung in up.rungs:
+        up.rung = rung
+        up(slanted((12, 16)), colour((48, 64)))
+    assert loaded == [("large", 4), ("small", 4)]
+
+
+def test_a_smaller_network_of_some_scales_only_is_no_rung():
+    loaders = {scale: lambda s=scale: Bicubic(s) for scale in (2, 4)}
+    assert SMALLER_NETWORK not in DepthUpsampler("x", loaders, smaller={2: loaders[2]}, device="cpu").rungs
+
+
+def test_the_smaller_size_keeps_the_measurements_detail():
+    depth = slanted((48, 64))
+    depth[20:23, 30:33] += 0.3
+    up = bicubic_and_smaller()
+    up.rung = SMALLER_SIZE
+    out = up(depth, colour((192, 256))).depth
+    assert out[84, 124] - slanted((192, 256))[84, 124] > 0.2
+
+
+def bicubic_and_smaller():
+    return DepthUpsampler("x", {4: lambda: Bicubic(4)}, device="cpu", precision="fp32", options=EVERYTHING)
+
+
+def test_a_rung_that_is_not_at_hand_is_refused():
+    up = bicubic()
+    assert (up.rungs, up.rung) == ((BICUBIC,), BICUBIC)
+    with pytest.raises(ConfigError, match="rung 'network' is not at hand; expected one of bicubic"):
+        up.rung = NETWORK
+
+
+def test_rebuilding_loads_the_network_anew(tmp_path):
+    network = small_network(2)
+    save_weights(tmp_path / "x.safetensors", network, WeightsHeader("mine", network.config), dtype=torch.float32)
+    up = DepthUpsampler.from_file(tmp_path / "x.safetensors", device="cpu", precision="fp32", options=EVERYTHING)
+    depth, rgb = slanted((24, 32)), colour((48, 64))
+    before = up(depth, rgb).depth
+    up.rebuild()
+    np.testing.assert_array_equal(up(depth, rgb).depth, before)
+
+
+def test_python_threads_run_while_the_network_does():
+    """A switch interval of minutes: another thread only runs where the network itself lets go of the interpreter."""
+    up, depth, rgb = upsampler(channels=24), slanted((60, 80)), colour((240, 320))
+    up(depth, rgb)
+    inside, ticks, done = threading.Event(), [], threading.Event()
+
+    def tick():
+        while not done.is_set():
+            if inside.is_set():
+                ticks.append(1)
+            time.sleep(0)
+
+    engine = up._engine(4)
+    forward = engine._forward
+
+    def watched(*tensors):
+        inside.set()
+        try:
+            return forward(*tensors)
+        finally:
+            inside.clear()
+
+    engine._forward = watched
+    thread = threading.Thread(target=tick, daemon=True)
+    interval = sys.getswitchinterval()
+    thread.start()
+    try:
+        sys.setswitchinterval(600.0)
+        up(depth, rgb)
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        thread.join(10.0)
+    assert ticks

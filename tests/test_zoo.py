@@ -119,3 +119,23 @@ def test_an_empty_zoo_says_so(folder):
 def test_a_caller_cannot_change_the_zoo(folder):
     zoo().clear()
     assert len(zoo()) == 3
+
+
+def test_the_smaller_network_is_the_next_cheaper_one_for_the_same_input(monkeypatch):
+    def header(name, variant="sensor", **config):
+        shape = ModelConfig(**{"scale": 4, "channels": 24, "growth": 12, "residual": True} | config)
+        return WeightsHeader(name, shape, variant=variant)
+
+    headers = [
+        header("rt-x4-sensor"),
+        header("tiny-x4-sensor", channels=8, growth=4),
+        header("small-x4-sensor", channels=16, growth=8),
+        header("like-x4-sensor", channels=22),
+        header("tiny-x4-clean", "clean", channels=8, growth=4),
+        header("tiny-x8-sensor", scale=8, channels=8, growth=4),
+    ]
+    monkeypatch.setattr(zoo_module, "zoo", lambda: {h.name: h for h in headers})
+    assert zoo_module.smaller_network("rt-x4-sensor") == "small-x4-sensor"
+    assert zoo_module.smaller_network("small-x4-sensor") == "tiny-x4-sensor"
+    assert zoo_module.smaller_network("tiny-x4-sensor") is None
+    assert zoo_module.smaller_network("tiny-x8-sensor") is None

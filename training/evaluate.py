@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.native import NativePagNet, load_library
 from pagnet_ros.network import SCALES
 from pagnet_ros.weights import load_weights
 from pagnet_training.baselines import BASELINES
@@ -101,10 +102,11 @@ def score_weights(path: Path, images: Sequence[ProtocolImage]) -> dict[str, dict
     return nested
 
 
-def method_of_weights(path: Path) -> Method:
-    """A weights file as a method."""
+def method_of_weights(path: Path, native: str | None = None) -> Method:
+    """A weights file as a method; with torch in float32, or as the engine's C++ in ``fp32`` or ``bf16``."""
     net, header = load_weights(path)
-    return Method(header.name, network_upsampler(net), (header.config.scale,))
+    forward = NativePagNet(net, load_library(), bf16=native == "bf16") if native is not None else None
+    return Method(header.name, network_upsampler(net, forward=forward), (header.config.scale,))
 
 
 def write_error_picture(path: Path, result: NDArray[np.float32], truth: NDArray[np.float32], full: float = 8.0) -> None:
@@ -147,6 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
+    parser.add_argument(
+        "--native", choices=("fp32", "bf16"), help="run weights as the robot's CPU does (pagnet_ros.native)"
+    )
     parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))
     parser.add_argument("--inputs", nargs="+", default=list(INPUTS), choices=INPUTS)
     parser.add_argument("--json", type=Path, help="write every score here")
@@ -157,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     try:
         methods = [Method(name, BASELINES[name], SCALES) for name in options.baselines]
-        methods += [method_of_weights(path) for path in options.weights]
+        methods += [method_of_weights(path, options.native) for path in options.weights]
         if not methods:
             raise ConfigError("no method to evaluate; name some with --weights or --baselines")
         console = Console(width=max(180, Console().width))  # four scales per cell

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pagnet_ros.depth import Normalisation, imresize
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.network import PagNet
+from pagnet_ros.network import PagNet, PagNetOutput
 from pagnet_training.data.images import read_array, read_rgb
 
 __all__ = [
@@ -111,8 +111,16 @@ def smooth_bicubic(low: NDArray[np.float32], rgb: NDArray[np.uint8], scale: int)
     return imresize(torch.from_numpy(low).double(), (rgb.shape[0], rgb.shape[1])).float().numpy()
 
 
-def network_upsampler(net: PagNet, *, precision: torch.dtype = torch.float32) -> Upsampler:
-    """The network as an up-sampler of one frame, normalised by the frame's range as on the robot."""
+def network_upsampler(
+    net: PagNet, *, precision: torch.dtype = torch.float32, forward: Callable[..., PagNetOutput] | None = None
+) -> Upsampler:
+    """The network as an up-sampler of one frame, normalised by the frame's range as on the robot.
+
+    Args:
+        net: the network.
+        precision: what torch computes its features in.
+        forward: called instead of the network, such as a `NativePagNet` made of it.
+    """
 
     def run(low: NDArray[np.float32], rgb: NDArray[np.uint8], scale: int) -> NDArray[np.float32]:
         device = next(net.parameters()).device
@@ -120,7 +128,9 @@ def network_upsampler(net: PagNet, *, precision: torch.dtype = torch.float32) ->
         colour = torch.from_numpy(rgb.copy()).to(device).permute(2, 0, 1)[None].float() / 255 - 0.5
         normalisation = Normalisation.of(depth)
         with torch.inference_mode(), torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            output = net(normalisation.apply(depth), colour.contiguous(memory_format=torch.channels_last)).depth
+            output = (forward or net)(
+                normalisation.apply(depth), colour.contiguous(memory_format=torch.channels_last)
+            ).depth
         return normalisation.undo(output.float())[0, 0].cpu().numpy()
 
     return run

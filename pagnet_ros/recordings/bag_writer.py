@@ -23,7 +23,7 @@ from pagnet_ros.recordings.bags import require_rosbags
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame
 
-__all__ = ["STORAGES", "BagOptions", "write_bag"]
+__all__ = ["STORAGES", "BagOptions", "MessageBuilder", "write_bag"]
 
 STORAGES = ("mcap", "sqlite3")
 NS_PER_S = 1_000_000_000
@@ -138,7 +138,7 @@ def _write(frames: FrameFolder, path: Path, options: BagOptions, progress: Calla
     writer = Writer(path, version=8, storage_plugin=plugin)
     if options.compress:
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-    build = _Messages(store, options.frame_id)
+    build = MessageBuilder(store, options.frame_id)
     offset_ns = _offset_past_zero(frames)
     with writer:
         connections: dict[str, Any] = {}
@@ -158,7 +158,7 @@ def _offset_past_zero(frames: FrameFolder) -> int:
 
 
 def _frame_messages(
-    frame: RecordedFrame, build: _Messages, options: BagOptions, offset_ns: int
+    frame: RecordedFrame, build: MessageBuilder, options: BagOptions, offset_ns: int
 ) -> Iterator[tuple[str, int, Any]]:
     depth_ns, color_ns = frame.stamp_ns + offset_ns, frame.color_stamp_ns + offset_ns
     height, width = frame.rgb.shape[:2]
@@ -177,10 +177,11 @@ def _frame_messages(
         yield f"{options.depth_topic}_reference", depth_ns, build.depth(reference, depth_ns)
 
 
-class _Messages:
+class MessageBuilder:
     """Builds rosbags' message objects."""
 
     def __init__(self, store: Any, frame_id: str) -> None:
+        """Take the typestore that the messages belong to, and the frame they are in."""
         self._types = store.types
         self._frame_id = frame_id
 
@@ -198,7 +199,7 @@ class _Messages:
         p = np.hstack([k, np.zeros((3, 1))])
         region = self._types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
         return self._types["sensor_msgs/msg/CameraInfo"](
-            header=self._header(stamp_ns),
+            header=self.header(stamp_ns),
             height=height,
             width=width,
             distortion_model="plumb_bob",
@@ -214,7 +215,7 @@ class _Messages:
     def _image(self, array: NDArray[Any], encoding: str, stamp_ns: int) -> Any:
         data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         return self._types["sensor_msgs/msg/Image"](
-            header=self._header(stamp_ns),
+            header=self.header(stamp_ns),
             height=array.shape[0],
             width=array.shape[1],
             encoding=encoding,
@@ -223,7 +224,8 @@ class _Messages:
             data=data.reshape(-1).view(np.uint8),
         )
 
-    def _header(self, stamp_ns: int) -> Any:
+    def header(self, stamp_ns: int) -> Any:
+        """A header with that stamp."""
         seconds, nanoseconds = divmod(stamp_ns, NS_PER_S)
         stamp = self._types["builtin_interfaces/msg/Time"](seconds, nanoseconds)
         return self._types["std_msgs/msg/Header"](stamp, self._frame_id)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from pagnet_ros.recordings.cdr import header_stamp_ns, starts_with_header
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection, Qos
     from rosbags.rosbag2 import Reader
+    from rosbags.typesys.store import Typestore
 
 __all__ = ["Bag", "BagMessage", "BagTopic", "nearest_names", "require_rosbags"]
 
@@ -41,6 +43,8 @@ class BagTopic:
         count: Number of messages.
         stamped: Whether messages begin with a header.
         qos: What its publishers offered, as recorded; empty if unknown.
+        definition: The type's definition as recorded (.msg or .idl text); empty if the recording holds none.
+        digest: The type's hash (REP 2011) as recorded; empty if unknown.
     """
 
     name: str
@@ -48,6 +52,8 @@ class BagTopic:
     count: int
     stamped: bool
     qos: tuple[Qos, ...] = ()
+    definition: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,16 +195,19 @@ class Bag:
         Raises:
             RecordingError: The type is not one of ROS 2's own, or the bytes do not fit it.
         """
-        from rosbags.typesys import Stores, get_typestore
-
-        store = get_typestore(Stores.ROS2_JAZZY)
         name = message.topic.msgtype
-        if name not in store.fielddefs:
+        if name not in self._types.fielddefs:
             raise RecordingError(f"{message.topic.name} has type {name}; expected one of ROS 2's common interfaces")
         try:
-            return store.deserialize_cdr(message.raw, name)
+            return self._types.deserialize_cdr(message.raw, name)
         except Exception as error:  # rosbags' generated code raises struct, index, memory and unicode errors alike
             raise RecordingError(f"{message.topic.name}: bytes that are no {name} ({_reason(error)})") from error
+
+    @cached_property
+    def _types(self) -> Typestore:
+        from rosbags.typesys import Stores, get_typestore
+
+        return get_typestore(Stores.ROS2_JAZZY)
 
     def _open_one(self, path: Path) -> Reader:
         from rosbags.rosbag2 import Reader
@@ -228,6 +237,8 @@ class Bag:
                     count=info.msgcount + (known.count if known else 0),
                     stamped=starts_with_header(info.msgtype, info.msgdef.data),
                     qos=known.qos if known else tuple(_offered_qos(info.connections)),
+                    definition=info.msgdef.data,
+                    digest=next((c.digest for c in info.connections if c.digest), ""),
                 )
 
 

@@ -30,6 +30,8 @@ from pagnet_ros.transport import enter_own_domain
 __all__ = ["main"]
 
 PATHS = ("node", "relay")
+STAGES = ("receive", "pair", "wait", "convert", "upsample", "encode", "publish", "total")
+STAGE_SUFFIX = " p50/p95/p99 [ms]"
 FRAME_TIMEOUT_S = 2.0
 WARM_UP_FRAMES = 30
 
@@ -73,21 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_node(ros_arguments: list[str]) -> None:
     import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
     from pagnet_ros.ros.node import PagnetNode
+    from pagnet_ros.ros.running import run_node
 
     rclpy.init(args=ros_arguments)
-    node = PagnetNode(load=lambda _: NoNetwork())  # type: ignore[arg-type, return-value]
-    try:
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    run_node(lambda: PagnetNode(load=lambda _: NoNetwork()))  # type: ignore[arg-type, return-value]
 
 
 def _run_relay(options: argparse.Namespace, ros_arguments: list[str]) -> None:
@@ -134,12 +127,16 @@ def _run_benchmark(options: argparse.Namespace) -> None:
             if path == "node":
                 words += ["-p", "autostart:=true"]
             children.start(path, "pagnet_ros.ros.bench", words)
-        times_ms, lost = _measure(options, children)
-    _print(options, times_ms, lost)
+        times_ms, lost, stages = _measure(options, children)
+    _print(options, times_ms, lost, stages)
 
 
-def _measure(options: argparse.Namespace, children: Children) -> tuple[dict[str, list[float]], dict[str, int]]:
+def _measure(
+    options: argparse.Namespace, children: Children
+) -> tuple[dict[str, list[float]], dict[str, int], dict[str, str]]:
+    """Milliseconds of each frame and frames lost, by path; the node's own stages as its diagnostics give them."""
     import rclpy
+    from diagnostic_msgs.msg import DiagnosticArray
     from sensor_msgs.msg import CameraInfo, Image
 
     from pagnet_ros.messages.image import stamp_ns
@@ -156,6 +153,13 @@ def _measure(options: argparse.Namespace, children: Children) -> tuple[dict[str,
             arrived[stamp_ns(message)] = time.perf_counter()
             change.notify_all()
 
+    stages: dict[str, str] = {}
+
+    def diagnose(message: Any) -> None:
+        pairs = (pair for status in message.status for pair in status.values)
+        stages.update({pair.key: pair.value for pair in pairs if pair.key.endswith(STAGE_SUFFIX)})
+
+    node.create_subscription(DiagnosticArray, "/diagnostics", diagnose, 10)
     sizes = (options.height, options.width), (options.height // options.scale, options.width // options.scale)
     rng = np.random.default_rng(0)
     color = image_message(rng.integers(0, 256, (*sizes[0], 3), dtype=np.uint8), 0, "camera")
@@ -188,7 +192,7 @@ def _measure(options: argparse.Namespace, children: Children) -> tuple[dict[str,
     try:
         for path in PATHS:
             _wait_until_it_answers(path, frame, children)
-        return _interleave(options, frame)
+        return *_interleave(options, frame), stages
     finally:
         rclpy.try_shutdown()
         spinner.join(timeout=5.0)
@@ -228,7 +232,9 @@ def _spin(node: Any) -> None:
         return
 
 
-def _print(options: argparse.Namespace, times_ms: dict[str, list[float]], lost: dict[str, int]) -> None:
+def _print(
+    options: argparse.Namespace, times_ms: dict[str, list[float]], lost: dict[str, int], stages: dict[str, str]
+) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -240,7 +246,12 @@ def _print(options: argparse.Namespace, times_ms: dict[str, list[float]], lost: 
         p50, p95, p99 = percentiles[path]
         row = (f"{p50:.2f}", f"{p95:.2f}", f"{p99:.2f}", f"{p50 / relay[0]:.2f}", f"{p99 / relay[2]:.2f}")
         table.add_row(path, str(len(times_ms[path])), str(lost[path]), *row)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    inside = Table("stage of the node", "p50 / p95 / p99 ms")
+    for stage in STAGES:
+        inside.add_row(stage, stages.get(stage + STAGE_SUFFIX, "n/a"))
+    console.print(inside)
     if options.json is not None:
         figures = {
             path: dict(zip(("p50_ms", "p95_ms", "p99_ms"), p.tolist(), strict=True)) for path, p in percentiles.items()

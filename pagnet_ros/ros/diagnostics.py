@@ -29,16 +29,23 @@ class Summary(NamedTuple):
 
 
 def summarise(
-    snapshot: HealthSnapshot, problems: Sequence[Problem], facts: Mapping[str, str], *, active: bool, wanted: bool
+    snapshot: HealthSnapshot,
+    problems: Sequence[Problem],
+    facts: Mapping[str, str],
+    *,
+    active: bool,
+    wanted: bool,
+    failure: str = "",
 ) -> Summary:
     """Put the state into words.
 
     Args:
         snapshot: Counters, rates and latencies.
         problems: Recent problems, newest first.
-        facts: What does not change by the frame: state, device, weights and the like.
+        facts: What does not change by the frame: state, device, weights, present and best rung and the like.
         active: Whether the node is in its active state.
         wanted: Whether anybody subscribes to an output, or frames are computed anyway.
+        failure: Why the device has failed for good, if it has.
 
     Returns:
         The summary; the worst recent problem decides the level.
@@ -47,12 +54,17 @@ def summarise(
         (p for p in problems if p.level == "warn"), None
     )
     rate = snapshot.rates_hz.get("output", 0.0)
-    if not active:
+    rung, best = facts.get("rung"), facts.get("best rung")
+    if failure:
+        level, text = ERROR, f"[device_failed] {failure}"
+    elif not active:
         level, text = OK, f"{facts.get('state', 'inactive')}: takes no images"
     elif worst is not None:
         level, text = ERROR if worst.level == "error" else WARN, f"[{worst.kind}] {worst.text}"
     elif not wanted:
         level, text = OK, "idle: nobody subscribes to an output, so nothing is computed (parameter lazy)"
+    elif rung != best:
+        level, text = WARN, f"publishing at {rate:.1f} Hz by {rung} instead of {best}: time or memory is short"
     else:
         level, text = OK, f"publishing at {rate:.1f} Hz"
     values = dict(facts)

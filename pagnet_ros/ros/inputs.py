@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -32,10 +33,17 @@ NS_PER_MS = 1_000_000
 
 
 class Job(NamedTuple):
-    """A pair of undecoded messages, and when its later message arrived (steady clock, nanoseconds)."""
+    """A pair of undecoded messages.
+
+    Attributes:
+        pair: The messages.
+        received_ns: When the pair was complete, nanoseconds of the steady clock.
+        paired_ns: How long its first message had waited for the second, nanoseconds.
+    """
 
     pair: MessagePair
     received_ns: int
+    paired_ns: int = 0
 
 
 class _Pairing(Protocol):
@@ -76,6 +84,7 @@ class Inputs:
         self._lock = threading.Lock()
         self._pairing = make_pairing(parameters)
         self._newest_ns: dict[str, int] = {}
+        self._arrivals_ns: deque[tuple[int, int]] = deque(maxlen=2 * parameters.queue_size)
         self._camera_info: CameraInfo | None = None
         self._subscriptions: list[Any] = []
         image_or = {"raw": Image}
@@ -159,13 +168,19 @@ class Inputs:
                 self._newest_ns[stream] = stamp
                 add = self._pairing.add_depth if stream == "depth" else self._pairing.add_color
                 pairs = add(stamp, message)
+                self._arrivals_ns.append((id(message), now_ns))
             if pairs:
                 self._health.count("pairs", len(pairs))
                 self._health.saw("pairs", now_ns)
-                replaced = self._submit(Job(pairs[-1], now_ns))
+                replaced = self._submit(Job(pairs[-1], now_ns, self._waited_ns(pairs[-1], now_ns)))
                 self._health.count("superseded", len(pairs) - 1 + replaced)
         except Exception as error:
             self._reporter.report("internal_error", f"{stream} callback: {type(error).__name__}: {error}", "error")
+
+    def _waited_ns(self, pair: MessagePair, now_ns: int) -> int:
+        """How long ago the first message of a pair arrived."""
+        arrived_ns = dict(self._arrivals_ns)  # of two with one id the later: the earlier message is gone
+        return now_ns - min(arrived_ns.get(id(message), now_ns) for message in (pair.depth, pair.color))
 
     def _refuse_unstamped(self, stream: str) -> None:
         topic = self.topics.depth if stream == "depth" else self.topics.color

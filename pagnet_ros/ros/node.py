@@ -19,20 +19,21 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
 from pagnet_ros.health import Health
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.diagnostics import diagnostic_array, summarise
 from pagnet_ros.ros.inputs import Inputs, Job
-from pagnet_ros.ros.loading import load_upsampler
+from pagnet_ros.ros.loading import choose_weights, load_upsampler
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.outputs import Outputs
 from pagnet_ros.ros.parameters import PARAMETER_NAMES, NodeParameters, changed_names, declare, is_runtime, read
 from pagnet_ros.ros.processing import FrameProcessor
 from pagnet_ros.ros.reporter import Reporter
+from pagnet_ros.ros.rungs import Rungs
+from pagnet_ros.ros.running import run_node
 from pagnet_ros.ros.sensor_limits import ANY_SENSOR, options_of, sensor_limits
 from pagnet_ros.ros.watch import Watch
 from pagnet_ros.ros.worker import Worker
@@ -43,7 +44,12 @@ __all__ = ["PagnetNode", "main"]
 _WATCH_PERIOD_S: Final = 1.0
 _RETRY_S: Final = 5.0
 _RECENT_S: Final = 10.0
-_SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+_FACTS: Final = ("name", "device", "precision", "backend")
+_SUCCESS, _FAILURE, _ERROR = (
+    TransitionCallbackReturn.SUCCESS,
+    TransitionCallbackReturn.FAILURE,
+    TransitionCallbackReturn.ERROR,
+)
 
 
 class PagnetNode(LifecycleNode):
@@ -72,6 +78,9 @@ class PagnetNode(LifecycleNode):
         self._jump: Any = None
         self._timers_of_state: list[Any] = []
         self._facts: dict[str, str] = {}
+        self._rungs: Rungs | None = None
+        self._failure = ""
+        self._failed = self.create_guard_condition(self._fail)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -92,8 +101,9 @@ class PagnetNode(LifecycleNode):
         return self._transition("activate", lambda: self._activate(state), "active", undo=self._unsubscribe)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe, let the running frame end, publish no more."""
-        return self._transition("deactivate", lambda: self._deactivate(state), "inactive")
+        """Unsubscribe, let the running frame end, publish no more; after a failure of the device on to `on_error`."""
+        result = self._transition("deactivate", lambda: self._deactivate(state), "inactive")
+        return _ERROR if self._failure else result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give back the device and withdraw the outputs."""
@@ -106,6 +116,21 @@ class PagnetNode(LifecycleNode):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give back everything, and be ready to be configured again."""
         return self._transition("error processing", self._release, "unconfigured")
+
+    def _on_failure(self, reason: str) -> None:
+        """The device has failed for good. Called in the worker's thread; the executor's takes it from here."""
+        self._failure = reason
+        self._failed.trigger()
+
+    def _fail(self) -> None:
+        """Leave the active state through error processing: the only way the lifecycle has for it."""
+        if self._state != "active":
+            return
+        self.get_logger().error(f"the device failed and the node goes to unconfigured: {self._failure}")
+        self._publish_diagnostics()  # the last for now
+        self.trigger_deactivate()
+        if self._settings.autostart:
+            self._autostart_timer = self.create_timer(_RETRY_S, self._autostart, clock=self._steady)
 
     def destroy_node(self) -> None:
         """Stop the worker before the publishers go."""
@@ -130,9 +155,12 @@ class PagnetNode(LifecycleNode):
     def _configure(self) -> None:
         if self._bad_overrides:
             raise ConfigError("; ".join(self._bad_overrides.values()))
+        self._failure = ""
         parameters = self._settings = read(self)
         self._sensor = sensor = sensor_limits(parameters.sensor)
         options_of(parameters, sensor)
+        if remark := choose_weights(parameters, sensor)[1]:
+            self.get_logger().info(remark)
         self._health = health = Health()
         self._reporter = reporter = Reporter(self.get_logger(), health, parameters.report_period_s)
         topics = resolve_topics(self, parameters)
@@ -140,9 +168,12 @@ class PagnetNode(LifecycleNode):
 
         def build_step() -> FrameProcessor:
             upsampler = self._load(parameters)
-            self._facts = {name: str(getattr(upsampler, name, "?")) for name in ("name", "device", "precision")}
+            self._facts = {name: str(getattr(upsampler, name, "?")) for name in _FACTS}
+            if remark := getattr(upsampler, "remark", ""):
+                self.get_logger().info(remark)
+            rungs = self._rungs = Rungs(upsampler, health, reporter)
             return FrameProcessor(
-                upsampler,
+                rungs,
                 topics,
                 outputs,
                 health,
@@ -152,6 +183,7 @@ class PagnetNode(LifecycleNode):
                 camera_info=lambda: self._inputs.camera_info if self._inputs else None,
                 now_ns=lambda: int(self.get_clock().now().nanoseconds),
                 is_running=self.context.ok,
+                on_failure=self._on_failure,
             )
 
         self._worker = Worker(lambda error: reporter.report("internal_error", repr(error), "error"))
@@ -163,6 +195,8 @@ class PagnetNode(LifecycleNode):
 
     def _activate(self, state: LifecycleState) -> None:
         assert self._worker is not None and self._outputs is not None  # noqa: PT018  # by the lifecycle
+        if self._failure:
+            raise DeviceError(f"{self._failure}; expected a working device; clean up and configure again")
         topics, parameters = self._outputs.topics, self._settings
         self._inputs = Inputs(self, topics, parameters, self._health, self._reporter, self._worker.submit)
         self._watch = Watch(self, self._inputs, parameters, self._health, self._reporter)
@@ -192,7 +226,7 @@ class PagnetNode(LifecycleNode):
         self._timers_of_state = []
         if self._worker is not None and not self._worker.stop():
             self.get_logger().warn("the worker did not end within 30 s; leaving it behind")
-        self._worker = None
+        self._worker = self._rungs = None
         if self._outputs is not None:
             self._outputs.close()
         self._outputs = None
@@ -267,13 +301,21 @@ class PagnetNode(LifecycleNode):
         summary = summarise(
             self._health.snapshot(time.monotonic_ns()),
             self._reporter.recent(max(_RECENT_S, 2 * self._settings.report_period_s)),
-            {"state": self._state, **self._facts},
+            {"state": self._state, **self._facts, **self._rung_facts()},
             active=self._state == "active",
             wanted=wanted,
+            failure=self._failure,
         )
         name = f"{self.get_fully_qualified_name().lstrip('/')}: depth_hr"
         device = self._facts.get("device", "")
         self._diagnostics.publish(diagnostic_array(summary, self.get_clock().now().to_msg(), name, device))
+
+    def _rung_facts(self) -> dict[str, str]:
+        rungs = self._rungs
+        if rungs is None:
+            return {}
+        budget = f"{self._settings.latency_budget_ms:g}" if self._settings.latency_budget_ms else "any"
+        return {"rung": rungs.rung, "best rung": rungs.top, "latency budget [ms]": budget}
 
     def _guarded(self, what: str, act: Callable[[], None]) -> None:
         """Nothing a timer does may end the executor."""
@@ -309,18 +351,7 @@ def main(args: list[str] | None = None) -> int:
     except Exception as error:  # rclpy's own classes for this are private
         sys.stderr.write(f"error: the arguments after --ros-args: {error}\n")
         return 1
-    node: PagnetNode | None = None
-    try:
-        node = PagnetNode()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
+    run_node(PagnetNode)
     return 0
 
 

@@ -15,8 +15,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from pagnet_ros.errors import MessageError
+from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.messages.image import MalformedMessageError, fill_depth_image
-from pagnet_ros.ros.camera_info import camera_info_for
 from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.qos import image_qos, overriding_options, publisher_events

@@ -53,12 +53,14 @@ class NodeParameters:
     Those marked (live) may change at any time; the others are read at configure.
 
     Attributes:
-        weights: Name from the zoo, path of a .safetensors file, "auto" for the default of the zoo, or
-            "bicubic".
-        sensor: Sensor profile that gives the range limits: a shipped name or the path of a YAML; empty for
-            none.
+        weights: Name from the zoo, path of a .safetensors file, "auto" for the network trained for the sensor (for
+            any sensor where there is none), or "bicubic".
+        sensor: Sensor profile that gives the range limits, the noise and the weights: a shipped name or the path of a
+            YAML; empty for none.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto" or a precision that the device offers.
+        latency_budget_ms: Time from a pair's arrival to its publication that is tolerated, milliseconds, 0 to 60000;
+            beyond it cheaper ways of up-sampling are taken until there is time again; 0 for any (live).
         sync: "nearest" (own policy), "approximate" or "exact" (message_filters, where ROS provides it).
         slop_ms: Largest difference of the stamps of a pair, milliseconds, 0 to 10000 (live).
         queue_size: Messages kept per topic while waiting for a partner, 1 to 1000.
@@ -87,10 +89,17 @@ class NodeParameters:
         ConfigError: Types, ranges or combinations that cannot be; all problems in one message.
     """
 
-    weights: str = _setting("auto", "zoo name, path of a .safetensors file, 'auto' (default of the zoo) or 'bicubic'")
-    sensor: str = _setting("", "sensor profile for the range limits: shipped name or YAML path; empty: none")
+    weights: str = _setting("auto", "zoo name, path of a .safetensors file, 'auto' (by the sensor) or 'bicubic'")
+    sensor: str = _setting("", "sensor profile for range, noise and weights: shipped name or YAML path; empty: none")
     device: str = _setting("auto", "where the network runs: auto, cpu, cuda or cuda:N")
     precision: str = _setting("auto", "arithmetic of the network: auto, or one that the device offers")
+    latency_budget_ms: float = _setting(
+        0.0,
+        "time from arrival to publication, ms, beyond which cheaper up-sampling is taken; 0: any",
+        low=0.0,
+        high=60000.0,
+        runtime=True,
+    )
     sync: str = _setting(
         "nearest",
         "pairing: nearest stamps (own), or message_filters' approximate or exact synchroniser",

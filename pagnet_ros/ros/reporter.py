@@ -75,14 +75,24 @@ class Reporter:
             about: The topic it concerns, so that the same problem of another topic is said too.
         """
         key = f"{kind} {about}"
+        now_ns = self._remember(key, kind, text, level)
+        say, held = self._limiter.allow(key, now_ns)
+        if say:
+            self._log(f"[{kind}] {text}" + (f" ({held} more since the last report)" if held else ""), level)
+
+    def tell(self, kind: str, text: str, level: Level = "warn") -> None:
+        """Count a change and say it, every time: for what happens rarely and must not be missed."""
+        self._remember(kind, kind, text, level)
+        self._log(f"[{kind}] {text}", level)
+
+    def _remember(self, key: str, kind: str, text: str, level: Level) -> int:
         now_ns = self._steady_ns()
         self._health.count(PREFIX + kind)
         with self._lock:
             self._recent[key] = Problem(kind, level, text, now_ns)
-        say, held = self._limiter.allow(key, now_ns)
-        if not say:
-            return
-        line = f"[{kind}] {text}" + (f" ({held} more since the last report)" if held else "")
+        return now_ns
+
+    def _log(self, line: str, level: Level) -> None:
         # rclpy binds the severity to the calling line, so each level needs its own.
         if level == "error":
             self._logger.error(line)

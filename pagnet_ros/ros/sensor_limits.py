@@ -1,4 +1,4 @@
-"""What a sensor profile says about measurements: their range, and how their noise grows.
+"""What a sensor profile says about measurements: their range, how their noise grows, which network knows it.
 
 Owns the way from the parameter `sensor` (a shipped name or a YAML file) to limits that the pipeline's options are
 narrowed by. No ROS import.
@@ -6,13 +6,9 @@ narrowed by. No ROS import.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import yaml
+import numpy as np
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.pipeline import UpsamplerOptions
@@ -21,17 +17,27 @@ from pagnet_ros.ros.parameters import NodeParameters
 if TYPE_CHECKING:
     from pagnet_ros.simulation.sensor_profile import SensorProfile
 
-__all__ = ["ANY_SENSOR", "SensorLimits", "options_of", "sensor_limits"]
+__all__ = ["ANY_SENSOR", "SensorLimits", "SensorNoise", "options_of", "sensor_limits"]
 
-_MAX_FILE_BYTES: Final = 1 << 20
+_FARTHEST_M: Final = 10.0
+_MOST_PER_M: Final = 0.1
+_MOST_FLOOR_M: Final = 1.0
+
+
+class SensorNoise(NamedTuple):
+    """Standard deviation ``floor_m + per_m * z**2``, metres."""
+
+    floor_m: float
+    per_m: float
 
 
 class SensorLimits(NamedTuple):
-    """Range in metres, and the factor of depth squared in the standard deviation, 1/m (None: not known)."""
+    """Range in metres, noise (None: not known), and the weights trained for the sensor (empty: none)."""
 
     min_depth_m: float = 0.0
     max_depth_m: float = float("inf")
-    noise_per_m: float | None = None
+    noise: SensorNoise | None = None
+    weights: str = ""
 
 
 ANY_SENSOR: Final = SensorLimits()
@@ -42,7 +48,7 @@ def sensor_limits(sensor: str) -> SensorLimits:
     """Limits of a sensor.
 
     Args:
-        sensor: Name of a shipped profile, path of a YAML file with a profile's fields, or empty for any sensor.
+        sensor: Name of a shipped profile, path of a profile's YAML file, or empty for any sensor.
 
     Returns:
         The limits.
@@ -52,12 +58,10 @@ def sensor_limits(sensor: str) -> SensorLimits:
     """
     if not sensor:
         return ANY_SENSOR
-    from pagnet_ros.simulation.sensor_profile import sensor_profile  # the renderer comes along: only where asked for
+    from pagnet_ros.simulation.profile_yaml import load_profile  # the renderer comes along: only where asked for
 
-    is_path = sensor.endswith((".yaml", ".yml")) or os.sep in sensor
-    profile = _read_profile(Path(sensor).expanduser()) if is_path else sensor_profile(sensor)
-    noise = profile.noise_quadratic_per_m
-    return SensorLimits(profile.min_range_m, profile.max_range_m, noise if noise > 0.0 else None)
+    profile = load_profile(sensor)
+    return SensorLimits(profile.min_range_m, profile.max_range_m, _noise_of(profile), profile.weights)
 
 
 def options_of(parameters: NodeParameters, sensor: SensorLimits = ANY_SENSOR) -> UpsamplerOptions:
@@ -81,11 +85,13 @@ def options_of(parameters: NodeParameters, sensor: SensorLimits = ANY_SENSOR) ->
             f"{parameters.sensor!r} with {sensor.min_depth_m:g} to {sensor.max_depth_m:g} m have no depth in common; "
             "expected ranges that overlap. Widen the parameters, or choose another sensor"
         )
+    noise = sensor.noise or SensorNoise(0.0, parameters.noise_per_m)
     return UpsamplerOptions(
         metric=True,
         min_depth_m=nearest,
         max_depth_m=farthest,
-        noise_per_m=parameters.noise_per_m if sensor.noise_per_m is None else min(sensor.noise_per_m, 0.1),
+        noise_floor_m=noise.floor_m,
+        noise_per_m=noise.per_m,
         fill=parameters.fill,
         fill_radius_px=parameters.fill_radius_px,
         remove_flying=parameters.remove_flying,
@@ -93,22 +99,24 @@ def options_of(parameters: NodeParameters, sensor: SensorLimits = ANY_SENSOR) ->
     )
 
 
-def _read_profile(path: Path) -> SensorProfile:
-    """A profile from a YAML mapping of its fields."""
-    from pagnet_ros.simulation.sensor_profile import SensorProfile
+def _noise_of(profile: SensorProfile) -> SensorNoise | None:
+    """The profile's standard deviation over its range as a floor and a square of the depth, by relative least squares.
 
-    try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise ConfigError(f"sensor profile {path} is larger than 1 MiB; expected a short YAML mapping")
-        values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"sensor profile {path} cannot be read ({error}); expected a YAML file") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"sensor profile {path} holds {type(values).__name__}; expected a mapping of field to value")
-    known = [field.name for field in dataclasses.fields(SensorProfile)]
-    unknown = [str(name) for name in values if name not in known]
-    if unknown:
-        near = next(iter(difflib.get_close_matches(unknown[0], known, 1)), None)
-        hint = f"; did you mean {near!r}?" if near else f"; known are {', '.join(known)}"
-        raise ConfigError(f"sensor profile {path} has unknown fields {', '.join(unknown)}{hint}")
-    return SensorProfile(**{"name": path.stem, **values})
+    It is taken on a surface of medium reflectivity that faces the camera.
+    """
+    import torch
+
+    from pagnet_ros.simulation.sensor_noise import axial_sigma
+
+    z = np.linspace(profile.min_range_m, max(min(profile.max_range_m, _FARTHEST_M), 2 * profile.min_range_m), 64)
+    half, facing = torch.full((64,), 0.5), torch.ones(64)
+    sigma = axial_sigma(profile, torch.from_numpy(z).float(), half, facing).numpy().astype(np.float64)
+    if not (sigma > 0).all():
+        return None
+    columns = np.stack([1 / sigma, z**2 / sigma], axis=1)
+    floor, per = np.linalg.lstsq(columns, np.ones(64), rcond=None)[0]
+    if floor < 0 or per < 0:  # the better of the two alone
+        alone = columns.sum(axis=0) / np.square(columns).sum(axis=0)
+        left = [float(np.square(columns[:, i] * alone[i] - 1).sum()) for i in (0, 1)]
+        floor, per = (alone[0], 0.0) if left[0] < left[1] else (0.0, alone[1])
+    return SensorNoise(min(float(floor), _MOST_FLOOR_M), min(float(per), _MOST_PER_M))

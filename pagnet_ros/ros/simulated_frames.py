@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.simulation import (
-    PROFILES,
     STYLES,
     LookAround,
     PinholeCamera,
     Renderer,
     Scene,
+    SensorMemory,
+    load_profile,
     sense,
-    sensor_profile,
     to_millimetres,
 )
 
@@ -51,7 +51,7 @@ class SimulatedCameraOptions:
     height: int = _option(480, "colour image height, px", 16, 8192)
     hfov_deg: float = _option(62.0, "horizontal field of view, degrees", 10.0, 150.0)
     scale: int = _option(4, "colour pixels per depth pixel", 1, 32)
-    sensor: str = _option("tof", "depth sensor profile", choices=PROFILES)
+    sensor: str = _option("tof", "depth sensor profile: shipped name or YAML path")
     depth_encoding: str = _option("16UC1", "millimetres, or metres", choices=("16UC1", "32FC1"))
     rate_hz: float = _option(15.0, "frames per second", 0.1, 240.0)
     loop_s: float = _option(4.0, "length of the loop where rendering is too slow for the rate, s", 0.1, 120.0)
@@ -65,6 +65,7 @@ class SimulatedCameraOptions:
 
     def __post_init__(self) -> None:
         problems = [problem for item in fields(self) if (problem := _problem(item, getattr(self, item.name)))]
+        problems += _sensor_problems(self.sensor)
         if not problems and (self.width % self.scale or self.height % self.scale):
             fits = [s for s in range(1, 33) if self.width % s == 0 and self.height % s == 0]
             problems.append(f"scale = {self.scale} does not divide {self.width}x{self.height}; expected one of {fits}")
@@ -84,6 +85,16 @@ def _problem(item: Any, value: Any) -> str:
     if choices and value not in choices:
         return f"{item.name} = {value!r}; expected one of {', '.join(choices)}"
     return ""
+
+
+def _sensor_problems(sensor: object) -> list[str]:
+    if not isinstance(sensor, str):
+        return []
+    try:
+        load_profile(sensor)
+    except ConfigError as error:
+        return [f"sensor = {sensor!r}: {error}"]
+    return []
 
 
 @dataclass(frozen=True)
@@ -126,20 +137,26 @@ class SimulatedView:
         self._options = options
         self._renderer = Renderer(scene)
         self._path = LookAround.around(scene, seed=options.seed)
-        self._profile = sensor_profile(options.sensor)
+        self._profile = load_profile(options.sensor)
+        self._memory = SensorMemory()
+        self._next = 0
 
     def frame(self, number: int) -> SimulatedFrame:
-        """Render frame `number` of a camera that never repeats itself."""
-        return self.frames_at(number / self._options.rate_hz, (number,))[0]
+        """Render frame `number` of a camera that never repeats itself; what persists does so from the one before."""
+        if number != self._next:
+            self._memory = SensorMemory()
+        self._next = number + 1
+        return self.frames_at(number / self._options.rate_hz, {number: self._memory})[0]
 
-    def frames_at(self, time_s: float, numbers: tuple[int, ...]) -> list[SimulatedFrame]:
-        """Render one moment once, and sense it once per number (each with its own noise)."""
-        view = self._renderer(self.color, self._path.pose_at(time_s), noise_seed=numbers[0])
+    def frames_at(self, time_s: float, numbers: Mapping[int, SensorMemory]) -> list[SimulatedFrame]:
+        """Render one moment once, and sense it once per number (each with its own noise and state of the sensor)."""
+        view = self._renderer(self.color, self._path.pose_at(time_s), noise_seed=min(numbers))
         frames = []
-        for number in numbers:
+        for number, memory in numbers.items():
             depth = sense(
                 view.depth_m, self.color, self._profile, self._options.seed * 1_000_003 + number,
                 factor=self._options.scale, albedo=view.albedo, cos_incidence=view.cos_incidence,
+                brightness=view.rgb.mean(axis=2, dtype=np.float32) / np.float32(255), memory=memory,
             )  # fmt: skip
             stored = to_millimetres(depth) if self._options.depth_encoding == "16UC1" else depth
             frames.append(SimulatedFrame(stored, view.rgb, view.depth_m))
@@ -167,7 +184,8 @@ class SimulatedView:
 def loop_of_frames(view: SimulatedView, stopped: Callable[[], bool]) -> list[SimulatedFrame]:
     """Render a closed loop: the camera swings along a piece of its path and back, without a jerk at the ends.
 
-    Frame k and frame N - k see the same view, so N frames cost N / 2 + 1 renderings; the sensor's noise differs.
+    Frame k and frame N - k see the same view, so N frames cost N / 2 + 1 renderings; the sensor's noise differs: what
+    persists does so along the way there and, as it has no direction in time, from the end of the way back.
 
     Args:
         view: What to render.
@@ -178,11 +196,13 @@ def loop_of_frames(view: SimulatedView, stopped: Callable[[], bool]) -> list[Sim
     """
     count = view.loop_length()
     half_s = count / view._options.rate_hz / 2
+    there = SensorMemory()
+    back = SensorMemory(there)
     frames: dict[int, SimulatedFrame] = {}
     for k in range(count // 2 + 1):
         if stopped():
             break
-        numbers = (k,) if k in (0, count // 2) else (k, count - k)
+        numbers = {k: there} if k in (0, count // 2) else {k: there, count - k: back}
         time_s = half_s * (1 - math.cos(2 * math.pi * k / count)) / 2
         frames.update(zip(numbers, view.frames_at(time_s, numbers), strict=True))
     return [frames[k] for k in sorted(frames)]

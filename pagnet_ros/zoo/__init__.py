@@ -9,12 +9,17 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+import torch
+
 from pagnet_ros.errors import WeightsError
+from pagnet_ros.network import ModelConfig, PagNet
 from pagnet_ros.weights import WeightsHeader, read_header
 
-__all__ = ["zoo", "zoo_path"]
+__all__ = ["smaller_network", "zoo", "zoo_path"]
 
 FOLDER = Path(__file__).parent
+_MUCH_CHEAPER = 0.7
+"""Share of a network's operations that another must stay below to be worth changing to."""
 
 
 def zoo() -> dict[str, WeightsHeader]:
@@ -44,3 +49,29 @@ def zoo_path(name: str) -> Path:
             + f"; shipped: {', '.join(zoo()) or 'none'}; give one of these, or the path of a weights file"
         )
     return path
+
+
+def smaller_network(name: str) -> str | None:
+    """The next cheaper shipped network of the same scale, trained for the same input; None where there is none."""
+    headers = zoo()
+    own = headers[name]
+    alike = [
+        other
+        for other, header in headers.items()
+        if other != name and (header.config.scale, header.variant) == (own.config.scale, own.variant)
+    ]
+    limit = _MUCH_CHEAPER * _operations(own.config) if alike else 0
+    cheaper = [other for other in alike if _operations(headers[other].config) <= limit]
+    return max(cheaper, key=lambda other: _operations(headers[other].config), default=None)
+
+
+@cache
+def _operations(config: ModelConfig) -> int:
+    """Floating-point operations for a small frame, counted without computing anything."""
+    from torch.utils.flop_counter import FlopCounterMode  # slow to import, and seldom needed
+
+    side = 16
+    with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        depth, valid = torch.zeros(1, 1, side, side), torch.ones(1, 1, side, side, dtype=torch.bool)
+        PagNet(config)(depth, torch.zeros(1, 3, side * config.scale, side * config.scale), valid)
+    return int(counter.get_total_flops())

@@ -176,3 +176,16 @@ def test_show_args_lists_every_argument_once(name):
     names = [argument.name for argument in arguments]
     assert {"depth", "color", "weights", "large_images"} <= set(names)
     assert all(argument.description != "no description given" for argument in arguments)
+
+
+def test_the_evaluator_hears_the_nodes_topics_and_a_reference_where_there_is_one(start):
+    plain = start("evaluate", depth="/cam/depth", color="/cam/color", output="/cam/depth_hr", out="out/live")
+    remapped = plain.remappings("evaluate")
+    assert (remapped["depth"], remapped["color"], remapped["depth_hr"]) == ("/cam/depth", "/cam/color", "/cam/depth_hr")
+    assert "reference" not in remapped
+    parameters = plain.parameters("evaluate")
+    assert (parameters["with_reference"], parameters["out"], parameters["frames"]) == (False, "out/live", 0)
+    against = start("evaluate", reference="/cam/truth", frames="30", idle_s="5")
+    assert against.remappings("evaluate")["reference"] == "/cam/truth"
+    parameters = against.parameters("evaluate")
+    assert (parameters["with_reference"], parameters["frames"], parameters["idle_s"]) == (True, 30, 5.0)

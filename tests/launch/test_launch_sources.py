@@ -40,7 +40,7 @@ def function(name, called):
 
 
 def test_there_is_one_file_per_way_of_using_it():
-    assert set(FILES) == {"pagnet", "simulated", "replay_bag", "large_images"}
+    assert set(FILES) == {"pagnet", "simulated", "replay_bag", "evaluate", "large_images"}
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -479,6 +479,8 @@ def test_failed_configure_says_why_and_can_be_tried_again(ros):
         ({"weights": "no-such-network"}, "no-such-network"),
         ({"weights": "missing.safetensors"}, "missing.safetensors"),
         ({"device": "cuda:77"}, "cuda:77"),
+        ({"precision": "fp16"}, "precision 'fp16' is not supported on cpu; expected auto, fp32 or bf16"),
+        ({"precision": "int4"}, "precision 'int4'"),
         ({"slop_msec": 5.0}, "unknown parameter 'slop_msec'; did you mean 'slop_ms'?"),
         ({"slop_ms": -1.0}, "slop_ms = -1.0 is out of range; expected 0 to 10000"),
         ({"fill": "everywhere"}, "fill = 'everywhere'; expected one of none, near, all"),
@@ -525,6 +527,23 @@ def test_wrong_transport_is_told_with_the_parameter_to_set(ros, published, param
     rig._listen_to_reports()
     assert rig.node.trigger_activate().name == "SUCCESS"
     assert mend in rig.wait_log("wrong_type")
+
+
+def test_a_sensor_profile_narrows_what_the_node_believes(ros, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("min_range_m: 0.5\nmax_range_m: 2.0\n")
+    rig = Rig(ros, sensor=str(path), fill="none")
+    rig.info.publish(info_message())
+    ros.wait_until(lambda: rig.node._inputs.camera_info is not None)
+    rig.send(START_NS, value=2.5)
+    assert np.isnan(depth_from_image(rig.out.wait_for(1)[0])).all()
+    rig.send(START_NS + 100 * MS, value=1.5)
+    assert np.isfinite(depth_from_image(rig.out.wait_for(2)[1])).all()
+
+
+def test_a_sensor_that_is_not_there_fails_with_its_name(ros):
+    rig = Rig(ros, activate=False, sensor="kinekt")
+    assert rig.node.trigger_configure().name == "FAILURE"
 
 
 def test_no_configuration_ends_in_silent_bicubic(ros, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.sensor_limits import ANY_SENSOR, options_of, sensor_limits
+from pagnet_ros.simulation import load_profile
 
 
 def test_no_sensor_leaves_the_parameters_alone():
@@ -20,19 +21,53 @@ def test_shipped_sensor_narrows_the_range_and_gives_the_noise():
     options = options_of(NodeParameters(sensor="kinect", max_depth_m=4.0), limits)
     assert options.min_depth_m == limits.min_depth_m > 0.1
     assert options.max_depth_m == 4.0
-    assert options.noise_per_m == limits.noise_per_m
+    assert (options.noise_floor_m, options.noise_per_m) == limits.noise
 
 
 def test_profile_file_is_read(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("min_range_m: 0.5\nmax_range_m: 3.0\n")
-    assert sensor_limits(str(path)) == (0.5, 3.0, None)
+    path.write_text("min_range_m: 0.5\nmax_range_m: 3.0\nweights: rt-mine\n")
+    limits = sensor_limits(str(path))
+    assert limits == (0.5, 3.0, None, "rt-mine")
+    assert options_of(NodeParameters(noise_per_m=0.003), limits).noise_per_m == 0.003
+
+
+@pytest.mark.parametrize(
+    ("fields", "noise"),
+    [
+        ("noise_floor_m: 0.004", (0.004, 0.0)),
+        ("noise_quadratic_per_m: 0.002", (0.0, 0.002)),
+        ("noise_floor_m: 0.001\nnoise_quadratic_per_m: 0.002", (0.001, 0.002)),
+        ("noise_quadratic_per_m: 3.0", (0.0, 0.1)),
+        ("noise_floor_m: 3.0", (1.0, 0.0)),
+    ],
+)
+def test_noise_becomes_a_floor_and_a_square_within_the_options_limits(tmp_path, fields, noise):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"min_range_m: 0.5\nmax_range_m: 3.0\n{fields}\n")
+    assert sensor_limits(str(path)).noise == pytest.approx(noise, abs=1e-5)
+
+
+def test_a_tabulated_noise_is_followed_as_well_as_a_square_can(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("min_range_m: 0.5\nmax_range_m: 3.0\nnoise_range_curve: [[0.5, 0.002], [3.0, 0.012]]\n")
+    noise = sensor_limits(str(path)).noise
+    for z in (0.5, 1.5, 3.0):
+        assert noise.floor_m + noise.per_m * z**2 == pytest.approx(0.004 * z, rel=0.4)
+
+
+@pytest.mark.parametrize("name", ["kinect", "kinect_v1", "kinect_v2"])
+def test_published_noise_survives_the_simplification(name):
+    limits, profile = sensor_limits(name), load_profile(name)
+    for z in (0.8, 1.5, 3.0, profile.max_range_m):
+        published = profile.noise_floor_m + profile.noise_quadratic_per_m * (z - profile.noise_z0_m) ** 2
+        assert limits.noise.floor_m + limits.noise.per_m * z**2 == pytest.approx(published, rel=0.35)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("max_rang_m: 3.0", "unknown fields max_rang_m; did you mean 'max_range_m'?"),
+        ("max_rang_m: 3.0", "unknown field 'max_rang_m'; did you mean 'max_range_m'?"),
         ("- 1", "holds list; expected a mapping"),
         ("a: [", "cannot be read"),
         ("max_range_m: -1.0", "max_range_m"),

@@ -166,7 +166,7 @@ def test_options_name_everything_wrong_at_once():
         SimulatedCameraOptions(sensor="tov", rate_hz=0.0, drop_rate=2.0, width=640.0)
 
     for part in (
-        "sensor = 'tov'; expected one of clean, tof",
+        "sensor = 'tov': sensor profile 'tov' is not known; expected one of azure_kinect, clean",
         "rate_hz = 0;",
         "drop_rate = 2;",
         "width = 640.0; expected a int",
@@ -191,7 +191,7 @@ def test_bad_parameters_end_the_process_with_one_message(ros_environment, capsys
     assert main(["simulated_camera", "--ros-args", *parameters]) == 1
 
     error = capsys.readouterr().err
-    assert "sensor = 'tov'; expected one of" in error
+    assert "sensor profile 'tov' is not known; expected one of" in error
     assert "unknown parameter 'widht'; did you mean 'width'?" in error
 
 

@@ -54,10 +54,11 @@ def test_what_is_no_study_is_refused(tmp_path, text):
         load_study(path)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_study_trains_scores_and_does_not_train_again(recipe_path, data_root, tmp_path, package_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(package_path))
     monkeypatch.syspath_prepend(package_path)
+    monkeypatch.setattr("pagnet_training.study.FRAME", (48, 64))
     study = write_study(recipe_path, "{plain: {}, bare: {model: {attention: false}}}")
     figures = tmp_path / "figures.json"
     arguments = [str(study), "--data", str(data_root), "--out", str(tmp_path / "out"), "--json", str(figures)]

@@ -41,6 +41,8 @@ class Augmentation:
         sensor: the low-resolution input is that of a random unknown sensor (`sensor_like`) instead of the protocol's.
         misaligned: colour is shifted against depth by a few pixels, as by an imperfect registration, so that the
             network does not place edges more exactly than colour can tell.
+        snapped: of the misaligned patches, those whose truth lies where colour shows it: what is off is the measured
+            depth, by up to two of its pixels, and the network learns to move its edges to those of colour.
         blurred: colour is blurred, out of focus or by motion.
         grey: the guidance loses its colour; at 1 the network learns from brightness alone, and export makes it so.
     """
@@ -57,6 +59,7 @@ class Augmentation:
     misaligned: float = 0.0
     blurred: float = 0.0
     grey: float = 0.0
+    snapped: float = 0.0
 
     @classmethod
     def paper(cls) -> Augmentation:
@@ -84,9 +87,9 @@ def shift_colours(rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     return np.asarray(np.clip(shifted, 0.0, 1.0), np.float32)
 
 
-def registration_error(limit: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Rows and columns by which colour is off, whole pixels, at most `limit`."""
-    error = rng.normal(size=2) * rng.uniform(0.3, 3.0)
+def registration_error(limit: int, rng: np.random.Generator, widest: float = 3.0) -> tuple[int, int]:
+    """Rows and columns by which colour is off, whole pixels, at most `limit`; its spread is 0.3 to `widest` pixels."""
+    error = rng.normal(size=2) * rng.uniform(0.3, widest)
     row, column = np.clip(np.rint(error), -limit, limit).astype(int)
     return int(row), int(column)
 

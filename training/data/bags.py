@@ -41,7 +41,9 @@ def read_bag(path: Path, every: int, depth_topic: str, color_topic: str, problem
         for number, (depth, colour) in enumerate(_pairs(path, depth_topic, color_topic)):
             if number % every == 0:
                 rgb = reduce_rgb(_colour(colour), depth.height, depth.width)
-                images.append(make_image(f"{path.name}/{number:06d}", rgb, fit_levels(_depth(depth))))
+                values = _depth(depth)
+                metres = values if depth.encoding == "32FC1" else values / 1000
+                images.append(make_image(f"{path.name}/{number:06d}", rgb, fit_levels(values), metres))
     except RecordingError as error:
         problems.append(str(error))
     if not images and not problems:
@@ -63,7 +65,7 @@ def _pairs(path: Path, depth_topic: str, color_topic: str) -> Iterator[tuple[Any
 
 
 def _depth(message: Any) -> NDArray[np.floating]:
-    """``[h, w]`` float64 in the message's unit; scaling to levels makes the unit irrelevant."""
+    """``[h, w]`` float64 in the message's unit: metres for 32FC1, else millimetres (REP 118)."""
     if getattr(message, "encoding", None) not in DEPTH_TYPES:
         came = getattr(message, "encoding", type(message).__name__)
         raise RecordingError(f"depth message is {came}; expected a raw image, one of {', '.join(DEPTH_TYPES)}")

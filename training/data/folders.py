@@ -69,7 +69,7 @@ def read_frames(folder: Path, problems: list[str]) -> list[RgbdImage]:
         ("{}.depth.png", "{}_depth.png", "{}_depth.npy", "{}.depth.npy", "{}_depth.pgm"),
         problems,
     )
-    return _read(pairs, fit_levels, problems, reduce=True)
+    return _read(pairs, fit_levels, problems, recorded=True)
 
 
 LAYOUTS: dict[str, Callable[[Path, list[str]], list[RgbdImage]]] = {
@@ -110,14 +110,19 @@ def _pairs(folder: Path, pattern: str, partners: tuple[str, ...], problems: list
             yield _Pair(f"{folder.name}/{found[1]}", rgb, depth)
 
 
-def _read(pairs: Iterator[_Pair], convert: Converter, problems: list[str], *, reduce: bool = False) -> list[RgbdImage]:
+def _read(
+    pairs: Iterator[_Pair], convert: Converter, problems: list[str], *, recorded: bool = False
+) -> list[RgbdImage]:
+    """Read pairs; `recorded` ones are metric, and their colour may be larger than their depth."""
     images = []
     for pair in pairs:
         try:
-            rgb, depth = read_rgb(pair.rgb), convert(read_array(pair.depth))
-            if reduce:
+            rgb, depth = read_rgb(pair.rgb), read_array(pair.depth)
+            metres = None
+            if recorded:
                 rgb = reduce_rgb(rgb, *depth.shape)
-            images.append(make_image(pair.name, rgb, depth))
+                metres = depth if pair.depth.suffix == ".npy" else depth / 1000
+            images.append(make_image(pair.name, rgb, convert(depth), metres))
         except RecordingError as error:
             problems.append(str(error))
     return images

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pagnet_ros.depth import fill_holes
 from pagnet_ros.errors import RecordingError
+from pagnet_training.data.known_sensor import MetricDepth
 
 __all__ = ["LEVELS", "RgbdImage", "fit_levels", "make_image", "read_array", "read_rgb", "reduce_rgb"]
 
@@ -33,12 +34,14 @@ class RgbdImage:
         depth: ``[H, W]`` float32, finite everywhere (holes are filled smoothly), in levels: the unit of the loss,
             in which a frame spans about 100 to 255, as 8-bit disparity does. Either polarity (disparity or depth).
         valid: ``[H, W]`` bool, False where `depth` was filled; such pixels never enter a loss.
+        metric: the same depth in metres, where they are known.
     """
 
     name: str
     rgb: NDArray[np.uint8]
     depth: NDArray[np.float32]
     valid: NDArray[np.bool_]
+    metric: MetricDepth | None = None
 
     @property
     def span(self) -> float:
@@ -47,13 +50,19 @@ class RgbdImage:
         return float(measured.max() - measured.min())
 
 
-def make_image(name: str, rgb: NDArray[np.uint8], depth: NDArray[np.floating]) -> RgbdImage:
+def make_image(
+    name: str,
+    rgb: NDArray[np.uint8],
+    depth: NDArray[np.floating],
+    depth_m: NDArray[np.floating] | None = None,
+) -> RgbdImage:
     """Pair colour with depth whose holes are non-finite or 0.
 
     Args:
         name: where it came from.
         rgb: ``[H, W, 3]`` uint8.
-        depth: ``[H, W]`` float, any unit; non-finite and non-positive values are holes.
+        depth: ``[H, W]`` float, in levels; non-finite and non-positive values are holes.
+        depth_m: the same in metres where they are known, with the same holes.
 
     Raises:
         RecordingError: sizes differ, or fewer than 1 % of the pixels are measured.
@@ -70,9 +79,13 @@ def make_image(name: str, rgb: NDArray[np.uint8], depth: NDArray[np.floating]) -
             f"{name}: {100 * share:.1f} % of the depth pixels are measured; expected at least 1 %; check the unit "
             "(0 and non-finite values mean no measurement) or leave this frame out"
         )
+    metric = None if depth_m is None else MetricDepth(_filled(depth_m, valid))
+    return RgbdImage(name, np.ascontiguousarray(rgb), _filled(depth, valid), valid, metric)
+
+
+def _filled(depth: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     clean = torch.from_numpy(np.where(valid, depth, 0.0).astype(np.float32))[None, None]
-    filled = fill_holes(clean, torch.from_numpy(valid)[None, None])[0, 0].numpy()
-    return RgbdImage(name, np.ascontiguousarray(rgb), filled, valid)
+    return np.asarray(fill_holes(clean, torch.from_numpy(valid)[None, None])[0, 0].numpy(), np.float32)
 
 
 def fit_levels(depth: NDArray[np.floating], low: float = 16.0, high: float = 216.0) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pagnet_ros.simulation.camera import PinholeCamera
 from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
 from pagnet_training.data.images import RgbdImage, make_image
+from pagnet_training.data.known_sensor import MetricDepth
 from pagnet_training.recipe import SourceRecipe
 
 __all__ = ["STYLES", "render_scene", "render_scenes"]
@@ -54,7 +56,11 @@ def render_scene(seed: int, size: tuple[int, int]) -> RgbdImage:
     camera = PinholeCamera.from_fov(size[1], size[0], float(rng.uniform(35.0, 75.0)))
     frame = Renderer(scene)(camera, noise_seed=seed)
     levels = _to_levels(frame.depth_m, rng)
-    return make_image(f"procedural/{scene.style}{seed:06d}", frame.rgb, levels)
+    image = make_image(f"procedural/{scene.style}{seed:06d}", frame.rgb, levels, frame.depth_m)
+    assert image.metric is not None
+    surface = (np.rint(255 * values).astype(np.uint8) for values in (frame.albedo, frame.cos_incidence))
+    metric = MetricDepth(image.metric.depth_m, camera.fx, *surface)
+    return replace(image, metric=metric)
 
 
 def _to_levels(depth_m: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -73,15 +79,17 @@ def _from_cache(path: Path | None, number: int) -> RgbdImage | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as content:
-            return RgbdImage(f"procedural/{number:06d}", content["rgb"], content["depth"], content["valid"])
+            metric = MetricDepth(content["depth_m"], float(content["focal_px"]), content["albedo"], content["cosine"])
+            return RgbdImage(f"procedural/{number:06d}", content["rgb"], content["depth"], content["valid"], metric)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 
 
 def _to_cache(path: Path | None, image: RgbdImage) -> None:
-    if path is None:
+    if path is None or image.metric is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    np.savez(temporary, rgb=image.rgb, depth=image.depth, valid=image.valid)
+    arrays = {**vars(image), **vars(image.metric)}
+    np.savez(temporary, **{name: value for name, value in arrays.items() if name not in ("name", "metric")})
     os.replace(temporary, path)

@@ -86,8 +86,16 @@ def scale_camera_info(info: _Info, height: int, width: int) -> _Info:
     scaled.p = _scaled(p, 4, scale_x, scale_y)
     scaled.width, scaled.height = int(width), int(height)
     scaled.binning_x, scaled.binning_y = 0, 0
-    scaled.roi = type(source.roi)() if hasattr(source, "roi") else None
+    scaled.roi = _whole_image(source.roi) if hasattr(source, "roi") else None
     return scaled  # type: ignore[no-any-return]
+
+
+def _whole_image(roi: Any) -> Any:
+    """A region of interest of its kind that says: the whole image."""
+    whole: Any = copy.copy(roi)
+    whole.x_offset = whole.y_offset = whole.width = whole.height = 0
+    whole.do_rectify = False
+    return whole
 
 
 def _scaled(matrix: list[float], columns: int, scale_x: float, scale_y: float) -> list[float]:

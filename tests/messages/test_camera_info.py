@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pagnet_ros.errors import MessageError
-from pagnet_ros.ros.camera_info import camera_info_for, scale_camera_info
+from pagnet_ros.messages.camera_info import camera_info_for, scale_camera_info
 
 
 class Roi:

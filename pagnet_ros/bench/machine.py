@@ -1,0 +1,96 @@
+"""What this machine can do: multiplications of large matrices, copies of large memory, and what it is called."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+import pagnet_ros
+from pagnet_ros.devices import PRECISIONS
+
+__all__ = ["MachineRates", "describe_machine", "measure_machine"]
+
+REPEATS = 20
+
+
+class MachineRates(NamedTuple):
+    """The best of a few tries.
+
+    Attributes:
+        matrix_gflops: multiplying large square matrices, by precision, 1e9 operations per second.
+        copy_gbs: copying a large block of memory on the device, read and write counted, 1e9 bytes per second.
+    """
+
+    matrix_gflops: dict[str, float]
+    copy_gbs: float
+
+
+def measure_machine(device: torch.device, precisions: list[str]) -> MachineRates:
+    """Measure on the threads torch is set to."""
+    side = 8192 if device.type == "cuda" else 1536
+    rates = {}
+    for precision in precisions:
+        a = torch.rand(side, side, device=device).to(PRECISIONS[precision])
+        rates[precision] = 2 * side**3 / _best_seconds(lambda a=a: a @ a, device) / 1e9  # type: ignore[misc]
+    block = torch.ones(1 << 28 if device.type == "cuda" else 1 << 25, device=device)
+    target = torch.empty_like(block)
+    copied = 2 * block.numel() * block.element_size()
+    return MachineRates(rates, copied / _best_seconds(lambda: target.copy_(block), device) / 1e9)
+
+
+def _best_seconds(work: Callable[[], object], device: torch.device) -> float:
+    best = float("inf")
+    for _ in range(REPEATS):
+        _settle(device)
+        begin = time.perf_counter()
+        work()
+        _settle(device)
+        best = min(best, time.perf_counter() - begin)
+    return best
+
+
+def _settle(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def describe_machine(device: torch.device, threads: int) -> dict[str, Any]:
+    """Device, versions, commit: what a figure depends on."""
+    on_gpu = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if on_gpu else _cpu_name(),
+        "threads": threads,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if on_gpu else None,
+        "cudnn": torch.backends.cudnn.version() if on_gpu else None,  # type: ignore[no-untyped-call]
+        "pagnet_ros": pagnet_ros.__version__,
+        "commit": _commit(),
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "default"),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _commit() -> str:
+    """Version of the source this package lies in; empty outside a repository."""
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

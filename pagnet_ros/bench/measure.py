@@ -1,0 +1,114 @@
+"""Times engines against each other: every frame goes to all of them in turn, so that noise meets all alike."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pagnet_ros.depth import working_size
+from pagnet_ros.engine import Engine, EngineOutput
+from pagnet_ros.pipeline import UpsamplerOptions
+
+__all__ = ["Measured", "call", "measure", "memory_mb", "two_under_way_ms", "write_trace"]
+
+WARM_UPS = 2
+OPTIONS = UpsamplerOptions(metric=True)
+
+Frame = tuple[NDArray[np.uint16], NDArray[np.uint8]]
+
+
+class Measured(NamedTuple):
+    """One engine on one frame.
+
+    Attributes:
+        milliseconds: of each call.
+        stage_ms: median per stage.
+        output: of the last call.
+    """
+
+    milliseconds: NDArray[np.float64]
+    stage_ms: dict[str, float]
+    output: EngineOutput
+
+
+def call(engine: Engine, frame: Frame) -> EngineOutput:
+    """One frame through an engine, from NumPy to NumPy."""
+    return engine.infer(*frame, *_settings(engine, frame))
+
+
+def _settings(engine: Engine, frame: Frame) -> tuple[Any, Any, Any]:
+    depth, rgb = frame
+    size = working_size((depth.shape[0], depth.shape[1]), (rgb.shape[0], rgb.shape[1]), engine.scale)
+    return size, OPTIONS.limits(metric=True), OPTIONS
+
+
+def measure(engines: Mapping[str, Engine], frame: Frame, count: int) -> dict[str, Measured]:
+    """`count` calls of each engine, in turn, after a warm-up."""
+    taken: dict[str, list[tuple[float, EngineOutput]]] = {name: [] for name in engines}
+    for i in range(count + WARM_UPS):
+        for name, engine in engines.items():
+            begin = time.perf_counter()
+            out = call(engine, frame)
+            if i >= WARM_UPS:
+                taken[name].append(((time.perf_counter() - begin) * 1e3, out))
+    return {
+        name: Measured(
+            np.array([milliseconds for milliseconds, _ in calls]),
+            {stage: float(np.median([out.stage_ms[stage] for _, out in calls])) for stage in calls[0][1].stage_ms},
+            calls[-1][1],
+        )
+        for name, calls in taken.items()
+    }
+
+
+def memory_mb(engine: Engine, frame: Frame) -> float:
+    """What running an engine's first frames takes at its peak, beyond what there was before, 1e6 bytes.
+
+    On a CPU by the resident memory of the process, so memory that an earlier engine left is not counted twice.
+    """
+    if engine.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(engine.device)
+    before = _resident_mb()
+    for _ in range(WARM_UPS):
+        call(engine, frame)
+    if engine.device.type == "cuda":
+        return torch.cuda.max_memory_reserved(engine.device) / 1e6
+    return max(0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6 - before)
+
+
+def _resident_mb() -> float:
+    """Resident memory now; from here on the kernel's peak counts anew, where it lets us ask for that."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return pages * resource.getpagesize() / 1e6
+
+
+def two_under_way_ms(engine: Engine, frame: Frame, count: int) -> float:
+    """Milliseconds per frame where the next one is submitted before the last is collected: upload beside forward."""
+    settings = _settings(engine, frame)
+    under_way = engine.submit(*frame, *settings)
+    begin = time.perf_counter()
+    for _ in range(count):
+        following = engine.submit(*frame, *settings)
+        engine.collect(under_way)
+        under_way = following
+    elapsed = time.perf_counter() - begin
+    engine.collect(under_way)
+    return elapsed / count * 1e3
+
+
+def write_trace(engine: Engine, frame: Frame, path: Path) -> None:
+    """A few frames, two under way, as a trace for chrome://tracing or ui.perfetto.dev."""
+    with torch.profiler.profile() as profiler:
+        two_under_way_ms(engine, frame, 6)
+    profiler.export_chrome_trace(str(path))

@@ -1,0 +1,104 @@
+"""Functions on a GPU recorded once as CUDA graphs and replayed: one launch instead of hundreds.
+
+A graph holds for the very sizes, types and settings it was recorded with; `GraphCache` keeps a few and records anew
+what it does not hold, as when a camera changes its resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from pagnet_ros.recent import Recent
+
+__all__ = ["CudaGraph", "GraphCache", "NotRecordableError", "Recorded"]
+
+KEPT_GRAPHS = 6  # two per size and setting
+WARM_UPS = 3  # libraries choose their kernels in the first calls, which cannot be recorded
+
+Function = Callable[..., Sequence[Tensor]]
+
+
+class NotRecordableError(RuntimeError):
+    """A function does something that a CUDA graph cannot hold."""
+
+
+class Recorded(Protocol):
+    """A function recorded with fixed inputs and outputs."""
+
+    inputs: Sequence[Tensor]
+    outputs: Sequence[Tensor]
+
+    def replay(self) -> None:
+        """Compute `outputs` from what `inputs` hold now."""
+
+
+class CudaGraph:
+    """A function as a CUDA graph, on the stream that is current."""
+
+    def __init__(self, function: Function, inputs: Sequence[Tensor]) -> None:
+        """Warm the function up and record it. It must neither synchronise nor branch on values.
+
+        Args:
+            function: of tensors on the GPU, pure but for its results.
+            inputs: an example; copies of it become the graph's own.
+
+        Raises:
+            NotRecordableError: something in it cannot be recorded.
+        """
+        stream = torch.cuda.current_stream()
+        self.inputs: Sequence[Tensor] = [tensor.clone() for tensor in inputs]
+        for _ in range(WARM_UPS):
+            function(*self.inputs)
+        stream.synchronize()
+        self._graph = torch.cuda.CUDAGraph()
+        # thread_local: another thread's calls to CUDA must not break the recording
+        try:
+            with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+                self.outputs: Sequence[Tensor] = list(function(*self.inputs))
+        except RuntimeError as error:
+            if "captur" not in str(error):  # the words of CUDA's own errors about it
+                raise
+            raise NotRecordableError(str(error).splitlines()[0]) from error
+
+    def replay(self) -> None:
+        """See `Recorded.replay`."""
+        self._graph.replay()
+
+
+class GraphCache:
+    """Runs functions through recordings of them. Use from one thread, under one stream."""
+
+    def __init__(
+        self, record: Callable[[Function, Sequence[Tensor]], Recorded] = CudaGraph, limit: int = KEPT_GRAPHS
+    ) -> None:
+        """Start empty.
+
+        Args:
+            record: makes a recording.
+            limit: how many are kept; the memory of one is about what the function itself needs.
+        """
+        self._record = record
+        self._recent: Recent[Hashable, Recorded] = Recent(limit)
+
+    def run(self, settings: Hashable, function: Function, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """What ``function(*inputs)`` returns, in tensors that the next run with the same key writes over.
+
+        Args:
+            settings: everything besides the inputs that the function depends on, and which function it is.
+            function: see `CudaGraph`.
+            inputs: of the function.
+        """
+        key = (settings, tuple((tuple(tensor.shape), tensor.dtype) for tensor in inputs))
+        recorded = self._recent.get(key, lambda: self._record(function, inputs))
+        for own, given in zip(recorded.inputs, inputs, strict=True):
+            own.copy_(given, non_blocking=True)
+        recorded.replay()
+        return recorded.outputs
+
+    def clear(self) -> None:
+        """Give up all recordings and their memory."""
+        self._recent.clear()

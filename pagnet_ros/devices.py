@@ -1,0 +1,109 @@
+"""Which device, which precision, which way to run; and one way to say what a device's errors mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from pagnet_ros.errors import DeviceError, DeviceFailureError, OutOfMemoryError
+
+__all__ = ["BACKENDS", "PRECISIONS", "check_backend", "choose_device", "choose_precision", "named_device_errors"]
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+BACKENDS = {"cpu": ("auto", "native", "eager", "compiled"), "cuda": ("auto", "graph", "eager", "compiled")}
+"""Ways to run a network on each kind of device, see `pagnet_ros.engine.Engine`."""
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` -> a device that is there.
+
+    Raises:
+        DeviceError: no such device here; the message lists those that are.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    present = ["cpu", *(f"cuda:{i}" for i in range(count))]
+    if name == "auto":
+        return torch.device("cuda:0" if count else "cpu")
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in present:
+        why = (
+            ""
+            if count or not wanted.startswith("cuda")
+            else (
+                "; this torch has no CUDA support" if torch.version.cuda is None else "; no usable NVIDIA GPU or driver"
+            )
+        )
+        raise DeviceError(
+            f"device {name!r} is not here{why}; expected one of {', '.join(present)}, or auto; set device:=auto to "
+            "take a GPU where there is one"
+        )
+    return torch.device(wanted)
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """``auto``, ``fp32``, ``bf16`` or ``fp16`` -> what the features are computed in on this device.
+
+    ``auto`` is fp16 on a GPU, bf16 on a CPU with matrix instructions for it, else fp32.
+
+    Raises:
+        DeviceError: unknown, or not supported there.
+    """
+    if name == "auto":
+        if device.type == "cuda":
+            return "fp16"
+        return "bf16" if _cpu_has_fast_bf16() else "fp32"
+    if name not in PRECISIONS or (name == "fp16" and device.type == "cpu"):
+        expected = "auto, fp32 or bf16" if device.type == "cpu" else "auto, fp32, bf16 or fp16"
+        raise DeviceError(f"precision {name!r} is not supported on {device}; expected {expected}; set precision:=auto")
+    return name
+
+
+def _cpu_has_fast_bf16() -> bool:
+    capability = torch.backends.cpu.get_cpu_capability()
+    flags = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return bool(flags) and capability.startswith("AVX512")
+
+
+def check_backend(name: str, device: torch.device) -> None:
+    """Check that a way to run is one of this device's.
+
+    Raises:
+        DeviceError: it is not; the message lists those that are.
+    """
+    if name not in BACKENDS[device.type]:
+        raise DeviceError(
+            f"backend {name!r} does not run on {device}; expected one of {', '.join(BACKENDS[device.type])}; set "
+            "backend:=auto"
+        )
+
+
+@contextmanager
+def named_device_errors(device: torch.device) -> Iterator[None]:
+    """Turn torch's errors of memory and of a failing device into ones that say how to mend them."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemoryError(_out_of_memory(device, error)) from error
+    except RuntimeError as error:
+        text = str(error)
+        if any(words in text for words in ("allocate memory", "out of memory")):
+            raise OutOfMemoryError(_out_of_memory(device, error)) from error
+        if isinstance(error, torch.AcceleratorError) or any(name in text for name in ("CUDA error", "cuDNN", "CUBLAS")):
+            raise DeviceFailureError(
+                f"{device} failed in the middle of a frame ({_first_line(error)}); expected it to compute; build the "
+                "engine anew, and if that fails too restart the process: a CUDA context does not always survive"
+            ) from error
+        raise
+
+
+def _out_of_memory(device: torch.device, error: Exception) -> str:
+    return (
+        f"{device} ran out of memory ({_first_line(error)}); expected room for one frame; use a smaller network (rt), "
+        "a smaller colour image, or free memory on the device"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,139 @@
+"""A pair of image messages -> the arrays the pipeline takes, with every check that comes before it.
+
+Owns what is refused, what is only reported, and in which words; the node and the replay both read through it, so that
+they refuse the same frames. Works on any object with the messages' fields: no ROS import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
+from pagnet_ros.messages.image import MalformedMessageError, color_from_image, depth_from_image
+
+__all__ = ["PairReader", "read_color", "read_depth"]
+
+Array = NDArray[Any]
+_Shape = tuple[int, ...]
+
+
+class _Report(Protocol):
+    """Told of a problem: kind, text, level."""
+
+    def __call__(self, kind: str, text: str, level: Literal["info", "warn", "error"] = "warn", /) -> None: ...
+
+
+class PairReader:
+    """Reads pair after pair; remembers the last sizes, to report a change. Call from one thread."""
+
+    def __init__(self, depth_topic: str, color_topic: str, report: _Report) -> None:
+        """Create.
+
+        Args:
+            depth_topic: Its name, for the reports.
+            color_topic: Likewise.
+            report: Told of what is odd, yet can be up-sampled.
+        """
+        self._depth_topic, self._color_topic, self._report = depth_topic, color_topic, report
+        self._sizes: tuple[_Shape, _Shape] | None = None
+
+    def read(self, depth: Any, color: Any) -> tuple[Array, NDArray[np.uint8]]:
+        """Decode and check a pair.
+
+        Args:
+            depth: Image or CompressedImage.
+            color: Likewise.
+
+        Returns:
+            Depth ``[h, w]`` uint16 millimetres or float32 metres, colour ``[H, W, 3]`` uint8, at least as large.
+
+        Raises:
+            MalformedMessageError: What cannot be decoded or up-sampled; names the topic.
+        """
+        arrays = read_depth(depth, self._depth_topic), read_color(color, self._color_topic)
+        self.check(*arrays)
+        return arrays
+
+    def check(self, depth: Array, rgb: NDArray[np.uint8]) -> None:
+        """Report what is odd about a decoded pair; refuse what cannot be up-sampled.
+
+        Raises:
+            MalformedMessageError: Depth larger than colour.
+        """
+        sizes = (depth.shape, rgb.shape[:2])
+        if self._sizes is not None and sizes != self._sizes:
+            self._report(
+                "resolution_changed",
+                f"resolution changed: depth {_size(self._sizes[0])} -> {_size(sizes[0])}, colour "
+                f"{_size(self._sizes[1])} -> {_size(sizes[1])}; going on with the new one",
+                "info",
+            )
+        self._sizes = sizes
+        if depth.shape[0] > rgb.shape[0] or depth.shape[1] > rgb.shape[1]:
+            raise MalformedMessageError(
+                "depth_larger_than_color",
+                f"depth is {_size(depth.shape)}, colour {_size(rgb.shape)}; expected colour at least as large as depth "
+                "in both axes. Are the topics swapped? Else subscribe to the full-size colour topic, or decimate depth",
+            )
+        if depth.dtype == np.float32:
+            negative = np.count_nonzero((depth < 0.0) & (depth > -np.inf))
+            if negative:
+                self._report(
+                    "negative_depth",
+                    f"{self._depth_topic} has {negative} negative values; expected metres above 0, or NaN (REP 117). "
+                    "They count as missing; check the driver's units",
+                )
+
+    def report_empty(self, depth: Array, min_depth_m: float, max_depth_m: float) -> None:
+        """Say why not one pixel of a frame could be believed.
+
+        Args:
+            depth: As read.
+            min_depth_m: Nearest measurement that is believed, metres.
+            max_depth_m: Farthest one.
+        """
+        scale = 1e-3 if depth.dtype == np.uint16 else 1.0
+        measured = depth[np.isfinite(depth) & (depth > 0)] * scale
+        limits = f"{min_depth_m:g} to {max_depth_m:g} m"
+        if measured.size == 0:
+            came = f"{self._depth_topic}: all {depth.size} depth values are 0 or not finite"
+            mend = "check that the sensor is not covered, too near, or in bright sun"
+        else:
+            came = f"{self._depth_topic}: all depth values lie at {measured.min():g} to {measured.max():g} m"
+            mend = "set min_depth_m and max_depth_m to the sensor's range"
+            if depth.dtype == np.float32 and measured.min() > 100.0:
+                mend = "these look like millimetres, and 32FC1 must be metres (REP 118): publish 16UC1 instead"
+        self._report("no_valid_depth", f"{came}; expected some within {limits}. The output is all NaN; {mend}")
+
+
+def read_depth(message: Any, topic: str) -> Array:
+    """Decode a depth Image or CompressedImage; a refusal names its topic.
+
+    Raises:
+        MalformedMessageError: Another encoding, or a malformed message.
+    """
+    return _read(message, topic, depth_from_image if hasattr(message, "step") else depth_from_compressed)
+
+
+def read_color(message: Any, topic: str) -> NDArray[np.uint8]:
+    """Decode a colour Image or CompressedImage as RGB; a refusal names its topic.
+
+    Raises:
+        MalformedMessageError: Another encoding, or a malformed message.
+    """
+    return _read(message, topic, color_from_image if hasattr(message, "step") else color_from_compressed)
+
+
+def _read(message: Any, topic: str, decode: Callable[[Any], Array]) -> Array:
+    try:
+        return decode(message)
+    except MalformedMessageError as error:
+        raise MalformedMessageError(error.kind, f"{topic}: {error}") from error
+
+
+def _size(shape: _Shape) -> str:
+    return f"{shape[1]} x {shape[0]}"

@@ -1,0 +1,133 @@
+"""Builds `kernels.cpp` with the machine's C++ compiler, once per machine, and loads it.
+
+The built file lies in the user's cache (``$XDG_CACHE_HOME`` or ``~/.cache``, below ``pagnet_ros``) under a name that
+holds source, compiler and CPU; ``PAGNET_CACHE`` names another folder. Without a compiler the package works as before,
+with torch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pagnet_ros.errors import PagnetError
+
+__all__ = ["Library", "NativeUnavailableError", "load_library"]
+
+SOURCE = Path(__file__).with_name("kernels.cpp")
+COMPILERS = ("c++", "g++", "clang++")
+FLAGS = ("-O3", "-march=native", "-std=c++20", "-shared", "-fPIC", "-pthread", "-Wno-psabi")
+BUILD_SECONDS = 120
+
+
+class NativeUnavailableError(PagnetError):
+    """The network cannot run as C++ here; the message says why."""
+
+
+class Library:
+    """The loaded kernels."""
+
+    def __init__(self, path: Path) -> None:
+        """Load a built file.
+
+        Raises:
+            NativeUnavailableError: it does not load.
+        """
+        try:
+            self._library = ctypes.CDLL(str(path.resolve()))
+            self._run = self._library.pagnet_run
+        except (OSError, AttributeError) as error:
+            raise NativeUnavailableError(f"{path} does not load ({error}); delete it") from error
+        self._run.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+        self._run.restype = None
+        self.has_bf16 = bool(self._library.pagnet_has_bf16())
+        self.op_bytes = int(self._library.pagnet_op_bytes())
+
+    def block_size(self, channels: int, done: int) -> int:
+        """How many output channels run together, after `done` of `channels`; weights are packed so."""
+        return int(self._library.pagnet_block_size(channels, done))
+
+    def run(self, ops: ctypes.Array[Any], count: int, threads: int) -> None:
+        """Run operations on some threads, without the GIL."""
+        self._run(ctypes.addressof(ops), count, threads)
+
+
+def load_library() -> Library:
+    """The kernels for this machine, built first where they are not yet.
+
+    Raises:
+        NativeUnavailableError: no compiler, or it fails, or the cache cannot be used.
+    """
+    compiler = next((found for name in COMPILERS if (found := shutil.which(name))), None)
+    if compiler is None:
+        raise NativeUnavailableError(f"no C++ compiler on PATH (looked for {', '.join(COMPILERS)})")
+    folder = _cache_folder()
+    target = folder / f"kernels-{_fingerprint(compiler)}.so"
+    if not target.is_file():
+        _build(compiler, target)
+    return Library(target)
+
+
+def _cache_folder() -> Path:
+    """A folder that only this user can write to: what lies in it is run."""
+    base = os.environ.get("PAGNET_CACHE") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "pagnet_ros"
+    )
+    folder = Path(base)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except (OSError, RuntimeError) as error:
+        raise NativeUnavailableError(
+            f"cache folder {folder} cannot be made ({error}); name one in PAGNET_CACHE"
+        ) from error
+    if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise NativeUnavailableError(
+            f"cache folder {folder} can be written by others; expected one of this user's alone (chmod 700)"
+        )
+    return folder
+
+
+def _fingerprint(compiler: str) -> str:
+    """What a built file depends on."""
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False, timeout=30).stdout
+    try:
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        cpu = "\n".join(
+            sorted({line for line in info.splitlines() if line.startswith(("flags", "Features", "model name"))})
+        )
+    except OSError:
+        cpu = platform.processor()
+    parts = (SOURCE.read_text(encoding="utf-8"), " ".join(FLAGS), compiler, version, platform.machine(), cpu)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _build(compiler: str, target: Path) -> None:
+    """Compile to a temporary name, then rename: a second process never loads half a file."""
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix="build-", suffix=".so")
+    os.close(handle)
+    try:
+        done = subprocess.run(
+            [compiler, *FLAGS, "-o", temporary, str(SOURCE)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=BUILD_SECONDS,
+        )
+        if done.returncode != 0:
+            lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+            raise NativeUnavailableError(f"{compiler} failed ({(lines or ['no message'])[0].strip()})")
+        os.chmod(temporary, 0o700)
+        os.replace(temporary, target)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NativeUnavailableError(f"{compiler} could not build the kernels ({error})") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,156 @@
+"""Several bags, whole or damaged, as one: what a replay reads.
+
+Owns the order of the bags (one after the other, or merged where they were recorded at the same time) and the way past
+damage: a bag that cannot be opened is rescued file by file, and one that breaks off in the middle is read on behind the
+damage. What could not be read is said in `damage`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from itertools import chain, pairwise
+from pathlib import Path
+
+from pagnet_ros.errors import RecordingError
+from pagnet_ros.recordings.bags import Bag, BagMessage, BagTopic, require_rosbags
+from pagnet_ros.recordings.rescue import RescuedFile
+
+__all__ = ["JoinedBags"]
+
+Piece = Bag | RescuedFile
+_STORAGE_SUFFIXES = (".mcap", ".db3")
+
+
+class JoinedBags(Bag):
+    """Bags in order of their first messages, merged where they overlap; a context manager.
+
+    Attributes:
+        damage: What could not be read so far, one sentence each; complete once all messages were read.
+    """
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        """Open all of them.
+
+        Args:
+            paths: Bag folders, .mcap or .db3 files.
+
+        Raises:
+            RecordingError: One of them is no bag or holds nothing readable, or a topic has several types.
+        """
+        require_rosbags()
+        self.topics: dict[str, BagTopic] = {}
+        self._stack = ExitStack()
+        self.damage: list[str] = []
+        self.path = Path(paths[0]).expanduser() if len(paths) == 1 else Path(", ".join(Path(p).name for p in paths))
+        self._pieces: list[Piece] = []
+        try:
+            for path in paths:
+                self._pieces += self._open(Path(path).expanduser())
+        except BaseException:
+            self._stack.close()
+            raise
+        self._pieces.sort(key=lambda piece: piece.start_ns)
+        self._merge_topics()
+        filled = [piece for piece in self._pieces if piece.end_ns]
+        self.start_ns = min((piece.start_ns for piece in filled), default=0)
+        self.end_ns = max((piece.end_ns for piece in filled), default=0)
+
+    def messages(
+        self, topics: Collection[str] = (), start_ns: int | None = None, stop_ns: int | None = None
+    ) -> Iterator[BagMessage]:
+        """Iterate over messages in order of recording; damage is stepped over and noted.
+
+        Args:
+            topics: Names of the topics wanted; all if empty.
+            start_ns: Leave out what was recorded before.
+            stop_ns: Leave out what was recorded then or later.
+
+        Raises:
+            RecordingError: A topic is in none of the bags.
+        """
+        wanted = self.check_topics(topics) if topics else list(self.topics)
+        parts = [
+            self._read(piece, here, start_ns, stop_ns)
+            for piece in self._pieces
+            if (here := [name for name in wanted if name in piece.topics])
+        ]
+        overlap = any(second.start_ns < first.end_ns for first, second in pairwise(self._pieces))
+        return heapq.merge(*parts, key=lambda message: message.stamp_ns) if overlap else chain.from_iterable(parts)
+
+    def _read(self, piece: Piece, topics: list[str], start_ns: int | None, stop_ns: int | None) -> Iterator[BagMessage]:
+        last_ns = None
+        try:
+            for message in piece.messages(topics, start_ns, stop_ns):
+                last_ns = message.stamp_ns
+                yield message
+            return
+        except RecordingError as error:
+            self._note(str(error))
+        behind_ns = start_ns if last_ns is None else last_ns + 1
+        for file in _storage_files(piece.path):
+            with suppress(RecordingError):  # nothing of this file is readable, which is said
+                yield from RescuedFile(file).messages(topics, behind_ns, stop_ns)
+
+    def _open(self, path: Path) -> list[Piece]:
+        """The bag, or what is left of it."""
+        try:
+            return [self._stack.enter_context(Bag(path))]
+        except RecordingError as error:
+            files = _storage_files(path)
+            said = len(self.damage)
+            pieces = [piece for file in files if (piece := self._open_file(file, refused=path)) is not None]
+            if not pieces:
+                raise
+            if len(self.damage) == said:  # the files are whole, it is their folder's metadata that is not
+                self._note(str(error))
+            return pieces
+
+    def _open_file(self, file: Path, refused: Path) -> Piece | None:
+        """One storage file of a damaged bag; None if nothing in it is readable."""
+        try:
+            if file != refused:
+                return self._stack.enter_context(Bag(file))
+        except RecordingError:
+            pass  # what can be read of it is said below
+        try:
+            rescued = RescuedFile(file)
+        except RecordingError as error:
+            self._note(str(error))
+            return None
+        self._note(_rescued_text(rescued))
+        return rescued
+
+    def _merge_topics(self) -> None:
+        for piece in self._pieces:
+            for name, topic in piece.topics.items():
+                known = self.topics.get(name)
+                if known is not None and known.msgtype != topic.msgtype:
+                    self._stack.close()
+                    raise RecordingError(
+                        f"{self.path}: {name} is {known.msgtype} in one bag and {topic.msgtype} in another; expected "
+                        "one type; replay them one by one"
+                    )
+                self.topics[name] = replace(topic, count=topic.count + (known.count if known else 0))
+
+    def _note(self, text: str) -> None:
+        if text not in self.damage:
+            self.damage.append(text)
+
+
+def _rescued_text(rescued: RescuedFile) -> str:
+    seconds = (rescued.end_ns - rescued.start_ns) / 1e9
+    broken = f" {rescued.broken_chunks} chunks are broken." if rescued.broken_chunks else ""
+    return (
+        f"{rescued.path}: cut off or damaged; {rescued.count} messages of {seconds:.1f} s could be read, the rest "
+        f"could not.{broken} `mcap recover` or `sqlite3 ... .recover` make a whole bag of what is left"
+    )
+
+
+def _storage_files(path: Path) -> list[Path]:
+    """The storage files of a bag, in order of their names; none for what is no bag."""
+    if path.is_file():
+        return [path] if path.suffix in _STORAGE_SUFFIXES else []
+    return sorted(f for f in path.iterdir() if f.suffix in _STORAGE_SUFFIXES) if path.is_dir() else []

@@ -1,0 +1,287 @@
+"""Bags as the stream of pairs that the node would make of them, if a player published them.
+
+Messages come in order of recording, are paired undecoded, and only what is evaluated is decoded. A reference image
+belongs to the depth image whose stamp is nearest.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.errors import ConfigError, InputError, RecordingError
+from pagnet_ros.messages.camera_info import camera_info_for
+from pagnet_ros.messages.image import MalformedMessageError
+from pagnet_ros.messages.pair import PairReader, read_depth
+from pagnet_ros.pairing import NearestPairing, Pair
+from pagnet_ros.recordings.bags import BagMessage
+from pagnet_ros.recordings.cdr_images import CdrCompressedImage, CdrImage, image_from_cdr
+from pagnet_ros.recordings.joined import JoinedBags
+from pagnet_ros.recordings.prefetch import Prefetch
+from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, COMPRESSED, IMAGE, RgbdTopics, find_rgbd_topics
+from pagnet_ros.replay.references import References
+from pagnet_ros.replay.results import Pairing, Recording
+from pagnet_ros.replay.source import NS_PER_S, RawDepth, ReplayFrame, SourceOptions
+from pagnet_ros.replay.tally import Tally
+
+__all__ = ["BagSource"]
+
+MessagePair = Pair[BagMessage, BagMessage]
+_TRANSPORT = re.compile(r"/(compressedDepth|compressed)$")
+_MESSAGE_OVERHEAD = 256
+
+
+class BagSource:
+    """Frames of bags; see `source.Source`."""
+
+    def __init__(self, paths: Sequence[str | Path], options: SourceOptions) -> None:
+        """Open the bags and find the topics.
+
+        Raises:
+            RecordingError: nothing readable, topics that are missing, ambiguous, empty or of another type, or nothing
+                in the time asked for.
+        """
+        self.tally = Tally()
+        self.bag = JoinedBags(paths)
+        self._options = options
+        try:
+            self._topics = _checked(self.bag, find_rgbd_topics(self.bag, options.depth, options.color))
+            self._reference = self._find_reference()
+            self._start_ns, self._stop_ns = self._span()
+        except BaseException:
+            self.bag.__exit__()
+            raise
+        slop_ns = round(options.slop_ms * 1e6)
+        self._pairing: NearestPairing[BagMessage, BagMessage] = NearestPairing(slop_ns, options.queue_size)
+        self._references: References[BagMessage, BagMessage, BagMessage] | None = None
+        if self._reference:
+            self._references = References(slop_ns, options.queue_size)
+        self._reader = PairReader(self._topics.depth, self._topics.color, self.tally.report)
+        self._info: BagMessage | None = None
+        self._calibration = _Calibration(self._topics.camera_info or "", self.bag, self.tally)
+        self.recording = Recording(
+            paths=tuple(Path(path).name for path in paths),
+            kind="bag",
+            depth=self._topics.depth,
+            color=self._topics.color,
+            reference=self._reference,
+            camera_info=self._topics.camera_info,
+            start_s=options.start_s,
+            duration_s=options.duration_s,
+            every=options.every,
+        )
+        share = (self._stop_ns - self._start_ns) / max(1, self.bag.end_ns - self.bag.start_ns)
+        self.expected = max(1, round(share * self.bag.topics[self._topics.depth].count / options.every))
+
+    def __enter__(self) -> BagSource:
+        """The source itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files."""
+        self.bag.__exit__()
+
+    @property
+    def pairing(self) -> Pairing:
+        """How depth and colour came together so far."""
+        return self.tally.pairing(self._options.slop_ms, self._options.queue_size, self._pairing.counts)
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What could not be read so far."""
+        return tuple(self.bag.damage)
+
+    def report_empty(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
+        """Note that not one pixel of a frame could be believed."""
+        self._reader.report_empty(depth, min_depth_m, max_depth_m)
+
+    def frames(self, tap: Callable[[BagMessage], None] | None = None) -> Iterator[ReplayFrame]:
+        """Frames in the order in which the node would get them.
+
+        Args:
+            tap: sees every message of every topic in order of recording; without it only those needed are read.
+        """
+        number = 0
+        for pair, reference, recorded_ns in self._pairs(tap):
+            number += 1
+            if (number - 1) % self._options.every:
+                self.tally.count("skipped")
+                continue
+            frame = self._read(number - 1, pair, reference, recorded_ns)
+            if frame is not None:
+                yield frame
+
+    def _pairs(self, tap: Callable[[BagMessage], None] | None) -> Iterator[tuple[MessagePair, BagMessage | None, int]]:
+        """Pairs with their reference and the time of recording that completed them."""
+        streams = {self._topics.depth: "depth", self._topics.color: "color"}
+        if self._reference:
+            streams[self._reference] = "reference"
+        if self._topics.camera_info:
+            streams[self._topics.camera_info] = "camera_info"
+            self._info = self.bag.first(self._topics.camera_info)
+        wanted = () if tap else tuple(streams)
+        recorded_ns = self._start_ns
+        with Prefetch(self.bag.messages(wanted, self._start_ns, self._stop_ns), size=_size) as messages:
+            for message in messages:
+                if tap:
+                    tap(message)
+                recorded_ns = message.stamp_ns
+                for pair, reference in self._take(streams.get(message.topic.name, ""), message):
+                    yield pair, reference, recorded_ns
+        for pair, reference in self._references.flush() if self._references else ():
+            yield pair, reference, recorded_ns
+
+    def _take(self, stream: str, message: BagMessage) -> list[tuple[MessagePair, BagMessage | None]]:
+        """The pairs that one message completes."""
+        if stream == "camera_info":
+            self._info = message
+        if stream in ("", "camera_info"):
+            return []
+        stamp_ns = message.header_stamp_ns
+        if stamp_ns is None:
+            self.tally.count(stream)
+            self.tally.report(
+                "no_header",
+                f"{message.topic.name}: a message too short for a header, or whose stamp has a billion nanoseconds or "
+                "more; it is left out",
+            )
+            return []
+        if not self.tally.take_stamp(stream, message.topic.name, stamp_ns):
+            return []
+        if stream == "reference":
+            return self._references.add(stamp_ns, message) if self._references else []
+        add = self._pairing.add_depth if stream == "depth" else self._pairing.add_color
+        pairs = add(stamp_ns, message)
+        for pair in pairs:
+            self.tally.take_pair(pair.depth_stamp_ns, pair.color_stamp_ns)
+        return self._references.take(pairs) if self._references else [(pair, None) for pair in pairs]
+
+    def _read(
+        self, number: int, pair: MessagePair, reference: BagMessage | None, recorded_ns: int
+    ) -> ReplayFrame | None:
+        """Decode and check a pair; None if it is refused."""
+        started = time.perf_counter_ns()
+        try:
+            color = _image(pair.color)
+            depth, rgb = self._reader.read(_image(pair.depth), color)
+            better = None
+            if reference is not None and self._reference:
+                better = read_depth(_image(reference), self._reference)
+        except (MalformedMessageError, RecordingError) as error:
+            self.tally.count("refused")
+            self.tally.report(getattr(error, "kind", "undecodable"), str(error))
+            return None
+        info, intrinsics = self._calibration.at(self._info, rgb.shape[0], rgb.shape[1])
+        return ReplayFrame(
+            index=number,
+            depth_stamp_ns=pair.depth_stamp_ns,
+            color_stamp_ns=pair.color_stamp_ns,
+            depth=depth,
+            rgb=rgb,
+            reference=better,
+            intrinsics=intrinsics,
+            camera_info=info,
+            frame_id=color.header.frame_id,
+            recorded_ns=recorded_ns,
+            decode_ms=(time.perf_counter_ns() - started) / 1e6,
+        )
+
+    def _find_reference(self) -> str | None:
+        """The topic asked for, or the one that our own tools write beside the depth topic."""
+        if not self._options.use_reference:
+            return None
+        if self._options.reference:
+            (name,) = self.bag.check_topics([self._options.reference])
+            if name in (self._topics.depth, self._topics.color):
+                raise ConfigError(
+                    f"reference {name} is the depth or colour topic itself; expected a better depth topic"
+                )
+            _check_image(self.bag, name)
+            return name
+        base = _TRANSPORT.sub("", self._topics.depth)
+        guesses = (f"{base}_reference", f"{base}_truth")
+        return next((g for g in guesses if g in self.bag.topics and self.bag.topics[g].count), None)
+
+    def _span(self) -> tuple[int, int]:
+        """Recording times to read between."""
+        start_ns = self.bag.start_ns + round(self._options.start_s * NS_PER_S)
+        stop_ns = self.bag.end_ns
+        if self._options.duration_s is not None:
+            stop_ns = min(stop_ns, start_ns + round(self._options.duration_s * NS_PER_S))
+        if start_ns >= stop_ns:
+            length_s = (self.bag.end_ns - self.bag.start_ns) / NS_PER_S
+            raise RecordingError(
+                f"{self.bag.path}: nothing to replay from {self._options.start_s:g} s on; it is {length_s:.3f} s long"
+            )
+        return start_ns, stop_ns
+
+
+class _Calibration:
+    """The newest calibration, decoded once, and scaled once to each image size."""
+
+    def __init__(self, topic: str, bag: JoinedBags, tally: Tally) -> None:
+        self._topic, self._bag, self._tally = topic, bag, tally
+        self._raw: tuple[bytes, int, int] | None = None
+        self._known: tuple[Any, NDArray[np.float64] | None] = (None, None)
+
+    def at(self, message: BagMessage | None, height: int, width: int) -> tuple[Any, NDArray[np.float64] | None]:
+        """The message's object and the matrix for an image of that size; None where there is none that fits."""
+        if message is None:
+            return None, None
+        key = (message.raw[12:], height, width)  # without the stamp, which differs from message to message
+        if key != self._raw:
+            self._raw, self._known = key, self._read(message, height, width)
+        return self._known
+
+    def _read(self, message: BagMessage, height: int, width: int) -> tuple[Any, NDArray[np.float64] | None]:
+        try:
+            info = self._bag.decode(message)
+            fitted = camera_info_for(info, info.header, height, width)
+        except (InputError, RecordingError) as error:
+            self._tally.report(getattr(error, "kind", "camera_info"), f"{self._topic}: {error}", "info")
+            return None, None
+        return info, np.asarray(fitted.k, dtype=np.float64).reshape(3, 3)
+
+
+def _checked(bag: JoinedBags, topics: RgbdTopics) -> RgbdTopics:
+    """The same topics, if both are image topics with messages, and not one and the same."""
+    if topics.depth == topics.color:
+        raise ConfigError(f"{topics.depth} is named as depth and as colour; expected two topics")
+    for name in (topics.depth, topics.color):
+        _check_image(bag, name)
+    info = topics.camera_info
+    if info and not (bag.topics[info].msgtype == CAMERA_INFO and bag.topics[info].count):
+        return RgbdTopics(topics.depth, topics.color, None)
+    return topics
+
+
+def _check_image(bag: JoinedBags, name: str) -> None:
+    topic = bag.topics[name]
+    images = ", ".join(sorted(n for n, t in bag.topics.items() if t.msgtype in (IMAGE, COMPRESSED)))
+    if topic.msgtype not in (IMAGE, COMPRESSED):
+        raise RecordingError(
+            f"{bag.path}: {name} is {topic.msgtype}; expected {IMAGE} or {COMPRESSED}. Image topics: {images or 'none'}"
+        )
+    if not topic.count:
+        raise RecordingError(f"{bag.path}: {name} has no messages; expected some. Topics:\n{bag.describe()}")
+
+
+def _image(message: BagMessage) -> CdrImage | CdrCompressedImage:
+    """The message's fields; a failure names the topic."""
+    try:
+        return image_from_cdr(message.raw, message.topic.msgtype)
+    except RecordingError as error:
+        raise RecordingError(f"{message.topic.name}: {error}") from error
+
+
+def _size(message: BagMessage) -> int:
+    return _MESSAGE_OVERHEAD + len(message.raw)

@@ -1,0 +1,149 @@
+"""Did it get worse? One replay's figures against an earlier one's, over the same recording.
+
+Owns the comparison: every figure that both have, each in its own direction (`metrics.Metric.loss`). Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.replay.metrics import METRICS
+from pagnet_ros.replay.results import MethodResult, Results
+
+__all__ = ["Fall", "Verdict", "compare", "parse_share"]
+
+FRAMES = "frames"
+"""Name under which a smaller number of answered frames falls."""
+
+
+@dataclass(frozen=True)
+class Fall:
+    """A figure that got worse by more than is allowed.
+
+    Attributes:
+        method: whose.
+        figure: its name.
+        old: value in the earlier replay.
+        new: value now; None if it is undefined now.
+        growth: by which share its loss grew, 0.02 is 2 %; infinite from a perfect value, or where it is gone.
+    """
+
+    method: str
+    figure: str
+    old: float
+    new: float | None
+    growth: float
+
+    def __str__(self) -> str:
+        """One line for people."""
+        unit = METRICS[self.figure].unit if self.figure in METRICS else ""
+        now = "undefined" if self.new is None else f"{self.new:.6g}"
+        worse = "" if math.isinf(self.growth) else f" ({self.growth:.1%} worse)"
+        return f"{self.method}: {self.figure} {self.old:.6g} -> {now} {unit}".rstrip() + worse
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the comparison says.
+
+    Attributes:
+        falls: figures that got worse by more than is allowed, worst first.
+        compared: how many figures were compared.
+        notes: what could not be compared.
+    """
+
+    falls: tuple[Fall, ...]
+    compared: int
+    notes: tuple[str, ...]
+
+
+def compare(old: Results, new: Results, max_regression: float, figures: Collection[str] = ()) -> Verdict:
+    """Compare two replays.
+
+    Args:
+        old: the earlier one.
+        new: this one.
+        max_regression: largest growth of a figure's loss that passes, at least 0; 0.02 is 2 %.
+        figures: names of the figures to judge; all if empty.
+
+    Returns:
+        The figures that fell.
+
+    Raises:
+        ConfigError: a figure that does not exist, replays of different kinds, or without a method in common.
+    """
+    unknown = [name for name in figures if name not in METRICS and name != FRAMES]
+    if unknown:
+        raise ConfigError(f"no figure is called {', '.join(unknown)}; expected some of {', '.join(METRICS)}")
+    _check_comparable(old, new)
+    pairs = [(before, now) for before in old.methods if (now := new.method(before.name)) is not None]
+    if not pairs:
+        raise ConfigError(
+            f"no method in common: the baseline has {_names(old)}, this replay {_names(new)}; name the same --weights "
+            "and --baselines"
+        )
+    falls: list[Fall] = []
+    compared = 0
+    for before, now in pairs:
+        for name, value, today, growth in _growths(before, now, figures):
+            compared += 1
+            if growth > max_regression:
+                falls.append(Fall(before.name, name, value, today, growth))
+    falls.sort(key=lambda fall: -fall.growth)
+    missing = [method.name for method in old.methods if new.method(method.name) is None]
+    notes = [f"not replayed now: {', '.join(missing)}"] if missing else []
+    if old.recording.paths != new.recording.paths:
+        notes.append(f"other names: the baseline replayed {', '.join(old.recording.paths)}")
+    return Verdict(tuple(falls), compared, tuple(notes))
+
+
+def parse_share(text: str) -> float:
+    """Read "2%" or "0.02".
+
+    Raises:
+        ConfigError: neither.
+    """
+    stripped = text.strip()
+    try:
+        value = float(stripped[:-1]) / 100 if stripped.endswith("%") else float(stripped)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise ConfigError(f"regression {text!r}; expected a share such as 2% or 0.02")
+    return value
+
+
+def _growths(
+    before: MethodResult, now: MethodResult, figures: Collection[str]
+) -> Iterator[tuple[str, float, float | None, float]]:
+    """(name, old value, new value, growth of its loss) of every figure the earlier replay has."""
+    for name, metric in METRICS.items():
+        value, today = before.figures.get(name), now.figures.get(name)
+        if value is None or (figures and name not in figures):
+            continue
+        yield name, value, today, math.inf if today is None else metric.regression(value, today)
+    if before.frames and (not figures or FRAMES in figures):
+        yield FRAMES, before.frames, now.frames, (before.frames - now.frames) / before.frames
+
+
+def _check_comparable(old: Results, new: Results) -> None:
+    """Figures compare only if they mean the same."""
+    parts = (
+        ("mode", old.mode, new.mode),
+        ("scale", old.scale, new.scale),
+        ("start", old.recording.start_s, new.recording.start_s),
+        ("duration", old.recording.duration_s, new.recording.duration_s),
+        ("every", old.recording.every, new.recording.every),
+        ("scored", old.settings.get("scored"), new.settings.get("scored")),
+        ("metrics", old.settings.get("metrics"), new.settings.get("metrics")),
+    )
+    differing = [f"{name} was {was}, now {now}" for name, was, now in parts if was != now]
+    if differing:
+        raise ConfigError("the baseline is of another kind: " + "; ".join(differing) + "; replay with the same options")
+
+
+def _names(results: Results) -> str:
+    return ", ".join(method.name for method in results.methods)

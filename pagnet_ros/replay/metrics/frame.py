@@ -1,0 +1,266 @@
+"""What all methods share of one frame: regions, window extremes, rays, what is static. Computed once, when asked for.
+
+`FrameTruth` (what a recording says) -> `FrameContexts.next` -> `FrameContext`, which every `Scorer` of the run reads.
+Of the frames before, only the last one's grey image and measurement are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.depth import check_rgb
+from pagnet_ros.errors import InputError
+from pagnet_ros.replay.metrics.flying import Surroundings, surroundings
+from pagnet_ros.replay.metrics.obstacles import VoxelGrid
+from pagnet_ros.replay.metrics.regions import Image, Mask, depth_steps, grey, grown, nearest_up, texture
+from pagnet_ros.replay.metrics.settings import MetricSettings
+
+__all__ = ["FrameContext", "FrameContexts", "FrameTruth", "Known", "Still"]
+
+MIN_TEXTURED = 100
+
+
+@dataclass(frozen=True)
+class FrameTruth:
+    """What a recording says about one frame.
+
+    Attributes:
+        reference_m: ``[H, W]`` float32 metres, NaN where unknown (so are zero and below), or None.
+        measured_m: ``[h, w]`` float32 metres, NaN where not measured: what the methods were given.
+        rgb: ``[H, W, 3]`` uint8, red first.
+        intrinsics: ``[3, 3]`` matrix of the colour camera in pixels, or None.
+        pose: ``[4, 4]`` camera to world, metres, or None.
+    """
+
+    reference_m: NDArray[np.float32] | None
+    measured_m: NDArray[np.float32]
+    rgb: NDArray[np.uint8]
+    intrinsics: NDArray[np.float64] | None = None
+    pose: NDArray[np.float64] | None = None
+
+
+class Known(NamedTuple):
+    """The pixels that the reference knows, sorted by region, so that a sum over a region is one over a segment.
+
+    Attributes:
+        places: ``[n]`` flat positions in the image.
+        depth: ``[n]`` reference, metres.
+        codes: ``[s]`` the region of each segment (`FrameContext.region_count` of them), rising.
+        starts: ``[s]`` where each segment starts.
+        sizes: ``[s]`` how many pixels it has.
+    """
+
+    places: NDArray[np.intp]
+    depth: Image
+    codes: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    sizes: NDArray[np.intp]
+
+
+class Still(NamedTuple):
+    """What did not change since the frame before.
+
+    Attributes:
+        smooth: ``[H, W]`` static pixels away from measured depth steps.
+        steps: ``[H, W]`` static pixels beside them; none where the camera moved.
+        trend: ``[H, W]`` smoothed change of the measurement, metres.
+    """
+
+    smooth: Mask
+    steps: Mask
+    trend: Image
+
+
+class _Past(NamedTuple):
+    luma: Image
+    measured: Image
+
+
+class FrameContext:
+    """One frame as the metrics see it; everything derived is computed at first use and kept with the frame."""
+
+    def __init__(self, truth: FrameTruth, settings: MetricSettings, number: int = 0, past: _Past | None = None) -> None:
+        """Check the frame.
+
+        Args:
+            truth: what the recording says.
+            settings: what counts as what.
+            number: position in the run.
+            past: of the frame before.
+
+        Raises:
+            InputError: arrays that do not fit together; the message says which.
+        """
+        _check(truth)
+        self.settings = settings
+        self.number = number
+        self.size: tuple[int, int] = (truth.rgb.shape[0], truth.rgb.shape[1])
+        self.rgb = truth.rgb
+        self.measured = _clean(truth.measured_m)
+        self.reference = None if truth.reference_m is None else _clean(truth.reference_m)
+        self.intrinsics = truth.intrinsics
+        self.pose = truth.pose
+        self._past = past if past is not None and past.measured.shape == self.measured.shape else None
+        if self._past is not None and self._past.luma.shape != self.size:
+            self._past = None
+
+    @property
+    def truth(self) -> Image:
+        """The reference, where there must be one.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.reference is None:
+            raise InputError("frame has no reference; expected one, since the scorer was made with has_reference=True")
+        return self.reference
+
+    @cached_property
+    def luma(self) -> Image:
+        """Grey levels ``[H, W]``, mean of 3x3."""
+        return np.asarray(cv2.blur(grey(self.rgb), (3, 3)), np.float32)
+
+    @cached_property
+    def textured(self) -> Mask:
+        """Pixels at a colour edge, ``[H, W]``."""
+        return texture(grey(self.rgb), self.settings.texture_levels)
+
+    @cached_property
+    def colour_edge_distance(self) -> Image:
+        """Distance of each pixel to the nearest colour edge, pixels, cut off."""
+        edges = cv2.Canny(grey(self.rgb).astype(np.uint8), 50, 100)
+        distance = cv2.distanceTransform(255 - edges, cv2.DIST_L2, cv2.DIST_MASK_5)
+        return np.asarray(np.minimum(distance, self.settings.align_cap_px), np.float32)
+
+    @cached_property
+    def steps(self) -> Mask:
+        """Both sides of the reference's depth steps, ``[H, W]``."""
+        return depth_steps(self.truth, self.settings.edge_step, self.settings.edge_gap_px)
+
+    @cached_property
+    def texture(self) -> Mask:
+        """Textured pixels without a depth step of the reference near them, ``[H, W]``."""
+        return self.textured & ~grown(self.steps, self.settings.texture_clear_px)
+
+    @property
+    def region_count(self) -> int:
+        """Number of region codes: range bands and what lies outside, by edge, hole and texture."""
+        return (len(self.settings.range_edges_m) + 1) * 8
+
+    @cached_property
+    def known(self) -> Known:
+        """The pixels that the reference knows, by region."""
+        edges = grown(self.steps, self.settings.edge_px)
+        holes = ~np.asarray(nearest_up(np.isfinite(self.measured), self.size), np.bool_)
+        index = np.flatnonzero(np.isfinite(self.truth))
+        depth = self.truth.ravel().take(index)
+        band = sum((depth >= np.float32(edge)).astype(np.uint16) for edge in self.settings.range_edges_m)
+        code = self.texture + np.uint16(2) * holes + np.uint16(4) * edges
+        code = code.ravel().take(index) + np.uint16(8) * band
+        order = np.argsort(code, kind="stable")
+        counts = np.bincount(code, minlength=self.region_count)
+        present = np.flatnonzero(counts)
+        starts = np.cumsum(counts[present]) - counts[present]
+        return Known(index.take(order), depth.take(order), present, starts, counts[present])
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """Where points can float between surfaces of the reference."""
+        return surroundings(self.truth, self.settings)
+
+    @cached_property
+    def grid(self) -> VoxelGrid | None:
+        """The voxel grid with what the reference marks; None without intrinsics, or a pose where one is needed."""
+        if self.intrinsics is None or (self.settings.up == "pose" and self.pose is None):
+            return None
+        return VoxelGrid.of(self.settings, self.known.places, self.known.depth, self.size, self.intrinsics, self.pose)
+
+    @cached_property
+    def still(self) -> Still | None:
+        """What is static since the frame before; None for a first frame."""
+        if self._past is None:
+            return None
+        settings, before, now = self.settings, self._past.measured, self.measured
+        grey_static = ~grown(np.abs(self.luma - self._past.luma) > settings.static_levels, 1)
+        change = now - before
+        low_static = np.abs(change) <= np.float32(settings.static_relative) * now
+        low_static = ~grown(~low_static, 1)
+        static = grey_static & np.asarray(nearest_up(low_static, self.size), np.bool_)
+        low_steps = grown(depth_steps(now, settings.edge_step) | depth_steps(before, settings.edge_step), 1)
+        near_step = np.asarray(nearest_up(low_steps, self.size), np.bool_)
+        textured = np.count_nonzero(self.textured)
+        held = np.count_nonzero(self.textured & grey_static)
+        stands = textured >= MIN_TEXTURED and held >= settings.still_share * textured
+        return Still(static & ~near_step, static & near_step & stands, _trend(change, self.size))
+
+    def past(self) -> _Past:
+        """What the next frame needs of this one."""
+        return _Past(self.luma, self.measured)
+
+
+class FrameContexts:
+    """Makes the contexts of one run, in order. Keeps of the past only the last frame's grey image and measurement."""
+
+    def __init__(self, settings: MetricSettings) -> None:
+        """Create without a past."""
+        self._settings = settings
+        self._number = 0
+        self._past: _Past | None = None
+
+    def next(self, truth: FrameTruth) -> FrameContext:
+        """The context of the next frame.
+
+        Raises:
+            InputError: arrays that do not fit together.
+        """
+        context = FrameContext(truth, self._settings, self._number, self._past)
+        self._number += 1
+        self._past = context.past()
+        return context
+
+
+def _clean(depth: NDArray[np.float32]) -> Image:
+    """Depth with NaN wherever it is not above zero and finite."""
+    fine = np.isfinite(depth) & (depth > 0)
+    return np.asarray(depth if fine.all() else np.where(fine, depth, np.float32(np.nan)), np.float32)
+
+
+def _trend(change: Image, size: tuple[int, int]) -> Image:
+    """The mean change of the measurement over an eighth of the image around each pixel; 0 where nothing is known."""
+    seen = np.isfinite(change)
+    window = (2 * (change.shape[1] // 16) + 1, 2 * (change.shape[0] // 16) + 1)
+    total = cv2.boxFilter(np.where(seen, change, np.float32(0)), -1, window, borderType=cv2.BORDER_REPLICATE)
+    weight = cv2.boxFilter(seen.astype(np.float32), -1, window, borderType=cv2.BORDER_REPLICATE)
+    mean = total / np.maximum(weight, np.float32(1e-6))
+    return np.asarray(cv2.resize(mean, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _check(truth: FrameTruth) -> None:
+    check_rgb(truth.rgb)
+    height, width = truth.rgb.shape[:2]
+    for name, depth in (("measured_m", truth.measured_m), ("reference_m", truth.reference_m)):
+        if depth is None:
+            continue
+        if not isinstance(depth, np.ndarray) or depth.dtype != np.float32 or depth.ndim != 2 or min(depth.shape) < 2:
+            came = f"{depth.dtype} of shape {depth.shape}" if isinstance(depth, np.ndarray) else type(depth).__name__
+            raise InputError(f"{name} is {came}; expected [h, w] float32 metres with NaN where unknown")
+        if (
+            depth.shape[0] > height
+            or depth.shape[1] > width
+            or (name == "reference_m" and depth.shape != (height, width))
+        ):
+            expected = "the same size" if name == "reference_m" else "at most that size"
+            raise InputError(
+                f"{name} is {depth.shape[1]}x{depth.shape[0]} and rgb {width}x{height}; expected {expected}"
+            )
+    for name, matrix, side in (("intrinsics", truth.intrinsics, 3), ("pose", truth.pose, 4)):
+        if matrix is not None and (np.shape(matrix) != (side, side) or not np.isfinite(matrix).all()):
+            raise InputError(
+                f"{name} is {np.asarray(matrix).tolist()}; expected a finite {side}x{side} matrix, or None"
+            )

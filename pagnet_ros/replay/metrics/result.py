@@ -1,0 +1,81 @@
+"""One method's result for one frame, and what a group of figures is: sums of a frame, and figures of sums."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.errors import InputError
+from pagnet_ros.replay.metrics.frame import FrameContext
+from pagnet_ros.replay.metrics.regions import Image, Mask
+
+__all__ = ["Figures", "Group", "Result", "Sums", "ratio", "root"]
+
+Sums = NDArray[np.float64]
+Figures = dict[str, float]
+
+
+class Result:
+    """What a method gave for a frame."""
+
+    def __init__(
+        self,
+        frame: FrameContext,
+        depth_m: NDArray[np.float32],
+        sigma_m: NDArray[np.float32] | None = None,
+        common: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Check the arrays: ``[H, W]`` float32 metres (NaN = none), the same for sigma, bool for common.
+
+        Raises:
+            InputError: another size or type than the frame's.
+        """
+        for name, array, dtype in (
+            ("depth", depth_m, np.float32),
+            ("sigma", sigma_m, np.float32),
+            ("common", common, np.bool_),
+        ):
+            if array is not None and (array.shape != frame.size or array.dtype != dtype):
+                came = f"{array.dtype} of shape {array.shape}"
+                raise InputError(f"{name} is {came}; expected {np.dtype(dtype)} of the image's shape {frame.size}")
+        self.frame = frame
+        self.sigma = sigma_m
+        self.common = common
+        with np.errstate(invalid="ignore"):
+            given = np.isfinite(depth_m) & (depth_m > 0)
+        self.given: Mask = given
+        self.depth: Image = np.where(given, depth_m, np.float32(np.nan))
+
+    @cached_property
+    def at_known(self) -> Image:
+        """Depth at the pixels that the reference knows, in the order of `FrameContext.known`."""
+        return np.asarray(self.depth.ravel().take(self.frame.known.places), np.float32)
+
+    @cached_property
+    def error_at_known(self) -> Image:
+        """Depth less reference there, NaN where none is given."""
+        return self.at_known - self.frame.known.depth
+
+
+class Group(Protocol):
+    """Figures that come from the same sums. Sums of frames add up to those of a recording."""
+
+    def sums(self, result: Result) -> Sums:
+        """The sums of one frame, always the same length."""
+
+    def figures(self, sums: Sums) -> Figures:
+        """Figures of one frame's sums, or of any number of frames; NaN where undefined."""
+
+
+def ratio(part: float, whole: float) -> float:
+    """A quotient, NaN where there is nothing to divide by."""
+    return float(part / whole) if whole > 0 else float("nan")
+
+
+def root(total: float, count: float) -> float:
+    """Root of a mean, NaN of nothing."""
+    return math.sqrt(ratio(total, count))

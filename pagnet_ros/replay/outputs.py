@@ -1,0 +1,177 @@
+"""What a replay leaves on disk: report, JSON, CSV, a bag, a recording for the rerun viewer.
+
+Owns which files there are, and feeds those that are written while the replay runs. Everything appears under its name
+once it is complete, or not at all (`files.OutputFolder`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from pagnet_ros.recordings.bags import BagMessage, BagTopic
+from pagnet_ros.replay.files import OutputFolder
+from pagnet_ros.replay.metrics import FrameTruth
+from pagnet_ros.replay.panels import FrameView, PanelCollector
+from pagnet_ros.replay.report import ranking_figure, write_report
+from pagnet_ros.replay.results import Results
+from pagnet_ros.replay.run import Figures, Observer, Outputs
+from pagnet_ros.replay.source import ReplayFrame
+from pagnet_ros.replay.tables import FrameTable, write_methods
+from pagnet_ros.replay.write_bag import BagCopy
+
+__all__ = ["OutputOptions", "ReplayOutputs"]
+
+REPORT, RESULTS, METHODS, FRAMES, BAG, RERUN = (
+    "report.html", "results.json", "methods.csv", "frames.csv", "bag", "replay.rrd",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Which files to write.
+
+    Attributes:
+        folder: where to.
+        html: `report.html`.
+        json: `results.json`.
+        csv: `methods.csv` and `frames.csv`.
+        bag: `bag/`, the recording with the result added.
+        hr_topic: topic of the result in it.
+        rerun: `replay.rrd`, for the rerun viewer.
+        force: replace what is there.
+    """
+
+    folder: Path
+    html: bool = True
+    json: bool = True
+    csv: bool = True
+    bag: bool = False
+    hr_topic: str = "/depth_hr"
+    rerun: bool = False
+    force: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the files in the folder."""
+        wanted = (
+            (REPORT, self.html), (RESULTS, self.json), (METHODS, self.csv), (FRAMES, self.csv), (BAG, self.bag),
+            (RERUN, self.rerun),
+        )  # fmt: skip
+        return [name for name, is_wanted in wanted if is_wanted]
+
+
+class ReplayOutputs:
+    """The files of one replay in the making; a context manager around the run.
+
+    Attributes:
+        observers: to be shown every frame.
+        tap: to be shown every message of a bag, or None if nobody wants them.
+        notes: what could not be written.
+    """
+
+    def __init__(self, options: OutputOptions, mode: str, main: str, topics: Mapping[str, BagTopic]) -> None:
+        """Check that the files can be written, and open those that grow while the replay runs.
+
+        Args:
+            options: which files.
+            mode: of the run, resolved.
+            main: name of the method that is judged.
+            topics: of the bag; empty for a folder of frames.
+
+        Raises:
+            OutputError: something is there already, or the folder cannot be written to.
+            ConfigError: a topic of the written bag is taken, or rerun is not installed.
+        """
+        self.observers: list[Observer] = []
+        self.tap: Callable[[BagMessage], None] | None = None
+        self._options = options
+        self._panels = PanelCollector(main, ranking_figure(mode))
+        self._copy: BagCopy | None = None
+        self._open = ExitStack()
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(OutputFolder(options.folder, options.names, options.force))
+            self._files = stack.enter_context(ExitStack())
+            with self._folder.explained():
+                self._start(main, dict(topics))
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> ReplayOutputs:
+        """The outputs themselves."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Give the files their names, or remove them."""
+        with self._folder.explained():
+            self._open.__exit__(kind, error, None)
+            if isinstance(error, OSError):
+                raise error
+
+    @property
+    def notes(self) -> list[str]:
+        """What could not be written."""
+        left_out = self._copy.left_out if self._copy else {}
+        return [f"{BAG}: {topic} left out: {why}" for topic, why in left_out.items()]
+
+    def finish(self, results: Results) -> list[Path]:
+        """Write what needs the whole run.
+
+        Returns:
+            Every file, under the name it gets when the context is left.
+        """
+        with self._folder.explained():
+            self._files.close()
+            if self._options.json:
+                (self._folder / RESULTS).write_text(results.to_json(), encoding="utf-8")
+            if self._options.csv:
+                write_methods(self._folder / METHODS, results)
+            if self._options.html:
+                write_report(self._folder / REPORT, results, self._panels.panels())
+        return [self._options.folder / name for name in self._options.names]
+
+    def _start(self, main: str, topics: dict[str, BagTopic]) -> None:
+        if self._options.csv:
+            table = self._files.enter_context(FrameTable(self._folder / FRAMES))
+            self.observers.append(table)
+        if self._options.bag:
+            copy = self._files.enter_context(BagCopy(self._folder / BAG, main, topics, self._options.hr_topic))
+            self._copy = copy
+            self.observers.append(copy)
+            self.tap = copy.on_message if topics else None
+        adders: list[Callable[[FrameView, ReplayFrame], None]] = []
+        if self._options.html:
+            adders.append(lambda view, frame: self._panels.add(view))
+        if self._options.rerun:
+            from pagnet_ros.replay.rerun_log import RerunLog
+
+            log = self._files.enter_context(RerunLog(self._folder / RERUN, main=main))
+            adders.append(lambda view, frame: log.add(view, frame.intrinsics, frame.pose))
+        if adders:
+            self.observers.append(_Views(adders))
+
+
+class _Views:
+    """Shows each frame to those who want it as a `FrameView`."""
+
+    def __init__(self, adders: list[Callable[[FrameView, ReplayFrame], None]]) -> None:
+        self._adders = adders
+        self._first_ns: int | None = None
+
+    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, figures: Figures) -> None:
+        """Hand on one frame."""
+        if self._first_ns is None:
+            self._first_ns = frame.recorded_ns
+        view = FrameView(
+            index=frame.index,
+            stamp_ns=frame.depth_stamp_ns,
+            time_s=(frame.recorded_ns - self._first_ns) / 1e9,
+            rgb=frame.rgb,
+            measured_m=truth.measured_m,
+            reference_m=truth.reference_m,
+            depths_m={name: output.depth_m for name, output in outputs.items()},
+            figures=figures,
+        )
+        for add in self._adders:
+            add(view, frame)

@@ -1,0 +1,243 @@
+"""A recording for the rerun viewer: colour, depths, point clouds and errors over time.
+
+Owns one ``.rrd`` file and what is called what in it. Evaluated frames go in one by one and are written at once, so
+memory does not grow. Needs the rerun SDK, which is an extra of this package. Entities: ``world/camera`` (pose and
+calibration) with ``color`` and ``depth/<method>``, which the viewer shows in space too, ``world/points/<method>`` in
+the colours of the image for the judged method and the reference, ``figures/<figure>/<method>``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.recordings.coarse import coarse_intrinsics
+from pagnet_ros.replay.panels import FrameView
+
+__all__ = ["RerunLog"]
+
+FIGURES = (
+    "rmse_m",
+    "rmse_edges_m",
+    "consistency_m",
+    "flying_pixels",
+    "false_obstacles",
+    "missed_obstacles",
+    "flicker_m",
+)
+INPUT, REFERENCE = "input", "reference"
+JPEG_QUALITY = 90
+FLUSH_S = 60.0
+
+Depth = NDArray[np.float32]
+
+
+class RerunLog:
+    """A rerun recording in the making; a context manager. With three methods a frame of 640 x 480 costs about 2 MB."""
+
+    def __init__(self, path: Path, *, main: str, points: int = 40_000, every: int = 1) -> None:
+        """Open the file.
+
+        Args:
+            path: Where to; replaced if it is there.
+            main: The method judged, shown first.
+            points: Most points of a cloud, at least 1; images are thinned evenly to that.
+            every: Log each how-many-th frame, at least 1.
+
+        Raises:
+            ConfigError: The rerun SDK is not installed, or a number out of range.
+            OSError: The file cannot be written.
+        """
+        if points < 1 or every < 1:
+            raise ConfigError(f"rerun: points={points}, every={every}; expected at least 1 each")
+        self._rr = _rerun()
+        self._path, self._main, self._points, self._every = path, main, points, every
+        self._frames = 0
+        self._named: set[tuple[str, str]] = set()
+        self._stream = self._rr.RecordingStream("pagnet_ros_replay")
+        self._stream.set_log_time_enabled(False)
+        self._stream.set_log_tick_enabled(False)
+        with self._written():
+            self._stream.save(str(path), default_blueprint=self._blueprint())
+            self._stream.log("world", self._rr.ViewCoordinates.RIGHT_HAND_Y_DOWN, static=True)
+
+    def __enter__(self) -> RerunLog:
+        """The log itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Finish the file; after an error it is left for the caller to remove."""
+        try:
+            if kind is None:
+                with self._written():
+                    self._stream.flush(timeout_sec=FLUSH_S)
+        finally:
+            self._stream.disconnect()
+
+    def add(
+        self, view: FrameView, intrinsics: NDArray[np.float64] | None, pose: NDArray[np.float64] | None = None
+    ) -> None:
+        """Log one frame.
+
+        Args:
+            view: The frame; its arrays are not kept.
+            intrinsics: `[3, 3]` of the colour image in pixels; None leaves out the point clouds.
+            pose: `[4, 4]` camera-to-world in metres; None leaves the camera at the origin.
+
+        Raises:
+            OSError: The file cannot be written, as on a full disk.
+        """
+        self._frames += 1
+        if (self._frames - 1) % self._every:
+            return
+        stream = self._stream
+        with self._written():
+            stream.set_time("frame", sequence=view.index)
+            stream.set_time("time", duration=view.time_s)
+            stream.set_time("stamp", timestamp=np.datetime64(view.stamp_ns, "ns"))
+            self._log_camera(view, intrinsics, pose)
+            for name, depth_m in self._depths(view):
+                self._log_depth(name, depth_m, intrinsics, view.rgb.shape)
+                if intrinsics is not None and name in (self._main, REFERENCE):
+                    self._log_points(name, depth_m, view.rgb, intrinsics, pose)
+            self._log_figures(view)
+            stream.flush(timeout_sec=FLUSH_S)
+
+    def _depths(self, view: FrameView) -> Iterator[tuple[str, Depth]]:
+        """Every depth of the frame by the name it gets: the input, the reference, the methods."""
+        yield INPUT, view.measured_m
+        if view.reference_m is not None:
+            yield REFERENCE, view.reference_m
+        yield from view.depths_m.items()
+
+    def _log_camera(
+        self, view: FrameView, intrinsics: NDArray[np.float64] | None, pose: NDArray[np.float64] | None
+    ) -> None:
+        rr, stream = self._rr, self._stream
+        if pose is not None:
+            stream.log("world/camera", rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
+        if intrinsics is not None:
+            stream.log("world/camera/color", self._pinhole(intrinsics, view.rgb.shape))
+        done, jpeg = cv2.imencode(".jpg", view.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        if done:
+            stream.log("world/camera/color", rr.EncodedImage(contents=jpeg.tobytes(), media_type="image/jpeg"))
+
+    def _pinhole(self, intrinsics: NDArray[np.float64], shape: tuple[int, ...]) -> Any:
+        return self._rr.Pinhole(image_from_camera=intrinsics, width=shape[1], height=shape[0])
+
+    def _log_depth(
+        self, name: str, depth_m: Depth, intrinsics: NDArray[np.float64] | None, color_shape: tuple[int, ...]
+    ) -> None:
+        """A depth image as PNG in millimetres, 0 unknown: a fifth of the size of float metres."""
+        millimetres = np.nan_to_num(np.clip(depth_m * 1000.0, 0.0, 65535.0), nan=0.0).round().astype(np.uint16)
+        done, png = cv2.imencode(".png", millimetres)
+        if done:
+            entity = self._rr.EncodedDepthImage(png.tobytes(), media_type="image/png", meter=1000.0)
+            self._stream.log(["world", "camera", "depth", name], entity)
+        if intrinsics is not None:
+            (h, w), (height, width) = depth_m.shape, color_shape[:2]
+            own = coarse_intrinsics(intrinsics, width / w, height / h)
+            self._stream.log(["world", "camera", "depth", name], self._pinhole(own, depth_m.shape))
+
+    def _log_points(
+        self,
+        name: str,
+        depth_m: Depth,
+        rgb: NDArray[np.uint8],
+        intrinsics: NDArray[np.float64],
+        pose: NDArray[np.float64] | None,
+    ) -> None:
+        positions, colors = points_of(depth_m, rgb, intrinsics, self._points)
+        if pose is not None:
+            positions = (positions @ pose[:3, :3].T + pose[:3, 3]).astype(np.float32)
+        self._stream.log(["world", "points", name], self._rr.Points3D(positions, colors=colors))
+
+    def _log_figures(self, view: FrameView) -> None:
+        for method, figures in view.figures.items():
+            for figure in FIGURES:
+                value = figures.get(figure, math.nan)
+                if not math.isfinite(value):
+                    continue
+                path = ["figures", figure, method]
+                if (figure, method) not in self._named:
+                    self._named.add((figure, method))
+                    self._stream.log(path, self._rr.SeriesLines(names=method), static=True)
+                self._stream.log(path, self._rr.Scalars(value))
+
+    def _blueprint(self) -> Any:
+        """What the viewer shows at first: the judged method's cloud, colour and depth, and the errors over time."""
+        views = importlib.import_module("rerun.blueprint")
+        part = self._rr.escape_entity_path_part(self._main)
+        flat = views.Vertical(
+            views.Spatial2DView(origin="world/camera/color", name="colour"),
+            views.Spatial2DView(origin=f"world/camera/depth/{part}", name=f"depth of {self._main}"),
+            views.Spatial2DView(origin=f"world/camera/depth/{INPUT}", name="input depth"),
+        )
+        solid = views.Spatial3DView(
+            origin="world", contents=["world/camera/color/**", f"world/points/{part}"], name=f"points of {self._main}"
+        )
+        plots = [
+            views.TimeSeriesView(origin=f"figures/{figure}", name=figure)
+            for figure in ("rmse_m", "consistency_m", "flying_pixels")
+        ]
+        return views.Blueprint(
+            views.Vertical(
+                views.Horizontal(solid, flat, column_shares=[2, 1]), views.Horizontal(*plots), row_shares=[3, 1]
+            ),
+            collapse_panels=True,
+        )
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        """What the SDK raises when it cannot write, as the `OSError` it is."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise OSError(f"{self._path.name}: {error}") from error
+
+
+def points_of(
+    depth_m: Depth, rgb: NDArray[np.uint8], intrinsics: NDArray[np.float64], most: int
+) -> tuple[Depth, NDArray[np.uint8]]:
+    """A coloured point cloud of a depth image of any size with the colour image's field of view.
+
+    Args:
+        depth_m: `[h, w]` metres, NaN unknown.
+        rgb: `[H, W, 3]` uint8.
+        intrinsics: `[3, 3]` of the colour image, pixel centres at whole numbers.
+        most: Most points; every n-th row and column is taken to keep to it.
+
+    Returns:
+        `[n, 3]` positions in the optical frame (x right, y down, z ahead), metres, and `[n, 3]` colours.
+    """
+    height, width = depth_m.shape
+    step = max(1, math.ceil(math.sqrt(height * width / most)))
+    rows, columns = np.arange(step // 2, height, step), np.arange(step // 2, width, step)
+    z = depth_m[rows[:, None], columns[None, :]]
+    # centres of depth pixels in colour pixels
+    v = (rows + 0.5) * rgb.shape[0] / height - 0.5
+    u = (columns + 0.5) * rgb.shape[1] / width - 0.5
+    x = (u[None, :] - intrinsics[0, 2]) / intrinsics[0, 0] * z
+    y = (v[:, None] - intrinsics[1, 2]) / intrinsics[1, 1] * z
+    known = np.isfinite(z)
+    colors = rgb[np.rint(v).astype(np.intp)[:, None], np.rint(u).astype(np.intp)[None, :]][known]
+    return np.stack([x[known], y[known], z[known]], axis=1).astype(np.float32), np.asarray(colors, dtype=np.uint8)
+
+
+def _rerun() -> Any:
+    try:
+        return importlib.import_module("rerun")
+    except ImportError as error:
+        raise ConfigError(
+            f"--rerun needs the rerun SDK, which cannot be imported ({error}); expected the extra `rerun`: "
+            "`pip install 'pagnet_ros[rerun]'`, or `pip install rerun-sdk`"
+        ) from error

@@ -1,0 +1,189 @@
+"""The scorer as a whole: what it returns, that frames add up, that memory stays, what it refuses."""
+
+import json
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from pagnet_ros.errors import ConfigError, InputError
+from pagnet_ros.replay.metrics import METRICS, FrameContexts, FrameTruth, MetricSettings, Scorer
+from tests.replay.metrics.frames import truth
+
+CAMERA = np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]])
+
+
+def scene(seed, size=(48, 64)):
+    """A box before a wall, and a noisy result for it."""
+    rng = np.random.default_rng(seed)
+    reference = np.where(np.arange(size[1]) < 30, 1.0, 2.0) * np.ones((size[0], 1))
+    reference[rng.random(size) < 0.05] = np.nan
+    measured = np.where(np.arange(size[1] // 4) < 8, 1.0, 2.0) * np.ones((size[0] // 4, 1))
+    measured[2:4, 2:4] = np.nan
+    frame = truth(reference, measured, rng.integers(0, 255, (*size, 3)).astype(np.uint8), CAMERA)
+    result = (np.nan_to_num(reference, nan=1.5) + 0.02 * rng.standard_normal(size)).astype(np.float32)
+    result[:, :3] = np.nan
+    return frame, result, np.full(size, 0.02, np.float32)
+
+
+def run(seeds, has_reference=True):
+    scorer, contexts = Scorer(MetricSettings(), has_reference), FrameContexts(MetricSettings())
+    frames = [scorer.add(contexts.next(frame), result, sigma) for frame, result, sigma in map(scene, seeds)]
+    return scorer, frames
+
+
+def test_with_a_reference_every_figure_of_the_catalogue_is_there_in_its_order():
+    scorer, (first, *_) = run(range(2))
+    assert list(first) == list(METRICS)
+    assert list(scorer.summary()["figures"]) == list(METRICS)
+
+
+def test_without_a_reference_those_that_need_none():
+    scorer, (first,) = run([0], has_reference=False)
+    expected = [name for name, metric in METRICS.items() if metric.needs == "any"]
+    assert list(first) == expected
+    assert scorer.summary()["by_range"] == []
+
+
+def test_the_summary_is_plain_json_without_nan():
+    summary = run([0])[0].summary()
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert summary["figures"]["flicker_m"] is None  # there is one frame only
+
+
+def test_a_frame_alone_has_the_figures_of_its_summary():
+    scorer, (frame,) = run([3])
+    for name, value in scorer.summary()["figures"].items():
+        assert value == frame[name] or (value is None and math.isnan(frame[name])), name
+
+
+def test_frames_are_pooled_by_pixel_and_counts_by_frame():
+    scorer, (first, second) = run([1, 2])
+    pooled, pixels = scorer.summary()["figures"], scorer.summary()["pixels"]["scored"]
+    shares = [run([seed])[0].summary()["pixels"]["scored"] / pixels for seed in (1, 2)]
+    mean_square = shares[0] * first["rmse_m"] ** 2 + shares[1] * second["rmse_m"] ** 2
+    assert pooled["rmse_m"] == pytest.approx(math.sqrt(mean_square))
+    for name in ("flying_pixels", "false_obstacles", "missed_obstacles"):
+        assert pooled[name] == pytest.approx((first[name] + second[name]) / 2), name
+
+
+def test_two_runs_give_the_same_bytes():
+    assert json.dumps(run(range(4))[0].summary()) == json.dumps(run(range(4))[0].summary())
+
+
+def test_a_method_alone_scores_as_among_others():
+    shared, contexts, alone = (
+        Scorer(MetricSettings(), True),
+        FrameContexts(MetricSettings()),
+        Scorer(MetricSettings(), True),
+    )
+    other = Scorer(MetricSettings(), True)
+    for frame, result, sigma in map(scene, range(3)):
+        context = contexts.next(frame)
+        other.add(context, result + np.float32(0.1))
+        shared.add(context, result, sigma)
+        alone.add(frame, result, sigma)
+    assert shared.summary() == alone.summary()
+
+
+def test_memory_does_not_grow_with_the_recording():
+    scorer, contexts, sizes = Scorer(MetricSettings(), True), FrameContexts(MetricSettings()), []
+    frames = [scene(seed) for seed in range(3)]
+    tracemalloc.start()
+    try:
+        for index in range(60):
+            frame, result, sigma = frames[index % 3]
+            scorer.add(contexts.next(frame), result, sigma)
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(sizes[30:]) - max(sizes[5:30]) < 48 * 64 * 4  # less than one image in thirty frames
+
+
+def test_nothing_scored_is_an_empty_summary():
+    summary = Scorer(MetricSettings(), True).summary()
+    assert summary == {"frames": 0, "figures": {}, "by_range": [], "calibration": [], "pixels": {}}
+
+
+def test_an_image_without_a_single_known_or_given_pixel_has_no_figures(score):
+    nothing = np.full((8, 8), np.nan)
+    found = score(nothing, nothing, intrinsics=CAMERA, sigma=nothing)
+    defined = {name: value for name, value in found.items() if not math.isnan(value)}
+    assert defined == {"flying_pixels": 0, "false_obstacles": 0, "missed_obstacles": 0, "given_share": 0}
+
+
+def test_a_perfect_result_is_perfect():
+    frame, _, _ = scene(0)
+    figures = Scorer(MetricSettings(), True).add(frame, frame.reference_m)
+    assert (
+        figures["rmse_m"] == figures["flying_pixels"] == figures["false_obstacles"] == figures["missed_obstacles"] == 0
+    )
+    assert figures["coverage"] == figures["delta_1_05"] == figures["accurate_share"] == 1
+
+
+def test_frames_may_change_their_size():
+    scorer = Scorer(MetricSettings(), True)
+    for seed, size in enumerate([(48, 64), (24, 32), (24, 32)]):
+        frame, result, _ = scene(seed, size)
+        scorer.add(frame, result)
+    assert scorer.summary()["frames"] == 3
+
+
+RGB = np.zeros((8, 8, 3), np.uint8)
+DEPTH = np.ones((8, 8), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (FrameTruth(DEPTH[:4], DEPTH, RGB), r"reference_m is 8x4 and rgb 8x8; expected the same size"),
+        (FrameTruth(DEPTH, np.ones((9, 8), np.float32), RGB), r"measured_m is 8x9 and rgb 8x8; expected at most"),
+        (
+            FrameTruth(DEPTH, DEPTH.astype(np.float64), RGB),
+            r"measured_m is float64 of shape \(8, 8\); expected .* float32",
+        ),
+        (FrameTruth(None, [[1.0]], RGB), r"measured_m is list"),
+        (FrameTruth(DEPTH, DEPTH, RGB[..., 0]), r"rgb has shape \(8, 8\)"),
+        (FrameTruth(DEPTH, DEPTH, RGB, np.eye(4)), r"intrinsics is .*; expected a finite 3x3 matrix"),
+        (FrameTruth(DEPTH, DEPTH, RGB, None, np.full((4, 4), np.nan)), r"pose is .*; expected a finite 4x4 matrix"),
+        (FrameTruth(None, DEPTH, RGB), r"no reference; expected one"),
+    ],
+)
+def test_frames_that_do_not_fit_together_are_refused(frame, message):
+    with pytest.raises(InputError, match=message):
+        Scorer(MetricSettings(), True).add(frame, DEPTH)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"depth_m": DEPTH[:4]}, r"depth is float32 of shape \(4, 8\); expected float32 of the image's shape \(8, 8\)"),
+        ({"depth_m": DEPTH.astype(np.float64)}, r"depth is float64"),
+        ({"depth_m": DEPTH, "sigma_m": DEPTH[:4]}, r"sigma is float32 of shape \(4, 8\)"),
+        ({"depth_m": DEPTH, "common": DEPTH}, r"common is float32 of shape \(8, 8\); expected bool"),
+    ],
+)
+def test_results_that_do_not_fit_the_frame_are_refused(arrays, message):
+    with pytest.raises(InputError, match=message):
+        Scorer(MetricSettings(), True).add(FrameTruth(DEPTH, DEPTH, RGB), **arrays)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"edge_px": 1.5}, "edge_px=1.5, expected a whole number, 0 to 64"),
+        ({"voxel_m": True}, "voxel_m=True, expected 0.005 to 10"),
+        ({"edge_step": math.nan}, "edge_step=nan, expected 0.001 to 1"),
+        ({"range_edges_m": (0.0, 2.0, 1.0)}, "range_edges_m=.*expected a tuple of 2 to 65 rising metres"),
+        ({"range_edges_m": (1.0,)}, "range_edges_m"),
+        ({"range_edges_m": "0,1"}, "range_edges_m"),
+        ({"min_height_m": 2.0}, "max_height_m=2.0, expected above min_height_m=2.0"),
+        ({"voxel_m": 0.005, "obstacle_range_m": 50.0}, "cells, expected at most"),
+        ({"up": "poses"}, "up='poses', expected one of"),
+        ({"edge_px": -1, "ramp_px": 1}, "edge_px=-1.*ramp_px=1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        MetricSettings(**settings)

@@ -1,0 +1,101 @@
+"""The regression gate: each figure in its own direction, and only comparable replays."""
+
+import dataclasses
+import math
+
+import pytest
+
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.replay.gate import compare, parse_share
+from tests.replay.samples import method, results
+
+
+def falls(old, new, allowed=0.02, figures=()):
+    return [fall.figure for fall in compare(results(old), results(new), allowed, figures).falls]
+
+
+def test_equal_replays_pass():
+    same = method("net", rmse_m=0.1, coverage=0.9, sigma_error_ratio=1.2)
+    verdict = compare(results(same), results(same), 0.0)
+    assert (verdict.falls, verdict.compared, verdict.notes) == ((), 4, ())
+
+
+@pytest.mark.parametrize(
+    ("figure", "old", "passes", "fails"),
+    [
+        ("rmse_m", 0.100, 0.1019, 0.1021),  # lower is better
+        ("coverage", 0.90, 0.8981, 0.8979),  # a share: its loss is what lacks to 1
+        ("sigma_error_ratio", 1.50, 1.5099, 1.5101),  # best at 1
+        ("false_obstacles", 0.0, 0.0, 0.001),  # nothing is worse than a loss of zero
+    ],
+)
+def test_each_figure_has_its_direction(figure, old, passes, fails):
+    assert falls(method("net", **{figure: old}), method("net", **{figure: passes})) == []
+    assert falls(method("net", **{figure: old}), method("net", **{figure: fails})) == [figure]
+
+
+def test_what_gets_better_passes():
+    assert falls(method("net", rmse_m=0.1, coverage=0.5), method("net", rmse_m=0.05, coverage=0.9), 0.0) == []
+
+
+def test_a_figure_that_is_gone_fell():
+    verdict = compare(results(method("net", rmse_m=0.1)), results(method("net", rmse_m=None)), 0.02)
+    (fall,) = verdict.falls
+    assert math.isinf(fall.growth)
+    assert str(fall) == "net: rmse_m 0.1 -> undefined m"
+
+
+def test_fewer_frames_fell_and_new_figures_do_not_matter():
+    assert falls(method("net", frames=100), method("net", frames=90, rmse_m=0.1)) == ["frames"]
+
+
+def test_only_the_figures_asked_for_are_judged():
+    old, new = method("net", rmse_m=0.1, mae_m=0.1), method("net", rmse_m=0.2, mae_m=0.3)
+    assert falls(old, new, figures=["mae_m"]) == ["mae_m"]
+    assert falls(old, new) == ["mae_m", "rmse_m"]  # the worst first
+    with pytest.raises(ConfigError, match="no figure is called rms"):
+        compare(results(old), results(new), 0.02, ["rms"])
+
+
+def test_the_fall_names_method_values_and_size():
+    (fall,) = compare(results(method("net", rmse_m=0.1)), results(method("net", rmse_m=0.15)), 0.02).falls
+    assert str(fall) == "net: rmse_m 0.1 -> 0.15 m (50.0% worse)"
+
+
+def test_methods_that_are_not_in_both_are_noted():
+    old, new = results(method("a", rmse_m=0.1), method("b")), results(method("a", rmse_m=0.1), method("c"))
+    assert compare(old, new, 0.02).notes == ("not replayed now: b",)
+    with pytest.raises(ConfigError, match="the baseline has a, b, this replay c"):
+        compare(old, results(method("c")), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"mode": "none", "scale": None}, "mode was none, now self; scale was None, now 4"),
+        ({"settings": {"metrics": {"edge_px": 5}, "scored": True}}, "metrics was"),
+    ],
+)
+def test_replays_of_another_kind_are_refused(changes, words):
+    with pytest.raises(ConfigError, match=words):
+        compare(results(method("a"), **changes), results(method("a")), 0.02)
+
+
+def test_another_part_of_the_recording_is_refused_and_another_name_noted():
+    now = results(method("a", rmse_m=0.1))
+    other = dataclasses.replace(now, recording=dataclasses.replace(now.recording, every=2))
+    with pytest.raises(ConfigError, match="every was 2, now 1"):
+        compare(other, now, 0.02)
+    renamed = dataclasses.replace(now, recording=dataclasses.replace(now.recording, paths=("old",)))
+    assert compare(renamed, now, 0.02).notes == ("other names: the baseline replayed old",)
+
+
+@pytest.mark.parametrize(("text", "share"), [("2%", 0.02), (" 0.5 % ", 0.005), ("0.02", 0.02), ("0", 0.0)])
+def test_shares_are_read(text, share):
+    assert parse_share(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["", "two", "-1%", "nan", "inf", "%"])
+def test_what_is_no_share_is_refused(text):
+    with pytest.raises(ConfigError, match="expected a share such as 2%"):
+        parse_share(text)

@@ -1,0 +1,116 @@
+"""The recording for the rerun viewer: what is in it, and what is said where it cannot be written."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.replay.rerun_log import RerunLog, points_of
+from tests.replay.report.samples import METHODS, frame
+
+K = np.array([[100.0, 0.0, 63.5], [0.0, 100.0, 47.5], [0.0, 0.0, 1.0]])
+
+
+@pytest.fixture
+def rr():
+    return pytest.importorskip("rerun", reason="the rerun SDK is not installed (extra `rerun`)")
+
+
+def read(path):
+    """{entity path: number of its chunks} of a recording, and its time lines."""
+    chunk = pytest.importorskip("rerun.chunk", reason="this rerun SDK cannot read recordings")
+    entities, timelines = {}, set()
+    for found in chunk.RrdReader(str(path)).stream():
+        entities[str(found.entity_path)] = entities.get(str(found.entity_path), 0) + 1
+        timelines |= set(found.timeline_names)
+    return entities, timelines
+
+
+def test_colour_depths_points_and_figures_are_in_it(rr, tmp_path):
+    path = tmp_path / "a.rrd"
+    with RerunLog(path, main=METHODS[0]) as log:
+        for k in range(3):
+            log.add(frame(k), K, np.eye(4))
+    entities, timelines = read(path)
+    for name in ("input", "reference", *METHODS):
+        assert f"/world/camera/depth/{name}" in entities
+    assert "/world/camera/color" in entities
+    assert {name for name in entities if "points" in name} == {f"/world/points/{n}" for n in (METHODS[0], "reference")}
+    assert "/figures/rmse_m/bicubic" in entities
+    assert {"frame", "time", "stamp"} <= timelines
+
+
+def test_without_intrinsics_there_are_no_points(rr, tmp_path):
+    with RerunLog(tmp_path / "a.rrd", main=METHODS[0]) as log:
+        log.add(frame(), None)
+    entities, _ = read(tmp_path / "a.rrd")
+    assert not [name for name in entities if "points" in name]
+    assert "/world/camera/depth/input" in entities
+
+
+def test_a_name_with_slashes_stays_one_name(rr, tmp_path):
+    odd = "out/my net.safetensors"
+    view = frame()
+    view = dataclasses.replace(view, depths_m={odd: view.depths_m[METHODS[0]]}, figures={odd: view.figures[METHODS[0]]})
+    with RerunLog(tmp_path / "a.rrd", main=odd) as log:
+        log.add(view, K)
+    entities, _ = read(tmp_path / "a.rrd")
+    assert [name for name in entities if name.startswith("/world/points/out\\/my")]
+
+
+def test_every_nth_frame_only(rr, tmp_path):
+    sizes = []
+    for every in (1, 4):
+        path = tmp_path / f"{every}.rrd"
+        with RerunLog(path, main=METHODS[0], every=every) as log:
+            for k in range(8):
+                log.add(frame(k), K)
+        sizes.append(path.stat().st_size)
+    assert sizes[1] < 0.5 * sizes[0]
+
+
+def test_a_full_disk_is_an_os_error(rr):
+    def fill():
+        with RerunLog(Path("/dev/full"), main=METHODS[0]) as log:
+            for k in range(50):
+                log.add(frame(k), K)
+
+    with pytest.raises(OSError, match="No space left"):
+        fill()
+
+
+def test_without_the_sdk_the_extra_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    with pytest.raises(ConfigError, match=r"pip install 'pagnet_ros\[rerun\]'"):
+        RerunLog(tmp_path / "a.rrd", main="x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_out_of_range_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="points=0, every=1; expected at least 1"):
+        RerunLog(tmp_path / "a.rrd", main="x", points=0)
+
+
+def test_points_lie_where_the_camera_model_puts_them():
+    depth = np.full((96, 128), np.nan, np.float32)
+    depth[0, 0], depth[47, 63] = 2.0, 1.0
+    rgb = np.zeros((96, 128, 3), np.uint8)
+    rgb[0, 0] = (9, 8, 7)
+    positions, colors = points_of(depth, rgb, K, most=10**6)
+    np.testing.assert_allclose(positions, [[-1.27, -0.95, 2.0], [-0.005, -0.005, 1.0]], atol=1e-6)
+    assert colors[0].tolist() == [9, 8, 7]
+
+
+def test_points_of_a_coarse_image_lie_at_the_centres_of_its_pixels():
+    depth = np.full((1, 1), 1.0, np.float32)
+    positions, _ = points_of(depth, np.zeros((96, 128, 3), np.uint8), K, most=10)
+    np.testing.assert_allclose(positions, [[0.0, 0.0, 1.0]], atol=1e-6)
+
+
+def test_a_cloud_keeps_to_its_number_of_points():
+    depth = np.ones((480, 640), np.float32)
+    positions, _ = points_of(depth, np.zeros((480, 640, 3), np.uint8), K, most=5000)
+    assert 2000 < len(positions) <= 5000

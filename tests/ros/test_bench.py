@@ -1,0 +1,78 @@
+"""The node's benchmarks run and print what they promise; their figures are for docs/benchmarks.md."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
+
+from pagnet_ros.ladder import JOINT_BILATERAL, NETWORK, SMALLER_SIZE
+from pagnet_ros.ros import bench_soak
+from pagnet_ros.ros.bench_ladder import Timeline, draw_timeline, rung_table
+from pagnet_ros.ros.bench_run import Output
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["--width", "64", "--height", "48"]
+TIMELINE = Timeline(
+    outputs=[Output(0.5, 100.0), Output(1.5, 300.0), Output(2.5, 40.0), Output(2.6, 60.0), Output(9.5, 100.0)],
+    changes=[(0.0, NETWORK), (2.0, SMALLER_SIZE), (2.55, JOINT_BILATERAL), (9.0, NETWORK)],
+    busy_s=(1.0, 8.0),
+    end_s=10.0,
+    budget_ms=200.0,
+)
+
+
+def test_outputs_count_for_the_rung_of_their_time():
+    rows = {rung: figures for rung, *figures in rung_table(TIMELINE)}
+    assert list(rows) == [NETWORK, SMALLER_SIZE, JOINT_BILATERAL]
+    assert rows[NETWORK] == pytest.approx([3.0, 3, 100.0, 296.0])
+    assert rows[SMALLER_SIZE] == pytest.approx([0.55, 1, 40.0, 40.0])
+    assert rows[JOINT_BILATERAL] == pytest.approx([6.45, 1, 60.0, 60.0])
+
+
+def test_the_picture_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the demo extra brings it)")
+    draw_timeline(TIMELINE, tmp_path / "ladder.png")
+    assert (tmp_path / "ladder.png").read_bytes().startswith(b"\x89PNG")
+
+
+def run(module, *arguments):
+    environ = {name: value for name, value in os.environ.items() if name != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_soak_counts_frames_ages_and_memory(ros_environment, tmp_path):
+    out = tmp_path / "soak.json"
+    words = ["--frames", "6", "--windows", "2", "--warm-up", "2", "--weights", "bicubic", "--json", str(out)]
+    printed = run("pagnet_ros.ros.bench_soak", *words, *SMALL)
+    assert "growth MB" in printed
+    windows = json.loads(out.read_text())["windows"]
+    assert [window["frames"] >= 3 for window in windows] == [True, True]
+    assert all(window["memory_mb"] > 50 and window["p50"] > 0 for window in windows)
+
+
+def test_the_ladder_is_walked_and_drawn(ros_environment, tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (the demo extra brings it)")
+    words = ["--neighbours", "1", "--before", "1", "--during", "1", "--after", "1", "--budget", "0.001"]
+    printed = run("pagnet_ros.ros.bench_ladder", *words, *SMALL, "--picture", str(tmp_path / "ladder.png"))
+    assert "budget 0.001 ms" in printed
+    assert (tmp_path / "ladder.png").is_file()
+
+
+def test_soak_needs_frames_or_minutes():
+    with pytest.raises(SystemExit):
+        bench_soak.main([])

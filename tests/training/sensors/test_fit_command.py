@@ -1,0 +1,104 @@
+"""The command line: from a folder or a bag to a profile and a report."""
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("pagnet_training.sensors.fit")
+from pagnet_ros.errors import RecordingError
+from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
+from pagnet_ros.recordings.frames import open_frames
+from pagnet_ros.simulation import load_profile
+from pagnet_training.sensors.fit import main
+from pagnet_training.sensors.recorded import Selection, count_frames, recorded_frames
+from tests.training.sensors.fit_worlds import MATRIX, gaussian, record
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Twelve frames of a still camera as numbered files."""
+    path = tmp_path_factory.mktemp("recording") / "frames"
+    path.mkdir()
+    np.savetxt(path / "camera-intrinsics.txt", MATRIX)
+    for index, frame in enumerate(record(gaussian(0.004, 0.05), 12)):
+        millimetres = np.nan_to_num(np.rint(frame.depth * 1000)).astype(np.uint16)
+        cv2.imwrite(str(path / f"frame-{index:06d}.depth.png"), millimetres)
+        cv2.imwrite(str(path / f"frame-{index:06d}.color.png"), frame.rgb[..., ::-1])
+        np.savetxt(path / f"frame-{index:06d}.pose.txt", frame.pose)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bag(folder, tmp_path_factory):
+    return write_bag(open_frames(folder), tmp_path_factory.mktemp("bags") / "frames", BagOptions(compress=True))
+
+
+def test_a_folder_becomes_a_profile_and_a_report_that_stands_alone(folder, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="the report's pictures need matplotlib")
+    out, report = tmp_path / "camera.yaml", tmp_path / "camera.html"
+    assert main([str(folder), "--out", str(out), "--report", str(report)]) == 0
+    profile = load_profile(out)
+    assert profile.name == "camera"
+    assert profile.noise_range_curve
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "12 frames read as still" in said
+    assert "only 12 frames" in said
+    page = report.read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 5
+    assert "http" not in page
+    assert "What this recording cannot tell" in page
+
+
+def test_a_bag_gives_the_frames_of_its_folder(folder, bag):
+    for from_bag, from_folder in zip(recorded_frames(bag), recorded_frames(folder), strict=True):
+        assert np.array_equal(from_bag.depth, from_folder.depth)
+        assert np.array_equal(from_bag.rgb, from_folder.rgb)
+        assert np.allclose(from_bag.intrinsics, from_folder.intrinsics)
+
+
+@pytest.mark.parametrize("source", ["folder", "bag"])
+def test_a_part_of_a_recording_is_read(source, request):
+    path = request.getfixturevalue(source)
+    assert count_frames(path, Selection(every=5)) == 3
+    taken = list(recorded_frames(path, Selection(start_s=0.09, duration_s=0.19, every=2)))
+    assert [round((frame.stamp_ns - taken[0].stamp_ns) / 33e6) for frame in taken] == [0, 2, 4]
+
+
+def test_a_bag_without_depth_says_what_it_has(folder, tmp_path, capsys):
+    pytest.importorskip("rosbags")
+    from rosbags.rosbag2 import Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_JAZZY)
+    text = store.types["std_msgs/msg/String"]
+    with Writer(tmp_path / "bag", version=8) as writer:
+        connection = writer.add_connection("/chatter", "std_msgs/msg/String", typestore=store)
+        writer.write(connection, 1, store.serialize_cdr(text("hello"), "std_msgs/msg/String"))
+    assert main([str(tmp_path / "bag"), "--out", str(tmp_path / "p.yaml")]) == 2
+    said = capsys.readouterr().err
+    assert "no depth image topic found" in said
+    assert "/chatter" in said
+    assert not (tmp_path / "p.yaml").exists()
+
+
+def test_a_truncated_bag_says_what_is_readable(bag, tmp_path, capsys):
+    (file,) = bag.glob("*.mcap")
+    cut = tmp_path / "cut.mcap"
+    cut.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert main([str(cut), "--out", str(tmp_path / "p.yaml")]) == 2
+    assert "cannot be read as a bag" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_colour_in_place_of_depth_is_named(bag):
+    with pytest.raises(RecordingError, match="unknown depth encoding 'rgb8'"):
+        list(recorded_frames(bag, Selection(depth="/color", color="/depth")))
+
+
+def test_one_topic_cannot_be_both(bag):
+    with pytest.raises(RecordingError, match="/color was named as depth and as colour"):
+        list(recorded_frames(bag, Selection(depth="/color", color="/color")))
+
+
+def test_a_pose_topic_of_another_type_is_refused(bag):
+    with pytest.raises(RecordingError, match="expected one of geometry_msgs"):
+        list(recorded_frames(bag, Selection(poses="/color")))

@@ -1,0 +1,137 @@
+"""What happens at depth edges: missing pixels by distance, the projector's shadow, flying pixels, flickering edges.
+
+Data flows: tallies -> `EdgeFit`. What a recording does not show is NaN or None, never a guess.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_training.sensors.cells import EDGE_REACH_PX
+from pagnet_training.sensors.collect import SHADOW_BIN_M, SHADOW_BINS, Collector
+from pagnet_training.sensors.missing import AddedCurve, MissingFit
+from pagnet_training.sensors.resample import Resampled, bootstrap_weights
+
+__all__ = ["EdgeFit", "fit_edges"]
+
+Array = NDArray[np.float64]
+MIN_CROSSINGS = 300
+MIN_PIXELS = 500
+SYSTEMATIC = 0.01
+
+
+@dataclass(frozen=True)
+class EdgeFit:
+    """What was learnt about edges.
+
+    Attributes:
+        missing: Missing share by distance to an edge, without the shadow; None if there are too few edges.
+        by_side: The same, ``[2 (near, far side), 4 (near object left, right, above, below), distances]``.
+        shadow_side: "none", "left" or "right" of near objects.
+        baseline_m: What the widths of the shadows say the baseline is; NaN without a shadow.
+        one_sided: Share of upright edges with a hole on the far side, ``[2]``: left of a near object, right of it.
+        flying: Share of edge pixels with a depth between both surfaces.
+        lateral_px: Sideways jitter from the flicker of edges; NaN if the camera moves.
+        edges: Pixels at edges that were looked at.
+    """
+
+    missing: AddedCurve | None
+    by_side: Array
+    shadow_side: str
+    baseline_m: Resampled
+    one_sided: Array
+    flying: Resampled
+    lateral_px: Resampled
+    edges: int
+
+
+def fit_edges(collector: Collector, missing: MissingFit | None) -> EdgeFit:
+    """Fit what happens at edges."""
+    tallies = collector.tallies
+    shape = (2, 4, EDGE_REACH_PX + 1)
+    seen, gone = tallies.get("edge", shape), tallies.get("edge_missing", shape)
+    weights = bootstrap_weights(seen.sum((1, 2, 3)) > 0)
+    side, baseline, one_sided = _shadow(tallies.get("shadow", (2, SHADOW_BINS)), weights)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        by_side = gone.sum(0) / seen.sum(0)
+    return EdgeFit(
+        missing=_missing(seen, gone, weights, side, missing),
+        by_side=by_side,
+        shadow_side=side,
+        baseline_m=baseline,
+        one_sided=one_sided,
+        flying=_flying(tallies.get("flying", (2,)), weights),
+        lateral_px=_lateral(tallies.get("flicker", (2,)), weights),
+        edges=int(seen.sum(0)[:, :, 0].sum()),
+    )
+
+
+def _missing(seen: Array, gone: Array, weights: Array, shadow: str, interior: MissingFit | None) -> AddedCurve | None:
+    """Missing share by distance; where there is a shadow, only the near side counts, which it never reaches."""
+    use = np.ones(seen.shape[1:], np.bool_)
+    use[1] = shadow == "none"
+    n = np.tensordot(weights, (seen * use).sum((1, 2)), 1)
+    m = np.tensordot(weights, (gone * use).sum((1, 2)), 1)
+    if n[0, 0] < MIN_PIXELS:
+        return None
+    rates = m / np.maximum(n, 1)
+    level = float(np.average(interior.rate.y, weights=interior.rate.samples)) if interior else 0.0
+    spread = np.std(rates[1:], axis=0, ddof=1)
+    excess = rates[0] - level
+    raised = excess > np.maximum(1.5 * spread, SYSTEMATIC)
+    end = int(np.argmin(raised)) if not raised.all() else EDGE_REACH_PX
+    if end == 0:
+        return None
+    knots = np.arange(end + 1, dtype=np.float64)
+    y = np.append(rates[0, :end], 0.0)
+    half = np.append(1.96 * np.hypot(spread[:end], SYSTEMATIC), 0.0)
+    return AddedCurve(knots, y, np.clip(y - half, 0, 1), np.clip(y + half, 0, 1), n[0, : end + 1])
+
+
+def _shadow(sums: Array, weights: Array) -> tuple[str, Resampled, Array]:
+    """Side and baseline of the shadow, from how wide holes beside near objects are for the jump in depth."""
+    total = sums.sum(0)
+    crossings = total.sum(1)
+    one_sided = np.divide(total[:, 1:].sum(1), np.maximum(crossings, 1))
+    unknown = Resampled.unknown(len(weights))
+    if crossings.min() < MIN_CROSSINGS:
+        return "none", unknown, one_sided
+    side = int(np.argmax(one_sided))
+    if one_sided[side] < 0.4 or one_sided[side] < 1.5 * one_sided[1 - side]:
+        return "none", unknown, one_sided
+    found = np.array([_typical(np.tensordot(weight, sums[:, side], 1)) for weight in weights])
+    if not np.isfinite(found[0]):
+        return "none", unknown, one_sided
+    return ("left", "right")[side], Resampled.of(found, 0.004, 0.0), one_sided
+
+
+def _typical(counts: Array) -> float:
+    """Middle of the densest five bins in a row of the baselines that holes stand for; NaN if nothing stands out."""
+    holes = counts[1:-1]
+    dense = np.convolve(holes, np.ones(5), "valid")
+    top = int(np.argmax(dense))
+    if dense[top] < 0.35 * holes.sum():
+        return math.nan
+    bins = np.arange(top, top + 5)
+    return float(((bins + 0.5) * holes[bins]).sum() / max(holes[bins].sum(), 1e-9) * SHADOW_BIN_M)
+
+
+def _flying(sums: Array, weights: Array) -> Resampled:
+    total = np.tensordot(weights, sums, 1)
+    if total[0, 0] < MIN_PIXELS:
+        return Resampled.unknown(len(weights))
+    share = total[:, 1] / np.maximum(total[:, 0], 1)
+    return Resampled.of(share, 0.1, 0.0)
+
+
+def _lateral(sums: Array, weights: Array) -> Resampled:
+    """Jitter of independent pixels: an edge's pixels change sides L / sqrt(pi) times twice per frame and row."""
+    total = np.tensordot(weights, sums, 1)
+    if total[0, 0] < MIN_CROSSINGS:
+        return Resampled.unknown(len(weights))
+    variance = total[:, 1] / np.maximum(total[:, 0], 1)
+    return Resampled.of(math.sqrt(math.pi) * variance, 0.05, 0.0)

@@ -1,0 +1,292 @@
+"""``python -m pagnet_training.sensors.fit RECORDING --out profile.yaml``: from a recording to a sensor profile.
+
+Data flows: bag or folder -> frames -> moments (what was there, what was seen) -> tallies -> fits -> profile, report.
+Needs no ground truth; streams, so that hours of bag take no more memory than seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pagnet_ros.errors import PagnetError
+from pagnet_ros.recordings.frames import RecordedFrame
+from pagnet_ros.simulation import SensorProfile, save_profile
+from pagnet_training.sensors.collect import Collector, Quality
+from pagnet_training.sensors.edge_effects import EdgeFit, fit_edges
+from pagnet_training.sensors.fitted_profile import build_profile
+from pagnet_training.sensors.images import make_view
+from pagnet_training.sensors.missing import MissingFit, fit_missing
+from pagnet_training.sensors.noise import NoiseFit, fit_noise
+from pagnet_training.sensors.recorded import Selection, count_frames, recorded_frames
+from pagnet_training.sensors.references import BiasFit, fit_bias
+from pagnet_training.sensors.scenes import Moment, Motion, moments
+from pagnet_training.sensors.steps import Steps, find_steps
+from pagnet_training.sensors.untold import what_is_untold
+
+__all__ = ["Curves", "FitError", "FitResult", "fit_recording", "main"]
+
+Array = NDArray[np.float64]
+
+
+class FitError(PagnetError):
+    """A recording from which no profile can be made; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Noise and holes by range, averaged over the brightness and angles of the recording, away from depth edges.
+
+    Attributes:
+        noise: Measured and fitted noise.
+        holes: Measured and fitted missing rate.
+    """
+
+    noise: NoiseFit
+    holes: MissingFit
+
+    @property
+    def covered_m(self) -> tuple[float, float]:
+        """Range that the recording covers well enough."""
+        low = max(self.noise.z[0], self.holes.rate.x[0])
+        return float(low), float(min(self.noise.z[-1], self.holes.rate.x[-1]))
+
+    def sigma(self, z: Array) -> Array:
+        """Standard deviation of the noise in metres at depths; NaN outside `covered_m`."""
+        return self._at(z, self.noise.z, self.noise.sigma)
+
+    def sigma_interval(self, z: Array) -> tuple[Array, Array]:
+        """95 % interval of `sigma`."""
+        return self._at(z, self.noise.z, self.noise.low), self._at(z, self.noise.z, self.noise.high)
+
+    def missing(self, z: Array) -> Array:
+        """Probability that a pixel is missing; NaN outside `covered_m`."""
+        return self._at(z, self.holes.rate.x, self.holes.rate.y)
+
+    def missing_interval(self, z: Array) -> tuple[Array, Array]:
+        """95 % interval of `missing`."""
+        rate = self.holes.rate
+        return self._at(z, rate.x, np.clip(rate.low, 0, 1)), self._at(z, rate.x, np.clip(rate.high, 0, 1))
+
+    def _at(self, z: Array, x: Array, y: Array) -> Array:
+        low, high = self.covered_m
+        z = np.asarray(z, np.float64)
+        return np.where((z >= low) & (z <= high), np.interp(z, x, y), np.nan)
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a recording gives.
+
+    Attributes:
+        profile: The sensor.
+        curves: Noise and missing rate by range, with intervals.
+        warnings: What the recording cannot tell, in sentences.
+        motion: How the recording was read.
+        noise, missing, edges, steps, bias: The parts, with everything that was measured.
+        quality: What the recording holds.
+        collector: The counts behind it all, for the report.
+        sample: A frame from the middle, for pictures.
+    """
+
+    profile: SensorProfile
+    curves: Curves
+    warnings: tuple[str, ...]
+    motion: Motion
+    noise: NoiseFit
+    missing: MissingFit
+    edges: EdgeFit
+    steps: Steps
+    bias: BiasFit | None
+    quality: Quality
+    collector: Collector
+    sample: Moment
+
+
+def fit_recording(
+    frames: Iterable[RecordedFrame],
+    *,
+    name: str = "fitted",
+    provenance: str = "",
+    space_only: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> FitResult:
+    """Fit a sensor profile to a recording.
+
+    Args:
+        frames: Depth with colour, in order; taken one by one.
+        name: Of the profile.
+        provenance: How it was made, for the file.
+        space_only: Take every frame on its own (a moving camera without poses).
+        progress: Called after each frame with the number of frames done.
+
+    Raises:
+        RecordingError: The recording cannot be used; what is missing is said.
+        FitError: The fit did not converge.
+    """
+    notes: list[str] = []
+    motion, stream = moments((make_view(frame) for frame in frames), notes, space_only=space_only)
+    collector = Collector(motion)
+    sample: Moment | None = None
+    for number, moment in enumerate(stream, start=1):
+        collector.add(moment)
+        if number & (number - 1) == 0:
+            sample = moment
+        if progress is not None:
+            progress(number)
+    collector.finish()
+    assert sample is not None
+    steps = find_steps(collector.values, collector.values_full)
+    noise, missing = fit_noise(collector, steps), fit_missing(collector)
+    if noise is None or missing is None:
+        raise FitError(_too_little(collector, noise, missing))
+    problems = _doubtful(noise)
+    if problems:
+        raise FitError(f"the fit did not converge: {'; '.join(problems)}; no profile was written")
+    edges, bias = fit_edges(collector, missing), fit_bias(collector)
+    profile = build_profile(collector, noise, missing, edges, steps, bias, name=name, provenance=provenance)
+    warnings = (*notes, *what_is_untold(collector, noise, missing, edges, steps, bias))
+    return FitResult(
+        profile, Curves(noise, missing), warnings, motion, noise, missing, edges, steps, bias, collector.quality,
+        collector, sample,
+    )  # fmt: skip
+
+
+def _too_little(collector: Collector, noise: NoiseFit | None, missing: MissingFit | None) -> str:
+    what = " and ".join(label for label, part in (("noise", noise), ("missing pixels", missing)) if part is None)
+    return (
+        f"the fit did not converge: after {collector.quality.frames} frames there were too few pixels away from "
+        f"depth edges at three or more depths to learn the {what} from; expected surfaces at several distances that "
+        "fill some of the image; no profile was written; record more, or walls and furniture from several distances"
+    )
+
+
+def _doubtful(noise: NoiseFit) -> list[str]:
+    """What speaks against the result, if anything."""
+    problems = []
+    width = np.log(noise.high / noise.low)
+    if not np.isfinite(noise.sigma).all() or not np.isfinite(width).all():
+        problems.append("sigma is not finite at every depth")
+    elif float(np.median(width)) > np.log(4.0):
+        problems.append(
+            f"the 95 % interval of sigma spans a factor of {float(np.exp(np.median(width))):.0f}; expected less than "
+            "4; record more frames"
+        )
+    if float(np.median(noise.sigma / noise.z)) > 0.2:
+        problems.append(
+            f"sigma is {float(np.median(noise.sigma / noise.z)):.0%} of the depth; expected less than 20 %; are the "
+            "poses those of the depth camera, and do depth and pose stamps agree?"
+        )
+    return problems
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m pagnet_training.sensors.fit", description=__doc__)
+    parser.add_argument("recording", type=Path, help="bag folder, .mcap or .db3 file, or a folder of frames")
+    parser.add_argument("--out", type=Path, required=True, help="profile to write (.yaml)")
+    parser.add_argument("--report", type=Path, help="report to write (.html)")
+    parser.add_argument("--name", default="", help="of the profile; by default the name of the file")
+    parser.add_argument("--description", default="", help="what the sensor is, for the profile")
+    parser.add_argument("--weights", default="", help="weights, or their family, that the node takes for this sensor")
+    parser.add_argument("--depth", default="", metavar="TOPIC")
+    parser.add_argument("--color", default="", metavar="TOPIC")
+    parser.add_argument(
+        "--reference", default="", metavar="TOPIC", help="a better depth of the same view, for the bias"
+    )
+    parser.add_argument("--poses", default="", metavar="TOPIC", help="poses of the camera's optical frame")
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="leave out seconds at the beginning")
+    parser.add_argument("--duration", type=float, default=None, metavar="S", help="stop after so many seconds")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th frame")
+    parser.add_argument("--space-only", action="store_true", help="take every frame on its own: no poses are needed")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 leaves the libraries' choice")
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+        cv2.setNumThreads(options.threads)
+    console = Console(stderr=True)
+    try:
+        _run(options, console)
+    except PagnetError as error:
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        console.print("stopped; no profile was written", markup=False)
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    selection = Selection(
+        options.depth, options.color, options.reference, options.poses, options.start, options.duration, options.every
+    )
+    name = options.name or options.out.stem
+    with _bar(console, count_frames(options.recording, selection)) as advance:
+        result = fit_recording(
+            recorded_frames(options.recording, selection),
+            name=name,
+            provenance=_provenance(options),
+            space_only=options.space_only,
+            progress=advance,
+        )
+    save_profile(replace(result.profile, description=options.description, weights=options.weights), options.out)
+    out = Console()
+    out.print(f"{options.out}: {summary(result)}", markup=False, highlight=False, soft_wrap=True)
+    for warning in result.warnings:
+        out.print(f"- {warning}", markup=False, highlight=False, soft_wrap=True)
+    if options.report is not None:
+        from pagnet_training.sensors.report import write_report
+
+        write_report(options.report, result, options.recording.name)
+        out.print(f"{options.report}: report", markup=False, highlight=False, soft_wrap=True)
+
+
+class _bar:  # noqa: N801 (a context manager used like a function)
+    """A progress bar; as a context manager it gives the function that moves it."""
+
+    def __init__(self, console: Console, total: int | None) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress, self._total = Progress(*columns, console=console, transient=True), total
+
+    def __enter__(self) -> Callable[[int], None]:
+        self._progress.start()
+        task = self._progress.add_task("frames", total=self._total)
+        return lambda done: self._progress.update(task, completed=done)
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()
+
+
+def _provenance(options: argparse.Namespace) -> str:
+    parts = [f"pagnet_training.sensors.fit {options.recording.name}"]
+    for flag, default in (("start", 0.0), ("duration", None), ("every", 1), ("space_only", False)):
+        value = getattr(options, flag)
+        if value != default:
+            parts.append(f"--{flag.replace('_', '-')}" + ("" if value is True else f" {value:g}"))
+    return " ".join(parts)
+
+
+def summary(result: FitResult) -> str:
+    """One sentence for people."""
+    low, high = result.curves.covered_m
+    z = np.array([low, 0.5 * (low + high), high])
+    sigma = ", ".join(f"{1000 * s:.1f} mm at {d:.1f} m" for s, d in zip(result.curves.sigma(z), z, strict=True))
+    share = result.quality.missing / max(result.quality.frames, 1)
+    return (
+        f"{result.quality.frames} frames read as {result.motion.mode}; sigma {sigma}; {share:.1%} of the pixels "
+        f"missing; covers {low:.2f} to {high:.2f} m"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""The parts of a fit put together as a `SensorProfile`, and what the recording could not tell as sentences.
+
+Pure: fits in, profile and warnings out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.simulation import Evidence, SensorProfile
+from pagnet_training.sensors.collect import Collector
+from pagnet_training.sensors.edge_effects import EdgeFit
+from pagnet_training.sensors.missing import AddedCurve, MissingFit
+from pagnet_training.sensors.noise import Factor, NoiseFit
+from pagnet_training.sensors.references import BiasFit
+from pagnet_training.sensors.resample import Resampled
+from pagnet_training.sensors.scenes import EDGE_JUMP
+from pagnet_training.sensors.steps import Steps
+
+__all__ = ["SOURCES", "build_profile"]
+
+Array = NDArray[np.float64]
+SOURCES: Mapping[str, str] = {
+    "still": "fit: temporal differences of a still camera",
+    "poses": "fit: differences of surface points carried by the poses",
+    "slow": "fit: temporal differences at small motion",
+    "space": "fit: residuals from planes in single frames",
+}
+NATIVE_BASELINE_M = 0.075
+FLYING_SHOWS = 0.15
+LATERAL_SHOWS = 0.2
+
+
+def build_profile(
+    collector: Collector,
+    noise: NoiseFit,
+    missing: MissingFit,
+    edges: EdgeFit,
+    steps: Steps,
+    bias: BiasFit | None,
+    *,
+    name: str,
+    provenance: str,
+) -> SensorProfile:
+    """The profile that a recording gives."""
+    parts = _Parts()
+    _describe(parts, collector)
+    _noise(parts, noise, SOURCES[collector.motion.mode])
+    _steps(parts, steps, edges, collector)
+    _holes(parts, missing)
+    _edges(parts, edges)
+    if bias is not None:
+        _bias(parts, bias)
+    low = max(noise.z[0], missing.by_range.x[0])
+    high = min(noise.z[-1], missing.by_range.x[-1])
+    covered = {"range_m": (round(float(low), 3), round(float(high), 3))}
+    for label, curve in (("brightness", missing.brightness), ("angle_rad", missing.angle)):
+        if curve is not None:
+            covered[label] = (round(float(curve.x[0]), 3), round(float(curve.x[-1]), 3))
+    return SensorProfile(
+        name=name, provenance=provenance, edge_jump=EDGE_JUMP, evidence=parts.evidence, covered=covered, **parts.values
+    )
+
+
+class _Parts:
+    """Fields of a profile as they are filled in."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.evidence: dict[str, Evidence] = {}
+
+    def number(self, field: str, found: Resampled, samples: float, source: str, most: float = math.inf) -> None:
+        """A fitted number, if the recording tells it."""
+        if not found.known:
+            return
+        self.values[field] = _round(min(max(found.value, 0.0), most))
+        low, high = (_round(min(max(v, 0.0), most)) for v in (found.low, found.high))
+        self.evidence[field] = Evidence(low=low, high=high, samples=int(samples), source=source)
+
+    def curve(self, field: str, curve: Factor | AddedCurve, source: str, least: float, most: float) -> None:
+        """A fitted curve."""
+        y, low, high = (np.clip(v, least, most) for v in (curve.y, curve.low, curve.high))
+        self.values[field] = tuple((_round(a), _round(b)) for a, b in zip(curve.x, y, strict=True))
+        self.evidence[field] = Evidence(
+            low=tuple(_round(v) for v in low),
+            high=tuple(_round(v) for v in high),
+            samples=int(curve.samples.sum()),
+            source=source,
+        )
+
+
+def _round(value: float) -> float:
+    """Five significant digits: more would pretend, and make the file hard to read."""
+    return float(f"{float(value):.5g}")
+
+
+def _describe(parts: _Parts, collector: Collector) -> None:
+    quality = collector.quality
+    parts.values["height"], parts.values["width"] = quality.shape
+    if quality.calibrated:
+        matrix = quality.matrix
+        parts.values |= {
+            "fx": _round(matrix[0, 0]), "fy": _round(matrix[1, 1]),
+            "cx": _round(matrix[0, 2]), "cy": _round(matrix[1, 2]),
+        }  # fmt: skip
+    stamps = np.diff(quality.stamps_ns)
+    stamps = stamps[stamps > 0]
+    if stamps.size:
+        parts.values["rate_hz"] = _round(1e9 / float(np.median(stamps)))
+    total = int(collector.range_counts.sum())
+    for field, at_limit, value in zip(
+        ("min_range_m", "max_range_m"), collector.ends_abruptly(), collector.limits(), strict=True
+    ):
+        if at_limit:
+            parts.values[field] = _round(value)
+            parts.evidence[field] = Evidence(_round(0.97 * value), _round(1.03 * value), total, "fit: where depths end")
+
+
+def _noise(parts: _Parts, noise: NoiseFit, source: str) -> None:
+    parts.curve("noise_range_curve", noise.base, source, 1e-6, 10.0)
+    samples = int(noise.samples.sum())
+    for field, value, low, high in (
+        ("noise_floor_m", noise.form[0], noise.form_low[0], noise.form_high[0]),
+        ("noise_quadratic_per_m", noise.form[1], noise.form_low[1], noise.form_high[1]),
+    ):
+        parts.values[field] = _round(value)
+        parts.evidence[field] = Evidence(_round(low), _round(high), samples, f"{source}; for beyond the curve")
+    parts.values["noise_z0_m"] = _round(noise.form[2])
+    if noise.brightness is not None:
+        parts.curve("noise_brightness_curve", noise.brightness, source, 1e-3, 100.0)
+    if noise.angle is not None:
+        parts.curve("noise_angle_curve", noise.angle, source, 1e-3, 100.0)
+    parts.number("noise_correlation_px", noise.correlation_px, samples, source)
+    parts.number("noise_persistence", noise.persistence, samples, source, 0.98)
+    parts.number("noise_fixed", noise.fixed, samples, source, 1.0)
+    if noise.lateral_px > 0:
+        parts.values |= {"lateral_px": _round(noise.lateral_px), "reduction": "nearest"}
+        parts.evidence["lateral_px"] = Evidence(samples=samples, source="fit: scatter on slanted surfaces")
+    parts.number("noise_tail", noise.tail, samples, source, 0.4)
+
+
+def _steps(parts: _Parts, steps: Steps, edges: EdgeFit, collector: Collector) -> None:
+    if steps.depth_m > 0:
+        parts.values["depth_step_m"] = steps.depth_m
+        parts.evidence["depth_step_m"] = Evidence(
+            _round(0.99 * steps.depth_m), _round(1.01 * steps.depth_m), steps.values, "fit: distinct depth values"
+        )
+    shadow = edges.shadow_side != "none"
+    baseline = edges.baseline_m.value if shadow else NATIVE_BASELINE_M
+    if shadow:
+        parts.values["shadow_side"] = edges.shadow_side
+        parts.number("baseline_m", edges.baseline_m, edges.edges, "fit: widths of shadows")
+    if steps.inverse > 0:
+        focal = float(collector.quality.matrix[0, 0])
+        scale = focal * baseline
+        parts.values |= {"reduction": "nearest", "native_focal_px": _round(focal), "baseline_m": _round(baseline)}
+        parts.values["disparity_step_px"] = _round(steps.inverse * scale)
+        note = "fit: distinct inverse depths; baseline and focal length only scale it"
+        parts.evidence["disparity_step_px"] = Evidence(samples=steps.values, source=note)
+
+
+def _holes(parts: _Parts, missing: MissingFit) -> None:
+    parts.curve("missing_range_curve", missing.by_range, "fit: holes away from edges", 0.0, 1.0)
+    if missing.brightness is not None:
+        parts.curve("missing_brightness_curve", missing.brightness, "fit: holes away from edges", -1.0, 1.0)
+    if missing.angle is not None:
+        parts.curve("missing_angle_curve", missing.angle, "fit: holes away from edges", -1.0, 1.0)
+    samples = int(missing.by_range.samples.sum())
+    parts.number("hole_size_px", missing.hole_size_px, samples, "fit: holes of neighbouring pixels")
+    parts.number("hole_persistence", missing.persistence, samples, "fit: holes of neighbouring frames", 0.995)
+
+
+def _edges(parts: _Parts, edges: EdgeFit) -> None:
+    curve, flies = edges.missing, edges.flying.known and edges.flying.value > FLYING_SHOWS
+    if flies:
+        parts.number("flying", edges.flying, edges.edges, "fit: depths between both sides of edges", 1.0)
+        parts.values["footprint_px"] = 0.5
+        # A footprint of half a pixel more makes the simulator's edges one pixel wider on each side.
+        curve = (
+            curve
+            if curve is None
+            else curve._replace(**{k: v[1:] for k, v in curve._asdict().items() if k != "x"}, x=curve.x[:-1])
+        )
+    if curve is not None and curve.x.size > 1:
+        parts.curve("missing_edge_curve", curve, "fit: holes by distance to edges", 0.0, 1.0)
+    if edges.lateral_px.known and edges.lateral_px.value > LATERAL_SHOWS and "lateral_px" not in parts.values:
+        parts.number("lateral_px", edges.lateral_px, edges.edges, "fit: flicker of edges")
+
+
+def _bias(parts: _Parts, bias: BiasFit) -> None:
+    source = "fit: against the reference"
+    parts.curve("bias_curve", bias.curve, source, -10.0, 10.0)
+    if bias.wiggle_m.known:
+        parts.number("wiggle_m", bias.wiggle_m, int(bias.curve.samples.sum()), source)
+        parts.values["wiggle_period_m"] = _round(bias.period_m)
+        parts.values["wiggle_phase_rad"] = _round(bias.phase_rad)

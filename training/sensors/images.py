@@ -1,0 +1,261 @@
+"""One depth image with its colour: units, holes filled from their surroundings, edges, and the slope of surfaces.
+
+Pure functions on arrays of one frame. Depth is float32 metres with NaN where nothing was measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.errors import InputError
+from pagnet_ros.recordings.coarse import coarse_intrinsics
+from pagnet_ros.recordings.frames import RecordedFrame
+from pagnet_training.sensors.regions import edge_mask
+
+__all__ = ["FILL_REACH_PX", "Edges", "Slopes", "View", "fill_holes", "find_edges", "make_view", "metres", "slopes"]
+
+Depth = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+FILL_REACH_PX = 24
+SAME_SURFACE = 0.06
+ASSUMED_FOCAL = 0.9
+NO_VALUE = 65535
+
+
+@dataclass(frozen=True)
+class View:
+    """A frame ready for measuring; all arrays at the size of the depth image.
+
+    Attributes:
+        z: ``[h, w]`` float32 metres, NaN where missing.
+        grey: ``[h, w]`` float32, mean of red, green and blue over 255.
+        matrix: ``[3, 3]`` intrinsics of the depth image.
+        calibrated: Whether they came with the recording.
+        pose: ``[4, 4]`` camera-to-world, or None.
+        stamp_ns: When it was taken.
+        reference: ``[h, w]`` better depth in metres, or None.
+        rgb: ``[h, w, 3]`` uint8, for pictures.
+    """
+
+    z: Depth
+    grey: Depth
+    matrix: NDArray[np.float64]
+    calibrated: bool
+    pose: NDArray[np.float64] | None
+    stamp_ns: int
+    reference: Depth | None
+    rgb: NDArray[np.uint8]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.z.shape[0], self.z.shape[1]
+
+
+def metres(depth: NDArray[np.generic]) -> Depth:
+    """Depth as float32 metres with NaN where there is none.
+
+    uint16 counts as millimetres; 0, the largest uint16 (which some drivers use for "no value") and anything not finite
+    are missing.
+    """
+    scale = np.float32(0.001) if depth.dtype == np.uint16 else np.float32(1.0)
+    z = np.asarray(depth, np.float32) * scale
+    with np.errstate(invalid="ignore"):
+        gone = ~(np.isfinite(z) & (z > 0))
+    if depth.dtype == np.uint16:
+        gone |= depth == NO_VALUE
+    z[gone] = np.nan
+    return np.asarray(z, np.float32)
+
+
+def make_view(frame: RecordedFrame) -> View:
+    """A frame of a recording with everything brought to the size of its depth image.
+
+    Raises:
+        InputError: Depth or colour is empty or of the wrong type.
+    """
+    if frame.depth.ndim != 2 or frame.depth.dtype not in (np.uint16, np.float32) or frame.rgb.ndim != 3:
+        raise InputError(
+            f"frame {frame.name}: depth is {frame.depth.dtype} {list(frame.depth.shape)}, colour "
+            f"{list(frame.rgb.shape)}; expected depth [h, w] in uint16 or float32 and colour [H, W, 3]"
+        )
+    height, width = frame.depth.shape
+    rgb = frame.rgb
+    full = rgb.shape
+    if full[:2] != (height, width):
+        rgb = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    if frame.intrinsics is None:
+        focal = ASSUMED_FOCAL * width
+        matrix = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
+    else:
+        matrix = coarse_intrinsics(frame.intrinsics, full[1] / width, full[0] / height)
+    reference = None if frame.reference is None else metres(frame.reference)
+    if reference is not None and reference.shape != (height, width):
+        reference = np.asarray(cv2.resize(reference, (width, height), interpolation=cv2.INTER_NEAREST), np.float32)
+    return View(
+        z=metres(frame.depth),
+        grey=np.asarray(rgb.mean(2, dtype=np.float32) / np.float32(255.0)),
+        matrix=matrix,
+        calibrated=frame.intrinsics is not None,
+        pose=frame.pose,
+        stamp_ns=frame.stamp_ns,
+        reference=reference,
+        rgb=rgb,
+    )
+
+
+def fill_holes(z: Depth) -> tuple[Depth, Mask]:
+    """Holes filled from the nearest measurements left, right, above and below.
+
+    Where these lie on one surface, inverse depth (linear on planes) is interpolated. Where they do not, the hole lies
+    at a depth edge and takes the farther surface: shadows of the projector fall on the background.
+
+    Args:
+        z: ``[h, w]`` metres, NaN in holes.
+
+    Returns:
+        The filled depth, NaN where no measurement lies within `FILL_REACH_PX` on at least two sides, and a mask of
+        the pixels filled at a depth edge.
+    """
+    w = 1.0 / z
+    sides = [_nearest_along(w, axis, back) for axis in (1, 0) for back in (False, True)]
+    values = np.stack([value for value, _ in sides])
+    distances = np.stack([distance for _, distance in sides])
+    usable = distances <= FILL_REACH_PX
+    values = np.where(usable, values, np.nan)
+    known = np.isfinite(z)
+    with np.errstate(invalid="ignore"):
+        low = np.where(usable, values, np.inf).min(0)
+        high = np.where(usable, values, -np.inf).max(0)
+        count = usable.sum(0)
+        split = high > low * (1 + SAME_SURFACE + 0.01 * distances.min(0))
+        weight = np.where(usable, 1.0 / np.maximum(distances, 1), 0.0)
+        mean = (np.nan_to_num(values) * weight).sum(0) / weight.sum(0)
+        filled = 1.0 / np.where(split, low, mean)
+    holes = ~known & (count >= 2)
+    result = np.where(known, z, np.where(holes, filled, np.nan)).astype(np.float32)
+    return result, holes & split
+
+
+def _nearest_along(w: Depth, axis: int, back: bool) -> tuple[Depth, NDArray[np.int32]]:
+    """Nearest known value before (or after) every pixel along an axis, and how far away it is."""
+    flipped = np.flip(w, axis) if back else w
+    size = w.shape[axis]
+    shape = [1, 1]
+    shape[axis] = size
+    place = np.arange(size, dtype=np.int32).reshape(shape)
+    last = np.maximum.accumulate(np.where(np.isfinite(flipped), place, np.int32(-10_000)), axis)
+    value = np.take_along_axis(flipped, np.maximum(last, 0), axis)
+    distance = place - last
+    if back:
+        value, distance = np.flip(value, axis), np.flip(distance, axis)
+    return value, np.asarray(distance, np.int32)
+
+
+class Edges(NamedTuple):
+    """Depth edges of one image.
+
+    Attributes:
+        distance: ``[h, w]`` float32, Chebyshev pixels to the nearest edge pixel, 0 on it.
+        far_side: ``[h, w]``, whether a pixel lies behind the nearest edge rather than before it.
+        direction: ``[h, w]`` int8, where the near object lies as seen from that edge: 0 left, 1 right, 2 above, 3
+            below.
+    """
+
+    distance: Depth
+    far_side: Mask
+    direction: NDArray[np.int8]
+
+
+def find_edges(z: Depth, jump: float) -> Edges:
+    """Steps of more than `jump` (relative) between neighbours of a filled depth image."""
+    marks = edge_mask(z, jump)
+    if not marks.any():
+        zeros = np.zeros(z.shape, np.int8)
+        return Edges(np.full(z.shape, 1e3, np.float32), np.zeros(z.shape, np.bool_), zeros)
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~marks).astype(np.uint8), cv2.DIST_C, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    high = np.where(np.isfinite(z), z, 0).astype(np.float32)
+    low = np.where(np.isfinite(z), z, 1e3).astype(np.float32)
+    kernel = np.ones((3, 3), np.uint8)
+    middle = 0.5 * (cv2.dilate(high, kernel) + cv2.erode(low, kernel))
+    right, left = np.roll(z, -1, 1), np.roll(z, 1, 1)
+    down, up = np.roll(z, -1, 0), np.roll(z, 1, 0)
+    with np.errstate(invalid="ignore"):
+        across, along = np.nan_to_num(right - left), np.nan_to_num(down - up)
+    direction = np.where(np.abs(across) >= np.abs(along), np.where(across > 0, 0, 1), np.where(along > 0, 2, 3)).astype(
+        np.int8
+    )
+    of_label = np.zeros(int(labels.max()) + 1, np.float32)
+    of_label[labels[marks]] = middle[marks]
+    direction_of = np.zeros(of_label.shape, np.int8)
+    direction_of[labels[marks]] = direction[marks]
+    with np.errstate(invalid="ignore"):
+        far_side = z > of_label[labels]
+    return Edges(np.asarray(distance, np.float32), far_side, direction_of[labels])
+
+
+class Slopes(NamedTuple):
+    """Planes fitted around every pixel, in inverse depth, which is linear on a plane.
+
+    Attributes:
+        w: ``[h, w]`` float64, fitted inverse depth (1/m).
+        gx, gy: Its slopes per pixel.
+        theta: Angle between ray and normal, radians.
+        whole: Whether the window held enough measurements.
+    """
+
+    w: NDArray[np.float64]
+    gx: NDArray[np.float64]
+    gy: NDArray[np.float64]
+    theta: NDArray[np.float32]
+    whole: Mask
+
+
+def slopes(z: Depth, matrix: NDArray[np.float64], radius: int) -> Slopes:
+    """Least-squares planes over windows of ``2 radius + 1`` pixels.
+
+    Args:
+        z: ``[h, w]`` metres, NaN left out of the windows.
+        matrix: Intrinsics.
+        radius: Pixels, >= 1.
+    """
+    height, width = z.shape
+    side = 2 * radius + 1
+    mask = np.isfinite(z)
+    m = mask.astype(np.float64)
+    w = np.where(mask, 1.0 / np.where(mask, z, 1), 0.0)
+    x = np.arange(width, dtype=np.float64)[None, :] - (width - 1) / 2
+    y = np.arange(height, dtype=np.float64)[:, None] - (height - 1) / 2
+
+    def total(image: NDArray[np.float64]) -> NDArray[np.float64]:
+        summed = cv2.boxFilter(image, cv2.CV_64F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        return np.asarray(summed, np.float64)
+
+    n, sx, sy, sw = total(m), total(m * x), total(m * y), total(w)
+    safe = np.maximum(n, 1)
+    mx, my, mw = sx / safe, sy / safe, sw / safe
+    cxx = total(m * x * x) / safe - mx * mx
+    cyy = total(m * y * y) / safe - my * my
+    cxy = total(m * x * y) / safe - mx * my
+    cxw = total(w * x) / safe - mx * mw
+    cyw = total(w * y) / safe - my * mw
+    determinant = cxx * cyy - cxy * cxy
+    whole = (n >= 0.5 * side * side) & (determinant > 1e-3)
+    determinant = np.where(whole, determinant, 1.0)
+    gx = np.where(whole, (cyy * cxw - cxy * cyw) / determinant, 0.0)
+    gy = np.where(whole, (cxx * cyw - cxy * cxw) / determinant, 0.0)
+    fitted = mw + gx * (x - mx) + gy * (y - my)
+    u = (np.arange(width)[None, :] - matrix[0, 2]) / matrix[0, 0]
+    v = (np.arange(height)[:, None] - matrix[1, 2]) / matrix[1, 1]
+    nx, ny = gx * matrix[0, 0], gy * matrix[1, 1]
+    nz = fitted - nx * u - ny * v
+    length = np.sqrt(nx**2 + ny**2 + nz**2) * np.sqrt(1 + u**2 + v**2)
+    cosine = np.clip(np.abs(fitted) / np.maximum(length, 1e-12), 0, 1)
+    return Slopes(fitted, gx, gy, np.arccos(cosine).astype(np.float32), whole)

@@ -1,0 +1,227 @@
+"""How often pixels are missing away from depth edges, how large holes are and how long they last.
+
+Data flows: tallies -> rates per cell -> additive curves -> `MissingFit`. Every number comes with an interval from
+resampling the recording's blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_training.sensors.arithmetic import tetrachoric
+from pagnet_training.sensors.cells import CELLS, NB, NZ, RANGE_EDGES, RANGE_RATIO
+from pagnet_training.sensors.collect import HOLE_LAGS_PX, PERSISTENCE_LAGS, Collector
+from pagnet_training.sensors.resample import Resampled, bootstrap_weights
+
+__all__ = ["AddedCurve", "MissingFit", "fit_missing"]
+
+Array = NDArray[np.float64]
+MIN_SAMPLES = 400
+MIN_SHARE = 1e-3
+SYSTEMATIC = 0.008
+SYSTEMATIC_SHARE = 0.08
+NOTABLE = 0.015
+MIN_HOLES = 200
+SMOOTH_BINS = 0.8
+DISTANCE_PX = np.array(HOLE_LAGS_PX, np.float64)
+
+
+class AddedCurve(NamedTuple):
+    """A probability, or what is added to one, as a curve.
+
+    Attributes:
+        x: Knots.
+        y: Values.
+        low, high: 95 % intervals.
+        samples: Pixels behind each knot.
+    """
+
+    x: Array
+    y: Array
+    low: Array
+    high: Array
+    samples: Array
+
+
+@dataclass(frozen=True)
+class MissingFit:
+    """What was learnt about holes away from edges.
+
+    Attributes:
+        rate: Missing share by depth, averaged over brightness and angles of the recording.
+        by_range: The part that depth explains; what brightness and angle add comes on top.
+        brightness: What brightness adds, None if nothing shows.
+        angle: What the angle of incidence adds, None if nothing shows.
+        hole_size_px: Kernel of the field that makes holes, with interval; NaN if it cannot be told.
+        persistence: Correlation of that field from frame to frame, with interval; NaN if it cannot be told.
+        field_correlation: That correlation by distance in pixels, for the report.
+    """
+
+    rate: AddedCurve
+    by_range: AddedCurve
+    brightness: AddedCurve | None
+    angle: AddedCurve | None
+    hole_size_px: Resampled
+    persistence: Resampled
+    field_correlation: Array
+
+
+def fit_missing(collector: Collector) -> MissingFit | None:
+    """Fit the holes; None where too few pixels lie away from edges."""
+    seen = collector.tallies.get("interior", CELLS)
+    gone = collector.tallies.get("interior_missing", CELLS)
+    per_range = seen.sum((0, 2, 3))
+    rows = np.flatnonzero((per_range > MIN_SAMPLES) & (per_range > MIN_SHARE * per_range.sum()))
+    if rows.size < 3:
+        return None
+    weights = bootstrap_weights(seen.sum((1, 2, 3)) > 0)
+    n = np.tensordot(weights, seen[:, rows], 1)
+    m = np.tensordot(weights, gone[:, rows], 1)
+    fits = [_additive(a, b) for a, b in zip(n, m, strict=True)]
+    z = np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1])[rows]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        marginal = _smooth(z, m.sum((2, 3)), n.sum((2, 3)))
+    rate = _curve(z, marginal, n[0].sum((1, 2)))
+    places = collector.middles()
+    brightness = _added(places[0], np.stack([f[1] for f in fits]), n[0].sum((0, 2)))
+    angle = _added(places[1], np.stack([f[2] for f in fits]), n[0].sum((0, 1)))
+    by_range = _rest(z, n, m, places, brightness, angle)
+    size, field_correlation = _hole_size(collector, weights)
+    return MissingFit(rate, by_range, brightness, angle, size, _persistence(collector, weights), field_correlation)
+
+
+def _additive(n: Array, m: Array) -> tuple[Array, Array, Array]:
+    """Least-squares parts by depth, brightness and angle; brightness and angle have weighted mean 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = np.where(n > 0, m / n, 0.0)
+    weight = n / (n + 0.01 * n.sum() + 200.0)
+    parts = [np.zeros(size) for size in n.shape]
+    for _ in range(25):
+        for axis in (0, 1, 2):
+            others = tuple(a for a in range(3) if a != axis)
+            rest = rate - sum(_spread(parts[a], a) for a in others)
+            mass = weight.sum(others)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                part = np.where(mass > 0, (rest * weight).sum(others) / mass, 0.0)
+            parts[axis] = part if axis == 0 else part - (part * mass).sum() / max(mass.sum(), 1e-9)
+    return parts[0], parts[1], parts[2]
+
+
+def _spread(part: Array, axis: int) -> Array:
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    return part.reshape(shape)
+
+
+def _smooth(z: Array, m: Array, n: Array) -> Array:
+    """Rates over neighbouring depths, pooled where there are few pixels; ``[draws, depths]``."""
+    place = np.log(z) / np.log(RANGE_RATIO)
+    kernel = np.exp(-0.5 * ((place[:, None] - place[None, :]) / SMOOTH_BINS) ** 2)
+    cap = np.minimum(n, 30_000.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = np.where(n > 0, m / n, 0.0)
+        return np.asarray((rate * cap) @ kernel / np.maximum(cap @ kernel, 1e-9))
+
+
+def _curve(x: Array, draws: Array, n: Array) -> AddedCurve:
+    y = draws[0]
+    spread = np.std(draws[1:], axis=0, ddof=1)
+    half = 1.96 * np.sqrt(spread**2 + SYSTEMATIC**2 + (SYSTEMATIC_SHARE * y) ** 2)
+    return AddedCurve(x, y, y - half, y + half, n)
+
+
+def _added(x: Array, draws: Array, n: Array) -> AddedCurve | None:
+    """A curve, where some knot differs notably and significantly from the others."""
+    enough = n > max(MIN_SAMPLES, 0.003 * n.sum())
+    if enough.sum() < 2:
+        return None
+    curve = _curve(x[enough], draws[:, enough], n[enough])
+    says = (np.abs(curve.y) > NOTABLE) & ((curve.low > 0) | (curve.high < 0))
+    return curve if says.any() else None
+
+
+def _rest(
+    z: Array, n: Array, m: Array, places: tuple[Array, Array], brightness: AddedCurve | None, angle: AddedCurve | None
+) -> AddedCurve:
+    """What is left for depth to explain, such that every depth's total comes out right."""
+    draws = []
+    for a, b in zip(n, m, strict=True):
+        added = np.zeros(a.shape[1:])
+        if brightness is not None:
+            added = added + np.interp(places[0], brightness.x, brightness.y)[:, None]
+        if angle is not None:
+            added = added + np.interp(places[1], angle.x, angle.y)[None, :]
+        wanted, count = _smooth(z, b.sum((1, 2))[None], a.sum((1, 2))[None])[0], a.sum((1, 2))
+        draws.append(_meet(wanted, a, added, count))
+    return _curve(z, np.stack(draws), n[0].sum((1, 2)))
+
+
+def _meet(wanted: Array, n: Array, added: Array, count: Array) -> Array:
+    """Depth's part p such that the mean of clip(p + added, 0, 1) over the pixels of each depth is as wanted."""
+    low, high = np.full(wanted.shape, -1.0), np.full(wanted.shape, 2.0)
+    share = n / np.maximum(count, 1e-9)[:, None, None]
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        mean = (np.clip(middle[:, None, None] + added[None], 0, 1) * share).sum((1, 2))
+        low, high = np.where(mean < wanted, middle, low), np.where(mean < wanted, high, middle)
+    return np.asarray(np.clip(0.5 * (low + high), 0.0, 1.0))
+
+
+def _joint(sums: Array) -> tuple[Array, Array, Array, Array]:
+    """Shares of ones in both masks, in both at once, and the number of pairs, by class."""
+    n = sums[..., 0]
+    safe = np.maximum(n, 1e-9)
+    return sums[..., 1] / safe, sums[..., 2] / safe, sums[..., 3] / safe, n
+
+
+def _hole_size(collector: Collector, weights: Array) -> tuple[Resampled, Array]:
+    """Kernel sd c of the field, from its correlation level + (1 - level) exp(-d^2 / 4 c^2).
+
+    The level is what distant places have in common that depth and brightness do not explain: no property of holes.
+    """
+    shape = (len(HOLE_LAGS_PX), NZ * NB, 4)
+    sums = collector.tallies.get("blobs", shape)
+    if sums.sum(0)[0, :, 1].sum() < MIN_HOLES:
+        return Resampled.unknown(len(weights)), np.zeros(0)
+    grid = np.concatenate([[0.0], np.geomspace(0.2, 30.0, 120)])[:, None, None]
+    level = np.linspace(0.0, 0.6, 31)[None, :, None]
+    with np.errstate(divide="ignore", over="ignore"):
+        models = level + (1 - level) * np.exp(-np.square(DISTANCE_PX) / (4 * np.maximum(grid, 1e-3) ** 2))
+    found, first = [], np.zeros(0)
+    for number, weight in enumerate(weights):
+        total = np.tensordot(weight, sums, 1)
+        field = np.array([tetrachoric(*_joint(total[i])) for i in range(len(HOLE_LAGS_PX))])
+        seen = (np.isfinite(field) & (total[:, :, 0].sum(1) > 0)) / DISTANCE_PX
+        error = (seen * np.square(models - np.nan_to_num(field))).sum(2) + 0.02 * level[..., 0]
+        found.append(float(grid[np.unravel_index(np.argmin(error), error.shape)[0], 0, 0]))
+        first = np.nan_to_num(field) if number == 0 else first
+    return Resampled.of(np.array(found), max(0.1, 0.08 * found[0]), 0.0), first
+
+
+def _persistence(collector: Collector, weights: Array) -> Resampled:
+    """Correlation of the field from one frame to the next at the same pixel: level + (1 - level) r^lag.
+
+    The level is what places have in common that depth and brightness do not explain; it is no property of time.
+    """
+    shape = (len(PERSISTENCE_LAGS), NZ * NB, 4)
+    sums = collector.tallies.get("persistence", shape)
+    if sums.sum(0)[0, :, 1].sum() < MIN_HOLES:
+        return Resampled.unknown(len(weights))
+    lags = np.array(PERSISTENCE_LAGS, np.float64)
+    rho, level = np.linspace(0, 0.99, 100)[:, None, None], np.linspace(0, 0.6, 31)[None, :, None]
+    models = level + (1 - level) * rho**lags
+    weight_of = np.array([2.0, 1.0, 1.0, 1.0])
+    penalty = 0.01 * level[..., 0]
+    found = []
+    for weight in weights:
+        total = np.tensordot(weight, sums, 1)
+        r = np.nan_to_num(np.array([tetrachoric(*_joint(total[i])) for i in range(lags.size)]))
+        seen = total[:, :, 0].sum(1) > 0
+        error = (weight_of * seen * np.square(models - r)).sum(2) + penalty
+        best = float(rho[np.unravel_index(np.argmin(error), error.shape)[0], 0, 0])
+        found.append(best if best > 0.03 else 0.0)
+    return Resampled.of(np.array(found), 0.03, 0.0)

@@ -1,0 +1,389 @@
+"""How much measurements scatter: sigma by depth, brightness and angle.
+
+Data flows: tallies -> variances of cells (trimmed; rounding and sideways jitter taken out) -> base(z) x brightness x
+angle -> `NoiseFit`. Every number comes with an interval from resampling the recording's blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_training.sensors.arithmetic import (
+    RESIDUAL_BINS,
+    gaussian_from_quantised,
+    nonnegative_least_squares,
+    trimmed_variance,
+)
+from pagnet_training.sensors.cells import CELLS, NA, NB, NZ, RANGE_EDGES, RANGE_RATIO
+from pagnet_training.sensors.collect import SPACINGS, Collector
+from pagnet_training.sensors.noise_memory import correlation, correlations, memory
+from pagnet_training.sensors.noise_shape import Tail, jitter_of_variance, tail_of
+from pagnet_training.sensors.resample import Resampled, bootstrap_weights, interval
+from pagnet_training.sensors.steps import Steps
+from pagnet_training.sensors.tallies import STRETCHES, TILES
+
+__all__ = ["Factor", "NoiseFit", "fit_noise"]
+
+Array = NDArray[np.float64]
+MIN_SAMPLES = 300
+MIN_SHARE = 2e-4
+SYSTEMATIC = 0.035
+TAIL_DOUBT = 0.2
+NOTABLE = 0.04
+SIDEWAYS_PX2 = (*np.linspace(0.0, 0.6, 21), 0.7, 0.8, 1.0, 1.2)
+SIDEWAYS_PREFERENCE = 1.5
+LEAST_LEFT = 0.15
+SMOOTH_BINS = 1.2
+
+
+class Factor(NamedTuple):
+    """A factor of sigma as a curve.
+
+    Attributes:
+        x: Knots.
+        y: Factor at each.
+        low, high: 95 % intervals.
+        samples: Differences behind each knot.
+    """
+
+    x: Array
+    y: Array
+    low: Array
+    high: Array
+    samples: Array
+
+
+@dataclass(frozen=True)
+class NoiseFit:
+    """What was learnt about noise.
+
+    Attributes:
+        z: ``[n]`` depths that were measured well enough, metres.
+        sigma: Standard deviation there, metres, averaged over the brightness and angles of the recording.
+        low, high: 95 % intervals.
+        samples: Differences behind each.
+        base: Sigma at frontal incidence and ordinary brightness, as a curve.
+        brightness: Factor of brightness, None if none shows.
+        angle: Factor of the angle of incidence, None if none shows.
+        form: (floor, quadratic, z0) of the parametric form.
+        form_low, form_high: Intervals of floor and quadratic.
+        correlation_px: Kernel of the spatial correlation, with interval.
+        persistence: Correlation from frame to frame, with interval; NaN if it cannot be told.
+        fixed: Share of the variance that stays with the pixel, with interval; NaN if it cannot be told.
+        tail: Heaviness of the tails (Tukey's h), with interval; NaN if rounding hides it.
+        lateral_px: Sideways jitter that explains why slanted surfaces scatter more, 0 if there is none or the angle
+            explains it better.
+        outliers: Share of differences beyond four standard deviations.
+        correlation: Measured correlation at 0, 1, ... pixels, for the report.
+        by_lag: Measured variance of differences by lag, relative to lag one, for the report.
+        by_spacing: Sigma from second differences in space, ``[spacings, n]``, for comparison.
+    """
+
+    z: Array
+    sigma: Array
+    low: Array
+    high: Array
+    samples: Array
+    base: Factor
+    brightness: Factor | None
+    angle: Factor | None
+    form: tuple[float, float, float]
+    form_low: tuple[float, float]
+    form_high: tuple[float, float]
+    correlation_px: Resampled
+    persistence: Resampled
+    fixed: Resampled
+    tail: Resampled
+    lateral_px: float
+    outliers: float
+    correlation: Array
+    by_lag: Array
+    by_spacing: Array
+
+
+class _Sums(NamedTuple):
+    """What one resampling is fitted to: ``[depths, brightness x angle, ...]``."""
+
+    counts: Array
+    squares: Array
+    slope: Array
+
+
+@dataclass(frozen=True)
+class _How:
+    """How variances of cells become variances of the noise.
+
+    Attributes:
+        step: Rounding step at each depth, metres.
+        same_phase: Whether both sides of a difference are rounded alike.
+        sideways_px2: Variance of the sideways jitter.
+    """
+
+    step: Array
+    same_phase: bool
+    sideways_px2: float
+
+    def cells(self, sums: _Sums) -> tuple[Array, Array, Array]:
+        """Variances in each cell, square metres, ``[depths, cells]``: of the noise, of the jitter, and of both."""
+        both = gaussian_from_quantised(
+            trimmed_variance(sums.counts, sums.squares) / 2, self.step[:, None], self.same_phase
+        )
+        n = sums.counts.sum(-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            jitter = self.sideways_px2 * np.where(n > 0, sums.slope / n, 0.0)
+        return np.maximum(both - jitter, np.maximum(LEAST_LEFT * both, 1e-12)), jitter, np.maximum(both, 1e-12)
+
+
+def fit_noise(collector: Collector, steps: Steps) -> NoiseFit | None:
+    """Fit the noise; None where too little could be compared."""
+    tallies, mode = collector.tallies, collector.motion.mode
+    shape = (*CELLS, RESIDUAL_BINS)
+    per_range = tallies.total("noise", shape).sum((1, 2, 3))
+    rows = np.flatnonzero((per_range > MIN_SAMPLES) & (per_range > MIN_SHARE * per_range.sum()))
+    if rows.size < 3:
+        return None
+    counts, squares = (
+        tallies.get(name, shape)[:, rows].reshape(-1, rows.size, NB * NA, RESIDUAL_BINS)
+        for name in ("noise", "noise_squares")
+    )
+    slope = tallies.get("slope", CELLS)[:, rows].reshape(-1, rows.size, NB * NA)
+    weights = bootstrap_weights(counts.sum((1, 2, 3)) > 0)
+    parts = ((weights @ part.reshape(len(part), -1)).reshape(-1, *part.shape[1:]) for part in (counts, squares, slope))
+    resampled = [_Sums(*drawn) for drawn in zip(*parts, strict=True)]
+    how = _How(steps.at(_middles()[rows]), mode in ("still", "slow"), 0.0)
+    how = replace(how, sideways_px2=_sideways(resampled[0], how))
+    tails = [tail_of(sums.counts, sums.squares, how.step) for sums in resampled]
+    draws = [_Draw.of(sums, how, tail) for sums, tail in zip(resampled, tails, strict=True)]
+    white = _white_share(resampled[0], how)
+    connected = correlation(collector, rows, weights, white)
+    remembered = memory(collector, steps, rows, weights, connected.draws, white)
+    factors = np.sqrt(
+        remembered.whole / np.maximum(1 - np.nan_to_num(remembered.fixed.draws if mode == "still" else 0.0), 1e-2)
+    )
+    if mode == "space":
+        factors = np.array([_bend_factor(width) for width in connected.draws])
+    doubt = float(np.hypot(SYSTEMATIC, TAIL_DOUBT * 0.5 * np.log(tails[0].robust)))
+    curves = _curves(
+        _middles()[rows],
+        collector.middles(),
+        doubt,
+        draws,
+        np.log(factors)[:, None],
+        resampled[0].counts.sum(-1).reshape(-1, NB, NA),
+    )
+    return NoiseFit(
+        **curves,
+        correlation_px=connected,
+        persistence=remembered.persistence,
+        fixed=remembered.fixed,
+        tail=Resampled.of(np.array([t.h for t in tails]), 0.02, 0.0)
+        if tails[0].told
+        else Resampled.unknown(len(tails)),
+        lateral_px=jitter_of_variance(how.sideways_px2),
+        outliers=_outliers(collector),
+        correlation=correlations(collector, np.ones(STRETCHES * TILES)),
+        by_lag=remembered.measured,
+        by_spacing=_spacings(collector, rows, steps),
+    )
+
+
+def _middles() -> Array:
+    return np.asarray(np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1]))
+
+
+def _bend_factor(width: float) -> float:
+    """Sigma over the one that second differences of correlated noise show."""
+    shape = np.exp(-np.square(SPACINGS[2] * np.array([1.0, 2.0])) / (4 * max(width, 1e-3) ** 2))
+    return float(1 / np.sqrt(max((6 - 8 * shape[0] + 2 * shape[1]) / 6, 0.05)))
+
+
+def _sideways(sums: _Sums, how: _How) -> float:
+    """Variance of a sideways jitter (pixels squared) that explains the scatter on slopes; 0 if the angle does better.
+
+    Jitter adds (slope x jitter)^2 to the variance, whatever the noise; a factor of the angle goes with the noise. They
+    differ in how the excess on slopes depends on depth.
+    """
+    errors = [_misfit(sums, replace(how, sideways_px2=jitter), with_angle=False) for jitter in SIDEWAYS_PX2]
+    best = int(np.argmin(errors))
+    by_angle = _misfit(sums, replace(how, sideways_px2=0.0), with_angle=True)
+    return float(SIDEWAYS_PX2[best]) if errors[best] < min(SIDEWAYS_PREFERENCE * by_angle, 0.9 * errors[0]) else 0.0
+
+
+def _misfit(sums: _Sums, how: _How, *, with_angle: bool) -> float:
+    """Weighted mean square of the logarithms that base, brightness, jitter and (perhaps) angle leave."""
+    n = sums.counts.sum(-1).reshape(-1, NB, NA)
+    noise, jitter, both = (part.reshape(-1, NB, NA) for part in how.cells(sums))
+    weight = _trust(both, n)
+    parts = _backfit(0.5 * np.log(noise), weight * (noise / both) ** 2, with_angle=with_angle, rounds=8)
+    model = np.exp(2 * sum(_spread(np.nan_to_num(part), axis) for axis, part in enumerate(parts))) + jitter
+    left = np.where(weight > 0, 0.5 * np.log(np.maximum(model, 1e-12) / both), 0.0)
+    return float((weight * left**2).sum() / max(weight.sum(), 1e-9))
+
+
+def _white_share(sums: _Sums, how: _How) -> float:
+    """Share of the variance of differences that is rounding or sideways jitter, which neighbours do not share."""
+    raw = trimmed_variance(sums.counts, sums.squares) / 2
+    n = sums.counts.sum(-1)
+    noise = how.cells(sums)[0]
+    good = (n > MIN_SAMPLES) & (raw > 0)
+    return float(np.average(1 - noise[good] / raw[good], weights=n[good])) if good.any() else 0.0
+
+
+class _Draw(NamedTuple):
+    """One resampled set of curves: logarithms of sigma by depth, of the factors, and of sigma averaged by depth."""
+
+    base: Array
+    brightness: Array
+    angle: Array
+    marginal: Array
+
+    @classmethod
+    def of(cls, sums: _Sums, how: _How, tail: Tail) -> _Draw:
+        noise, _, both = how.cells(sums)
+        variance = noise * tail.robust
+        n = sums.counts.sum(-1)
+        weight = _trust(both, n) * (noise / both) ** 2
+        logs, weight = (part.reshape(-1, NB, NA) for part in (0.5 * np.log(variance), weight))
+        parts = _backfit(logs, weight, with_angle=True, rounds=25)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            usable = np.where((n > 50) & np.isfinite(variance), n, 0.0)
+            mean = (np.nan_to_num(variance) * usable).sum(1) / usable.sum(1)
+        marginal = np.where(np.isfinite(mean), 0.5 * np.log(np.maximum(mean, 1e-12)), np.nan)
+        return cls(*parts, marginal)
+
+
+def _trust(variance: Array, n: Array) -> Array:
+    """Weight of a cell: all large cells count alike, so that one wall does not decide everything."""
+    return np.where((n > 100) & np.isfinite(variance), n / (n + 2000.0), 0.0)
+
+
+def _backfit(logs: Array, weight: Array, *, with_angle: bool, rounds: int) -> tuple[Array, Array, Array]:
+    """Additive parts of the logarithm by depth, brightness and angle; the factors' weighted mean is 0.
+
+    Returns:
+        The three parts; NaN at depths without a cell.
+    """
+    weight = np.nan_to_num(weight)
+    logs = np.nan_to_num(logs)
+    parts = [np.zeros(size) for size in logs.shape]
+    for _ in range(rounds):
+        for axis in (0, 1, 2) if with_angle else (0, 1):
+            others = tuple(a for a in range(3) if a != axis)
+            rest = logs - sum(_spread(np.nan_to_num(parts[a]), a) for a in others)
+            mass = weight.sum(others)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                part = np.where(mass > 0, (rest * weight).sum(others) / mass, np.nan)
+            if axis:
+                part = np.where(mass > 0, part - np.nansum(part * mass) / max(mass.sum(), 1e-9), 0.0)
+            parts[axis] = part
+    return parts[0], parts[1], parts[2]
+
+
+def _spread(part: Array, axis: int) -> Array:
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    return part.reshape(shape)
+
+
+def _curves(
+    z: Array, places: tuple[Array, Array], doubt: float, draws: list[_Draw], factors: Array, by_cell: Array
+) -> dict[str, Any]:
+    """The fields of `NoiseFit` that are curves."""
+    n = by_cell.sum((1, 2))
+    marginal_logs = np.stack([d.marginal for d in draws])
+    marginal = _curve(z, _smooth(z, marginal_logs, n) + factors, n, doubt)
+    brightness = _factor(places[0], np.stack([d.brightness for d in draws]), by_cell.sum((0, 2)))
+    angle = _factor(places[1], np.stack([d.angle for d in draws]), by_cell.sum((0, 1)))
+    base_logs = np.stack([d.base for d in draws])
+    base_logs = np.where(np.isfinite(base_logs), base_logs, marginal_logs)
+    base = _curve(z, _smooth(z, base_logs, n) + factors, n, doubt)
+    smooth = np.exp(_smooth(z, base_logs, n) + factors)
+    forms = np.array([_form(z, sigma, n) for sigma in smooth])
+    low, high = interval(forms[1:, :2])
+    return {
+        "z": z,
+        "sigma": marginal.y,
+        "low": marginal.low,
+        "high": marginal.high,
+        "samples": n,
+        "base": base,
+        "brightness": brightness,
+        "angle": angle,
+        "form": tuple(forms[0].tolist()),
+        "form_low": tuple(low.tolist()),
+        "form_high": tuple(high.tolist()),
+    }
+
+
+def _smooth(z: Array, logs: Array, n: Array) -> Array:
+    """Local straight lines of log sigma over log depth, weighted by samples; ``[..., depths]``."""
+    place = np.log(z) / np.log(RANGE_RATIO)
+    known = np.isfinite(logs)
+    values = np.nan_to_num(logs)
+    result = np.empty_like(logs)
+    for i in range(z.size):
+        offset = place - place[i]
+        weight = np.exp(-0.5 * (offset / SMOOTH_BINS) ** 2) * np.minimum(n, 20_000) * known
+        s0, s1, s2 = weight.sum(-1), (weight * offset).sum(-1), (weight * offset**2).sum(-1)
+        determinant = s0 * s2 - s1 * s1
+        line = determinant > 1e-6 * np.maximum(s0 * s0, 1e-9)
+        y0, y1 = (weight * values).sum(-1), (weight * values * offset).sum(-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result[..., i] = np.where(line, (s2 * y0 - s1 * y1) / determinant, y0 / s0)
+    return result
+
+
+def _curve(x: Array, logs: Array, n: Array, doubt: float = SYSTEMATIC) -> Factor:
+    """A positive curve and its intervals from the logarithms of all draws; the first draw is the recording itself."""
+    spread = np.nanstd(logs[1:], axis=0, ddof=1)
+    half = 1.96 * np.hypot(np.nan_to_num(spread, nan=0.3), doubt)
+    return Factor(x, np.exp(logs[0]), np.exp(logs[0] - half), np.exp(logs[0] + half), n)
+
+
+def _factor(x: Array, logs: Array, n: Array) -> Factor | None:
+    """A factor's curve, where it says something: some knot notably and significantly different from the rest."""
+    enough = n > max(MIN_SAMPLES, 0.002 * n.sum())
+    if enough.sum() < 2:
+        return None
+    curve = _curve(x[enough], logs[:, enough], n[enough])
+    says = (np.abs(np.log(curve.y)) > NOTABLE) & ((curve.low > 1) | (curve.high < 1))
+    return curve if says.any() else None
+
+
+def _form(z: Array, sigma: Array, n: Array) -> tuple[float, float, float]:
+    """Floor + quadratic (z - z0)^2 with all three >= 0 and z0 not beyond the nearest depth."""
+    weight = np.minimum(n, 20_000) / sigma**2
+    best, answer = np.inf, (float(np.median(sigma)), 0.0, 0.0)
+    for z0 in np.linspace(0.0, min(1.0, float(z[0])), 6):
+        design = np.stack([np.ones_like(z), (z - z0) ** 2], 1)
+        solution = nonnegative_least_squares(design, sigma, weight)
+        error = float((weight * (design @ solution - sigma) ** 2).sum())
+        if error < 0.98 * best:
+            best, answer = error, (float(solution[0]), float(solution[1]), float(z0))
+    return answer
+
+
+def _spacings(collector: Collector, rows: NDArray[np.int64], steps: Steps) -> Array:
+    """Sigma that second differences in space would give for white noise, ``[spacings, rows]``."""
+    z = np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1])[rows]
+    found = []
+    for number in range(len(SPACINGS)):
+        counts = collector.tallies.total(f"space{number}", (NZ, RESIDUAL_BINS))[rows]
+        squares = collector.tallies.total(f"space{number}_squares", (NZ, RESIDUAL_BINS))[rows]
+        found.append(np.sqrt(gaussian_from_quantised(trimmed_variance(counts, squares) / 6, steps.at(z), False)))
+    return np.stack(found)
+
+
+def _outliers(collector: Collector) -> float:
+    """Share of differences beyond four standard deviations of their depth."""
+    shape = (*CELLS, RESIDUAL_BINS)
+    counts = collector.tallies.total("noise", shape).sum((1, 2))
+    squares = collector.tallies.total("noise_squares", shape).sum((1, 2))
+    sigma = np.sqrt(trimmed_variance(counts, squares))
+    sizes = np.sqrt(squares / np.maximum(counts, 1))
+    beyond = (sizes > 4 * np.nan_to_num(sigma, nan=np.inf)[:, None]) * counts
+    return float(beyond.sum() / max(counts.sum(), 1))

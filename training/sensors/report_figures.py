@@ -1,0 +1,229 @@
+"""The pictures of a fit's report, as matplotlib figures. Pure: nothing is shown, nothing is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.simulation import PinholeCamera, sense
+from pagnet_training.sensors.cells import ANGLE_EDGES, BRIGHTNESS_EDGES, CELLS, RANGE_EDGES
+from pagnet_training.sensors.collect import CORRELATION_PX, HOLE_LAGS_PX, SPACINGS
+from pagnet_training.sensors.scenes import LAGS
+
+if TYPE_CHECKING:
+    from pagnet_training.sensors.fit import FitResult
+    from pagnet_training.sensors.missing import AddedCurve
+    from pagnet_training.sensors.noise import Factor
+
+__all__ = ["bias", "frames", "missing", "noise", "probability_maps", "structure"]
+
+Array = NDArray[np.float64]
+_MEASURED, _FITTED, _OTHER = "#1f4e79", "#c55a11", "#999999"
+
+
+def _figure(columns: int, rows: int = 1, height: float = 3.4) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _band(axes: Any, curve: Factor | AddedCurve, scale: float = 1.0, label: str = "fitted") -> None:
+    axes.fill_between(curve.x, scale * curve.low, scale * curve.high, color=_FITTED, alpha=0.25, linewidth=0)
+    axes.plot(curve.x, scale * curve.y, color=_FITTED, label=label)
+
+
+def noise(result: FitResult) -> Any:
+    """Sigma by depth, and its factors."""
+    fit = result.noise
+    figure, axes = _figure(3)
+    left = axes[0, 0]
+    error = 1000 * np.abs(np.stack([fit.sigma - fit.low, fit.high - fit.sigma]))
+    left.errorbar(fit.z, 1000 * fit.sigma, error, fmt="o", markersize=4, color=_MEASURED, label="measured")
+    _band(left, fit.base, 1000, "profile's curve")
+    beyond = np.linspace(0.5 * fit.z[0], 1.3 * fit.z[-1], 100)
+    floor, quadratic, z0 = fit.form
+    left.plot(beyond, 1000 * (floor + quadratic * (beyond - z0) ** 2), "--", color=_FITTED, linewidth=1, label="form")
+    for row, spacing in zip(fit.by_spacing, SPACINGS, strict=True):
+        left.plot(fit.z, 1000 * row, color=_OTHER, linewidth=0.6, label="single frames" if spacing == 1 else None)
+    left.set(xlabel="depth, m", ylabel="sigma, mm", ylim=(0, 1.6 * 1000 * float(fit.sigma.max())), title="by depth")
+    left.legend()
+    for place, name, curve, scale in (
+        (axes[0, 1], "brightness", fit.brightness, 1.0),
+        (axes[0, 2], "angle of incidence, degrees", fit.angle, float(np.degrees(1.0))),
+    ):
+        place.axhline(1.0, color=_OTHER, linewidth=0.6)
+        if curve is None:
+            place.text(0.5, 0.5, "no notable influence", ha="center", transform=place.transAxes)
+        else:
+            _band(place, curve._replace(x=scale * curve.x))
+            place.plot(scale * curve.x, curve.y, "o", markersize=4, color=_MEASURED)
+        place.set(xlabel=name, ylabel="factor of sigma")
+    return figure
+
+
+def structure(result: FitResult) -> Any:
+    """Correlation of noise and holes in the image, and variance by lag."""
+    fit, holes = result.noise, result.missing
+    figure, axes = _figure(3)
+    left, middle, right = axes[0]
+    distance = np.arange(CORRELATION_PX + 1)
+    left.plot(distance, fit.correlation, "o", markersize=4, color=_MEASURED, label="measured")
+    fine = np.linspace(0, CORRELATION_PX, 200)
+    width = max(fit.correlation_px.value, 1e-3)
+    left.plot(
+        fine, np.exp(-(fine**2) / (4 * width**2)), color=_FITTED, label=f"kernel of {fit.correlation_px.value:.2f} px"
+    )
+    left.set(xlabel="distance, pixels", ylabel="correlation of noise")
+    left.legend()
+    if result.motion.mode == "still" and fit.by_lag.size:
+        middle.plot(LAGS[: fit.by_lag.size], fit.by_lag, "o-", color=_MEASURED)
+        middle.set(xlabel="frames between", ylabel="variance of differences, relative", ylim=(0, None))
+    else:
+        middle.text(
+            0.5, 0.5, _persistence_text(result), ha="center", va="center", transform=middle.transAxes, wrap=True
+        )
+        middle.set_axis_off()
+    if holes.field_correlation.size:
+        right.plot(HOLE_LAGS_PX, holes.field_correlation, "o", markersize=4, color=_MEASURED, label="measured")
+        fine = np.linspace(0, HOLE_LAGS_PX[-1], 200)
+        width = max(holes.hole_size_px.value, 1e-3)
+        label = f"kernel of {holes.hole_size_px.value:.1f} px"
+        right.plot(fine, np.exp(-(fine**2) / (4 * width**2)), color=_FITTED, label=label)
+        right.legend()
+    right.set(xlabel="distance, pixels", ylabel="correlation of holes")
+    return figure
+
+
+def _persistence_text(result: FitResult) -> str:
+    fit = result.noise
+    if not fit.persistence.known:
+        return "how the noise behaves in time\ncannot be told"
+    return (
+        f"noise from frame to frame: {fit.persistence.value:.2f} "
+        f"[{fit.persistence.low:.2f}, {fit.persistence.high:.2f}]\n"
+        f"share that stays: {fit.fixed.value:.2f} [{fit.fixed.low:.2f}, {fit.fixed.high:.2f}]"
+    )
+
+
+def missing(result: FitResult) -> Any:
+    """Missing rate by depth, brightness, angle and distance to an edge."""
+    fit, edges, places = result.missing, result.edges, result.collector.middles()
+    figure, axes = _figure(2, 2)
+    first = axes[0, 0]
+    _band(first, fit.rate)
+    first.plot(fit.rate.x, fit.rate.y, "o", markersize=4, color=_MEASURED)
+    first.set(xlabel="depth, m", ylabel="missing", ylim=(0, None))
+    seen = result.collector.tallies.total("interior", CELLS)
+    gone = result.collector.tallies.total("interior_missing", CELLS)
+    for place, label, axis, x in (
+        (axes[0, 1], "brightness", 1, places[0]),
+        (axes[1, 0], "angle of incidence, degrees", 2, np.degrees(places[1])),
+    ):
+        others = tuple(a for a in range(3) if a != axis)
+        n, m = seen.sum(others), gone.sum(others)
+        good = n > 0.002 * n.sum()
+        place.plot(x[good], m[good] / n[good], "o-", markersize=4, color=_MEASURED)
+        place.set(xlabel=label, ylabel="missing", ylim=(0, None))
+    last = axes[1, 1]
+    names = ("near object left", "near object right", "near object above", "near object below")
+    reach = np.arange(edges.by_side.shape[-1])
+    for direction, name in enumerate(names):
+        line = last.plot(reach + 0.5, edges.by_side[1, direction], linewidth=1, label=name)[0]
+        last.plot(-reach - 0.5, edges.by_side[0, direction], linewidth=1, color=line.get_color())
+    if edges.missing is not None:
+        last.plot(edges.missing.x, edges.missing.y, color=_FITTED, linewidth=2.5, label="fitted, without the shadow")
+        last.plot(-edges.missing.x, edges.missing.y, color=_FITTED, linewidth=2.5)
+    last.axvline(0, color=_OTHER, linewidth=0.6)
+    last.set(xlabel="pixels from an edge (right: background)", ylabel="missing", ylim=(0, 1))
+    last.legend(fontsize=8)
+    return figure
+
+
+def probability_maps(result: FitResult) -> Any:
+    """Missing probability over depth and brightness, and over depth and angle: measured and fitted."""
+    seen = result.collector.tallies.total("interior", CELLS)
+    gone = result.collector.tallies.total("interior_missing", CELLS)
+    fit, places = result.missing, result.collector.middles()
+    rows = np.flatnonzero(seen.sum((1, 2)) > 0.001 * seen.sum())
+    rows = np.arange(rows[0], rows[-1] + 1)
+    z = np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1])[rows]
+    model = np.interp(z, fit.by_range.x, fit.by_range.y)[:, None, None] + np.zeros((1, *CELLS[1:]))
+    if fit.brightness is not None:
+        model = model + np.interp(places[0], fit.brightness.x, fit.brightness.y)[None, :, None]
+    if fit.angle is not None:
+        model = model + np.interp(places[1], fit.angle.x, fit.angle.y)[None, None, :]
+    model = np.clip(model, 0, 1)
+    figure, axes = _figure(2, 2, 2.8)
+    for column, (axis, edges, label) in enumerate(
+        ((2, BRIGHTNESS_EDGES, "brightness"), (1, np.degrees(ANGLE_EDGES), "angle of incidence, degrees"))
+    ):
+        n, m = seen[rows].sum(axis), gone[rows].sum(axis)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            measured = np.where(n > 200, m / n, np.nan)
+            fitted = np.where(n > 200, (model * seen[rows]).sum(axis) / n, np.nan)
+        top = max(float(np.nanmax(measured)), 0.02) if np.isfinite(measured).any() else 1.0
+        for row, values in enumerate((measured, fitted)):
+            place = axes[row, column]
+            mesh = place.pcolormesh(
+                RANGE_EDGES[rows[0] : rows[-1] + 2], edges, values.T, vmin=0, vmax=top, cmap="viridis"
+            )
+            place.set(xlabel="depth, m", ylabel=label, title=("measured", "fitted")[row])
+            figure.colorbar(mesh, ax=place)
+    return figure
+
+
+def frames(result: FitResult) -> Any:
+    """Colour, the measured frame, the depth behind it, and the simulated frame."""
+    view, scene = result.sample.view, result.sample.scene
+    height, width = view.shape
+    matrix = view.matrix
+    camera = PinholeCamera(
+        float(matrix[0, 0]), float(matrix[1, 1]), float(matrix[0, 2]), float(matrix[1, 2]), width, height
+    )
+    simulated = sense(
+        scene.z,
+        camera,
+        result.profile,
+        1,
+        cos_incidence=np.cos(scene.plane.theta).astype(np.float32),
+        brightness=scene.grey,
+    )
+    figure, axes = _figure(2, 2, 3.9)
+    low, high = np.nanquantile(view.z, [0.01, 0.99])
+    panels: tuple[tuple[str, Any], ...] = (
+        ("colour", view.rgb),
+        ("measured", view.z),
+        ("probable depth", scene.z),
+        ("simulated", simulated),
+    )
+    for place, (name, image) in zip(axes.flat, panels, strict=True):
+        if image.ndim == 3:
+            place.imshow(image)
+        else:
+            shown = place.imshow(image, vmin=low, vmax=high, cmap="turbo", interpolation="nearest")
+            figure.colorbar(shown, ax=place, label="m")
+        missed = "" if image.ndim == 3 else f" ({float(np.isnan(image).mean()):.1%} missing)"
+        place.set_title(name + missed)
+        place.set_axis_off()
+    return figure
+
+
+def bias(result: FitResult) -> Any:
+    """Mean error by depth."""
+    fit = result.bias
+    assert fit is not None
+    figure, axes = _figure(1)
+    place = axes[0, 0]
+    place.plot(fit.z, 1000 * fit.mean, ".", color=_MEASURED, label="measured")
+    _band(place, fit.curve, 1000, "slow part")
+    if fit.wiggle_m.known:
+        wave = fit.wiggle_m.value * np.sin(2 * np.pi * fit.z / fit.period_m + fit.phase_rad)
+        place.plot(
+            fit.z, 1000 * (np.interp(fit.z, fit.curve.x, fit.curve.y) + wave), color="black", linewidth=0.8, label="all"
+        )
+    place.set(xlabel="depth, m", ylabel="bias, mm")
+    place.legend()
+    return figure
