@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,15 @@ from pagnet_ros.native import NativePagNet, load_library
 from pagnet_ros.network import SCALES
 from pagnet_ros.weights import load_weights
 from pagnet_training.baselines import BASELINES
-from pagnet_training.protocol import ProtocolImage, Upsampler, make_case, network_upsampler, read_protocol_images, rmse
+from pagnet_training.protocol import (
+    Case,
+    ProtocolImage,
+    Upsampler,
+    make_case,
+    network_upsampler,
+    read_protocol_images,
+    rmse,
+)
 from pagnet_training.published import MSG_FLOAT, MSG_SOURCE
 from pagnet_training.texture import texture_copying
 
@@ -65,6 +74,7 @@ def evaluate(
     scales: Sequence[int],
     inputs: Sequence[str] = INPUTS,
     pictures: Path | None = None,
+    noise: float = 0.0,
 ) -> list[Score]:
     """Run every method that can do it on every image, scale and kind of input.
 
@@ -74,13 +84,15 @@ def evaluate(
         scales: up-sampling factors.
         inputs: "float" keeps the low-resolution input in floating point, "rounded" rounds it to uint8.
         pictures: folder for error pictures of the float input; None writes none.
+        noise: standard deviation in levels of Gaussian noise on the low-resolution input, the same for every method;
+            the paper's time-of-flight setting (section 3) is 5.
     """
     scores = []
     for scale in scales:
         able = [method for method in methods if scale in method.scales]
         for kind in inputs:
             for image in images:
-                case = make_case(image, scale, rounded=kind == "rounded")
+                case = _noisy(make_case(image, scale, rounded=kind == "rounded"), noise, (image.name, scale))
                 for method in able:
                     result = method.run(case.low, case.rgb, scale)
                     scores.append(Score(method.name, scale, kind, image.name, rmse(result, case.truth)))
@@ -91,6 +103,14 @@ def evaluate(
                         pictures.mkdir(parents=True, exist_ok=True)
                         write_error_picture(pictures / f"{image.name}_x{scale}_{method.name}.png", result, case.truth)
     return scores
+
+
+def _noisy(case: Case, noise: float, seed: tuple[str, int]) -> Case:
+    """The case with noise on its input, always the same for one image and scale."""
+    if noise == 0:
+        return case
+    rng = np.random.default_rng([zlib.crc32(seed[0].encode()), seed[1]])
+    return case._replace(low=case.low + np.float32(noise) * rng.standard_normal(case.low.shape, np.float32))
 
 
 def score_weights(path: Path, images: Sequence[ProtocolImage]) -> dict[str, dict[str, float]]:
@@ -153,6 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--native", choices=("fp32", "bf16"), help="run weights as the robot's CPU does (pagnet_ros.native)"
     )
     parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))
+    parser.add_argument("--noise", type=float, default=0.0, help="standard deviation on the input, levels")
     parser.add_argument("--inputs", nargs="+", default=list(INPUTS), choices=INPUTS)
     parser.add_argument("--json", type=Path, help="write every score here")
     parser.add_argument("--pictures", type=Path, help="write error pictures into this folder")
@@ -172,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.data is None:
             raise ConfigError("--protocol middlebury needs --data, a folder with NAME_rgb.png and NAME_disparity.png")
         images = read_protocol_images(options.data)
-        scores = evaluate(methods, images, options.scales, options.inputs, options.pictures)
+        scores = evaluate(methods, images, options.scales, options.inputs, options.pictures, options.noise)
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -116,3 +116,11 @@ def test_unpaired_and_missized_files_are_listed_together(data_root: Path, capsys
     message = capsys.readouterr().err
     assert "lonely_disparity.png" in message
     assert "small_disparity.npy: (3, 3)" in message
+
+
+def test_noise_is_on_every_methods_input_and_the_same_in_every_run() -> None:
+    images = [scene()]
+    method = Method("nearest", BASELINES["nearest"], (4,))
+    clean, noisy, again = (evaluate([method], images, [4], ["float"], noise=noise)[0].rmse for noise in (0.0, 5.0, 5.0))
+    assert noisy == again
+    assert noisy**2 - clean**2 == pytest.approx(25.0, rel=0.25)
