@@ -108,6 +108,7 @@ def _describe(parts: _Parts, collector: Collector) -> None:
             "fx": _round(matrix[0, 0]), "fy": _round(matrix[1, 1]),
             "cx": _round(matrix[0, 2]), "cy": _round(matrix[1, 2]),
         }  # fmt: skip
+        parts.evidence |= {field: Evidence(source="the recording's calibration") for field in ("fx", "fy", "cx", "cy")}
     stamps = np.diff(quality.stamps_ns)
     stamps = stamps[stamps > 0]
     if stamps.size:
@@ -154,12 +155,14 @@ def _steps(parts: _Parts, steps: Steps, edges: EdgeFit, collector: Collector) ->
     baseline = edges.baseline_m.value if shadow else NATIVE_BASELINE_M
     if shadow:
         parts.values["shadow_side"] = edges.shadow_side
+        parts.evidence["shadow_side"] = Evidence(samples=edges.edges, source="fit: gaps on either side of edges")
         parts.number("baseline_m", edges.baseline_m, edges.edges, "fit: widths of shadows")
     if steps.inverse > 0:
         focal = float(collector.quality.matrix[0, 0])
         scale = focal * baseline
         parts.values |= {"reduction": "nearest", "native_focal_px": _round(focal), "baseline_m": _round(baseline)}
         parts.values["disparity_step_px"] = _round(steps.inverse * scale)
+        parts.evidence["native_focal_px"] = Evidence(source="the recording's calibration")
         note = "fit: distinct inverse depths; baseline and focal length only scale it"
         parts.evidence["disparity_step_px"] = Evidence(samples=steps.values, source=note)
 
