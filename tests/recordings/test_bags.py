@@ -1,26 +1,17 @@
 """Bags: reading mcap and sqlite3, whole, split, compressed, damaged; and what the errors say."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
+from rosbags.rosbag2 import CompressionMode
 
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import RgbdTopics, find_rgbd_topics
-
-STORE = get_typestore(Stores.ROS2_JAZZY)
-PLUGINS = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
-
-
-def header(stamp_ns, frame_id="optical"):
-    stamp = STORE.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
-    return STORE.types["std_msgs/msg/Header"](stamp, frame_id)
+from tests.replay.bags import STORE, header, text, write
 
 
 def image(encoding, stamp_ns, size=(4, 6)):
@@ -33,25 +24,6 @@ def image(encoding, stamp_ns, size=(4, 6)):
 
 def compressed(fmt, stamp_ns):
     return STORE.types["sensor_msgs/msg/CompressedImage"](header(stamp_ns), fmt, np.zeros(5, np.uint8))
-
-
-def string(text):
-    return STORE.types["std_msgs/msg/String"](text)
-
-
-def write(path, messages, storage="mcap", compression=None):
-    """Messages are (topic, stamp_ns, message)."""
-    writer = Writer(path, version=8, storage_plugin=PLUGINS[storage])
-    if compression:
-        writer.set_compression(compression, CompressionFormat.ZSTD)
-    with writer:
-        connections = {}
-        for topic, stamp_ns, message in messages:
-            name = message.__msgtype__
-            if topic not in connections:
-                connections[topic] = writer.add_connection(topic, name, typestore=STORE)
-            writer.write(connections[topic], stamp_ns, STORE.serialize_cdr(message, name))
-    return Path(path)
 
 
 def rgbd(count=5, depth="/cam/depth", color="/cam/color"):
@@ -131,7 +103,7 @@ def test_times_and_topics_select(tmp_path):
 
 
 def test_type_without_header_has_no_header_stamp(tmp_path):
-    with Bag(write(tmp_path / "bag", [("/chat", 10**9, string("hello world"))])) as bag:
+    with Bag(write(tmp_path / "bag", [("/chat", 10**9, text("hello world"))])) as bag:
         assert bag.first("/chat").header_stamp_ns is None
 
 
@@ -264,7 +236,7 @@ def test_the_only_depth_and_colour_are_found_with_their_camera_info(tmp_path):
         ("/cam/color/image_raw/compressed", 3, compressed("rgb8; jpeg compressed bgr8", 3)),
         ("/cam/color/camera_info", 4, calibration),
         ("/cam/infra1/image_raw", 5, image("mono8", 5)),
-        ("/chat", 6, string("hello")),
+        ("/chat", 6, text("hello")),
     ]
 
     with Bag(write(tmp_path / "bag", messages)) as bag:
@@ -293,7 +265,7 @@ def test_bag_without_depth_says_what_it_has(tmp_path):
 
 
 def test_decoding_bytes_of_another_type_is_refused(tmp_path):
-    with Bag(write(tmp_path / "bag", [("/chat", 1, string("x"))])) as bag:
+    with Bag(write(tmp_path / "bag", [("/chat", 1, text("x"))])) as bag:
         message = bag.first("/chat")
         broken = type(message)(bag.topics["/chat"], 1, b"\x00\x01\x00\x00\xff\xff\xff\x7f")
 
