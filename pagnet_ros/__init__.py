@@ -7,13 +7,28 @@
 """
 
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pagnet_ros.pipeline import DepthUpsampler, UpsampledDepth, UpsamplerOptions
+    from pagnet_ros.shipped import zoo
+
+__all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions", "zoo"]
+__version__ = "0.1.0"
 
 # Read once, when torch loads OpenMP. Threads that spin while they wait make a CPU shared with other nodes many times
 # slower (docs/benchmarks.md); a user's own setting wins.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from pagnet_ros.pipeline import DepthUpsampler, UpsampledDepth, UpsamplerOptions
-from pagnet_ros.zoo import zoo
 
-__all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions", "zoo"]
-__version__ = "0.1.0"
+def __getattr__(name: str) -> Any:
+    """Import what the package offers when it is first asked for (PEP 562): modules that need no torch load none."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pagnet_ros import pipeline, shipped
+
+    return getattr(shipped if name == "zoo" else pipeline, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -25,8 +25,8 @@ from pagnet_ros.devices import choose_device
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.network import PagNet
 from pagnet_ros.onnx_network import INPUTS, OnnxNetwork
+from pagnet_ros.shipped import zoo, zoo_path
 from pagnet_ros.weights import HEADER_KEY, WeightsHeader, load_weights
-from pagnet_ros.zoo import zoo, zoo_path
 
 __all__ = ["MOST_DIFFERENT", "difference_to_torch", "export_onnx", "main"]
 

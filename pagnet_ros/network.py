@@ -13,10 +13,7 @@ From small to large: convolution helpers, `ResidualDenseBlock`, `ResidualDenseNe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,129 +21,10 @@ from torch import Tensor, nn
 
 from pagnet_ros.bicubic import BicubicDownsample, BicubicUpsample
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.model_config import SCALES, ModelConfig
+from pagnet_ros.planarity import planarity_gate
 
-__all__ = ["Bicubic", "ModelConfig", "PagNet", "PagNetOutput"]
-
-SCALES = (2, 4, 8, 16)
-PLANAR_BEND = 0.002
-_RANGES = {
-    "channels": (4, 256),
-    "growth": (1, 128),
-    "convolutions": (1, 8),
-    "blocks": (1, 8),
-    "back_projections": (0, 8),
-}
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Shape of a PAG-Net. The defaults are the paper's network; every switch beyond it is named as such.
-
-    Attributes:
-        scale: up-sampling factor, 2, 4, 8 or 16 (specific weights per scale, paper section 2).
-        channels: feature channels C, 4 to 256, even. The paper leaves it open; 64.
-        growth: channels added by each convolution of a dense block, 1 to 128. Open in the paper; 32.
-        convolutions: convolutions per dense block, 1 to 8. Open in the paper; 4.
-        blocks: dense blocks per residual dense network, 1 to 8. The paper: 3.
-        attention: weigh the guidance by attention from the depth features (AGFE, paper Fig. 2b).
-        residual: addition: predict the difference to bicubic up-sampling instead of depth itself. The head starts at
-            zero, so an untrained network is exactly bicubic.
-        mask_channel: addition: a second input channel, 1 where depth was measured and 0 where it was filled.
-        log_sigma: addition: a second output channel, the logarithm of the standard deviation of the depth.
-        feature_stride: addition (real-time family): the finest features live at 1/stride of the output, 1 or 2; colour
-            enters by pixel-unshuffle and depth leaves by pixel-shuffle, so no dense block runs at full size.
-        back_projections: addition: back-projection steps, 0 to 8, that make the output agree with the measured
-            input once it is down-sampled again.
-        planar_gate: addition, needs `residual`: where the measured depth is planar, nothing is added to bicubic (which
-            is exact there), whatever colour shows; see `planarity_gate`. For noise-free depth.
-    """
-
-    scale: int = 4
-    channels: int = 64
-    growth: int = 32
-    convolutions: int = 4
-    blocks: int = 3
-    attention: bool = True
-    residual: bool = False
-    mask_channel: bool = False
-    log_sigma: bool = False
-    feature_stride: int = 1
-    back_projections: int = 0
-    planar_gate: bool = False
-
-    def __post_init__(self) -> None:
-        """Check every field; raise one `ConfigError` that lists all problems."""
-        problems = []
-        if type(self.scale) is not int or self.scale not in SCALES:
-            problems.append(f"scale={self.scale!r}, expected one of {SCALES}")
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                problems.append(f"{name}={value!r}, expected an integer from {low} to {high}")
-        if isinstance(self.channels, int) and self.channels % 2:
-            problems.append(f"channels={self.channels}, expected an even number (attention halves it)")
-        if type(self.feature_stride) is not int or self.feature_stride not in (1, 2):
-            problems.append(f"feature_stride={self.feature_stride!r}, expected 1 or 2")
-        for name in ("attention", "residual", "mask_channel", "log_sigma", "planar_gate"):
-            if type(getattr(self, name)) is not bool:
-                problems.append(f"{name}={getattr(self, name)!r}, expected true or false")
-        if self.planar_gate is True and self.residual is False:
-            problems.append("planar_gate=True with residual=False, expected residual=True (there is nothing to gate)")
-        if problems:
-            raise ConfigError("model configuration: " + "; ".join(problems))
-
-    @property
-    def stages(self) -> int:
-        """Number of stages l, where scale = 2**l."""
-        return int(math.log2(self.scale))
-
-    @classmethod
-    def paper(cls, scale: int = 4) -> ModelConfig:
-        """The paper's network, without any addition of ours."""
-        return cls(scale=scale)
-
-    @classmethod
-    def full(cls, scale: int = 4) -> ModelConfig:
-        """The paper's width with our additions: residual over bicubic and the mask channel."""
-        return cls(scale=scale, residual=True, mask_channel=True)
-
-    @classmethod
-    def rt(cls, scale: int = 4) -> ModelConfig:
-        """The real-time family: narrow, and no dense block at full size."""
-        return cls(
-            scale=scale,
-            channels=24,
-            growth=12,
-            convolutions=3,
-            residual=True,
-            mask_channel=True,
-            feature_stride=2,
-        )
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
-        """Build from a mapping, refusing unknown keys with the nearest known name.
-
-        Raises:
-            ConfigError: unknown key or value out of range.
-        """
-        known = {field.name for field in fields(cls)}
-        problems = []
-        for key in values:
-            if key not in known:
-                near = get_close_matches(str(key), known, n=1)
-                problems.append(f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
-        if problems:
-            raise ConfigError("model configuration: " + "; ".join(problems))
-        return cls(**dict(values))
-
-    def to_dict(self) -> dict[str, int | bool]:
-        """Plain values, for a weights file's header."""
-        return asdict(self)
-
-    def at_scale(self, scale: int) -> ModelConfig:
-        """The same shape for another scale."""
-        return replace(self, scale=scale)
+__all__ = ["Bicubic", "PagNet", "PagNetOutput"]
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
@@ -235,7 +113,8 @@ class GuidanceStream(nn.Module):
         super().__init__()
         self.stride = config.feature_stride
         channels = config.channels
-        levels = len({*stage_sizes(config)})
+        sizes = stage_sizes(config)
+        levels = 1 + int(math.log2(sizes[-1] // sizes[0]))
         self.enter = generic_conv(3 * self.stride**2, channels)
         self.down = nn.ModuleList(
             nn.Sequential(generic_conv(channels, channels), nn.Conv2d(channels, channels, 2, stride=2))
@@ -259,18 +138,22 @@ class GuidanceStream(nn.Module):
 def stage_sizes(config: ModelConfig) -> list[int]:
     """Size of each stage's fused features, as a multiple of the low-resolution size."""
     finest = config.scale // config.feature_stride
+    if not config.progressive:
+        return [1] * (config.stages - 1) + [finest]
     return [min(2 ** (i + 1), finest) for i in range(config.stages)]
 
 
 class Stage(nn.Module):
-    """One progressive stage: RDN on depth features, up-sampling by 2, attention-guided fusion, RDN."""
+    """One progressive stage: RDN on depth features, up-sampling by `factor`, attention-guided fusion, RDN."""
 
-    def __init__(self, config: ModelConfig, upsample: bool) -> None:
+    def __init__(self, config: ModelConfig, factor: int) -> None:
         super().__init__()
         channels = config.channels
         self.refine_depth = ResidualDenseNetwork(config)
         self.upsample = (
-            nn.Sequential(conv3x3(channels, 4 * channels), nn.PixelShuffle(2)) if upsample else nn.Identity()
+            nn.Sequential(conv3x3(channels, factor**2 * channels), nn.PixelShuffle(factor))
+            if factor > 1
+            else nn.Identity()
         )
         self.enter_guidance = generic_conv(channels, channels)
         self.attend = AttentionGuidance(channels) if config.attention else None
@@ -285,37 +168,6 @@ class Stage(nn.Module):
             guide = self.attend(up, guide)
         fused: Tensor = self.refine_fused(self.fuse(torch.cat((up, guide), dim=1)))
         return fused
-
-
-def planarity_gate(depth: Tensor, valid: Tensor | None, scale: int) -> Tensor:
-    """How much structure the measured depth has around a pixel: 0 on a plane, towards 1 at edges and curves.
-
-    ``b^2 / (b^2 + c^2)`` of the largest second difference b within two low-resolution pixels, c being half a level of
-    an 8-bit image; 1 around pixels that were filled, and everywhere in an image of a single row or column.
-
-    Args:
-        depth: ``[B, 1, h, w]``, normalised.
-        valid: ``[B, 1, h, w]``, 1 where measured, 0 where filled; None means all measured.
-        scale: s.
-
-    Returns:
-        ``[B, 1, s*h, s*w]`` in 0 to 1.
-    """
-    if min(depth.shape[-2:]) < 2:
-        return torch.ones((*depth.shape[:2], *(scale * side for side in depth.shape[-2:])), device=depth.device)
-    inner = depth[..., 1:-1, 1:-1]
-    pairs = (
-        (depth[..., 1:-1, 2:], depth[..., 1:-1, :-2]),
-        (depth[..., 2:, 1:-1], depth[..., :-2, 1:-1]),
-        (depth[..., 2:, 2:], depth[..., :-2, :-2]),
-        (depth[..., 2:, :-2], depth[..., :-2, 2:]),
-    )
-    bend = torch.stack([(one - 2 * inner + other).abs() for one, other in pairs]).amax(0)
-    bend = F.pad(bend, (1, 1, 1, 1))  # the border has no second differences; pooling gives it its neighbours'
-    if valid is not None:
-        bend = bend + (1 - valid.to(bend.dtype))
-    power = F.max_pool2d(bend, 5, 1, 2).square()
-    return F.interpolate(power / (power + PLANAR_BEND**2), scale_factor=scale, mode="bilinear")
 
 
 class PagNetOutput(NamedTuple):
@@ -346,7 +198,7 @@ class PagNet(nn.Module):
         self.guidance = GuidanceStream(config)
         self.enter_depth = generic_conv(2 if config.mask_channel else 1, channels)
         self.stages = nn.ModuleList(
-            Stage(config, upsample=size > before) for before, size in zip([1, *sizes], sizes, strict=False)
+            Stage(config, size // before) for before, size in zip([1, *sizes], sizes, strict=False)
         )
         self.guidance_level = [int(math.log2(sizes[-1] // size)) for size in sizes]
         outputs = 2 if config.log_sigma else 1

@@ -21,7 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from pagnet_ros.errors import ConfigError, WeightsError
-from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.network import PagNet
 
 __all__ = ["FORMAT_VERSION", "WeightsHeader", "load_weights", "read_header", "save_weights"]
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from pagnet_ros import bench
-from pagnet_ros.bench import cli, startup
+from pagnet_ros.bench import cli, rows, startup
 from pagnet_ros.bench.floor import Need, need_of
 from pagnet_ros.bench.machine import MachineRates, describe_machine
-from pagnet_ros.bench.measure import call, two_under_way_ms
+from pagnet_ros.bench.measure import call, hidden_share, two_under_way_ms, write_trace
 from pagnet_ros.bench.subjects import frame, make_engine, network_named
-from pagnet_ros.errors import DeviceError, WeightsError
-from pagnet_ros.network import ModelConfig
-from pagnet_ros.zoo import zoo
+from pagnet_ros.errors import DeviceError, DeviceFailureError, OutOfMemoryError, WeightsError
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.shipped import zoo
 
 needs_sensor_network = pytest.mark.skipif("rt-x4-sensor" not in zoo(), reason="the zoo does not hold rt-x4-sensor")
 
@@ -118,3 +118,79 @@ def test_starting_up_is_timed_cold_and_warm(monkeypatch):
     monkeypatch.setattr(startup, "_FIRST_OUTPUT", "raise SystemExit('no such thing')")
     with pytest.raises(DeviceError, match="no such thing"):
         startup.measure_start_up("rt-x4-sensor", "cpu")
+
+
+def test_a_row_that_fails_is_named_and_the_others_are_there(tmp_path, capsys, small, monkeypatch):
+    built = rows.make_engine
+    errors = {
+        "eager": OutOfMemoryError("cpu ran out of memory"),
+        "compiled": ValueError("no compiler\nmore"),
+        "plain": DeviceError("not offered"),
+    }
+
+    def make(name, way, precision, device):
+        if way in errors:
+            raise errors[way]
+        return built("rt-x4", "eager", precision, device)
+
+    monkeypatch.setattr(rows, "make_engine", make)
+    monkeypatch.setattr(rows, "_reference", lambda name, images, plan: None)
+    target = tmp_path / "out.json"
+    arguments = [
+        "--device",
+        "cpu",
+        "--weights",
+        "rt-x4",
+        "--precisions",
+        "fp32",
+        "--frames",
+        "1",
+        "--json",
+        str(target),
+    ]
+    assert bench.main([*arguments, "--ways", "native", *errors]) == 0
+    written = json.loads(target.read_text())
+    assert [(row["way"], row["rms_to_fp32_mm"]) for row in written["rows"]] == [("native", None)]
+    assert {failure["way"]: failure["reason"] for failure in written["failures"]} == {
+        "eager": "OutOfMemoryError: cpu ran out of memory",
+        "compiled": "ValueError: no compiler",
+    }
+    assert "no row for rt-x4 640x480 compiled fp32: ValueError: no compiler" in capsys.readouterr().out
+    assert bench.main([*arguments, "--ways", "eager"]) == 1
+
+
+def test_what_was_measured_before_the_end_is_kept(tmp_path, small, monkeypatch):
+    def fail_later(names, size, plan):
+        if size[0] == "1280x720":
+            raise DeviceFailureError("cuda:0 failed")
+        yield [], [rows.Failure(names[0], size[0], "eager", "fp32", "none")]
+
+    monkeypatch.setattr(cli, "measure_rows", fail_later)
+    target = tmp_path / "out.json"
+    sizes = ["--sizes", "640x480", "1280x720"]
+    assert bench.main(["--device", "cpu", "--weights", "rt-x4", *sizes, "--json", str(target)]) == 1
+    assert [failure["size"] for failure in json.loads(target.read_text())["failures"]] == ["640x480"]
+
+
+def test_uploads_beside_computing_are_told_from_a_trace():
+    def event(kind, name, start, duration):
+        return {"cat": kind, "name": name, "ts": start, "dur": duration}
+
+    upload, kernel = "Memcpy HtoD (Pinned -> Device)", "conv"
+    events = [
+        event("gpu_memcpy", upload, 0.0, 10.0),  # half of it beside two kernels that overlap
+        event("kernel", kernel, 4.0, 3.0),
+        event("kernel", kernel, 5.0, 4.0),
+        event("gpu_memcpy", upload, 20.0, 10.0),  # alone
+        event("gpu_memcpy", "Memcpy DtoH (Device -> Pinned)", 5.0, 100.0),
+        event("cpu_op", "aten::copy_", 20.0, 10.0),
+        {"name": "process_name", "ph": "M"},
+    ]
+    assert hidden_share({"traceEvents": events}) == pytest.approx(0.25)
+    assert hidden_share({"traceEvents": events[1:3]}) is None
+
+
+def test_a_trace_is_written(small, tmp_path):
+    images = frame((128, 96), 4)
+    assert write_trace(make_engine("rt-x4", "eager", "fp32", "cpu"), images, tmp_path / "trace.json") is None
+    assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]

@@ -1,4 +1,4 @@
-"""The engine: devices, precision, what it does with memory errors, and that its results belong to the caller."""
+"""The engine: one result on every device and precision, errors of memory, and that results belong to the caller."""
 
 import shutil
 
@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from pagnet_ros import devices
 from pagnet_ros import engine as engine_module
 from pagnet_ros.depth import working_size
-from pagnet_ros.engine import Engine, FrameLimits, choose_device, choose_precision
+from pagnet_ros.engine import Engine, FrameLimits
 from pagnet_ros.errors import DeviceError, OutOfMemoryError
+from pagnet_ros.model_config import ModelConfig
 from pagnet_ros.native import NativeUnavailableError
-from pagnet_ros.network import Bicubic, ModelConfig, PagNet, PagNetOutput
+from pagnet_ros.network import Bicubic, PagNet, PagNetOutput
 from pagnet_ros.trust import TrustOptions
 
 LIMITS = FrameLimits(0.1, 10.0, 0.001425)
@@ -47,46 +47,6 @@ def random_network(residual_rms=0.02, seed=0, **switches):
 
 def infer(engine, depth, rgb, options=EVERYTHING, limits=LIMITS):
     return engine.infer(depth, rgb, working_size(depth.shape, rgb.shape[:2], engine.scale), limits, options)
-
-
-@pytest.fixture
-def no_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-
-
-@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:99", "tpu", "", "CPU"])
-def test_a_device_that_is_not_here_is_named_with_those_that_are(name, no_gpu):
-    with pytest.raises(DeviceError) as caught:
-        choose_device(name)
-    assert repr(name) in str(caught.value)
-    assert "expected one of cpu" in str(caught.value)
-    assert "device:=auto" in str(caught.value)
-    assert ("CUDA" in str(caught.value) or "GPU or driver" in str(caught.value)) == name.startswith("cuda")
-
-
-def test_a_gpu_beyond_those_present_is_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(DeviceError, match="expected one of cpu, cuda:0, cuda:1"):
-        choose_device("cuda:2")
-    assert [str(choose_device(name)) for name in ("auto", "cuda", "cuda:1")] == ["cuda:0", "cuda:0", "cuda:1"]
-
-
-def test_auto_takes_the_cpu_where_there_is_no_gpu(no_gpu):
-    assert str(choose_device("auto")) == "cpu"
-
-
-@pytest.mark.parametrize("name", ["fp16", "fp64", "half", ""])
-def test_a_precision_the_cpu_has_not_is_refused(name):
-    with pytest.raises(DeviceError, match=rf"precision '{name}' is not supported on cpu; expected auto, fp32 or bf16"):
-        choose_precision(name, torch.device("cpu"))
-
-
-def test_auto_precision_follows_the_device(monkeypatch):
-    assert choose_precision("auto", torch.device("cuda:0")) == "fp16"
-    for fast, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(devices, "_cpu_has_fast_bf16", lambda fast=fast: fast)
-        assert choose_precision("auto", torch.device("cpu")) == expected
 
 
 @pytest.mark.parametrize("stride", [1, 2])

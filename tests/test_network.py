@@ -5,19 +5,10 @@ import torch
 from torch import nn
 
 from pagnet_ros.bicubic import BicubicDownsample, BicubicUpsample
-from pagnet_ros.depth import imresize
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.network import (
-    SCALES,
-    AttentionGuidance,
-    Bicubic,
-    GuidanceStream,
-    ModelConfig,
-    PagNet,
-    ResidualDenseNetwork,
-    Stage,
-    planarity_gate,
-)
+from pagnet_ros.model_config import SCALES, ModelConfig
+from pagnet_ros.network import AttentionGuidance, Bicubic, GuidanceStream, PagNet, ResidualDenseNetwork, Stage
+from pagnet_ros.planarity import planarity_gate
 
 SMALL = {"channels": 8, "growth": 4, "convolutions": 2, "blocks": 3}
 LOW = (6, 10)
@@ -109,6 +100,16 @@ def test_feature_stride_2_keeps_every_dense_block_below_full_size(scale):
     assert out.depth.shape == (1, 1, h * scale, w * scale)
     assert max(made[-1] for _, _, made in seen) == w * scale // 2
     assert min(made[-1] for _, _, made in seen) == w
+
+
+@pytest.mark.parametrize("scale", SCALES[1:])
+def test_direct_upsampling_works_at_the_low_resolution_until_the_last_stage(scale):
+    model, (h, w), c = PagNet(small(scale, progressive=False)), LOW, SMALL["channels"]
+    seen = record_shapes(model, (Stage,))
+    assert model(*inputs(scale)).depth.shape == (1, 1, h * scale, w * scale)
+    *early, last = [made for _, _, made in seen]
+    assert early == [(1, c, h, w)] * (SCALES.index(scale))
+    assert last == (1, c, h * scale, w * scale)
 
 
 def test_attention_map_has_one_channel_between_0_and_1():
@@ -235,26 +236,6 @@ def test_with_the_planar_gate_texture_on_a_plane_leaves_it_bicubic():
         torch.testing.assert_close(gated(depth, rgb).depth[edge], free(depth, rgb).depth[edge], atol=2e-2, rtol=0)
 
 
-def test_the_planar_gate_needs_the_residual():
-    with pytest.raises(ConfigError, match="planar_gate=True with residual=False"):
-        small(planar_gate=True)
-
-
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("size", [(7, 9), (2, 3), (16, 5)])
-def test_bicubic_upsampling_equals_imresize_up_to_the_borders(scale, size):
-    depth, _ = inputs(scale, size=size)
-    expected = imresize(depth, (size[0] * scale, size[1] * scale))
-    torch.testing.assert_close(BicubicUpsample(scale)(depth), expected, atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("size", [(7, 9), (2, 3), (1, 5)])
-def test_bicubic_downsampling_equals_imresize_up_to_the_borders(scale, size):
-    fine, _ = inputs(1, size=(size[0] * scale, size[1] * scale))
-    torch.testing.assert_close(BicubicDownsample(scale)(fine), imresize(fine, size), atol=1e-6, rtol=0)
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_cast_features_leaves_what_depth_enters_and_leaves_by_in_float32(dtype):
     model = PagNet(small(residual=True, back_projections=1)).cast_features(dtype)
@@ -283,43 +264,6 @@ def test_frames_of_a_batch_do_not_mix():
 def test_the_same_seed_gives_the_same_network():
     first, second = (randomised(small(), seed=3).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def test_all_problems_of_a_configuration_are_listed_at_once():
-    with pytest.raises(ConfigError) as caught:
-        ModelConfig(scale=3, channels=7, growth=0, blocks=9, feature_stride=3, residual="yes")
-    for part in ("scale=3", "channels=7", "even", "growth=0", "blocks=9", "feature_stride=3", "residual='yes'"):
-        assert part in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"scale": 4.0},
-        {"scale": "4"},
-        {"scale": [4]},
-        {"feature_stride": 2.0},
-        {"feature_stride": True},
-        {"channels": 64.0},
-        {"channels": True},
-        {"attention": 1},
-        {"growth": None},
-    ],
-)
-def test_a_value_of_the_wrong_type_is_refused(values):
-    with pytest.raises(ConfigError, match=next(iter(values))):
-        ModelConfig.from_dict(values)
-
-
-def test_an_unknown_key_is_refused_with_the_nearest_known_name():
-    with pytest.raises(ConfigError, match="unknown key 'chanels', did you mean 'channels'"):
-        ModelConfig.from_dict({"chanels": 32, "scale": 4})
-
-
-@pytest.mark.parametrize("config", [ModelConfig.paper(8), ModelConfig.full(2), ModelConfig.rt(16)])
-def test_a_configuration_survives_its_plain_values(config):
-    assert ModelConfig.from_dict(config.to_dict()) == config
-    assert config.at_scale(2).scale == 2
 
 
 def test_bicubic_refuses_a_scale_it_has_not():

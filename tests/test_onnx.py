@@ -13,12 +13,13 @@ from pagnet_ros.depth import working_size
 from pagnet_ros.engine import Engine, FrameLimits
 from pagnet_ros.errors import ConfigError, DeviceError, WeightsError
 from pagnet_ros.export_onnx import MOST_DIFFERENT, difference_to_torch, export_onnx
-from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.network import PagNet
 from pagnet_ros.onnx_network import OnnxNetwork
 from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.shipped import zoo, zoo_path
 from pagnet_ros.trust import TrustOptions
 from pagnet_ros.weights import WeightsHeader, load_weights
-from pagnet_ros.zoo import zoo, zoo_path
 
 for _needed in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(_needed, reason=f"{_needed} is not installed here (the onnx extra)")

@@ -1,10 +1,8 @@
-"""The README says what the code does: parameters and defaults, files it points to, commands it names."""
+"""The README's table of parameters is the node's."""
 
 import dataclasses
 import re
 from pathlib import Path
-
-import pytest
 
 from pagnet_ros.ros.parameters import NodeParameters
 
@@ -38,13 +36,3 @@ def test_the_table_gives_the_defaults():
             assert float(printed) == default, field.name
         else:
             assert printed == default, field.name
-
-
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", TEXT))))
-def test_links_lead_somewhere(target):
-    assert (ROOT / target).exists(), f"README points to {target}, which is not there"
-
-
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"^make (\w+)", TEXT, re.MULTILINE))))
-def test_make_targets_exist(target):
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from pagnet_ros.errors import ConfigError, WeightsError
-from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.network import PagNet
 from pagnet_ros.weights import FORMAT_VERSION, WeightsHeader, load_weights, read_header, save_weights
 
 CONFIG = ModelConfig(

@@ -38,9 +38,8 @@ def camera_info_for(info: _Info, header: Any, height: int, width: int) -> _Info:
     if source.width <= 0 or source.height <= 0 or not source.k[0] > 0.0 or not source.k[4] > 0.0:
         raise MalformedMessageError(
             "camera_info_uncalibrated",
-            f"camera_info of {source.width} x {source.height} with focal lengths {source.k[0]:g}, "
-            f"{source.k[4]:g}; expected a "
-            "calibrated camera (positive size and focal lengths). Calibrate it, or have the driver load its "
+            f"camera_info of {source.width} x {source.height} with focal lengths {source.k[0]:g}, {source.k[4]:g}; "
+            "expected a calibrated camera (positive size and focal lengths). Calibrate it, or have the driver load its "
             "calibration.",
         )
     scaled: Any = scale_camera_info(info, height, width)
@@ -77,10 +76,8 @@ def scale_camera_info(info: _Info, height: int, width: int) -> _Info:
     if abs(scale_x / scale_y - 1.0) > _ASPECT_TOLERANCE:
         raise MalformedMessageError(
             "camera_info_other_size",
-            f"camera_info is for {old_width} x {old_height}, the colour image has {width} x {height}: "
-            "another aspect "
-            "ratio, so a crop. Publish the camera_info of this very stream (same namespace as the colour "
-            "image).",
+            f"camera_info is for {old_width} x {old_height}, the colour image has {width} x {height}: another aspect "
+            "ratio, so a crop. Publish the camera_info of this very stream (same namespace as the colour image).",
         )
     scaled.k = _scaled(k, 3, scale_x, scale_y)
     scaled.p = _scaled(p, 4, scale_x, scale_y)

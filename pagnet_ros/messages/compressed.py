@@ -78,10 +78,8 @@ def depth_from_compressed(message: CompressedLike) -> NDArray[np.uint16] | NDArr
     if "compressedDepth" not in transport or encoding not in ("16UC1", "mono16", "32FC1"):
         raise MalformedMessageError(
             "unknown_encoding",
-            f"compressed depth has format {message.format!r}; expected '16UC1; compressedDepth png' or the "
-            "like (16UC1 or "
-            "32FC1; png or rvl). Subscribe to the camera's .../compressedDepth topic; .../compressed is for "
-            "colour.",
+            f"compressed depth has format {message.format!r}; expected '16UC1; compressedDepth png' or the like (16UC1 "
+            "or 32FC1; png or rvl). Subscribe to the camera's .../compressedDepth topic; .../compressed is for colour.",
         )
     data = bytes(message.data)
     if len(data) <= _CONFIG_HEADER.size:

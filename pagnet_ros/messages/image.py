@@ -53,11 +53,6 @@ class _Stamp(Protocol):
     nanosec: int
 
 
-class _Header(Protocol):
-    stamp: Any
-    frame_id: str
-
-
 class ImageLike(Protocol):
     """What is read from and written to a sensor_msgs/Image."""
 
@@ -153,9 +148,8 @@ def pixels_from_image(message: ImageLike, dtype: type[np.generic], channels: int
     if step < row:
         raise MalformedMessageError(
             "wrong_step",
-            f"wrong step: {what} says step {step}; expected at least {row} bytes per row "
-            f"({width} pixels x {channels * item.itemsize} bytes). The publisher must set step to its row "
-            "length.",
+            f"wrong step: {what} says step {step}; expected at least {row} bytes per row ({width} pixels x "
+            f"{channels * item.itemsize} bytes). The publisher must set step to its row length.",
         )
     flat = _bytes_of(message.data)
     if flat.size != step * height:

@@ -20,9 +20,9 @@ from pagnet_ros.network import (
     ResidualDenseBlock,
     ResidualDenseNetwork,
     Stage,
-    planarity_gate,
     stage_sizes,
 )
+from pagnet_ros.planarity import planarity_gate
 from pagnet_ros.recent import Recent
 
 __all__ = ["NativePagNet"]
@@ -191,11 +191,12 @@ def _add_stage(
     channels = stage.fuse.out_channels
     if isinstance(stage.upsample, nn.Sequential):
         weight, bias = _weights(stage.upsample[0])
-        order = torch.arange(4 * channels).view(channels, 4).T.reshape(-1)  # (channel, phase) -> (phase, channel)
-        phases = program.map(up.size, 4 * channels)
+        factor = size[0] // up.size[0]
+        order = torch.arange(factor**2 * channels).view(channels, factor**2).T.reshape(-1)  # to (phase, channel)
+        phases = program.map(up.size, factor**2 * channels)
         program.conv([up], weight[order], None if bias is None else bias[order], phases)
         refined, up = up, program.map(size, channels)
-        program.interleave(phases, up, 2)
+        program.interleave(phases, up, factor)
         program.release(refined, phases)
     factors = _add_attention(program, stage.attend, up) if stage.attend is not None else None
     guide = program.map(size, channels)

@@ -313,7 +313,7 @@ def _read_errors() -> tuple[type[BaseException], ...]:
 
     return (
         ReaderError, apsw.Error, struct.error, OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError,
-        IndexError, AttributeError, AssertionError, MemoryError, *_zstd_errors(),
+        IndexError, AttributeError, AssertionError, MemoryError, OverflowError, *_zstd_errors(),
     )  # fmt: skip
 
 

@@ -168,13 +168,13 @@ def _probe_npy(path: Path, head: bytes, file_bytes: int) -> ImageInfo:
         start = 12 if wide else 10
         length = int.from_bytes(head[8:start], "little")
         header = ast.literal_eval(head[start : start + length].decode("latin1").strip())
-        shape, dtype = tuple(header["shape"]), np.dtype(header["descr"])
-    except (IndexError, KeyError, SyntaxError, TypeError, ValueError) as error:
+        shape, dtype = tuple(int(side) for side in header["shape"]), np.dtype(header["descr"])
+    except (IndexError, KeyError, OverflowError, SyntaxError, TypeError, ValueError) as error:
         raise RecordingError(f"{path.name}: the NPY header cannot be read: {error}") from error
     if len(shape) not in (2, 3):
         raise RecordingError(f"{path.name}: an array of shape {shape}; expected [h, w]")
-    channels = int(shape[2]) if len(shape) == 3 else 1
-    expected = start + length + math.prod(int(n) for n in shape) * dtype.itemsize
+    channels = shape[2] if len(shape) == 3 else 1
+    expected = start + length + math.prod(shape) * dtype.itemsize
     if file_bytes < expected:
         raise RecordingError(f"{path.name}: {file_bytes} bytes; expected {expected}: the NPY file is cut short")
-    return ImageInfo(int(shape[0]), int(shape[1]), channels, dtype.name)
+    return ImageInfo(shape[0], shape[1], channels, dtype.name)

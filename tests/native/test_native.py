@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from pagnet_ros.model_config import ModelConfig
 from pagnet_ros.native import NativePagNet, NativeUnavailableError, library, load_library, program
 from pagnet_ros.native.program import Op
-from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.network import PagNet
+from pagnet_ros.shipped import zoo, zoo_path
 from pagnet_ros.weights import load_weights
-from pagnet_ros.zoo import zoo, zoo_path
 
 SMALL = ModelConfig(scale=4, channels=8, growth=4, convolutions=2, blocks=2, residual=True, mask_channel=True)
 
@@ -80,6 +81,8 @@ def check_equal(net, native, inputs, bf16):
         {"log_sigma": True},
         {"log_sigma": True, "residual": False, "feature_stride": 2},
         {"planar_gate": True},
+        {"progressive": False},
+        {"progressive": False, "scale": 8, "feature_stride": 2},
         {"planar_gate": True, "back_projections": 1},
         {"back_projections": 2},
         {"channels": 6, "growth": 2, "blocks": 1, "convolutions": 1},

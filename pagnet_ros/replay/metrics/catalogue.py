@@ -239,8 +239,7 @@ _WITHOUT_REFERENCE = (
         "px",
         "Mean distance of the result's depth edges to the nearest colour edge, each cut off at `align_cap_px`. Depth "
         "edges: ridges (Canny) of the Sobel gradient of log depth, where it rises by more than a quarter of "
-        "`edge_step` per pixel. Colour edges: Canny on grey, thresholds 50 and 100 (steps of about "
-        "25 levels).",
+        "`edge_step` per pixel. Colour edges: Canny on grey, thresholds 50 and 100 (steps of about 25 levels).",
         "this project, after the depth boundary error of Koch et al. 2018",
         needs="any",
     ),

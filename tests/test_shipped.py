@@ -3,18 +3,19 @@
 What each computed when it was exported is compared in `tests/training`.
 """
 
-import importlib
-
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
-from pagnet_ros import DepthUpsampler, UpsamplerOptions, zoo
+from pagnet_ros import DepthUpsampler, UpsamplerOptions, shipped
 from pagnet_ros.errors import WeightsError
-from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.ladder import NETWORK, RUNGS, SMALLER_NETWORK
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.network import PagNet
+from pagnet_ros.shipped import zoo, zoo_path
 from pagnet_ros.weights import WeightsHeader, load_weights, save_weights
-from pagnet_ros.zoo import zoo_path
 
-zoo_module = importlib.import_module("pagnet_ros.zoo")  # the package's attribute of this name is the function
 SHIPPED = [*zoo()] or [pytest.param(None, marks=pytest.mark.skip("no network is shipped yet"))]
 
 
@@ -73,11 +74,11 @@ def folder(tmp_path, monkeypatch):
         config = ModelConfig(scale=scale, channels=4, growth=2, convolutions=1, blocks=1, residual=True)
         header = WeightsHeader(name, config, variant="tof")
         save_weights(tmp_path / f"{name}.safetensors", PagNet(config), header)
-    monkeypatch.setattr(zoo_module, "FOLDER", tmp_path)
-    zoo_module._headers.cache_clear()
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    shipped._headers.cache_clear()
     yield tmp_path
     monkeypatch.undo()
-    zoo_module._headers.cache_clear()
+    shipped._headers.cache_clear()
 
 
 def test_networks_are_listed_by_family_and_scale(folder):
@@ -134,8 +135,30 @@ def test_the_smaller_network_is_the_next_cheaper_one_for_the_same_input(monkeypa
         header("tiny-x4-clean", "clean", channels=8, growth=4),
         header("tiny-x8-sensor", scale=8, channels=8, growth=4),
     ]
-    monkeypatch.setattr(zoo_module, "zoo", lambda: {h.name: h for h in headers})
-    assert zoo_module.smaller_network("rt-x4-sensor") == "small-x4-sensor"
-    assert zoo_module.smaller_network("small-x4-sensor") == "tiny-x4-sensor"
-    assert zoo_module.smaller_network("tiny-x4-sensor") is None
-    assert zoo_module.smaller_network("tiny-x8-sensor") is None
+    monkeypatch.setattr(shipped, "zoo", lambda: {h.name: h for h in headers})
+    assert shipped.smaller_network("rt-x4-sensor") == "small-x4-sensor"
+    assert shipped.smaller_network("small-x4-sensor") == "tiny-x4-sensor"
+    assert shipped.smaller_network("tiny-x4-sensor") is None
+    assert shipped.smaller_network("tiny-x8-sensor") is None
+
+
+def test_a_smaller_sibling_becomes_a_rung_by_itself(folder):
+    for seed, (name, config) in enumerate(
+        {"rt-x4-sensor": ModelConfig.rt(4), "tiny-x4-sensor": ModelConfig.tiny(4)}.items()
+    ):
+        torch.manual_seed(seed)
+        network = PagNet(config)
+        nn.init.normal_(network.head.weight, std=0.01)
+        save_weights(folder / f"{name}.safetensors", network, WeightsHeader(name, config, variant="sensor"))
+    shipped._headers.cache_clear()
+    family = DepthUpsampler.from_zoo("rt-sensor", device="cpu")
+    assert family.rungs == RUNGS
+    assert DepthUpsampler.from_zoo("tiny-x4-sensor", device="cpu").rungs == tuple(
+        r for r in RUNGS if r != SMALLER_NETWORK
+    )
+    frame = small_frame(4)
+    expected = {name: DepthUpsampler.from_zoo(name, device="cpu")(*frame).depth for name in zoo() if "sensor" in name}
+    assert len(expected) == 2
+    for rung, name in ((SMALLER_NETWORK, "tiny-x4-sensor"), (NETWORK, "rt-x4-sensor")):
+        family.rung = rung
+        assert np.array_equal(family(*frame).depth, expected[name], equal_nan=True)

@@ -1,6 +1,7 @@
 """The shipped weights: one safetensors file each, described by its own header.
 
-What each was trained on, how it scores, and the command that gives the figure: README.md beside this file.
+What each was trained on, how it scores, and the command that gives the figure: README.md in the folder `zoo`, where the
+files lie.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from pathlib import Path
 import torch
 
 from pagnet_ros.errors import WeightsError
-from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.network import PagNet
 from pagnet_ros.weights import WeightsHeader, read_header
 
 __all__ = ["smaller_network", "zoo", "zoo_path"]
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "zoo"
 _MUCH_CHEAPER = 0.7
 """Share of a network's operations that another must stay below to be worth changing to."""
 

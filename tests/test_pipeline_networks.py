@@ -1,0 +1,167 @@
+"""Which network answers a frame: by scale, from a file, by rung; what is refused before the first frame."""
+
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from pagnet_ros.errors import ConfigError, DeviceError, WeightsError
+from pagnet_ros.ladder import BICUBIC, JOINT_BILATERAL, NETWORK, SMALLER_NETWORK, SMALLER_SIZE
+from pagnet_ros.network import Bicubic
+from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.weights import WeightsHeader, save_weights
+from tests.builders import EVERYTHING, bicubic, colour, slanted, small_network, upsampler
+
+
+def test_the_next_fitting_scale_runs_and_is_loaded_once():
+    loaded = []
+
+    def loader(scale):
+        return lambda: loaded.append(scale) or Bicubic(scale)
+
+    up = DepthUpsampler("all", {s: loader(s) for s in (8, 2, 16, 4)}, device="cpu", precision="fp32")
+    assert up.scales == (2, 4, 8, 16)
+    ratios = {1: 2, 1.5: 2, 2: 2, 2.01: 2, 2.67: 4, 4: 4, 5: 8, 7.5: 8, 16: 16, 20: 16}
+    for ratio, scale in ratios.items():
+        rgb_size = (round(60 * ratio), round(80 * ratio))
+        assert up.scale_for((60, 80), rgb_size) == scale
+    assert up.scale_for((60, 80), (120, 640)) == 4
+    assert loaded == []
+    for ratio in (2, 4, 2, 4):
+        out = up(slanted((12, 16)), colour((12 * ratio, 16 * ratio)))
+        assert out.scale == ratio
+    assert loaded == [2, 4]
+
+
+def test_warming_up_loads_the_network_that_will_run():
+    loaded = []
+    loaders = {scale: lambda s=scale: loaded.append(s) or Bicubic(s) for scale in (2, 4)}
+    up = DepthUpsampler("all", loaders, device="cpu")
+    up.warm_up((12, 16), (48, 64))
+    assert loaded == [4]
+
+
+def test_a_network_from_a_file_carries_its_name_and_runs(tmp_path):
+    network = small_network(2)
+    save_weights(tmp_path / "x.safetensors", network, WeightsHeader("mine", network.config), dtype=torch.float32)
+    up = DepthUpsampler.from_file(tmp_path / "x.safetensors", device="cpu", precision="fp32", options=EVERYTHING)
+    assert (up.name, up.scales, up.device, up.precision) == ("mine", (2,), "cpu", "fp32")
+    depth, rgb = slanted((24, 32)), colour((48, 64))
+    assert np.array_equal(up(depth, rgb).depth, upsampler(2)(depth, rgb).depth)
+
+
+def test_rebuilding_loads_the_network_anew(tmp_path):
+    network = small_network(2)
+    save_weights(tmp_path / "x.safetensors", network, WeightsHeader("mine", network.config), dtype=torch.float32)
+    up = DepthUpsampler.from_file(tmp_path / "x.safetensors", device="cpu", precision="fp32", options=EVERYTHING)
+    depth, rgb = slanted((24, 32)), colour((48, 64))
+    before = up(depth, rgb).depth
+    up.rebuild()
+    np.testing.assert_array_equal(up(depth, rgb).depth, before)
+
+
+@pytest.mark.parametrize("make", [DepthUpsampler.from_zoo, DepthUpsampler.from_file])
+@pytest.mark.parametrize("name", ["no-such-network", "../rt-x4-clean", "a" * 5000, "", "a\0b"])
+def test_a_name_or_path_without_a_network_is_refused(make, name):
+    with pytest.raises(WeightsError):
+        make(name, device="cpu")
+
+
+def test_a_device_or_precision_that_is_not_here_is_refused_before_loading(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match="'cuda'"):
+        DepthUpsampler.bicubic(device="cuda")
+    with pytest.raises(DeviceError, match="'fp16'"):
+        DepthUpsampler.bicubic(device="cpu", precision="fp16")
+
+
+def test_bicubic_refuses_a_scale_it_has_not_at_once():
+    with pytest.raises(ConfigError, match="scale=3"):
+        DepthUpsampler.bicubic(3, device="cpu")
+
+
+def test_every_rung_gives_the_colour_size_and_says_its_name():
+    up = upsampler()
+    assert up.rungs == (NETWORK, SMALLER_SIZE, JOINT_BILATERAL, BICUBIC)
+    depth, rgb = slanted((48, 64)), colour((192, 256))
+    for rung in up.rungs:
+        up.rung = rung
+        out = up(depth, rgb)
+        assert out.rung == rung
+        assert out.depth.shape == (192, 256)
+        assert set(out.stage_ms) == {"upload", "network", "trust", "download"}
+        np.testing.assert_allclose(out.depth[16:-16, 16:-16], slanted((192, 256))[16:-16, 16:-16], atol=0.3)
+
+
+def test_the_smaller_network_runs_its_own_rung_and_the_smaller_size():
+    loaded = []
+
+    def loaders(name):
+        return {scale: lambda s=scale: loaded.append((name, s)) or Bicubic(s) for scale in (2, 4)}
+
+    up = DepthUpsampler("all", loaders("large"), smaller=loaders("small"), device="cpu")
+    assert up.rungs == (NETWORK, SMALLER_NETWORK, SMALLER_SIZE, JOINT_BILATERAL, BICUBIC)
+    for rung in up.rungs:
+        up.rung = rung
+        up(slanted((12, 16)), colour((48, 64)))
+    assert loaded == [("large", 4), ("small", 4)]
+
+
+def test_a_smaller_network_of_some_scales_only_is_no_rung():
+    loaders = {scale: lambda s=scale: Bicubic(s) for scale in (2, 4)}
+    assert SMALLER_NETWORK not in DepthUpsampler("x", loaders, smaller={2: loaders[2]}, device="cpu").rungs
+
+
+def test_the_smaller_size_keeps_the_measurements_detail():
+    depth = slanted((48, 64))
+    depth[20:23, 30:33] += 0.3
+    up = DepthUpsampler("x", {4: lambda: Bicubic(4)}, device="cpu", precision="fp32", options=EVERYTHING)
+    up.rung = SMALLER_SIZE
+    out = up(depth, colour((192, 256))).depth
+    assert out[84, 124] - slanted((192, 256))[84, 124] > 0.2
+
+
+def test_a_rung_that_is_not_at_hand_is_refused():
+    up = bicubic()
+    assert (up.rungs, up.rung) == ((BICUBIC,), BICUBIC)
+    with pytest.raises(ConfigError, match="rung 'network' is not at hand; expected one of bicubic"):
+        up.rung = NETWORK
+
+
+def test_python_threads_run_while_the_network_does():
+    """A switch interval of minutes: another thread only runs where the network itself lets go of the interpreter."""
+    up, depth, rgb = upsampler(channels=24), slanted((60, 80)), colour((240, 320))
+    up(depth, rgb)
+    inside, ticks, done = threading.Event(), [], threading.Event()
+
+    def tick():
+        while not done.is_set():
+            if inside.is_set():
+                ticks.append(1)
+            time.sleep(0)
+
+    engine = up._engine(4)
+    forward = engine._forward
+
+    def watched(*tensors):
+        inside.set()
+        try:
+            return forward(*tensors)
+        finally:
+            inside.clear()
+
+    engine._forward = watched
+    thread = threading.Thread(target=tick, daemon=True)
+    interval = sys.getswitchinterval()
+    thread.start()
+    try:
+        sys.setswitchinterval(600.0)
+        up(depth, rgb)
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        thread.join(10.0)
+    assert ticks
