@@ -1,4 +1,4 @@
-"""The one call per frame: depth contract -> engine -> trust. The node and the replay both use it.
+"""The one call per frame: depth contract -> registration -> engine -> trust. The node and the replay both use it.
 
 `DepthUpsampler` is also the API for notebooks. Which colour frame belongs to which depth frame is decided before,
 by `pagnet_ros.pairing`; which rung a frame's time allows, by `pagnet_ros.ladder`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,11 @@ from pagnet_ros.fallback import FALLBACKS, FilterEngine
 from pagnet_ros.ladder import BICUBIC, NETWORK, SMALLER_NETWORK, SMALLER_SIZE
 from pagnet_ros.network import Bicubic, PagNet
 from pagnet_ros.onnx_network import OnnxNetwork
+from pagnet_ros.registration.registrar import Registrar
+from pagnet_ros.registration.setting import RegistrationSetting
+from pagnet_ros.registration.shift import Shift
+from pagnet_ros.shipped import smaller_network, zoo, zoo_path
 from pagnet_ros.weights import WeightsHeader, load_weights
-from pagnet_ros.zoo import smaller_network, zoo, zoo_path
 
 __all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions"]
 
@@ -42,6 +45,9 @@ class UpsamplerOptions(trust.TrustOptions):
             metre; where the measurement is finer than the network's input, the result is held to it within this. The
             default is the Kinect's (Khoshelham and Elberink 2012).
         noise_floor_m: its constant part, metres, 0 to 1.
+        registration: how depth comes to lie on the colour image: ``auto`` estimates the offset from the frames and
+            mends it where it is beyond doubt, ``none`` leaves depth where it is, ``X,Y`` moves it by colour pixels.
+        known_offset: where ``auto`` begins: ``(x, y)`` as shares of the colour image's width, -1 to 1.
     """
 
     metric: bool = False
@@ -49,10 +55,19 @@ class UpsamplerOptions(trust.TrustOptions):
     max_depth_m: float = 10.0
     noise_per_m: float = 0.001425
     noise_floor_m: float = 0.0
+    registration: str = "auto"
+    known_offset: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         """Check every field; raise one `ConfigError` that lists all problems."""
         problems = []
+        try:
+            RegistrationSetting.parse(self.registration)
+        except ConfigError as error:
+            problems.append(str(error))
+        known: object = self.known_offset
+        if not isinstance(known, tuple) or len(known) != 2 or not all(trust.within(share, -1, 1) for share in known):
+            problems.append(f"known_offset={known!r}, expected two numbers from -1 to 1")
         try:
             super().__post_init__()
         except ConfigError as error:
@@ -89,6 +104,7 @@ class UpsampledDepth:
         stage_ms: milliseconds per stage.
         scale: factor of the network that ran.
         rung: which way of up-sampling gave it, of `pagnet_ros.ladder.RUNGS`.
+        offset_px: ``(x, y)`` that the measurement was moved by to lie on the colour image, colour pixels.
     """
 
     depth: NDArray[np.float32]
@@ -97,6 +113,7 @@ class UpsampledDepth:
     stage_ms: Mapping[str, float]
     scale: int
     rung: str = NETWORK
+    offset_px: tuple[float, float] = (0.0, 0.0)
 
     @property
     def is_empty(self) -> bool:
@@ -105,10 +122,16 @@ class UpsampledDepth:
 
 
 class DepthUpsampler:
-    """Guided depth super-resolution, frame by frame. Use from one thread at a time.
+    """Guided depth super-resolution, frame by frame. Use from one thread at a time, for one camera.
 
     Holds one network, or one per scale and picks the next fitting one for the frame's ratio of sizes. Where time or
     memory is short, set `rung` to a cheaper one of `rungs`.
+
+    Attributes:
+        name: what reports call it.
+        options: what to believe; may be changed between frames.
+        rungs: ways of up-sampling at hand, best first.
+        registrar: how depth came to lie on the colour image in the latest frame, and why.
     """
 
     def __init__(
@@ -143,6 +166,7 @@ class DepthUpsampler:
         self._device = choose_device(device)
         self._precision = choose_precision(precision, self._device)
         self._engines: dict[tuple[str, int], Engine | FilterEngine] = {}
+        self.registrar = Registrar()
 
     @classmethod
     def from_zoo(
@@ -263,7 +287,8 @@ class DepthUpsampler:
         Args:
             depth: ``[h, w]`` uint16 millimetres (0 = no measurement) or float32 in any positive linear unit (zero,
                 negative and non-finite = no measurement).
-            rgb: ``[H, W, 3]`` uint8, red first, aligned with depth (same field of view), at least as large.
+            rgb: ``[H, W, 3]`` uint8, red first, at least as large, with the field of view of depth; what is left of an
+                offset between them is mended as `UpsamplerOptions.registration` says.
 
         Raises:
             InputError: arrays that break the depth contract.
@@ -271,20 +296,33 @@ class DepthUpsampler:
         """
         depth_contract.check_depth(depth)
         depth_contract.check_rgb(rgb)
-        depth_size, rgb_size = depth.shape[:2], rgb.shape[:2]
-        scale = self.scale_for((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]))
-        size = depth_contract.working_size((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]), scale)
-        if self._rung == SMALLER_SIZE:
-            size = size.halved()
-        limits = self.options.limits(metric=self.options.metric or depth.dtype == np.uint16)
-        out: EngineOutput = self._engine(scale).infer(depth, rgb, size, limits, self.options)
-        return UpsampledDepth(out.depth, out.sigma, out.provenance, out.stage_ms, scale, self._rung)
+        self.registrar.configure(self.options.registration, self.options.known_offset)
+        limits = self._limits(depth)
+        shift = self.registrar.shift(depth, rgb, limits.minimum, limits.maximum)
+        if shift.is_none:
+            return self._upsampled(depth, rgb, limits)
+        result = self._upsampled(shift.moved_depth(depth), shift.moved_rgb(rgb), limits)
+        return _placed(result, shift, self.registrar.offset_px, fills=self.options.fill != "none")
 
     def warm_up(
         self, depth_size: tuple[int, int], rgb_size: tuple[int, int], dtype: type[np.generic] = np.uint16
     ) -> None:
         """Load and run the network that frames of these sizes will use, so that the first one is not late."""
-        self(np.zeros(depth_size, dtype), np.zeros((*rgb_size, 3), np.uint8))
+        depth = np.zeros(depth_size, dtype)
+        self._upsampled(depth, np.zeros((*rgb_size, 3), np.uint8), self._limits(depth))
+
+    def _limits(self, depth: NDArray[np.generic]) -> FrameLimits:
+        return self.options.limits(metric=self.options.metric or depth.dtype == np.uint16)
+
+    def _upsampled(self, depth: NDArray[np.generic], rgb: NDArray[np.uint8], limits: FrameLimits) -> UpsampledDepth:
+        """One checked frame whose depth lies on its colour image."""
+        depth_size, rgb_size = depth.shape[:2], rgb.shape[:2]
+        scale = self.scale_for((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]))
+        size = depth_contract.working_size((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]), scale)
+        if self._rung == SMALLER_SIZE:
+            size = size.halved()
+        out: EngineOutput = self._engine(scale).infer(depth, rgb, size, limits, self.options)
+        return UpsampledDepth(out.depth, out.sigma, out.provenance, out.stage_ms, scale, self._rung)
 
     def _engine(self, scale: int) -> Engine | FilterEngine:
         """What runs the present rung; the smaller size runs the smaller network where there is one."""
@@ -300,6 +338,20 @@ class DepthUpsampler:
             return FilterEngine(FALLBACKS[kind])
         load = self._smaller[scale] if kind == SMALLER_NETWORK else self._loaders[scale]
         return Engine(load(), str(self._device), self._precision)
+
+
+def _placed(result: UpsampledDepth, shift: Shift, offset_px: tuple[float, float], *, fills: bool) -> UpsampledDepth:
+    """A result of moved images on the colour image as it came; what it lacks at the border is filled or unknown."""
+    depth, provenance = shift.placed(result.depth), shift.placed(result.provenance)
+    sigma = None if result.sigma is None else shift.placed(result.sigma)
+    repeated = shift.repeated((depth.shape[0], depth.shape[1]))
+    if fills:
+        provenance[repeated & (provenance == trust.MEASURED)] = trust.FILLED
+    else:
+        provenance[repeated] = trust.NOTHING
+        for image in (depth,) if sigma is None else (depth, sigma):
+            image[repeated] = np.nan
+    return replace(result, depth=depth, sigma=sigma, provenance=provenance, offset_px=offset_px)
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Network, WeightsHeader]:

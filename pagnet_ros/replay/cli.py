@@ -155,7 +155,7 @@ def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
         start_s=given.start, duration_s=given.duration, every=given.every, slop_ms=given.slop,
         queue_size=given.queue_size, hz=given.hz, only=given.only,
     )  # fmt: skip
-    pipeline = _with(UpsamplerOptions(metric=True), given.option, "--option")
+    pipeline = _with(UpsamplerOptions(metric=True, registration=given.registration), given.option, "--option")
     metrics = _with(MetricSettings(), given.metric, "--metric")
     run = RunOptions(given.mode, given.scale, pipeline, metrics, score=not given.no_metrics)
     if given.max_regression is not None and given.baseline is None:
@@ -273,6 +273,8 @@ def _add_methods(group: Any) -> None:
     add("--trusted-baselines", action="store_true", help="remove the filters' flying pixels too, as the node does")
     add("--device", default="auto", help="where networks run: auto, cpu, cuda, cuda:N")
     add("--precision", default="auto", help="what they compute in: auto, fp32, bf16, fp16")
+    add("--registration", default="auto", metavar="HOW",
+        help="depth off the colour image: auto (estimate, mend), none, or --registration=X,Y in pixels")  # fmt: skip
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="of the pipeline, such as max_depth_m=6")
     add("--metric", action="append", default=[], metavar="NAME=VALUE", help="of the figures, such as voxel_m=0.1")
     add("--no-metrics", action="store_true", help="only run the methods (for --write-bag, or to measure time)")

@@ -6,6 +6,7 @@ as recorded and its depth in metres; networks take the former, as in the node, f
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +21,21 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.registration.registrar import Registrar
 from pagnet_ros.replay.baselines import ABSENT_BASELINES, baselines
 from pagnet_ros.replay.source import ReplayFrame
-from pagnet_ros.zoo import zoo, zoo_path
+from pagnet_ros.shipped import zoo, zoo_path
 
-__all__ = ["Baseline", "Identity", "Method", "MethodOutput", "Network", "make_baselines", "make_networks"]
+__all__ = [
+    "Baseline",
+    "Identity",
+    "Method",
+    "MethodOutput",
+    "Network",
+    "make_baselines",
+    "make_networks",
+    "registration_detail",
+]
 
 Depth = NDArray[np.float32]
 
@@ -76,13 +87,16 @@ class Network:
 
     @property
     def detail(self) -> Mapping[str, Any]:
-        """Weights, device and precision."""
+        """Weights, device, precision and registration."""
         where = {"device": self._upsampler.device, "precision": self._upsampler.precision}
-        return {**self._detail, "scales": list(self._upsampler.scales), **where}
+        registration = registration_detail(self._upsampler.registrar)
+        return {**self._detail, "scales": list(self._upsampler.scales), **where, "registration": registration}
 
     def warm_up(self, frame: ReplayFrame) -> None:
-        """Load and run the network once."""
-        self._upsampler(frame.depth, frame.rgb)
+        """Load and run the network once; a recording begins."""
+        self._upsampler.registrar.reset()
+        depth_size, rgb_size = frame.depth.shape, frame.rgb.shape
+        self._upsampler.warm_up((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]), frame.depth.dtype.type)
 
     def __call__(self, frame: ReplayFrame, measured_m: Depth) -> MethodOutput:
         """Run the pipeline on the images as the node would get them."""
@@ -91,25 +105,32 @@ class Network:
 
 
 class Baseline:
-    """A classical filter."""
+    """A classical filter, its depth registered as the pipeline would."""
 
     kind = "baseline"
 
-    def __init__(self, name: str, function: Callable[[Depth, NDArray[np.uint8]], Depth]) -> None:
-        """Wrap a filter."""
+    def __init__(
+        self, name: str, function: Callable[[Depth, NDArray[np.uint8]], Depth], registration: str = "none"
+    ) -> None:
+        """Wrap a filter; `registration` as of `UpsamplerOptions`."""
         self.name, self._function = name, function
+        self._registrar = Registrar()
+        self._registrar.configure(registration)
 
     @property
     def detail(self) -> Mapping[str, Any]:
-        """Nothing beyond the name."""
-        return {}
+        """Registration."""
+        return {"registration": registration_detail(self._registrar)}
 
     def warm_up(self, frame: ReplayFrame) -> None:
-        """Nothing to load."""
+        """Nothing to load; a recording begins."""
+        self._registrar.reset()
 
     def __call__(self, frame: ReplayFrame, measured_m: Depth) -> MethodOutput:
         """Filter."""
-        return MethodOutput(self._function(measured_m, frame.rgb))
+        shift = self._registrar.shift(measured_m, frame.rgb)
+        result = self._function(shift.moved_depth(measured_m), shift.moved_rgb(frame.rgb))
+        return MethodOutput(shift.placed(result))
 
 
 class Identity:
@@ -185,7 +206,15 @@ def make_baselines(
             problems.append(f"{name!r}: {hint}")
     if problems:
         raise ConfigError("baselines: " + "; ".join(problems))
-    return [Baseline(name, known[name]) for name in (known if names is None else dict.fromkeys(names))]
+    chosen = known if names is None else dict.fromkeys(names)
+    return [Baseline(name, known[name], options.registration) for name in chosen]
+
+
+def registration_detail(registrar: Registrar) -> dict[str, Any]:
+    """What was done about an offset between depth and colour, up to the latest frame, as plain values."""
+    found = registrar.estimate
+    estimate = None if found is None else {**dataclasses.asdict(found), "doubts": list(found.doubts)}
+    return {"offset_px": list(registrar.offset_px), "estimate": estimate, "text": str(registrar)}
 
 
 def _network(name: str, where: dict[str, Any]) -> Network:

@@ -73,8 +73,8 @@ def text(words):
     return STORE.types["std_msgs/msg/String"](words)
 
 
-def write(path, messages, storage="mcap", compression=None):
-    """A bag of (topic, recording time, message)."""
+def write(path, messages, storage="mcap", compression=None, qos=(), store=STORE):
+    """A bag of (topic, recording time, message); `qos` is what every publisher offered."""
     writer = Writer(path, version=8, storage_plugin=PLUGINS[storage])
     if compression:
         writer.set_compression(compression, CompressionFormat.ZSTD)
@@ -83,8 +83,8 @@ def write(path, messages, storage="mcap", compression=None):
         for topic, stamp_ns, message in messages:
             name = message.__msgtype__
             if topic not in connections:
-                connections[topic] = writer.add_connection(topic, name, typestore=STORE)
-            writer.write(connections[topic], stamp_ns, STORE.serialize_cdr(message, name))
+                connections[topic] = writer.add_connection(topic, name, typestore=store, offered_qos_profiles=qos)
+            writer.write(connections[topic], stamp_ns, store.serialize_cdr(message, name))
     return Path(path)
 
 
