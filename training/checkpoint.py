@@ -70,12 +70,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("pagnet", "{}"))
-            if header.get("format") != FORMAT:
+            if not isinstance(header, dict) or header.get("format") != FORMAT:
                 raise WeightsError(f"{path}: not a training checkpoint; expected one written by pagnet_training.train")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        return Checkpoint(int(header["step"]), float(header["seconds"]), dict(header["recipe"]), tensors)
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise WeightsError(f"{path}: unreadable checkpoint ({error}); delete it to start anew") from error
-    return Checkpoint(header["step"], header["seconds"], header["recipe"], tensors)
 
 
 def adam_tensors(optimiser: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:

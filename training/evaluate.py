@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.model_config import SCALES
 from pagnet_ros.native import NativePagNet, load_library
-from pagnet_ros.network import SCALES
+from pagnet_ros.simulation import load_profile
 from pagnet_ros.weights import load_weights
 from pagnet_training.baselines import BASELINES
 from pagnet_training.protocol import (
@@ -33,8 +34,10 @@ from pagnet_training.protocol import (
     network_upsampler,
     read_protocol_images,
     rmse,
+    self_ensemble,
 )
 from pagnet_training.published import MSG_FLOAT, MSG_SOURCE
+from pagnet_training.sensors import degraded
 from pagnet_training.texture import texture_copying
 
 __all__ = ["INPUTS", "Method", "Score", "evaluate", "main", "score_weights"]
@@ -172,8 +175,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--native", choices=("fp32", "bf16"), help="run weights as the robot's CPU does (pagnet_ros.native)"
     )
+    parser.add_argument("--self-ensemble", action="store_true", help="add weights' mean over 8 flips and rotations")
     parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))
     parser.add_argument("--noise", type=float, default=0.0, help="standard deviation on the input, levels")
+    parser.add_argument(
+        "--sensor", default="", help="see the images through a sensor profile, such as kinect_paper, and restore holes"
+    )
     parser.add_argument("--inputs", nargs="+", default=list(INPUTS), choices=INPUTS)
     parser.add_argument("--json", type=Path, help="write every score here")
     parser.add_argument("--pictures", type=Path, help="write error pictures into this folder")
@@ -184,6 +191,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         methods = [Method(name, BASELINES[name], SCALES) for name in options.baselines]
         methods += [method_of_weights(path, options.native) for path in options.weights]
+        if options.self_ensemble:
+            methods += [
+                Method(f"{m.name}, ensemble", self_ensemble(m.run), m.scales) for m in methods if len(m.scales) == 1
+            ]
         if not methods:
             raise ConfigError("no method to evaluate; name some with --weights or --baselines")
         console = Console(width=max(180, Console().width))  # four scales per cell
@@ -193,12 +204,25 @@ def main(arguments: list[str] | None = None) -> int:
         if options.data is None:
             raise ConfigError("--protocol middlebury needs --data, a folder with NAME_rgb.png and NAME_disparity.png")
         images = read_protocol_images(options.data)
+        if options.sensor:
+            return _through_sensor(console, images, options)
         scores = evaluate(methods, images, options.scales, options.inputs, options.pictures, options.noise)
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     for table in tables(_merged_families(scores), options.scales, options.inputs):
         console.print(table)
+    if options.json:
+        options.json.write_text(json.dumps([score._asdict() for score in scores], indent=1), encoding="utf-8")
+    return 0
+
+
+def _through_sensor(console: Console, images: Sequence[ProtocolImage], options: argparse.Namespace) -> int:
+    """The table of ``--sensor``: weights and the robot's filters by region, see `pagnet_training.sensors.degraded`."""
+    restorers = [*degraded.classical(), *(degraded.restorer_of(path) for path in options.weights)]
+    scores = degraded.score(restorers, images, options.scales, load_profile(options.sensor))
+    for scale in options.scales:
+        console.print(degraded.table(scores, scale, options.sensor))
     if options.json:
         options.json.write_text(json.dumps([score._asdict() for score in scores], indent=1), encoding="utf-8")
     return 0

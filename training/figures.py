@@ -1,6 +1,8 @@
-"""``python -m pagnet_training.figures``: the paper's Fig. 3 for a weights file, as pictures.
+"""``python -m pagnet_training.figures``: the paper's Fig. 3 for a weights file, one sheet per image.
 
-Per stage: the attention map, and the mean magnitude of the guidance features before and after it weighs them.
+A sheet has the colour image and the measured depth, then a row per stage: the attention map, and the mean magnitude
+of the guidance features before and after it weighs them. Without ``--data`` the images are rendered texture traps:
+patterns on flat surfaces, and depth edges that colour does not show.
 """
 
 from __future__ import annotations
@@ -8,40 +10,59 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pagnet_ros.depth import Normalisation
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.network import AttentionGuidance, PagNet
+from pagnet_ros.simulation.camera import PinholeCamera
+from pagnet_ros.simulation.render import Renderer
+from pagnet_ros.simulation.scene import Scene
 from pagnet_ros.weights import load_weights
-from pagnet_training.protocol import Case, make_case, read_protocol_images
+from pagnet_training.protocol import Case, ProtocolImage, make_case, read_protocol_images
 
-__all__ = ["attention_figures", "main"]
+__all__ = ["StageMaps", "attention_maps", "draw_sheet", "main", "texture_traps"]
+
+TRAPS = (4, 10, 16)
 
 
-def attention_figures(net: PagNet, case: Case) -> dict[str, Tensor]:
-    """Attention maps and guidance magnitudes of every stage, ``[h, w]`` each, named for files."""
-    found: dict[str, Tensor] = {}
+class StageMaps(NamedTuple):
+    """What one stage sees of colour, ``[h, w]`` float32 each.
 
-    def record(stage: int) -> Any:
-        def hook(module: nn.Module, args: tuple[Tensor, Tensor], output: Tensor) -> None:
-            assert isinstance(module, AttentionGuidance)
-            depth_features, guidance = args
-            found[f"stage{stage}_attention"] = module.attention(depth_features)[0, 0]
-            found[f"stage{stage}_guidance"] = guidance[0].abs().mean(dim=0)
-            found[f"stage{stage}_guidance_attended"] = output[0].abs().mean(dim=0)
+    Attributes:
+        attention: the map, 0 to 1.
+        guidance: mean magnitude of the guidance features.
+        attended: the same once the map has weighed them.
+    """
 
-        return hook
+    attention: NDArray[np.float32]
+    guidance: NDArray[np.float32]
+    attended: NDArray[np.float32]
+
+
+def attention_maps(net: PagNet, case: Case) -> list[StageMaps]:
+    """One entry per stage.
+
+    Raises:
+        ConfigError: the network has no attention.
+    """
+    found: list[StageMaps] = []
+
+    def record(module: nn.Module, args: tuple[Tensor, Tensor], output: Tensor) -> None:
+        assert isinstance(module, AttentionGuidance)
+        depth_features, guidance = args
+        maps = (module.attention(depth_features)[0, 0], guidance[0].abs().mean(dim=0), output[0].abs().mean(dim=0))
+        found.append(StageMaps(*(each.numpy() for each in maps)))
 
     blocks = [module for module in net.modules() if isinstance(module, AttentionGuidance)]
     if not blocks:
         raise ConfigError("this network has attention switched off; choose weights trained with attention")
-    handles = [block.register_forward_hook(record(i + 1)) for i, block in enumerate(blocks)]
+    handles = [block.register_forward_hook(record) for block in blocks]
     depth = torch.from_numpy(case.low)[None, None]
     rgb = torch.from_numpy(case.rgb.copy()).permute(2, 0, 1)[None].float() / 255 - 0.5
     with torch.inference_mode():
@@ -51,23 +72,53 @@ def attention_figures(net: PagNet, case: Case) -> dict[str, Tensor]:
     return found
 
 
+def texture_traps(size: tuple[int, int] = (240, 320)) -> list[ProtocolImage]:
+    """Rendered scenes full of misleading texture, ``(H, W)`` pixels, their disparity spread over 40 to 220 levels."""
+    images = []
+    for seed in TRAPS:
+        frame = Renderer(Scene.random(seed, "traps"))(PinholeCamera.from_fov(size[1], size[0]))
+        disparity = 1 / frame.depth_m
+        levels = 40 + 180 * (disparity - disparity.min()) / (disparity.max() - disparity.min())
+        images.append(ProtocolImage(f"trap{seed}", frame.rgb, np.round(levels).astype(np.float32)))
+    return images
+
+
+def draw_sheet(path: Path, case: Case, stages: list[StageMaps]) -> None:
+    """Write one sheet as a picture."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 2.4 * (1 + len(stages))), layout="constrained")
+    axes: Any = figure.subplots(1 + len(stages), 3, squeeze=False)
+    axes[0][0].imshow(case.rgb)
+    axes[0][1].imshow(case.low, cmap="viridis")
+    axes[0][2].imshow(case.truth, cmap="viridis")
+    for place, title in zip(axes[0], ("colour", "measured depth", "truth"), strict=True):
+        place.set_title(title, fontsize=9)
+    for number, (row, maps) in enumerate(zip(axes[1:], stages, strict=True), 1):
+        strongest = float(maps.guidance.max())
+        row[0].imshow(maps.attention, cmap="magma", vmin=0, vmax=1)
+        row[1].imshow(maps.guidance, cmap="magma", vmin=0, vmax=strongest)
+        row[2].imshow(maps.attended, cmap="magma", vmin=0, vmax=strongest)
+        for place, title in zip(row, ("attention", "guidance", "guidance, weighed"), strict=True):
+            place.set_title(f"stage {number}: {title}", fontsize=9)
+    for place in axes.flat:
+        place.set_axis_off()
+    figure.savefig(path, dpi=80)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.figures", description=__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
+    parser.add_argument("--data", type=Path, help="folder with NAME_rgb.png and NAME_disparity.png instead of traps")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     options = parser.parse_args(arguments)
     try:
         net, header = load_weights(options.weights)
         options.out.mkdir(parents=True, exist_ok=True)
-        for image in read_protocol_images(options.data):
-            figures = attention_figures(net, make_case(image, header.config.scale, rounded=False))
-            for name, values in figures.items():
-                span = 1.0 if name.endswith("attention") else float(values.max())
-                levels = np.clip(values.numpy() * (255 / max(span, 1e-9)), 0, 255).astype(np.uint8)
-                coloured = cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)
-                cv2.imwrite(str(options.out / f"{image.name}_{name}.png"), coloured)
+        for image in texture_traps() if options.data is None else read_protocol_images(options.data):
+            case = make_case(image, header.config.scale, rounded=False)
+            draw_sheet(options.out / f"attention_{image.name}.png", case, attention_maps(net, case))
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -10,13 +10,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.network import ModelConfig
+from pagnet_ros.model_config import ModelConfig
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.folders import LAYOUTS
 from pagnet_training.data.known_sensor import Sensors
+from pagnet_training.yaml_file import read_yaml
 
 __all__ = ["DataRecipe", "LossRecipe", "OptimiserRecipe", "Recipe", "SensorRecipe", "SourceRecipe", "load_recipe"]
 
@@ -196,11 +195,7 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: unreadable, or anything unknown, mistyped or out of range, all listed at once.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"recipe {path}: not readable as YAML ({error})") from error
-    return parse_recipe(content, str(path))
+    return parse_recipe(read_yaml(path, "recipe"), str(path))
 
 
 def parse_recipe(content: object, origin: str) -> Recipe:

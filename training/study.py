@@ -28,11 +28,13 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from pagnet_ros.errors import ConfigError, PagnetError
-from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.network import PagNet
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint
 from pagnet_training.protocol import ProtocolImage, make_case, network_upsampler, read_protocol_images, rmse
 from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
 from pagnet_training.texture import texture_copying
+from pagnet_training.yaml_file import read_yaml
 
 __all__ = ["Cost", "Study", "VariantScore", "load_study", "main", "run_study"]
 
@@ -104,10 +106,7 @@ def load_study(path: Path, steps: int | None = None) -> Study:
     Raises:
         ConfigError: unreadable, unknown keys, or a variant that is not a valid recipe.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"study {path}: not readable as YAML ({error})") from error
+    content = read_yaml(path, "study")
     expected = {"recipe", "steps", "seeds", "variants"}
     if not isinstance(content, dict) or set(content) != expected or not content["variants"]:
         came = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__

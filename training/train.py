@@ -59,7 +59,7 @@ def train(
         resume: go on from the folder's checkpoint where there is one.
         time_limit: minutes after which this slice ends.
         threads: CPU threads of the arithmetic; None leaves PyTorch's choice.
-        workers: processes that cut patches; 0 cuts them in the training process.
+        workers: processes that render scenes and cut patches; 0 does both in the training process.
         progress: show a progress bar.
         accelerator: Lightning's: "auto", "cpu" or "gpu".
         devices: processes on this machine.
@@ -80,7 +80,7 @@ def train(
         raise ConfigError(f"{checkpoint_path}: a run is there already; add --resume to go on, or choose another --out")
     resumed = read_checkpoint(checkpoint_path) if checkpoint_path.is_file() else None
     _check_same_model(recipe, resumed.recipe if resumed else None)
-    sources = load_sources(recipe.data, data_root)
+    sources = load_sources(recipe.data, data_root, workers)
     validation = _validation_images(recipe, data_root)
     module = SuperResolution(recipe, resumed, _teacher(recipe), compiled)
     if resumed is None and recipe.warm_start:
@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, help="length of the whole run, replaces the recipe's")
     parser.add_argument("--warm-start", help="checkpoint or weights file to start from, replaces the recipe's")
     parser.add_argument("--threads", type=int, help="CPU threads")
-    parser.add_argument("--workers", type=int, default=0, help="processes that cut patches")
+    parser.add_argument("--workers", type=int, default=0, help="processes that render scenes and cut patches")
     parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"))
     parser.add_argument("--devices", type=int, default=1, help="processes (GPUs) on this machine")
     parser.add_argument("--nodes", type=int, default=1, help="machines")

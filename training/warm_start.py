@@ -1,36 +1,44 @@
-"""Start one scale's network from another's weights.
+"""Start a network from another one's weights: of another scale, or of a narrower network.
 
 Stages are matched from the end, because the last stage writes the depth and works at the same relation to the
-output at every scale; a longer network repeats the other's stages. Tensors that match in name and shape are copied,
-all others keep their initial values.
+output at every scale; a longer network repeats the other's stages. A wider network computes, at first, exactly what
+the narrower one did: the other's features keep their weights, and nothing of the features that are new enters them
+until training lets it (Net2Net, Chen et al. 2016, with the new features random instead of doubled, so that no two
+features have to be told apart by noise).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from pagnet_ros.model_config import ModelConfig
 from pagnet_ros.network import PagNet
 
 __all__ = ["warm_start"]
 
 
 def warm_start(net: PagNet, tensors: Mapping[str, Tensor]) -> int:
-    """Copy what fits from `tensors` (a `PagNet.state_dict` of any scale) into `net`, in place.
+    """Copy what fits from `tensors` (a `PagNet.state_dict` of any scale, as wide or narrower) into `net`, in place.
 
     Returns:
-        Number of tensors copied.
+        Number of tensors copied, whole or as a part of a wider one.
     """
     theirs = 1 + max((int(found[1]) for name in tensors if (found := re.match(r"stages\.(\d+)\.", name))), default=-1)
     ours = net.config.stages
-    own = net.state_dict()
+    narrow = _widths(tensors)
     copied = 0
-    for name, target in own.items():
+    for name, target in net.state_dict().items():
         source = tensors.get(_their_name(name, ours, theirs))
-        if source is not None and source.shape == target.shape:
+        if source is None:
+            continue
+        if source.shape == target.shape:
             target.copy_(source)
+            copied += 1
+        elif narrow is not None and _fits(source, target):
+            _embed(source, target, _inputs(name, *narrow), _inputs(name, *_own_widths(net.config)))
             copied += 1
     return copied
 
@@ -42,3 +50,50 @@ def _their_name(name: str, ours: int, theirs: int) -> str:
     index = int(found[1])
     match = theirs - 1 if index == ours - 1 else min(index, max(0, theirs - 2))
     return f"stages.{match}.{found[2]}"
+
+
+def _own_widths(config: ModelConfig) -> tuple[int, int]:
+    return config.channels, config.growth
+
+
+def _widths(tensors: Mapping[str, Tensor]) -> tuple[int, int] | None:
+    """Channels and growth of the network that `tensors` came from; None where it has no dense block."""
+    growing = tensors.get("stages.0.refine_depth.blocks.0.layers.0.0.weight")
+    return (growing.shape[1], growing.shape[0]) if growing is not None and growing.ndim == 4 else None
+
+
+def _fits(source: Tensor, target: Tensor) -> bool:
+    """Kernels of one size, and nowhere more features than in the target."""
+    return (
+        source.ndim == target.ndim
+        and source.shape[2:] == target.shape[2:]
+        and all(have <= room for have, room in zip(source.shape[:2], target.shape[:2], strict=True))
+    )
+
+
+def _inputs(name: str, channels: int, growth: int) -> Sequence[int]:
+    """Widths of the features that a convolution reads side by side; one entry where it reads a single one.
+
+    The last width stands for all that follow: a dense block reads its input and then one `growth` per convolution.
+    """
+    if re.search(r"blocks\.\d+\.(layers\.\d+|fuse)", name):
+        return (channels, growth)
+    return (channels,)
+
+
+def _embed(source: Tensor, target: Tensor, narrow: Sequence[int], wide: Sequence[int]) -> None:
+    """Write `source` into the leading features of `target`; what `target` reads beyond them gets weight zero there."""
+    rows = source.shape[0]
+    if source.ndim == 1:
+        target[:rows].copy_(source)
+        return
+    if source.shape[1] == target.shape[1]:
+        target[:rows].copy_(source)
+        return
+    target[:rows] = 0
+    read, written, index = 0, 0, 0
+    while read < source.shape[1]:
+        here, there = narrow[min(index, len(narrow) - 1)], wide[min(index, len(wide) - 1)]
+        here = min(here, source.shape[1] - read)
+        target[:rows, written : written + here] = source[:, read : read + here]
+        read, written, index = read + here, written + there, index + 1

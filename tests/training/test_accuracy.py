@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.zoo import zoo
+from pagnet_ros.shipped import zoo
 from pagnet_training.accuracy import insert, main, paper_table, validation_tables, zoo_table
 from pagnet_training.evaluate import Score
 from pagnet_training.published import MSG_FLOAT, PAPER_IMAGES, PAPER_TABLE

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.network import PagNet
 from pagnet_ros.weights import WeightsHeader, save_weights
 from pagnet_training.baselines import BASELINES
 from pagnet_training.evaluate import Method, evaluate, main, method_of_weights
-from pagnet_training.protocol import ProtocolImage, bicubic, make_case, read_protocol_images, rmse
+from pagnet_training.protocol import ProtocolImage, bicubic, make_case, read_protocol_images, rmse, self_ensemble
 
 SHARED_VALIDATION = Path(__file__).resolve().parents[3] / "shared" / "data" / "middlebury_val"
 BICUBIC = {
@@ -124,3 +125,16 @@ def test_noise_is_on_every_methods_input_and_the_same_in_every_run() -> None:
     clean, noisy, again = (evaluate([method], images, [4], ["float"], noise=noise)[0].rmse for noise in (0.0, 5.0, 5.0))
     assert noisy == again
     assert noisy**2 - clean**2 == pytest.approx(25.0, rel=0.25)
+
+
+def test_a_self_ensemble_averages_what_depends_on_direction() -> None:
+    rng = np.random.default_rng(4)
+    low, rgb = rng.random((6, 8), np.float32), np.zeros((12, 16, 3), np.uint8)
+
+    def ramp(low: np.ndarray, rgb: np.ndarray, scale: int) -> np.ndarray:
+        nearest = np.repeat(np.repeat(low, scale, 0), scale, 1)
+        return nearest + np.linspace(-1, 1, nearest.shape[1], dtype=np.float32)
+
+    result = self_ensemble(ramp)(low, rgb, 2)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, np.repeat(np.repeat(low, 2, 0), 2, 1), atol=1e-6)

@@ -3,9 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pagnet_ros.network import ModelConfig, PagNet
 from pagnet_training.baselines import BASELINES
-from pagnet_training.figures import attention_figures
 from pagnet_training.texture import PATTERNS, texture_case, texture_copying
 
 
@@ -20,12 +18,3 @@ def test_planes_have_strong_patterns_and_no_depth_edge(seed: int) -> None:
 def test_bicubic_copies_no_texture_and_joint_bilateral_does() -> None:
     assert texture_copying(BASELINES["bicubic"], 4, range(4)).ratio == pytest.approx(1.0)
     assert texture_copying(BASELINES["joint-bilateral"], 4, range(4)).ratio > 1.5
-
-
-def test_every_stage_yields_its_attention_map() -> None:
-    config = ModelConfig(scale=4, channels=4, growth=2, convolutions=1, blocks=1)
-    figures = attention_figures(PagNet(config), texture_case(1, 4))
-    kinds = ("attention", "guidance", "guidance_attended")
-    assert set(figures) == {f"stage{i}_{kind}" for i in (1, 2) for kind in kinds}
-    assert figures["stage2_attention"].shape == (256, 320)
-    assert 0 <= float(figures["stage1_attention"].min()) <= float(figures["stage1_attention"].max()) <= 1

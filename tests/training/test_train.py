@@ -252,3 +252,15 @@ def test_a_slice_runs_from_the_source_tree_and_goes_on(recipe_path: Path, data_r
         assert done.returncode == 0, done.stderr
         assert read_checkpoint(tmp_path / "run" / "checkpoint.safetensors").step == steps
     assert subprocess.run([str(script)], capture_output=True, check=False).returncode == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a bash script")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [([], "SCALE DATA OUT"), (["3", "data", "out"], "expected 2, 4, 8 or 16"), (["16", "data", "out"], "for 8 first")],
+)
+def test_training_the_papers_width_says_what_it_needs(arguments: list[str], said: str, tmp_path: Path) -> None:
+    script = Path(__file__).resolve().parents[2] / "scripts" / "train_full.sh"
+    done = subprocess.run([str(script), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -7,6 +7,7 @@ before the low-resolution input is made, so input and truth stay consistent.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -21,7 +22,10 @@ __all__ = [
     "smear",
     "tilt",
     "turn",
+    "turn_back",
 ]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,15 @@ class Augmentation:
         return cls(colour=0, noise=0, invert=0, tilt=0, holes=0, rounded=0, widen=0)
 
 
-def turn(array: NDArray[np.generic], code: int) -> NDArray[np.generic]:
+def turn(array: NDArray[Scalar], code: int) -> NDArray[Scalar]:
     """One of the 8 flips and rotations, `code` 0 to 7, of ``[H, W, ...]``."""
     turned = np.rot90(array, code % 4)
     return turned[:, ::-1] if code >= 4 else turned
+
+
+def turn_back(array: NDArray[Scalar], code: int) -> NDArray[Scalar]:
+    """The reverse of `turn`."""
+    return np.rot90(array[:, ::-1] if code >= 4 else array, -(code % 4))
 
 
 def shift_colours(rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -5,7 +5,6 @@ Data flows: a path -> an array checked for type and size -> `RgbdImage`. Nothing
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 from pagnet_ros.depth import fill_holes
 from pagnet_ros.errors import RecordingError
 from pagnet_training.data.known_sensor import MetricDepth
+from pagnet_training.data.numpy_files import MAX_FILE_BYTES, read_numpy
 
 __all__ = ["LEVELS", "RgbdImage", "fit_levels", "make_image", "read_array", "read_rgb", "reduce_rgb"]
 
 LEVELS = 255.0
-MAX_FILE_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -131,11 +130,7 @@ def read_array(path: Path) -> NDArray[np.floating]:
     _check_size(path)
     array: NDArray[np.generic] | None = None
     if path.suffix in (".npy", ".npz"):
-        try:
-            loaded = np.load(path, allow_pickle=False)
-            array = loaded if path.suffix == ".npy" else loaded[loaded.files[0]]
-        except (ValueError, OSError, IndexError, zipfile.BadZipFile) as error:
-            raise RecordingError(f"{path}: not a NumPy array file ({error}); save it with numpy.save") from error
+        array = next(iter(read_numpy(path).values()), None)
     else:
         array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if array is None or array.ndim != 2 or array.dtype.kind not in "uif":

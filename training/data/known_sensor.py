@@ -181,6 +181,6 @@ def _varied(profile: SensorProfile, rng: np.random.Generator, spread: float) -> 
     changed: dict[str, float | Curve | dict[str, object]] = {name: getattr(profile, name) * noise for name in _NOISE}
     changed |= {name: min(getattr(profile, name) * missing, 1.0) for name in _MISSING}
     changed["noise_range_curve"] = tuple((x, y * noise) for x, y in profile.noise_range_curve)
-    for name in ("missing_range_curve", "missing_edge_curve"):
+    for name in ("missing_range_curve", "missing_dark_angle_curve", "missing_edge_curve"):
         changed[name] = tuple((x, min(y * missing, 1.0)) for x, y in getattr(profile, name))
     return replace(profile, evidence={}, **changed)  # type: ignore[arg-type]  # field by field of the right kind

@@ -12,12 +12,13 @@ from pagnet_training.recipe import DataRecipe
 __all__ = ["load_sources"]
 
 
-def load_sources(recipe: DataRecipe, root: Path | None = None) -> list[Source]:
+def load_sources(recipe: DataRecipe, root: Path | None = None, processes: int = 1) -> list[Source]:
     """Load every source of a recipe.
 
     Args:
         recipe: where images come from.
         root: replaces the recipe's data root.
+        processes: render that many scenes at a time.
 
     Raises:
         RecordingError: missing folders, unpaired or mis-sized files, frames without depth; all listed at once.
@@ -29,7 +30,7 @@ def load_sources(recipe: DataRecipe, root: Path | None = None) -> list[Source]:
         if source.kind == "procedural":
             from pagnet_training.data.procedural import render_scenes
 
-            images = render_scenes(source)
+            images = render_scenes(source, processes)
         elif source.kind == "bag":
             from pagnet_training.data.bags import read_bag
 

@@ -69,3 +69,9 @@ def test_misaligned_colour_moves_against_the_depth_and_aligned_colour_does_not()
     assert all(np.array_equal(each, rgb) for each in colours(still))
     moved = colours(replace(still, misaligned=1.0))
     assert sum(not np.array_equal(each, rgb) for each in moved) >= 6
+
+
+@pytest.mark.parametrize("code", range(8))
+def test_turning_back_undoes_a_turn(code: int) -> None:
+    image = np.arange(4 * 6 * 3).reshape(4, 6, 3)
+    assert np.array_equal(augment.turn_back(augment.turn(image, code), code), image)

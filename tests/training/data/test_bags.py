@@ -1,5 +1,9 @@
+"""Bags as training data: every kind of image message that the node reads, and what is refused."""
+
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,6 +15,7 @@ pytest.importorskip("rosbags", reason="reading bags needs rosbags")
 from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_training.data.bags import read_bag
+from tests.replay.bags import compressed, image, rgbd, write
 
 
 @pytest.fixture
@@ -44,3 +49,40 @@ def test_a_missing_bag_and_a_wrong_topic_are_reported(bag: Path, tmp_path: Path)
     assert read_bag(bag, 1, "/no/such", "", problems) == []
     assert "absent" in problems[0]
     assert "/no/such" in problems[1]
+
+
+def test_compressed_messages_give_the_same_images_as_raw_ones(tmp_path: Path) -> None:
+    problems: list[str] = []
+    raw, packed = (
+        read_bag(write(tmp_path / encode.__name__, rgbd(encode=encode)), 1, "", "", problems)
+        for encode in (image, compressed)
+    )
+    assert problems == []
+    assert len(raw) == len(packed) == 4
+    for one, other in zip(raw, packed, strict=True):
+        np.testing.assert_array_equal(one.depth, other.depth)
+        np.testing.assert_array_equal(one.rgb, other.rgb)
+
+
+def claims_a_million_squared(array: np.ndarray, stamp_ns: int) -> object:
+    message = compressed(array, stamp_ns)
+    if array.ndim == 3:
+        message.data = message.data.copy()
+        message.data[16:24] = np.frombuffer(struct.pack(">II", 1_000_000, 1_000_000), np.uint8)
+    return message
+
+
+def lacks_its_end(array: np.ndarray, stamp_ns: int) -> object:
+    message = image(array, stamp_ns)
+    message.data = message.data[:100]
+    return message
+
+
+@pytest.mark.parametrize(
+    ("encode", "says"), [(claims_a_million_squared, "Refused before decoding"), (lacks_its_end, "truncated data")]
+)
+def test_a_message_that_lies_about_its_size_is_reported(tmp_path: Path, encode: Callable, says: str) -> None:
+    problems: list[str] = []
+    assert read_bag(write(tmp_path / "bag", rgbd(encode=encode)), 1, "", "", problems) == []
+    assert says in problems[0]
+    assert "/cam/" in problems[0]

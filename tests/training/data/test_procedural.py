@@ -32,3 +32,11 @@ def test_cached_scenes_come_back_unchanged_and_damaged_ones_are_rendered_again(t
     for before, after in zip(fresh, render_scenes(source), strict=True):
         assert np.array_equal(before.depth, after.depth)
         assert np.array_equal(before.rgb, after.rgb)
+
+
+def test_several_processes_render_the_same_scenes() -> None:
+    source = SourceRecipe(kind="procedural", scenes=3, seed=5, size=(40, 48))
+    for alone, together in zip(render_scenes(source), render_scenes(source, processes=2), strict=True):
+        assert alone.name == together.name
+        assert np.array_equal(alone.rgb, together.rgb)
+        assert np.array_equal(alone.depth, together.depth)
