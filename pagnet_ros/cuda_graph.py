@@ -7,14 +7,15 @@ what it does not hold, as when a camera changes its resolution.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from pagnet_ros.recent import Recent
 
-__all__ = ["CudaGraph", "GraphCache", "NotRecordableError", "Recorded"]
+__all__ = ["CudaGraph", "GraphCache", "NotRecordableError", "Recorded", "recorded"]
 
 KEPT_GRAPHS = 6  # two per size and setting
 WARM_UPS = 3  # libraries choose their kernels in the first calls, which cannot be recorded
@@ -56,17 +57,34 @@ class CudaGraph:
         stream.synchronize()
         self._graph = torch.cuda.CUDAGraph()
         # thread_local: another thread's calls to CUDA must not break the recording
-        try:
-            with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
-                self.outputs: Sequence[Tensor] = list(function(*self.inputs))
-        except RuntimeError as error:
-            if "captur" not in str(error):  # the words of CUDA's own errors about it
-                raise
-            raise NotRecordableError(str(error).splitlines()[0]) from error
+        recording = torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local")
+        self.outputs: Sequence[Tensor] = list(recorded(recording, function, self.inputs))
 
     def replay(self) -> None:
         """See `Recorded.replay`."""
         self._graph.replay()
+
+
+def recorded(recording: AbstractContextManager[Any], function: Function, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+    """What a function returns that has just run well, run again while it is recorded.
+
+    Raises:
+        torch.OutOfMemoryError: there was no memory for it.
+        NotRecordableError: anything else that torch did not like.
+    """
+    first: RuntimeError | None = None
+    try:
+        with recording:
+            try:
+                return function(*inputs)
+            except RuntimeError as error:
+                first = error  # ending a recording that has failed fails again, and hides this
+                raise
+    except RuntimeError as error:
+        cause = first or error
+        if isinstance(cause, torch.OutOfMemoryError):
+            raise cause from None
+        raise NotRecordableError((str(cause).splitlines() or [type(cause).__name__])[0]) from error
 
 
 class GraphCache:

@@ -15,6 +15,11 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 BACKENDS = {"cpu": ("auto", "native", "eager", "compiled"), "cuda": ("auto", "graph", "eager", "compiled")}
 """Ways to run a network on each kind of device, see `pagnet_ros.engine.Engine`."""
 
+_BF16_CAPABILITY = (8, 0)
+"""NVIDIA's Ampere; cuDNN has no bfloat16 convolutions for older ones."""
+_NO_MEMORY = ("allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED", "unable to find an engine")
+"""cuDNN passes over every algorithm that has no room for its workspace, and then has none left."""
+
 
 def choose_device(name: str) -> torch.device:
     """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` -> a device that is there.
@@ -54,10 +59,16 @@ def choose_precision(name: str, device: torch.device) -> str:
         if device.type == "cuda":
             return "fp16"
         return "bf16" if _cpu_has_fast_bf16() else "fp32"
-    if name not in PRECISIONS or (name == "fp16" and device.type == "cpu"):
-        expected = "auto, fp32 or bf16" if device.type == "cpu" else "auto, fp32, bf16 or fp16"
+    refused = "fp16" if device.type == "cpu" else "" if name != "bf16" or _gpu_has_bf16(device) else "bf16"
+    if name not in PRECISIONS or name == refused:
+        offered = [each for each in PRECISIONS if each != refused]
+        expected = f"auto, {', '.join(offered[:-1])} or {offered[-1]}"
         raise DeviceError(f"precision {name!r} is not supported on {device}; expected {expected}; set precision:=auto")
     return name
+
+
+def _gpu_has_bf16(device: torch.device) -> bool:
+    return torch.cuda.get_device_capability(device) >= _BF16_CAPABILITY
 
 
 def _cpu_has_fast_bf16() -> bool:
@@ -88,8 +99,14 @@ def named_device_errors(device: torch.device) -> Iterator[None]:
         raise OutOfMemoryError(_out_of_memory(device, error)) from error
     except RuntimeError as error:
         text = str(error)
-        if any(words in text for words in ("allocate memory", "out of memory")):
+        if any(words in text for words in _NO_MEMORY):
             raise OutOfMemoryError(_out_of_memory(device, error)) from error
+        if "no kernel image" in text:
+            built_for = ", ".join(torch.cuda.get_arch_list()) or "no GPU at all"
+            raise DeviceError(
+                f"torch {torch.__version__} was not built for {device}; expected one of {built_for}; install a torch "
+                "built for this GPU, or set device:=cpu"
+            ) from error
         if isinstance(error, torch.AcceleratorError) or any(name in text for name in ("CUDA error", "cuDNN", "CUBLAS")):
             raise DeviceFailureError(
                 f"{device} failed in the middle of a frame ({_first_line(error)}); expected it to compute; build the "

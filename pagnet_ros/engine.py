@@ -119,8 +119,7 @@ class Engine:
         self.remark = ""
         self._dtype = PRECISIONS[self.precision]
         on_gpu = self.device.type == "cuda"
-        if not on_gpu:
-            keep_freed_memory()
+        keep_freed_memory()  # on a GPU too: each frame's results are copied out of pinned memory
         with named_device_errors(self.device):
             self._lane: Lane = CudaLane(self.device) if on_gpu else CpuLane()
             self.backend, self._forward = self._prepare(network, backend)

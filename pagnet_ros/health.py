@@ -72,6 +72,11 @@ class Health:
         with self._lock:
             self._latency_ms.setdefault(stage, deque(maxlen=self._samples)).append(milliseconds)
 
+    def silent_s(self, now_ns: int) -> dict[str, float]:
+        """Seconds since the last frame at `now_ns`, by stream."""
+        with self._lock:
+            return {name: (now_ns - times[-1]) / SECOND_NS for name, times in self._seen_ns.items()}
+
     def snapshot(self, now_ns: int) -> HealthSnapshot:
         """The state at `now_ns`, same clock as `saw`."""
         with self._lock:
@@ -86,7 +91,7 @@ class Health:
         return HealthSnapshot(
             counts=counts,
             rates_hz=rates,
-            silent_s={name: (now_ns - times[-1]) / SECOND_NS for name, times in seen.items()},
+            silent_s=self.silent_s(now_ns),
             latency_ms={name: Percentiles(*np.percentile(v, (50, 95, 99)).tolist()) for name, v in latency.items()},
         )
 

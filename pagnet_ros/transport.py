@@ -12,9 +12,10 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 
+from pagnet_ros.allocator import keep_freed_memory
 from pagnet_ros.resources import config_path
 
-__all__ = ["enter_own_domain", "image_environment"]
+__all__ = ["enter_own_domain", "image_environment", "prepare_process"]
 
 _PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # up to Jazzy; from Kilted
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
@@ -44,12 +45,21 @@ def image_environment(environ: Mapping[str, str] | None = None, shm: Path = _SHM
     return added
 
 
+def prepare_process() -> None:
+    """Let images pass through this process and its children; to be called before the first DDS participant.
+
+    The allocator is told directly: its variables only reach a process that starts with them.
+    """
+    keep_freed_memory()
+    os.environ.update(image_environment())
+
+
 def enter_own_domain() -> None:
     """Set this process, hence its children, apart: images arrive, and no robot nearby is seen or disturbed.
 
     To be called before the first DDS participant. A domain or discovery range that the user has set stays.
     """
-    os.environ.update(image_environment())
+    prepare_process()
     os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 101)))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 

@@ -1,9 +1,11 @@
 """Recordings are made once per size and setting, fed by copies, and given up oldest first. On a GPU they are right."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 
-from pagnet_ros.cuda_graph import CudaGraph, GraphCache
+from pagnet_ros.cuda_graph import CudaGraph, GraphCache, NotRecordableError, recorded
 
 
 class Recording:
@@ -83,6 +85,44 @@ def test_a_recording_that_fails_is_tried_again():
     with pytest.raises(RuntimeError, match="out of memory"):
         cache.run("double", double, [torch.ones(3)])
     assert (cache.run("double", double, [torch.ones(3)])[0] == 2).all()
+
+
+@contextmanager
+def recording_that_ends_badly(at_the_end):
+    """As CUDA's: once something in a recording has failed, ending it fails too, with other words."""
+    try:
+        yield
+    finally:
+        if at_the_end:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture\nmore")
+
+
+@pytest.mark.parametrize(
+    ("inside", "at_the_end", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True, torch.OutOfMemoryError),
+        (torch.OutOfMemoryError("CUDA out of memory"), False, torch.OutOfMemoryError),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"), True, NotRecordableError),
+        (RuntimeError("operation not permitted when stream is capturing"), False, NotRecordableError),
+        (None, True, NotRecordableError),
+    ],
+)
+def test_the_first_thing_that_went_wrong_decides(inside, at_the_end, expected):
+    def function(tensor):
+        if inside is not None:
+            raise inside
+        return [tensor]
+
+    with pytest.raises(expected) as caught:
+        recorded(recording_that_ends_badly(at_the_end), function, [torch.ones(1)])
+    words = "previous error during capture" if inside is None else str(inside)
+    assert words in str(caught.value)
+    assert "more" not in str(caught.value)
+
+
+def test_a_recording_that_works_gives_the_results():
+    (out,) = recorded(recording_that_ends_badly(False), double, [torch.ones(1)])
+    assert out == 2
 
 
 @pytest.mark.gpu

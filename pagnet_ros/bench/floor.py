@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.network import PagNet
 
 __all__ = ["Need", "need_of"]
 

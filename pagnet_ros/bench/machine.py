@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 import pagnet_ros
-from pagnet_ros.devices import PRECISIONS
+from pagnet_ros.devices import PRECISIONS, named_device_errors
 
 __all__ = ["MachineRates", "describe_machine", "measure_machine"]
 
@@ -33,13 +33,24 @@ class MachineRates(NamedTuple):
 
 
 def measure_machine(device: torch.device, precisions: list[str]) -> MachineRates:
-    """Measure on the threads torch is set to."""
-    side = 8192 if device.type == "cuda" else 1536
+    """Measure on the threads torch is set to.
+
+    Raises:
+        OutOfMemoryError: the device has not even the memory for this.
+    """
+    with named_device_errors(device):
+        return _measured(device, precisions)
+
+
+def _measured(device: torch.device, precisions: list[str]) -> MachineRates:
+    on_gpu = device.type == "cuda"
+    side = 8192 if on_gpu else 1536
     rates = {}
     for precision in precisions:
         a = torch.rand(side, side, device=device).to(PRECISIONS[precision])
         rates[precision] = 2 * side**3 / _best_seconds(lambda a=a: a @ a, device) / 1e9  # type: ignore[misc]
-    block = torch.ones(1 << 28 if device.type == "cuda" else 1 << 25, device=device)
+    room = torch.cuda.mem_get_info(device)[0] // 32 if on_gpu else 1 << 25  # a quarter of it for two blocks of float32
+    block = torch.ones(min(room, 1 << 28), device=device)
     target = torch.empty_like(block)
     copied = 2 * block.numel() * block.element_size()
     return MachineRates(rates, copied / _best_seconds(lambda: target.copy_(block), device) / 1e9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import time
 from collections.abc import Mapping
@@ -74,6 +75,7 @@ def memory_mb(engine: Engine, frame: Frame) -> float:
     On a CPU by the resident memory of the process, so memory that an earlier engine left is not counted twice.
     """
     if engine.device.type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(engine.device)
     before = _resident_mb()
     for _ in range(WARM_UPS):
@@ -107,8 +109,29 @@ def two_under_way_ms(engine: Engine, frame: Frame, count: int) -> float:
     return elapsed / count * 1e3
 
 
-def write_trace(engine: Engine, frame: Frame, path: Path) -> None:
-    """A few frames, two under way, as a trace for chrome://tracing or ui.perfetto.dev."""
+def write_trace(engine: Engine, frame: Frame, path: Path) -> float | None:
+    """A few frames, two under way, as a trace for chrome://tracing or ui.perfetto.dev; see `hidden_share`."""
     with torch.profiler.profile() as profiler:
         two_under_way_ms(engine, frame, 6)
     profiler.export_chrome_trace(str(path))
+    return hidden_share(json.loads(path.read_text(encoding="utf-8")))
+
+
+def hidden_share(trace: Mapping[str, Any]) -> float | None:
+    """Share of the uploads' time during which the GPU computed something; None without uploads, as on a CPU.
+
+    Args:
+        trace: in Chrome's format, as torch's profiler writes it: events with a category, a start and a duration.
+    """
+    events = [event for event in trace["traceEvents"] if "dur" in event]
+    spans = [(event["ts"], event["ts"] + event["dur"], event) for event in events]
+    uploads = [span for span in spans if span[2].get("cat") == "gpu_memcpy" and "HtoD" in span[2]["name"]]
+    total = sum(end - start for start, end, _ in uploads)
+    if not total:
+        return None
+    hidden, reached = 0.0, float("-inf")
+    for start, end, event in sorted(spans, key=lambda span: span[0]):
+        if event.get("cat") == "kernel":
+            begin, reached = max(start, reached), max(end, reached)
+            hidden += sum(max(0.0, min(end, upload[1]) - max(begin, upload[0])) for upload in uploads)
+    return float(hidden / total)

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from pagnet_ros.engine import Engine, Network
 from pagnet_ros.errors import DeviceError
 from pagnet_ros.export_onnx import export_onnx
-from pagnet_ros.network import ModelConfig, PagNet, PagNetOutput
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.network import PagNet, PagNetOutput
 from pagnet_ros.onnx_network import OnnxNetwork
+from pagnet_ros.shipped import zoo_path
 from pagnet_ros.simulation import PROFILES, PinholeCamera, Renderer, Scene, sense, to_millimetres
 from pagnet_ros.weights import WeightsHeader, load_weights
-from pagnet_ros.zoo import zoo_path
 
 __all__ = ["SIZES", "WAYS", "PlainNetwork", "frame", "make_engine", "network_named"]
 
@@ -28,9 +29,11 @@ SIZES = {"640x480": (640, 480), "1280x720": (1280, 720), "1920x1080": (1920, 108
 WAYS = {"cpu": ("native", "eager", "plain", "compiled", "onnx"), "cuda": ("graph", "compiled", "eager", "onnx")}
 """The engine's backends and, to compare with, ``plain``: torch as it comes, float32 in NCHW layout."""
 FAMILIES: dict[str, Callable[[int], ModelConfig]] = {
-    "full": ModelConfig.full,
-    "rt": ModelConfig.rt,
     "paper": ModelConfig.paper,
+    "full": ModelConfig.full,
+    "mid": ModelConfig.mid,
+    "rt": ModelConfig.rt,
+    "tiny": ModelConfig.tiny,
 }
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -24,7 +25,7 @@ from pagnet_ros.recordings.bags import Bag, BagMessage, BagTopic
 from pagnet_ros.recordings.cdr import with_header_stamp
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.player_clock import PlaybackClock, clock_publisher
-from pagnet_ros.ros.player_process import ACK_TIMEOUT_S, play_while_spinning, player_main
+from pagnet_ros.ros.player_process import finish_playing, play_while_spinning, player_main, wait_for_subscribers
 
 __all__ = ["BagPlayer", "BagPlayerOptions", "main", "parse_arguments"]
 
@@ -125,17 +126,11 @@ class BagPlayer(Node):
 
     def play(self) -> None:
         """Play until the end (for ever with `loop`) or until stopped."""
-        self._wait_for_subscribers()
+        wait_for_subscribers(self._outputs.values(), self._options.wait_s, self._stop)
         with Prefetch(self._passes(), size=lambda m: MESSAGE_OVERHEAD + (len(m.raw) if m else 0)) as messages:
             messages.wait_filled(timeout_s=1.0)
             self._play(iter(messages))
-        if self.clock.shifted_ns:
-            self.get_logger().warning(
-                f"could not keep up: playing took {self.clock.shifted_ns / NS_PER_S:.1f} s longer than planned"
-            )
-        if self.context.ok() and not self._stop.is_set():
-            for publisher in self._outputs.values():
-                publisher.wait_for_all_acked(Duration(nanoseconds=round(ACK_TIMEOUT_S * NS_PER_S)))
+        finish_playing(self, self.clock, self._outputs.values(), self._stop)
 
     def _play(self, messages: Iterator[BagMessage | None]) -> None:
         origin_ns = last_ns = 0
@@ -203,16 +198,11 @@ class BagPlayer(Node):
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
 
-    def _wait_for_subscribers(self) -> None:
-        waited = threading.Event()
-        for _ in range(round(self._options.wait_s * 20)):
-            if self._stop.is_set() or all(p.get_subscription_count() > 0 for p in self._outputs.values()):
-                return
-            waited.wait(0.05)
-
 
 def message_class(msgtype: str) -> Any:
     """Import a message type such as "sensor_msgs/msg/Image".
+
+    The name comes from the bag, and importing a package runs it: only one that has messages is imported.
 
     Raises:
         RecordingError: Its package is not installed, or it is no message type.
@@ -221,8 +211,12 @@ def message_class(msgtype: str) -> Any:
     if not (package.isidentifier() and name.isidentifier()):
         raise RecordingError(f"type {msgtype!r}; expected package/msg/Name")
     try:
+        spec = importlib.util.find_spec(package)
+        folders = spec.submodule_search_locations or () if spec else ()
+        if not any((Path(folder) / "msg").is_dir() for folder in folders):
+            raise ModuleNotFoundError(f"{package} has no messages")
         return getattr(importlib.import_module(f"{package}.msg"), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise RecordingError(f"type {msgtype} is not installed here; install the ROS package {package}") from error
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import random
+import resource
 import sys
 import tempfile
 import threading
@@ -64,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--child", choices=PATHS, help=argparse.SUPPRESS)
     options, ros_arguments = parser.parse_known_args(arguments)
+    if ros_arguments and options.child is None:
+        parser.error(f"unrecognized arguments: {' '.join(ros_arguments)}")
     if options.child == "node":
         _run_node(ros_arguments)
     elif options.child == "relay":
@@ -127,14 +130,14 @@ def _run_benchmark(options: argparse.Namespace) -> None:
             if path == "node":
                 words += ["-p", "autostart:=true"]
             children.start(path, "pagnet_ros.ros.bench", words)
-        times_ms, lost, stages = _measure(options, children)
-    _print(options, times_ms, lost, stages)
+        times_ms, lost, faults, stages = _measure(options, children)
+    _print(options, times_ms, lost, faults, stages)
 
 
 def _measure(
     options: argparse.Namespace, children: Children
-) -> tuple[dict[str, list[float]], dict[str, int], dict[str, str]]:
-    """Milliseconds of each frame and frames lost, by path; the node's own stages as its diagnostics give them."""
+) -> tuple[dict[str, list[float]], dict[str, int], float, dict[str, str]]:
+    """What `_interleave` gives, and the node's own stages as its diagnostics give them."""
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
     from sensor_msgs.msg import CameraInfo, Image
@@ -206,10 +209,14 @@ def _wait_until_it_answers(path: str, frame: Any, children: Children) -> None:
             raise TimeoutError(f"the {path} gave no output within 60 s")
 
 
-def _interleave(options: argparse.Namespace, frame: Any) -> tuple[dict[str, list[float]], dict[str, int]]:
+def _interleave(options: argparse.Namespace, frame: Any) -> tuple[dict[str, list[float]], dict[str, int], float]:
+    """Milliseconds of each frame and frames lost, by path; page faults of this process per frame."""
     times_ms: dict[str, list[float]] = {path: [] for path in PATHS}
     lost = dict.fromkeys(PATHS, 0)
+    faults = 0
     for i in range(options.frames + WARM_UP_FRAMES):
+        if i == WARM_UP_FRAMES:
+            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for path in random.sample(PATHS, len(PATHS)):
             begin = time.perf_counter()
             taken = frame(path)
@@ -219,7 +226,8 @@ def _interleave(options: argparse.Namespace, frame: Any) -> tuple[dict[str, list
                 else:
                     times_ms[path].append(taken)
             time.sleep(max(0.0, 1.0 / options.rate - (time.perf_counter() - begin)))
-    return times_ms, lost
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+    return times_ms, lost, faults / (len(PATHS) * options.frames)
 
 
 def _spin(node: Any) -> None:
@@ -233,7 +241,11 @@ def _spin(node: Any) -> None:
 
 
 def _print(
-    options: argparse.Namespace, times_ms: dict[str, list[float]], lost: dict[str, int], stages: dict[str, str]
+    options: argparse.Namespace,
+    times_ms: dict[str, list[float]],
+    lost: dict[str, int],
+    faults: float,
+    stages: dict[str, str],
 ) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -252,6 +264,7 @@ def _print(
     for stage in STAGES:
         inside.add_row(stage, stages.get(stage + STAGE_SUFFIX, "n/a"))
     console.print(inside)
+    console.print(f"page faults of the process that publishes and listens: {faults:.1f} per frame")
     if options.json is not None:
         figures = {
             path: dict(zip(("p50_ms", "p95_ms", "p99_ms"), p.tolist(), strict=True)) for path, p in percentiles.items()
@@ -259,7 +272,7 @@ def _print(
         machine = {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.machine()}
         settings = {name: getattr(options, name) for name in ("width", "height", "scale", "frames", "rate")}
         options.json.write_text(
-            json.dumps({"settings": settings, "machine": machine, "lost": lost, **figures}, indent=1)
+            json.dumps({"settings": settings, "machine": machine, "lost": lost, "faults": faults, **figures}, indent=1)
         )
 
 

@@ -21,12 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pagnet_ros.demo.processes import Child, Children
+from pagnet_ros.errors import ConfigError
 
 __all__ = ["FrameSizes", "Output", "Run", "busy_neighbours", "node_under_load"]
 
 STAGES = ("convert", "upsample", "encode", "publish")
 _MODULE = "pagnet_ros.ros.bench_run"
 _FIRST_OUTPUT_S = 120.0
+_NODE, _ANSWER_S = "pagnet_node", 10.0
 
 
 class FrameSizes(NamedTuple):
@@ -50,11 +52,13 @@ class Run:
 
     Attributes:
         outputs: since the start, or since `take_outputs`.
+        ears: the ROS node that listens, spun by a thread.
         diagnostics: newest values on /diagnostics, by key.
     """
 
     node: Child
     children: Children
+    ears: Any
     started: float = field(default_factory=time.monotonic)
     outputs: list[Output] = field(default_factory=list)
     diagnostics: dict[str, str] = field(default_factory=dict)
@@ -89,6 +93,28 @@ class Run:
             self.wait(0.05)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the node gave no output within {_FIRST_OUTPUT_S:g} s:\n{self.node.tail()}")
+
+    def set_parameter(self, name: str, value: float) -> None:
+        """Change one of the node's parameters.
+
+        Raises:
+            TimeoutError: the node does not answer.
+            ConfigError: it refuses.
+        """
+        from rclpy.parameter import Parameter
+        from rclpy.parameter_client import AsyncParameterClient
+
+        client = AsyncParameterClient(self.ears, _NODE)
+        answered = threading.Event()
+        if not client.wait_for_services(_ANSWER_S):
+            raise TimeoutError(f"{_NODE} offers no parameter service within {_ANSWER_S:g} s")
+        future = client.set_parameters([Parameter(name, value=value)])
+        future.add_done_callback(lambda _: answered.set())
+        if not answered.wait(_ANSWER_S):
+            raise TimeoutError(f"{_NODE} does not answer within {_ANSWER_S:g} s")
+        result = future.result().results[0]
+        if not result.successful:
+            raise ConfigError(f"{_NODE} refuses {name}={value!r}: {result.reason}")
 
     def median_ms(self, stage: str) -> float:
         """Recent median of one of the node's stages, milliseconds; NaN where it has none."""
@@ -133,8 +159,8 @@ def node_under_load(rate_hz: float, sizes: FrameSizes, **parameters: object) -> 
         words += ["-p", f"{name}:={value}"]
     size = [f"--width={sizes.width}", f"--height={sizes.height}", f"--scale={sizes.scale}"]
     with tempfile.TemporaryDirectory() as logs, Children(Path(logs)) as children:
-        run = Run(children.start("node", "pagnet_ros.ros.node", words), children)
         ears = rclpy.create_node("bench_ears")
+        run = Run(children.start("node", "pagnet_ros.ros.node", words), children, ears)
         ears.create_subscription(Image, "/depth_hr", run.hear, image_qos("best_effort"))
         ears.create_subscription(DiagnosticArray, "/diagnostics", run.diagnose, 10)
         executor, spinner = _spin(ears)

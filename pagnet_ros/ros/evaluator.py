@@ -8,7 +8,6 @@ Owns the subscriptions, a thread that evaluates, and what the operator sees of i
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -37,7 +36,7 @@ from pagnet_ros.ros.evaluator_parameters import read_evaluator_parameters
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.qos import image_qos, overriding_options
-from pagnet_ros.transport import image_environment
+from pagnet_ros.transport import prepare_process
 
 __all__ = ["Evaluator", "main"]
 
@@ -224,7 +223,7 @@ def main(args: list[str] | None = None) -> int:
     Returns:
         Exit status: 0; 1 with the reason on stderr where parameters do not fit; 2 where nothing could be evaluated.
     """
-    os.environ.update(image_environment())  # for `ros2 run`; launch files have set it
+    prepare_process()  # for `ros2 run`; launch files have set it
     rclpy.init(args=args)
     node: Evaluator | None = None
     try:

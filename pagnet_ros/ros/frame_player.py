@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -27,7 +26,7 @@ from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, open_frames
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.player_clock import PlaybackClock, clock_publisher
-from pagnet_ros.ros.player_process import ACK_TIMEOUT_S, play_while_spinning, player_main
+from pagnet_ros.ros.player_process import finish_playing, play_while_spinning, player_main, wait_for_subscribers
 
 __all__ = ["FramePlayer", "FramePlayerOptions", "main", "parse_arguments"]
 
@@ -122,20 +121,11 @@ class FramePlayer(Node):
 
     def play(self) -> None:
         """Play until the end (for ever with `loop`) or until stopped."""
-        waited = threading.Event()
-        for _ in range(round(self._options.wait_s * 20)):
-            if self._stop.is_set() or min(p.get_subscription_count() for p in (self._depth, self._color)) > 0:
-                break
-            waited.wait(0.05)
+        wait_for_subscribers((self._depth, self._color), self._options.wait_s, self._stop)
         with Prefetch(self._passes(), size=_bytes, max_bytes=READ_AHEAD_BYTES) as prepared:
             prepared.wait_filled(timeout_s=0.5)
             self._play(iter(prepared))
-        if self.clock.shifted_ns:
-            self.get_logger().warning(
-                f"could not keep up: playing took {self.clock.shifted_ns / NS_PER_S:.1f} s longer than planned"
-            )
-        if self.context.ok() and not self._stop.is_set():
-            self._depth.wait_for_all_acked(Duration(nanoseconds=round(ACK_TIMEOUT_S * NS_PER_S)))
+        finish_playing(self, self.clock, (self._depth,), self._stop)
 
     def _play(self, prepared: Iterator[RecordedFrame | None]) -> None:
         origin_ns, start_ns = 0, self._frames.files[0].depth_stamp_ns

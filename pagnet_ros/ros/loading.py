@@ -13,7 +13,7 @@ from typing import Any, Final
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.sensor_limits import SensorLimits, sensor_limits
-from pagnet_ros.zoo import zoo
+from pagnet_ros.shipped import zoo
 
 __all__ = ["choose_weights", "load_upsampler"]
 

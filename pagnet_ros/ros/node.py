@@ -7,7 +7,6 @@ subscriptions. Data flows from `inputs` (newest pair) through the worker's mailb
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import traceback
@@ -24,6 +23,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
 from pagnet_ros.health import Health
 from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.ros.between_frames import BetweenFrames
 from pagnet_ros.ros.diagnostics import diagnostic_array, summarise
 from pagnet_ros.ros.inputs import Inputs, Job
 from pagnet_ros.ros.loading import choose_weights, load_upsampler
@@ -37,7 +37,7 @@ from pagnet_ros.ros.running import run_node
 from pagnet_ros.ros.sensor_limits import ANY_SENSOR, options_of, sensor_limits
 from pagnet_ros.ros.watch import Watch
 from pagnet_ros.ros.worker import Worker
-from pagnet_ros.transport import image_environment
+from pagnet_ros.transport import prepare_process
 
 __all__ = ["PagnetNode", "main"]
 
@@ -165,6 +165,7 @@ class PagnetNode(LifecycleNode):
         self._reporter = reporter = Reporter(self.get_logger(), health, parameters.report_period_s)
         topics = resolve_topics(self, parameters)
         outputs = self._outputs = Outputs(self, topics, parameters, reporter)
+        diagnosis = BetweenFrames(self._publish_diagnostics, round(parameters.diagnostics_period_s * 1e9))
 
         def build_step() -> FrameProcessor:
             upsampler = self._load(parameters)
@@ -184,12 +185,13 @@ class PagnetNode(LifecycleNode):
                 now_ns=lambda: int(self.get_clock().now().nanoseconds),
                 is_running=self.context.ok,
                 on_failure=self._on_failure,
+                on_done=diagnosis.frame_done,
             )
 
         self._worker = Worker(lambda error: reporter.report("internal_error", repr(error), "error"))
         self._worker.start(build_step)
         self._timers_of_state = [
-            self.create_timer(parameters.diagnostics_period_s, self._publish_diagnostics, clock=self._steady),
+            self.create_timer(parameters.diagnostics_period_s, diagnosis.due, clock=self._steady),
             self.create_timer(_WATCH_PERIOD_S, self._check_topics, clock=self._steady),
         ]
 
@@ -315,7 +317,10 @@ class PagnetNode(LifecycleNode):
         if rungs is None:
             return {}
         budget = f"{self._settings.latency_budget_ms:g}" if self._settings.latency_budget_ms else "any"
-        return {"rung": rungs.rung, "best rung": rungs.top, "latency budget [ms]": budget}
+        facts = {"rung": rungs.rung, "best rung": rungs.top, "latency budget [ms]": budget}
+        if registrar := getattr(rungs.upsampler, "registrar", None):
+            facts["registration"] = str(registrar)
+        return facts
 
     def _guarded(self, what: str, act: Callable[[], None]) -> None:
         """Nothing a timer does may end the executor."""
@@ -345,7 +350,7 @@ def main(args: list[str] | None = None) -> int:
         Exit status: 0, also after Ctrl-C; 1 where the command line cannot be understood, which is then on stderr.
     """
     # For `ros2 run`; launch files have set it. Fast DDS reads it at init, and loses large images without.
-    os.environ.update(image_environment())
+    prepare_process()
     try:
         rclpy.init(args=args)
     except Exception as error:  # rclpy's own classes for this are private

@@ -97,9 +97,8 @@ class Outputs:
             self._reporter.report(
                 "no_camera_info",
                 f"no camera_info on {self.topics.color_info}; expected the colour camera's calibration. "
-                f"{self.topics.output} "
-                "is published without one, so no point cloud can be made of it: remap color/camera_info to the "
-                "driver's topic",
+                f"{self.topics.output} is published without one, so no point cloud can be made of it: remap "
+                "color/camera_info to the driver's topic",
             )
             return None
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.registration.setting import RegistrationSetting
 
 __all__ = [
     "PARAMETER_NAMES",
@@ -77,6 +78,8 @@ class NodeParameters:
         flying_gap: Relative depth step from which a pixel between two surfaces can be flying, 0.001 to 1
             (live).
         noise_per_m: The sensor's standard deviation is this times depth squared, 1/m, 0 to 0.1 (live).
+        registration: What is done where depth does not lie on the colour image: "auto" estimates the offset and mends
+            it where it is beyond doubt, "none" nothing, "X,Y" moves depth by colour pixels, to 200 (live).
         output_encoding: "32FC1" (metres, NaN unknown) or "16UC1" (millimetres, 0 unknown) (live).
         output_frame_id: frame_id of the output; empty for the colour image's (live).
         lazy: Whether frames are skipped while nobody subscribes to an output (live).
@@ -128,6 +131,9 @@ class NodeParameters:
     noise_per_m: float = _setting(
         0.001425, "the sensor's standard deviation is this times depth squared, 1/m", low=0.0, high=0.1, runtime=True
     )
+    registration: str = _setting(
+        "auto", "depth off the colour image: auto (estimate, mend), none, or its offset X,Y in colour px", runtime=True
+    )
     output_encoding: str = _setting(
         "32FC1", "32FC1: metres, NaN unknown; 16UC1: mm, 0 unknown", choices=("32FC1", "16UC1"), runtime=True
     )
@@ -149,6 +155,10 @@ class NodeParameters:
                 f"min_depth_m = {self.min_depth_m:g} and max_depth_m = {self.max_depth_m:g}; expected "
                 "min_depth_m below max_depth_m"
             )
+        try:
+            RegistrationSetting.parse(self.registration)
+        except ConfigError as error:
+            problems.append(str(error))
         if problems:
             raise ConfigError("; ".join(problems))
 

@@ -1,28 +1,31 @@
 """The process around a player: argument splitting, spinning, Ctrl-C, and errors as one line on stderr.
 
 Owns start and end only. A player hands in its node and the function that plays; both run until the function returns,
-the context is shut down, or a signal comes.
+the context is shut down, or a signal comes. What every player does before its first message and after its last is here.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
 from pagnet_ros.errors import ConfigError, PagnetError
-from pagnet_ros.transport import image_environment
+from pagnet_ros.ros.player_clock import PlaybackClock
+from pagnet_ros.transport import prepare_process
 
-__all__ = ["play_while_spinning", "player_main"]
+__all__ = ["finish_playing", "play_while_spinning", "player_main", "wait_for_subscribers"]
 
+NS_PER_S = 1_000_000_000
 ACK_TIMEOUT_S = 1.0
+POLL_S = 0.05
 
 
 def player_main(body: Callable[[list[str], threading.Event], None], arguments: list[str] | None = None) -> int:
@@ -39,7 +42,7 @@ def player_main(body: Callable[[list[str], threading.Event], None], arguments: l
     stop = threading.Event()
     try:
         # Set here for those who start a player by hand; DDS reads it at init. Without it large images get lost.
-        os.environ.update(image_environment())
+        prepare_process()
         body(_init(arguments), stop)
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -103,3 +106,21 @@ def play_while_spinning(node: Any, play: Callable[[], None], stop: threading.Eve
     # A publisher fails when a signal has shut its context down: that is no error of the player's.
     if failure and (isinstance(failure[0], PagnetError) or not (ended_early or interrupted)):
         raise failure[0]
+
+
+def wait_for_subscribers(publishers: Collection[Any], timeout_s: float, stop: threading.Event) -> None:
+    """Wait until each publisher has a subscriber, for `timeout_s` seconds at most or until stopped."""
+    for _ in range(round(timeout_s / POLL_S)):
+        if all(publisher.get_subscription_count() > 0 for publisher in publishers) or stop.wait(POLL_S):
+            return
+
+
+def finish_playing(node: Any, clock: PlaybackClock, publishers: Collection[Any], stop: threading.Event) -> None:
+    """Say where playing took longer than planned, and wait until the last messages have arrived."""
+    if clock.shifted_ns:
+        node.get_logger().warning(
+            f"could not keep up: playing took {clock.shifted_ns / NS_PER_S:.1f} s longer than planned"
+        )
+    if node.context.ok() and not stop.is_set():
+        for publisher in publishers:
+            publisher.wait_for_all_acked(Duration(nanoseconds=round(ACK_TIMEOUT_S * NS_PER_S)))

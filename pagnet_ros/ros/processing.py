@@ -20,6 +20,7 @@ from pagnet_ros.ros.inputs import Job
 from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.outputs import Outputs
 from pagnet_ros.ros.parameters import NodeParameters
+from pagnet_ros.ros.registration_report import RegistrationReport
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.ros.rungs import Rungs
 
@@ -45,6 +46,7 @@ class FrameProcessor:
         now_ns: Callable[[], int],
         is_running: Callable[[], bool] = lambda: True,
         on_failure: Callable[[str], None] = lambda reason: None,
+        on_done: Callable[[], None] = lambda: None,
     ) -> None:
         """Create.
 
@@ -60,13 +62,15 @@ class FrameProcessor:
             now_ns: The node's clock, the one that stamps are compared with.
             is_running: False once ROS is shutting down, when publishing may fail and nobody need be told.
             on_failure: Told, with the reason, when the device has failed for good; no frame is computed after that.
+            on_done: Called after each published frame.
         """
         self._rungs, self._outputs = rungs, outputs
         self._reader = PairReader(topics.depth, topics.color, reporter.report)
         self._health, self._reporter = health, reporter
         self._parameters, self._options = parameters, options
         self._camera_info, self._now_ns = camera_info, now_ns
-        self._is_running, self._on_failure = is_running, on_failure
+        self._is_running, self._on_failure, self._on_done = is_running, on_failure, on_done
+        self._registration = RegistrationReport(reporter)
         self._has_failed = False
         self._applied: NodeParameters | None = None
 
@@ -103,6 +107,8 @@ class FrameProcessor:
             self._rungs.set_budget(parameters.latency_budget_ms)
             self._applied = parameters
         result = self._rungs(depth, rgb)
+        if registrar := getattr(self._rungs.upsampler, "registrar", None):
+            self._registration.look(registrar)
         if result.is_empty:
             self._reader.report_empty(depth, parameters.min_depth_m, parameters.max_depth_m)
         computed = time.monotonic_ns()
@@ -113,6 +119,7 @@ class FrameProcessor:
         self._outputs.publish(message, self._camera_info())
         done = time.monotonic_ns()
         self._record(job, result, (started, decoded, computed, encoded, done))
+        self._on_done()
 
     def _record(self, job: Job, result: UpsampledDepth, times: tuple[int, int, int, int, int]) -> None:
         started, decoded, computed, encoded, done = times

@@ -32,12 +32,16 @@ class SensorNoise(NamedTuple):
 
 
 class SensorLimits(NamedTuple):
-    """Range in metres, noise (None: not known), and the weights trained for the sensor (empty: none)."""
+    """Range in metres, noise (None: not known), the weights trained for the sensor (empty: none), and its offset.
+
+    The offset, ``(x, y)``, is what depth must be moved by to lie on the colour image, as shares of that one's width.
+    """
 
     min_depth_m: float = 0.0
     max_depth_m: float = float("inf")
     noise: SensorNoise | None = None
     weights: str = ""
+    offset: tuple[float, float] = (0.0, 0.0)
 
 
 ANY_SENSOR: Final = SensorLimits()
@@ -61,7 +65,9 @@ def sensor_limits(sensor: str) -> SensorLimits:
     from pagnet_ros.simulation.profile_yaml import load_profile  # the renderer comes along: only where asked for
 
     profile = load_profile(sensor)
-    return SensorLimits(profile.min_range_m, profile.max_range_m, _noise_of(profile), profile.weights)
+    return SensorLimits(
+        profile.min_range_m, profile.max_range_m, _noise_of(profile), profile.weights, profile.registration
+    )
 
 
 def options_of(parameters: NodeParameters, sensor: SensorLimits = ANY_SENSOR) -> UpsamplerOptions:
@@ -96,6 +102,8 @@ def options_of(parameters: NodeParameters, sensor: SensorLimits = ANY_SENSOR) ->
         fill_radius_px=parameters.fill_radius_px,
         remove_flying=parameters.remove_flying,
         flying_gap=parameters.flying_gap,
+        registration=parameters.registration,
+        known_offset=sensor.offset,
     )
 
 

@@ -7,9 +7,10 @@ do depth and colour ever pair? Reads the ROS graph and the health counters; answ
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from pagnet_ros.health import SECOND_NS, Health, HealthSnapshot
+from pagnet_ros.health import SECOND_NS, Health
 from pagnet_ros.ros.inputs import Inputs
 from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
@@ -52,11 +53,11 @@ class Watch:
             parameters: The node's present parameters.
         """
         now_ns = time.monotonic_ns()
-        snapshot = self._health.snapshot(now_ns)
+        silence = self._health.silent_s(now_ns)
         watched_s = (now_ns - self._since_ns) / SECOND_NS
         flowing = True
         for stream in self._streams:
-            silent_s = _silent_s(snapshot, stream.name, watched_s)
+            silent_s = _silent_s(silence, stream.name, watched_s)
             if silent_s < 1.0:
                 continue
             wrong = self._other_types(stream)
@@ -65,7 +66,7 @@ class Watch:
             elif silent_s >= parameters.topic_timeout_s and stream.name != "camera_info":
                 self._report_silence(stream, silent_s)
             flowing &= stream.name == "camera_info"
-        if flowing and _silent_s(snapshot, "pairs", watched_s) >= parameters.topic_timeout_s:
+        if flowing and _silent_s(silence, "pairs", watched_s) >= parameters.topic_timeout_s:
             self._report_unpaired(parameters)
 
     def _other_types(self, stream: _Stream) -> list[tuple[str, str]]:
@@ -110,9 +111,8 @@ class Watch:
             self._reporter.report(
                 "silent_topic",
                 f"{head}, though it has {publishers} publisher(s); expected a stream. Check that the camera streams; "
-                "if it "
-                "does, DDS loses its large images: start the driver with the DDS profile of config/dds, or set its "
-                "publisher to reliable",
+                "if it does, DDS loses its large images: start the driver with the DDS profile of config/dds, or set "
+                "its publisher to reliable",
                 "error",
                 about=stream.topic,
             )
@@ -152,6 +152,6 @@ class Watch:
         return f"These {short} topics exist: {', '.join(names[:_MAX_LISTED])}{more}."
 
 
-def _silent_s(snapshot: HealthSnapshot, stream: str, watched_s: float) -> float:
+def _silent_s(silence: Mapping[str, float], stream: str, watched_s: float) -> float:
     """Seconds since a stream's last frame, at most since the watch began."""
-    return min(snapshot.silent_s.get(stream, watched_s), watched_s)
+    return min(silence.get(stream, watched_s), watched_s)

@@ -17,9 +17,11 @@ SHADOW_SIDES = ("none", "left", "right")
 
 _CHOICES = {"reduction": REDUCTIONS, "shadow_side": SHADOW_SIDES}
 _TEXTS = ("name", "description", "provenance", "weights")
-_WHOLE = ("width", "height")
+_WHOLE = ("width", "height", "registration_width")
 _ABOVE_ZERO = ("min_range_m", "max_range_m", "baseline_m", "native_focal_px", "wiggle_period_m", "edge_jump")
-_SIGNED = ("bias_m", "bias_scale", "noise_z0_m", "wiggle_phase_rad", "cx", "cy")
+_SIGNED = (
+    "bias_m", "bias_scale", "noise_z0_m", "wiggle_phase_rad", "cx", "cy", "registration_x_px", "registration_y_px",
+)  # fmt: skip
 _BELOW_ONE = ("noise_persistence", "lateral_persistence", "hole_persistence")
 _MOST = {
     "footprint_px": 2.0,
@@ -31,6 +33,7 @@ _MOST = {
     "hole_large_share": 1.0,
     **dict.fromkeys(("flying", "missing", "missing_far", "missing_grazing", "missing_dark", "missing_edge"), 1.0),
     "noise_fixed": 1.0,
+    "dark_brightness": 1.0,
 }
 _INF = math.inf
 CURVES: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {
@@ -41,6 +44,7 @@ CURVES: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "missing_range_curve": ((0.0, _INF), (0.0, 1.0)),
     "missing_brightness_curve": ((0.0, 1.0), (-1.0, 1.0)),
     "missing_angle_curve": ((0.0, math.pi / 2), (-1.0, 1.0)),
+    "missing_dark_angle_curve": ((0.0, math.pi / 2), (0.0, 1.0)),
     "missing_edge_curve": ((0.0, 16.0), (0.0, 1.0)),
 }
 """Field -> limits of x and of y."""
@@ -106,6 +110,11 @@ def _combination_problems(values: Mapping[str, Any]) -> list[str]:
         problems.append(f"width={values['width']}, height={values['height']} (expected both, or neither)")
     if (values["fx"] > 0) != (values["fy"] > 0):
         problems.append(f"fx={values['fx']!r}, fy={values['fy']!r} (expected both, or neither)")
+    width = values["registration_width"]
+    if max(abs(values["registration_x_px"]), abs(values["registration_y_px"])) > width:
+        problems.append(
+            f"registration_width={width} (expected the width of the colour image that the offset holds for)"
+        )
     return problems
 
 

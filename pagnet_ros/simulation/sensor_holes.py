@@ -30,8 +30,12 @@ def missing_probability(
         chance = chance + profile.missing_grazing * (theta * (2 / math.pi)).square().square().square()
     if profile.missing_angle_curve:
         chance = chance + on_curve(profile.missing_angle_curve, theta)
+    bright = albedo if brightness is None else brightness
     if profile.missing_brightness_curve:
-        chance = chance + on_curve(profile.missing_brightness_curve, albedo if brightness is None else brightness)
+        chance = chance + on_curve(profile.missing_brightness_curve, bright)
+    if profile.missing_dark_angle_curve and profile.dark_brightness > 0:
+        darkness = (1 - bright / profile.dark_brightness).clamp(min=0)
+        chance = chance + on_curve(profile.missing_dark_angle_curve, theta) * darkness
     if profile.missing_dark > 0 and profile.dark_amplitude > 0:
         amplitude = albedo * cos_incidence / z.square()
         chance = chance + profile.missing_dark * (1 - amplitude / profile.dark_amplitude).clamp(min=0)

@@ -22,7 +22,7 @@ _UNITLESS = frozenset(
         "reduction", "noise_span", "noise_tail", "noise_correlation_px", "noise_persistence", "noise_fixed",
         "noise_brightness_curve", "edge_jump", "missing", "missing_edge", "edge_width_px", "missing_edge_curve",
         "missing_brightness_curve", "hole_size_px", "hole_persistence",
-        "hole_large_px", "hole_large_share",
+        "hole_large_px", "hole_large_share", "registration_x_px", "registration_y_px", "registration_width",
     }
 )  # fmt: skip
 
@@ -90,6 +90,9 @@ class SensorProfile:
         missing_range_curve: z -> probability, in place of both.
         missing_brightness_curve: b -> additional probability, -1 to 1.
         missing_angle_curve: theta -> additional probability, -1 to 1.
+        missing_dark_angle_curve: theta -> additional probability on black, falling linearly to none at brightness
+            ``dark_brightness``.
+        dark_brightness: Brightness below which a surface counts as dark there, 0 to 1.
         missing_grazing: Additional probability at 90 degrees of incidence, growing with the eighth power.
         missing_dark: Additional probability on black, falling linearly to none at ``dark_amplitude``.
         dark_amplitude: Amplitude ``albedo cos theta / z^2`` (1/m^2) below which a surface counts as dark, >= 0.
@@ -102,6 +105,10 @@ class SensorProfile:
         hole_large_px: Standard deviation of a second, wider kernel, >= 0: holes of two sizes.
         hole_large_share: Share of that one in the field that decides on holes, 0 to 1.
         hole_persistence: Correlation, from frame to frame, of the field that decides on holes, 0 to below 1.
+        registration_x_px: How far depth must be moved to the right to lie on the colour image, pixels of that image.
+            The simulator, whose images share one camera, leaves it out.
+        registration_y_px: Likewise, downwards.
+        registration_width: Width of the colour image that both hold for, pixels; 0 where they are not known.
         evidence: Field name -> how well its value is known.
         covered: What the recording covered: "range_m", "brightness", ... -> (lowest, highest).
 
@@ -158,6 +165,8 @@ class SensorProfile:
     missing_range_curve: Curve = ()
     missing_brightness_curve: Curve = ()
     missing_angle_curve: Curve = ()
+    missing_dark_angle_curve: Curve = ()
+    dark_brightness: float = 0.0
     missing_grazing: float = 0.0
     missing_dark: float = 0.0
     dark_amplitude: float = 0.0
@@ -169,6 +178,9 @@ class SensorProfile:
     hole_large_px: float = 0.0
     hole_large_share: float = 0.0
     hole_persistence: float = 0.0
+    registration_x_px: float = 0.0
+    registration_y_px: float = 0.0
+    registration_width: int = 0
     evidence: Mapping[str, Evidence] = field(default_factory=dict, hash=False)
     covered: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
 
@@ -199,6 +211,12 @@ class SensorProfile:
     def unit_free(self) -> bool:
         """Whether its effects need no metres, so that it may be applied to disparity or grey levels (the paper's)."""
         return all(getattr(self, each.name) == each.default for each in fields(self) if each.name not in _UNITLESS)
+
+    @property
+    def registration(self) -> tuple[float, float]:
+        """``(x, y)`` that depth must be moved by to lie on colour, shares of the colour image's width; 0 if unknown."""
+        width = self.registration_width
+        return (self.registration_x_px / width, self.registration_y_px / width) if width else (0.0, 0.0)
 
     @property
     def camera(self) -> PinholeCamera | None:

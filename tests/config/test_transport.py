@@ -5,8 +5,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from pagnet_ros import transport
 from pagnet_ros.resources import config_path
-from pagnet_ros.transport import image_environment
+from pagnet_ros.transport import image_environment, prepare_process
 
 PROFILES = {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"}
 MALLOC = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
@@ -71,3 +72,14 @@ def test_a_profile_replaces_the_built_in_transports_by_a_larger_one(name, segmen
     assert participant.findtext(f"{dds}rtps/{dds}useBuiltinTransports") == "false"
     used = {entry.text for entry in participant.iter(f"{dds}transport_id")}
     assert used == set(transports)
+
+
+def test_a_running_process_is_told_before_the_variables_say_that_somebody_decided(monkeypatch):
+    for name in PROFILES | MALLOC:
+        monkeypatch.delenv(name, raising=False)
+    seen = []
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(transport, "keep_freed_memory", lambda: seen.append(MALLOC & set(os.environ)))
+    prepare_process()
+    assert seen == [set()]
+    assert set(os.environ) >= MALLOC

@@ -54,6 +54,15 @@ def test_cut_npy_is_refused(tmp_path):
         images.probe(tmp_path / "d.npy")
 
 
+@pytest.mark.parametrize("shape", ["'ab'", "(None, 2)", "(1e999, 2)", "7", "{}"])
+def test_npy_whose_header_makes_no_sense_is_refused(tmp_path, shape):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".encode()
+    (tmp_path / "d.npy").write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(64))
+
+    with pytest.raises(RecordingError, match=r"d.npy: (the NPY header cannot be read|an array of shape)"):
+        images.read_depth(tmp_path / "d.npy")
+
+
 def test_colour_image_is_no_depth(build, tmp_path):
     path = build.write_rgb(tmp_path / "c.png", build.rgb(0))
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from pagnet_ros.transport import image_environment
 # Before the first DDS participant: whole images arrive, and readers of another vendor match.
 os.environ.update(image_environment())
 
+ROOT = Path(__file__).parents[2]
 DEADLINE_S = 20.0
 _DOMAINS = itertools.cycle(range(1, 102))
 
@@ -180,6 +185,30 @@ class RosHarness:
             environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
         return {**environment, "ROS_DOMAIN_ID": str(self.domain_id)}
 
+    def start_process(self, module: str, *arguments: str) -> subprocess.Popen[str]:
+        """``python -m module`` in the same domain; its output is kept."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            env=self.child_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @contextmanager
+    def process_until_signal(self, module: str, *arguments: str, sign: int = signal.SIGINT) -> Iterator[None]:
+        """Run ``python -m module`` beside the block; then a signal ends it, and it has to end cleanly."""
+        process = self.start_process(module, *arguments)
+        try:
+            yield
+            process.send_signal(sign)
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+        assert process.returncode == 0
+        assert "Traceback" not in err
+
     def wait_until(self, predicate: Callable[[], Any], timeout_s: float = DEADLINE_S, what: str = "") -> Any:
         """See `wait_until`; also ends when a callback raised."""
         return wait_until(lambda: self._failure is not None or predicate(), timeout_s, what)
@@ -223,3 +252,23 @@ def ros(ros_environment: None) -> Iterator[RosHarness]:
     harness = RosHarness(rclpy, free_domain_id())
     yield harness
     harness.close()
+
+
+@pytest.fixture
+def run_player(ros: RosHarness) -> Iterator[Callable[..., Any]]:
+    """Start players in threads: `run(make)`, where `make(stop, context=...)` gives the node; all end with the test."""
+    running: list[tuple[threading.Event, threading.Thread]] = []
+
+    def run(make: Callable[..., Any]) -> Any:
+        stop = threading.Event()
+        player = ros.add(make(stop, context=ros.context))
+        player.thread = threading.Thread(target=player.play)
+        running.append((stop, player.thread))
+        player.thread.start()
+        return player
+
+    yield run
+    for stop, thread in running:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()

@@ -1,8 +1,7 @@
 """Playing bags: bytes, order, times, loops, clock, and what cannot be played."""
 
+import contextlib
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -16,42 +15,24 @@ import itertools
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from pagnet_ros.errors import ConfigError, RecordingError
+from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.recordings.bags import Bag
-from pagnet_ros.ros.bag_player import BagPlayer, BagPlayerOptions, main, parse_arguments
+from pagnet_ros.ros.bag_player import BagPlayer, BagPlayerOptions, main, message_class, parse_arguments
+from tests.replay import bags
 
 ROOT = Path(__file__).parents[2]
-STORE = get_typestore(Stores.ROS2_JAZZY)
 START_NS = 100_000_000_000
 STEP_NS = 20_000_000
 
 
-def header(stamp_ns):
-    stamp = STORE.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
-    return STORE.types["std_msgs/msg/Header"](stamp, "optical")
-
-
 def image(k):
-    pixels = np.full((6, 8), k, np.uint16)
-    kind = STORE.types["sensor_msgs/msg/Image"]
-    return kind(header(START_NS + k * STEP_NS), 6, 8, "16UC1", 0, 16, pixels.view(np.uint8).ravel())
-
-
-def write(path, messages, qos=(), store=STORE, storage=StoragePlugin.MCAP):
-    with Writer(path, version=8, storage_plugin=storage) as writer:
-        connections = {}
-        for topic, stamp_ns, message in messages:
-            name = message.__msgtype__
-            if topic not in connections:
-                offered = qos if topic != "/chat" else ()
-                connections[topic] = writer.add_connection(topic, name, typestore=store, offered_qos_profiles=offered)
-            writer.write(connections[topic], stamp_ns, store.serialize_cdr(message, name))
-    return path
+    """Frame k of a depth camera, all pixels k millimetres."""
+    return bags.image(np.full((6, 8), k, np.uint16), START_NS + k * STEP_NS)
 
 
 @pytest.fixture
@@ -60,42 +41,38 @@ def bag_path(tmp_path):
     messages = []
     for k in range(10):
         messages.append(("/depth", START_NS + k * STEP_NS, image(k)))
-        messages.append(("/chat", START_NS + k * STEP_NS + 1, STORE.types["std_msgs/msg/String"](f"text {k}")))
-    return write(tmp_path / "bag", messages)
+        messages.append(("/chat", START_NS + k * STEP_NS + 1, bags.text(f"text {k}")))
+    return bags.write(tmp_path / "bag", messages)
 
 
 @pytest.fixture
-def play(ros):
-    """Start playing a bag in a thread; everything is stopped at the end of the test."""
-    running = []
+def opened():
+    """Bags to be closed at the end, once nobody plays them any more."""
+    with contextlib.ExitStack() as bags:
+        yield bags
+
+
+@pytest.fixture
+def play(opened, run_player):
+    """Start playing a bag in a thread."""
 
     def start(path, *, wait=True, **options):
-        bag = Bag(path)
-        stop = threading.Event()
-        if wait:
-            options.setdefault("wait_s", 20.0)
-        player = ros.add(BagPlayer(bag, BagPlayerOptions(**options), stop, context=ros.context))
-        thread = threading.Thread(target=player.play)
-        running.append((bag, stop, thread))
-        thread.start()
-        player.thread = thread
-        return player
+        options = BagPlayerOptions(**{"wait_s": 20.0 if wait else 0.0, **options})
+        bag = opened.enter_context(Bag(path))
+        return run_player(lambda stop, **where: BagPlayer(bag, options, stop, **where))
 
-    yield start
-    for bag, stop, thread in running:
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
-        bag.__exit__()
+    return start
 
 
 def stamps(messages):
-    return [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in messages]
+    return [stamp_ns(m) for m in messages]
 
 
-@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_every_message_arrives_unchanged_and_in_order(ros, play, tmp_path, storage):
-    path = write(tmp_path / "b", [("/depth", START_NS + k * STEP_NS, image(k)) for k in range(10)], storage=storage)
+    path = bags.write(
+        tmp_path / "b", [("/depth", START_NS + k * STEP_NS, image(k)) for k in range(10)], storage=storage
+    )
     seen = ros.collect(ros.node(), Image, "/depth", 50)
 
     player = play(path)
@@ -178,7 +155,7 @@ def qos_recorded(reliability, durability):
 
 def test_recorded_qos_is_offered_on_wish(ros, play, tmp_path):
     offered = qos_recorded(QosReliability.BEST_EFFORT, QosDurability.VOLATILE)
-    path = write(tmp_path / "b", [("/depth", START_NS, image(0))], qos=[offered])
+    path = bags.write(tmp_path / "b", [("/depth", START_NS, image(0))], qos=[offered])
 
     recorded = play(path, wait=False, qos="recorded")
     default = play(path, wait=False)
@@ -189,7 +166,7 @@ def test_recorded_qos_is_offered_on_wish(ros, play, tmp_path):
 
 def test_latched_topics_stay_latched(ros, play, tmp_path):
     offered = qos_recorded(QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL)
-    path = write(tmp_path / "b", [("/map", START_NS, image(3))], qos=[offered])
+    path = bags.write(tmp_path / "b", [("/map", START_NS, image(3))], qos=[offered])
 
     player = play(path, wait=False)
     ros.wait_until(lambda: player.published == 1)
@@ -203,7 +180,7 @@ def with_foreign_type(tmp_path):
     store = get_typestore(Stores.ROS2_JAZZY)
     store.register(get_types_from_msg("float32 x", "robot_msgs_of_nobody/msg/Speed"))
     speed = store.types["robot_msgs_of_nobody/msg/Speed"](1.5)
-    return write(tmp_path / "b", [("/depth", START_NS, image(0)), ("/speed", START_NS + 1, speed)], store=store)
+    return bags.write(tmp_path / "b", [("/depth", START_NS, image(0)), ("/speed", START_NS + 1, speed)], store=store)
 
 
 def test_topics_of_types_that_are_not_installed_are_left_out_and_named(ros, play, tmp_path):
@@ -221,6 +198,18 @@ def test_asking_for_such_a_topic_is_an_error(ros, play, tmp_path):
         play(with_foreign_type(tmp_path), topics=("/speed",))
 
 
+def test_a_type_named_in_a_bag_imports_nothing_that_has_no_messages(tmp_path, monkeypatch):
+    (tmp_path / "innocent").mkdir()
+    (tmp_path / "innocent/__init__.py").write_text("raise SystemExit('it ran')")
+    (tmp_path / "msg_of_nobody.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    for msgtype in ("innocent/msg/X", "msg_of_nobody/msg/X", "os/msg/path"):
+        with pytest.raises(RecordingError, match="is not installed here"):
+            message_class(msgtype)
+    assert message_class("std_msgs/msg/String") is String
+
+
 def test_starting_past_the_end_is_an_error(ros, play, bag_path):
     with pytest.raises(RecordingError, match=r"nothing to play from 60 s on; it is 0.180 s long"):
         play(bag_path, start_s=60.0)
@@ -235,9 +224,7 @@ def test_a_loop_over_nothing_ends(ros, play, bag_path):
 
 
 def test_damage_on_the_way_is_raised_after_what_was_readable(ros, tmp_path):
-    path = write(
-        tmp_path / "b", [("/depth", START_NS + k * 10**6, image(k)) for k in range(3)], storage=StoragePlugin.SQLITE3
-    )
+    path = bags.write(tmp_path / "b", [("/depth", START_NS + k * 10**6, image(k)) for k in range(3)], storage="sqlite3")
     file = path / "b.db3"
     with Bag(path) as bag:
         reader = bag._readers[0]
@@ -298,34 +285,20 @@ def test_errors_are_one_line_and_status_one(ros_environment, tmp_path, capsys):
     assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'absent'}: nothing there; expected a bag folder")
 
 
-def start_process(ros, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "pagnet_ros.ros.bag_player", *arguments],
-        cwd=ROOT, env=ros.child_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_process_plays_under_remapped_names_and_ends_cleanly_by_signal(ros, bag_path, sign):
     probe = ros.node()
     seen = ros.collect(probe, Image, "/camera/depth", 50)
     chat = ros.collect(probe, String, "/chat", 50)
 
-    process = start_process(ros, str(bag_path), "--loop", "--ros-args", "-r", "/depth:=/camera/depth")
-    try:
+    words = (str(bag_path), "--loop", "--ros-args", "-r", "/depth:=/camera/depth")
+    with ros.process_until_signal("pagnet_ros.ros.bag_player", *words, sign=sign):
         seen.wait_for(12, timeout_s=60)
         chat.wait_for(3)
-        process.send_signal(sign)
-        _, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
-
-    assert process.returncode == 0
-    assert "Traceback" not in err
 
 
 def test_process_lists_topics(ros, bag_path):
-    out, err = start_process(ros, str(bag_path), "--list").communicate(timeout=60)
+    out, err = ros.start_process("pagnet_ros.ros.bag_player", str(bag_path), "--list").communicate(timeout=60)
 
     assert out.split() == ["/chat", "std_msgs/msg/String", "10", "/depth", "sensor_msgs/msg/Image", "10"]
     assert not err

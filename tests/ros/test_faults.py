@@ -17,7 +17,9 @@ from sensor_msgs.msg import Image
 from pagnet_ros import pipeline
 from pagnet_ros.engine import Engine
 from pagnet_ros.ladder import BICUBIC, JOINT_BILATERAL, NETWORK, SMALLER_SIZE
-from pagnet_ros.network import ModelConfig, PagNet
+from pagnet_ros.messages.image import stamp_ns
+from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.network import PagNet
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros import node as node_module
 from pagnet_ros.ros.encode import image_message
@@ -106,7 +108,7 @@ class Rig:
         count = len(self.out.messages) + 1
         at_ns = self.send()
         message = self.out.wait_for(count)[-1]
-        assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == at_ns
+        assert stamp_ns(message) == at_ns
         rungs = lambda counts: {name: n for name, n in counts.items() if name.startswith("rung.")}  # noqa: E731
         new = set(rungs(self.counts()).items()) - set(rungs(before).items())
         return next(iter(new))[0].removeprefix("rung.")
@@ -246,3 +248,24 @@ def test_the_device_is_only_touched_by_the_worker(ros, device):
     for _ in range(3):
         rig.answered()
     assert device.ran_in == {"pagnet_worker"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"device": "cuda:99"}, "device 'cuda:99' is not here"),
+        ({"device": "cpu", "precision": "fp16"}, "precision 'fp16' is not supported on cpu"),
+    ],
+    ids=["device", "precision"],
+)
+def test_what_this_machine_lacks_is_refused_at_configure_with_the_reason(ros, settings, words):
+    values = {"weights": "bicubic", **settings}
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    node = PagnetNode(context=ros.context, parameter_overrides=overrides)
+    ros.add(node)
+    said = []
+    node.get_logger = lambda: SimpleNamespace(info=said.append, warn=said.append, error=said.append)
+    assert node.trigger_configure().name == "FAILURE"
+    assert node._state == "unconfigured"
+    assert words in said[-1]
+    assert "expected" in said[-1]

@@ -1,9 +1,6 @@
 """Playing folders of frames: topics, stamps, loops, coarser depth, errors."""
 
 import itertools
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -46,26 +43,14 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def play(ros):
-    """Start playing a folder in a thread; everything is stopped at the end of the test."""
-    running = []
+def play(run_player):
+    """Start playing a folder in a thread."""
 
     def start(path, hz=None, **options):
-        stop = threading.Event()
-        options.setdefault("wait_s", 20.0)
-        player = ros.add(
-            FramePlayer(open_frames(path, hz=hz), FramePlayerOptions(**options), stop, context=ros.context)
-        )
-        player.thread = threading.Thread(target=player.play)
-        running.append((stop, player.thread))
-        player.thread.start()
-        return player
+        options = FramePlayerOptions(**{"wait_s": 20.0, **options})
+        return run_player(lambda stop, **where: FramePlayer(open_frames(path, hz=hz), options, stop, **where))
 
-    yield start
-    for stop, thread in running:
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
+    return start
 
 
 @pytest.fixture
@@ -194,17 +179,7 @@ def test_errors_are_on_stderr_and_status_one(ros_environment, tmp_path, capsys):
 
 def test_process_plays_and_ends_cleanly_by_ctrl_c(ros, folder):
     seen = ros.collect(ros.node(), Image, "/camera/depth/image_raw", 100)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pagnet_ros.ros.frame_player", str(folder), "--loop",
-         "--ros-args", "-r", "depth:=/camera/depth/image_raw"],
-        cwd=ROOT, env=ros.child_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        seen.wait_for(8, timeout_s=60)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
+    remap = ("--ros-args", "-r", "depth:=/camera/depth/image_raw")
 
-    assert process.returncode == 0
-    assert "Traceback" not in err
+    with ros.process_until_signal("pagnet_ros.ros.frame_player", str(folder), "--loop", *remap):
+        seen.wait_for(8, timeout_s=60)

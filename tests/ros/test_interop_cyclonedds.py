@@ -16,16 +16,13 @@ if importlib.util.find_spec("cyclonedds") is None:
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
 
+from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.node import PagnetNode
 
 READER = Path(__file__).with_name("cyclonedds_reader.py")
 FRAME = "camera_color_optical_frame"
 STEP_NS = 33_333_333
-
-
-def stamp_of(message):
-    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
 @pytest.fixture
@@ -64,20 +61,20 @@ def test_cyclonedds_reads_what_the_node_publishes(ros, reader, tmp_path):
     stop = threading.Event()
 
     def play():
-        stamp_ns = 7 * 10**9 + 123
+        at_ns = 7 * 10**9 + 123
         while not stop.wait(0.05):
-            stamp_ns += STEP_NS
-            info_out.publish(camera_info_message(matrix, 128, 96, stamp_ns, FRAME))
-            color_out.publish(image_message(rgb, stamp_ns, FRAME))
-            depth_out.publish(image_message(depth, stamp_ns, FRAME))
+            at_ns += STEP_NS
+            info_out.publish(camera_info_message(matrix, 128, 96, at_ns, FRAME))
+            color_out.publish(image_message(rgb, at_ns, FRAME))
+            depth_out.publish(image_message(depth, at_ns, FRAME))
 
     player = threading.Thread(target=play)
     player.start()
     try:
         assert reader.wait(timeout=90) == 0, reader.communicate()[1]
         got = np.load(tmp_path / "out.npz")
-        ours = seen.wait_for_match(lambda message: stamp_of(message) == int(got["stamp_ns"]))
-        info = seen_info.wait_for_match(lambda message: stamp_of(message) == int(got["stamp_ns"]))
+        ours = seen.wait_for_match(lambda message: stamp_ns(message) == int(got["stamp_ns"]))
+        info = seen_info.wait_for_match(lambda message: stamp_ns(message) == int(got["stamp_ns"]))
     finally:
         stop.set()
         player.join()

@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
 
-from builtin_interfaces.msg import Time
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from pagnet_ros.ros import node
+from pagnet_ros.ros.encode import image_message
 
 RELIABLE = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -66,18 +66,9 @@ def start(ros):
 
 
 def test_command_line_that_ros_refuses_is_an_error_without_a_traceback(monkeypatch, capfd):
-    monkeypatch.setattr(node, "image_environment", dict)
+    monkeypatch.setattr(node, "prepare_process", lambda: None)
     assert node.main(["pagnet_node", "--ros-args", "-p", "broken"]) == 1
     assert "error: the arguments after --ros-args:" in capfd.readouterr().err
-
-
-def image(at_ns, shape, encoding, value):
-    dtype, channels = (np.uint16, 1) if encoding == "16UC1" else (np.uint8, 3)
-    message = Image(height=shape[0], width=shape[1], encoding=encoding)
-    message.step = shape[1] * channels * np.dtype(dtype).itemsize
-    message.data.frombytes(np.full((*shape, channels), value, dtype).tobytes())
-    message.header.stamp = Time(sec=at_ns // 10**9, nanosec=at_ns % 10**9)
-    return message
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -95,8 +86,8 @@ def test_node_process_works_on_remapped_topics_and_ends_cleanly(ros, start, how)
     def feed():
         at = 10**18
         while not feeding.wait(0.05):
-            color.publish(image(at, (48, 64), "rgb8", 90))
-            depth.publish(image(at, (12, 16), "16UC1", 1500))
+            color.publish(image_message(np.full((48, 64, 3), 90, np.uint8), at, "camera"))
+            depth.publish(image_message(np.full((12, 16), 1500, np.uint16), at, "camera"))
             at += 33_000_000
 
     thread = threading.Thread(target=feed)

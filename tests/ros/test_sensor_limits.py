@@ -26,9 +26,11 @@ def test_shipped_sensor_narrows_the_range_and_gives_the_noise():
 
 def test_profile_file_is_read(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("min_range_m: 0.5\nmax_range_m: 3.0\nweights: rt-mine\n")
+    offset = "registration_x_px: 6.4\nregistration_y_px: -3.2\nregistration_width: 640\n"
+    path.write_text(f"min_range_m: 0.5\nmax_range_m: 3.0\nweights: rt-mine\n{offset}")
     limits = sensor_limits(str(path))
-    assert limits == (0.5, 3.0, None, "rt-mine")
+    assert limits == (0.5, 3.0, None, "rt-mine", (0.01, -0.005))
+    assert options_of(NodeParameters(sensor=str(path)), limits).known_offset == (0.01, -0.005)
     assert options_of(NodeParameters(noise_per_m=0.003), limits).noise_per_m == 0.003
 
 

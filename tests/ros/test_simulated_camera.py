@@ -1,10 +1,6 @@
 """The simulated camera: what it publishes, how it keeps its rate, what it does when told to fail."""
 
 import itertools
-import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -29,24 +25,14 @@ def small(**options):
 
 
 @pytest.fixture
-def start(ros):
-    """Start a camera in a thread; everything is stopped at the end of the test."""
-    running = []
+def start(run_player):
+    """Start a camera in a thread."""
 
     def begin(**options):
-        stop = threading.Event()
         overrides = [Parameter(name, value=value) for name, value in {**SMALL, **options}.items()]
-        camera = ros.add(SimulatedCamera(stop, context=ros.context, parameter_overrides=overrides))
-        thread = threading.Thread(target=camera.play)
-        running.append((stop, thread))
-        thread.start()
-        return camera
+        return run_player(lambda stop, **where: SimulatedCamera(stop, parameter_overrides=overrides, **where))
 
-    yield begin
-    for stop, thread in running:
-        stop.set()
-        thread.join(30)
-        assert not thread.is_alive()
+    return begin
 
 
 @pytest.fixture
@@ -211,16 +197,6 @@ def test_plain_arguments_are_refused(ros_environment, capsys):
 def test_process_runs_and_ends_cleanly_by_ctrl_c(ros):
     seen = ros.collect(ros.node(), Image, "/sim/depth", 100)
     parameters = [word for key, value in SMALL.items() for word in ("-p", f"{key}:={value}")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pagnet_ros.ros.simulated_camera", "--ros-args", "-r", "__ns:=/sim", *parameters],
-        cwd=ROOT, env=ros.child_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        seen.wait_for(5, timeout_s=90)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
 
-    assert process.returncode == 0
-    assert "Traceback" not in err
+    with ros.process_until_signal("pagnet_ros.ros.simulated_camera", "--ros-args", "-r", "__ns:=/sim", *parameters):
+        seen.wait_for(5, timeout_s=90)

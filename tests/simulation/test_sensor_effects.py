@@ -119,6 +119,17 @@ def test_holes_follow_their_curves_of_range_brightness_and_angle():
     assert gone[:, 160:].mean() == pytest.approx(0.2, abs=0.02)
 
 
+def test_dark_surfaces_are_missing_the_more_the_more_they_slant():
+    profile = SensorProfile("mine", missing_dark_angle_curve=((0.5, 0.0), (1.0, 0.6)), dark_brightness=0.4)
+
+    def chance(brightness, theta):
+        return missing_probability(profile, *(torch.tensor(v) for v in (2.0, 0.5, math.cos(theta), brightness))).item()
+
+    assert chance(0.0, 1.0) == pytest.approx(0.6, abs=1e-5)
+    assert chance(0.2, 1.0) == pytest.approx(0.3, abs=1e-5)
+    assert chance(0.5, 1.0) == chance(0.0, 0.4) == 0.0
+
+
 def test_holes_fade_with_the_distance_to_an_edge():
     curve = ((0.0, 0.8), (2.0, 0.4), (4.0, 0.1))
     profile = SensorProfile("mine", missing_edge_curve=curve, missing=0.02)

@@ -53,6 +53,7 @@ def test_curves_may_come_as_lists_and_integers():
         ({"width": 640.5, "height": 480}, "width=640.5 (expected a whole number"),
         ({"width": 640}, "width=640, height=0 (expected both, or neither)"),
         ({"fx": 500.0}, "fx=500.0, fy=0.0 (expected both, or neither)"),
+        ({"registration_x_px": 5.0}, "registration_width=0 (expected the width of the colour image"),
         ({"provenance": 7}, "provenance=7 (expected a text)"),
         ({"covered": {"range_m": (3.0, 1.0)}}, "covered 'range_m': (3.0, 1.0) (expected [lowest, highest])"),
         ({"covered": [1, 2]}, "covered=[1, 2] (expected a mapping"),

@@ -40,6 +40,7 @@ def test_random_profiles_come_back(tmp_path):
     for number in range(30):
         values = {name: dice.uniform(0.001, 0.39) for name, value in vars(SensorProfile("x")).items()
                   if type(value) is float and name not in ("fx", "fy", "max_range_m")}  # fmt: skip
+        values["registration_width"] = 640
         values |= {name: ((0.1, dice.random()), (1.0, dice.random())) for name in CURVES if dice.random() < 0.5}
         profile = SensorProfile(f"p{number}", **values)
         save_profile(profile, tmp_path / "p.yaml")

@@ -1,4 +1,4 @@
-"""The bins in which everything is counted: depth, brightness, angle of incidence, distance to an edge."""
+"""The bins in which everything is counted: depth, brightness, angle of incidence, distance to an edge, frames."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ __all__ = [
     "NA",
     "NB",
     "NZ",
+    "PERSISTENCE_LAGS",
     "RANGE_EDGES",
     "RANGE_RATIO",
     "angle_bin",
@@ -28,6 +29,7 @@ ANGLE_EDGES = np.radians([0.0, 25.0, 40.0, 53.0, 64.0, 75.0, 90.01])
 NZ, NB, NA = RANGE_EDGES.size - 1, BRIGHTNESS_EDGES.size - 1, ANGLE_EDGES.size - 1
 CELLS = (NZ, NB, NA)
 EDGE_REACH_PX = 16
+PERSISTENCE_LAGS = (1, 2, 4, 8)
 
 Bins = NDArray[np.int64]
 

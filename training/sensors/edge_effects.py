@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_training.sensors.cells import EDGE_REACH_PX
-from pagnet_training.sensors.collect import SHADOW_BIN_M, SHADOW_BINS, Collector
+from pagnet_training.sensors.collect import Collector
+from pagnet_training.sensors.count_edges import SHADOW_BIN_M, SHADOW_BINS
 from pagnet_training.sensors.missing import AddedCurve, MissingFit
 from pagnet_training.sensors.resample import Resampled, bootstrap_weights
 

@@ -20,16 +20,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pagnet_ros.errors import PagnetError
+from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.simulation import SensorProfile, save_profile
 from pagnet_training.sensors.collect import Collector, Quality
 from pagnet_training.sensors.edge_effects import EdgeFit, fit_edges
 from pagnet_training.sensors.fitted_profile import build_profile
-from pagnet_training.sensors.images import make_view
+from pagnet_training.sensors.images import make_view, metres
 from pagnet_training.sensors.missing import MissingFit, fit_missing
 from pagnet_training.sensors.noise import NoiseFit, fit_noise
 from pagnet_training.sensors.recorded import Selection, count_frames, recorded_frames
 from pagnet_training.sensors.references import BiasFit, fit_bias
+from pagnet_training.sensors.registration import RegistrationCheck
 from pagnet_training.sensors.scenes import Moment, Motion, moments
 from pagnet_training.sensors.steps import Steps, find_steps
 from pagnet_training.sensors.untold import what_is_untold
@@ -135,7 +137,9 @@ def fit_recording(
         FitError: The fit did not converge.
     """
     notes: list[str] = []
-    motion, stream = moments((make_view(frame) for frame in frames), notes, space_only=space_only)
+    registration = RegistrationCheck()
+    views = (make_view(frame) for frame in registration.watched(frames))
+    motion, stream = moments(views, notes, space_only=space_only)
     collector = Collector(motion)
     sample: Moment | None = None
     for number, moment in enumerate(stream, start=1):
@@ -154,8 +158,9 @@ def fit_recording(
     if problems:
         raise FitError(f"the fit did not converge: {'; '.join(problems)}; no profile was written")
     edges, bias = fit_edges(collector, missing), fit_bias(collector)
-    profile = build_profile(collector, noise, missing, edges, steps, bias, name=name, provenance=provenance)
-    warnings = (*notes, *what_is_untold(collector, noise, missing, edges, steps, bias))
+    fitted = build_profile(collector, noise, missing, edges, steps, bias, name=name, provenance=provenance)
+    profile = registration.noted(fitted)
+    warnings = (*notes, *registration.warnings, *what_is_untold(collector, noise, missing, edges, steps, bias))
     return FitResult(
         profile, Curves(noise, missing), warnings, motion, noise, missing, edges, steps, bias, collector.quality,
         collector, sample,
@@ -208,6 +213,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="leave out seconds at the beginning")
     parser.add_argument("--duration", type=float, default=None, metavar="S", help="stop after so many seconds")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th frame")
+    parser.add_argument(
+        "--scale", type=int, default=1, metavar="S",
+        help="fit the sensor whose pixels are S times as large, as replay --scale S makes it of the recording",
+    )  # fmt: skip
     parser.add_argument("--space-only", action="store_true", help="take every frame on its own: no poses are needed")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 leaves the libraries' choice")
     options = parser.parse_args(arguments)
@@ -233,13 +242,16 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     name = options.name or options.out.stem
     with _bar(console, count_frames(options.recording, selection)) as advance:
         result = fit_recording(
-            recorded_frames(options.recording, selection),
+            _coarser(recorded_frames(options.recording, selection), options.scale),
             name=name,
             provenance=_provenance(options),
             space_only=options.space_only,
             progress=advance,
         )
-    save_profile(replace(result.profile, description=options.description, weights=options.weights), options.out)
+    profile = replace(result.profile, description=options.description, weights=options.weights)
+    if options.scale > 1:
+        profile = replace(profile, reduction="nearest")  # a coarse pixel never mixes surfaces
+    save_profile(profile, options.out)
     out = Console()
     out.print(f"{options.out}: {summary(result)}", markup=False, highlight=False, soft_wrap=True)
     for warning in result.warnings:
@@ -249,6 +261,13 @@ def _run(options: argparse.Namespace, console: Console) -> None:
 
         write_report(options.report, result, options.recording.name)
         out.print(f"{options.report}: report", markup=False, highlight=False, soft_wrap=True)
+
+
+def _coarser(frames: Iterable[RecordedFrame], scale: int) -> Iterable[RecordedFrame]:
+    """The frames with their depth as a sensor with larger pixels would see it."""
+    if scale == 1:
+        return frames
+    return (replace(frame, depth=coarse_depth(metres(frame.depth), scale)) for frame in frames)
 
 
 class _bar:  # noqa: N801 (a context manager used like a function)
@@ -269,7 +288,7 @@ class _bar:  # noqa: N801 (a context manager used like a function)
 
 def _provenance(options: argparse.Namespace) -> str:
     parts = [f"pagnet_training.sensors.fit {options.recording.name}"]
-    for flag, default in (("start", 0.0), ("duration", None), ("every", 1), ("space_only", False)):
+    for flag, default in (("start", 0.0), ("duration", None), ("every", 1), ("scale", 1), ("space_only", False)):
         value = getattr(options, flag)
         if value != default:
             parts.append(f"--{flag.replace('_', '-')}" + ("" if value is True else f" {value:g}"))

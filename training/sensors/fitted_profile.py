@@ -16,7 +16,8 @@ from pagnet_ros.simulation import Evidence, SensorProfile
 from pagnet_training.sensors.collect import Collector
 from pagnet_training.sensors.edge_effects import EdgeFit
 from pagnet_training.sensors.missing import AddedCurve, MissingFit
-from pagnet_training.sensors.noise import Factor, NoiseFit
+from pagnet_training.sensors.noise import NoiseFit
+from pagnet_training.sensors.noise_curves import Factor
 from pagnet_training.sensors.references import BiasFit
 from pagnet_training.sensors.resample import Resampled
 from pagnet_training.sensors.scenes import EDGE_JUMP
@@ -59,7 +60,7 @@ def build_profile(
     low = max(noise.z[0], missing.by_range.x[0])
     high = min(noise.z[-1], missing.by_range.x[-1])
     covered = {"range_m": (round(float(low), 3), round(float(high), 3))}
-    for label, curve in (("brightness", missing.brightness), ("angle_rad", missing.angle)):
+    for label, curve in (("brightness", missing.surface.brightness), ("angle_rad", missing.surface.angle)):
         if curve is not None:
             covered[label] = (round(float(curve.x[0]), 3), round(float(curve.x[-1]), 3))
     return SensorProfile(
@@ -132,6 +133,8 @@ def _noise(parts: _Parts, noise: NoiseFit, source: str) -> None:
         parts.values[field] = _round(value)
         parts.evidence[field] = Evidence(_round(low), _round(high), samples, f"{source}; for beyond the curve")
     parts.values["noise_z0_m"] = _round(noise.form[2])
+    if noise.form[2]:
+        parts.evidence["noise_z0_m"] = Evidence(samples=samples, source=f"{source}; for beyond the curve")
     if noise.brightness is not None:
         parts.curve("noise_brightness_curve", noise.brightness, source, 1e-3, 100.0)
     if noise.angle is not None:
@@ -169,10 +172,14 @@ def _steps(parts: _Parts, steps: Steps, edges: EdgeFit, collector: Collector) ->
 
 def _holes(parts: _Parts, missing: MissingFit) -> None:
     parts.curve("missing_range_curve", missing.by_range, "fit: holes away from edges", 0.0, 1.0)
-    if missing.brightness is not None:
-        parts.curve("missing_brightness_curve", missing.brightness, "fit: holes away from edges", -1.0, 1.0)
-    if missing.angle is not None:
-        parts.curve("missing_angle_curve", missing.angle, "fit: holes away from edges", -1.0, 1.0)
+    surface, source = missing.surface, "fit: holes away from edges"
+    if surface.brightness is not None:
+        parts.curve("missing_brightness_curve", surface.brightness, source, -1.0, 1.0)
+    if surface.angle is not None:
+        parts.curve("missing_angle_curve", surface.angle, source, -1.0, 1.0)
+    if surface.dark_angle is not None:
+        parts.curve("missing_dark_angle_curve", surface.dark_angle, source, 0.0, 1.0)
+        parts.values["dark_brightness"] = surface.dark_below
     samples = int(missing.by_range.samples.sum())
     parts.number("hole_size_px", missing.hole_size_px, samples, "fit: holes of neighbouring pixels")
     parts.number("hole_persistence", missing.persistence, samples, "fit: holes of neighbouring frames", 0.995)

@@ -7,7 +7,7 @@ over the frames, and the mean of what lies near that is the depth. The view's ow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from pagnet_ros.depth import fill_holes
 from pagnet_ros.errors import InputError
+from pagnet_training.sensors.gaps import SHADOW_SHARE, along_plane, farther, gaps_closed
 
 __all__ = ["carried", "cos_incidence", "filled", "fused_depth", "moved_points"]
 
 SAME_SURFACE = 0.03
 MIN_VIEWS = 3
-SHADOW_SHARE = 0.06
 
 Depth = NDArray[np.float32]
 Matrix = NDArray[np.float64]
@@ -87,36 +87,10 @@ def filled(depth_m: Depth) -> Depth:
     become a plane between the two ends, as a table or floor seen at a low angle. The rest is filled smoothly.
     """
     widest = round(SHADOW_SHARE * depth_m.shape[1])
-    across = _gaps_closed(depth_m, widest, np.fmax)
-    down = _gaps_closed(across.T, depth_m.shape[0], _harmonic).T
+    across = gaps_closed(depth_m, widest, farther)
+    down = gaps_closed(across.T, depth_m.shape[0], along_plane).T
     image = torch.from_numpy(np.ascontiguousarray(down))[None, None]
     return np.asarray(fill_holes(image, torch.isfinite(image))[0, 0].numpy(), np.float32)
-
-
-def _gaps_closed(depth_m: Depth, widest: int, between: Callable[..., NDArray[np.floating]]) -> Depth:
-    """Gaps along the rows, of at most `widest` pixels, closed by what a function makes of their two ends.
-
-    Args:
-        depth_m: ``[H, W]``, NaN in gaps.
-        widest: pixels.
-        between: ``(before, after, share of the way)`` -> depth; or a ufunc of the two ends.
-    """
-    known = np.isfinite(depth_m)
-    place = np.broadcast_to(np.arange(depth_m.shape[1]), depth_m.shape)
-    before = np.maximum.accumulate(np.where(known, place, -1), axis=1)
-    after = np.minimum.accumulate(np.where(known, place, depth_m.shape[1])[:, ::-1], axis=1)[:, ::-1]
-    gap = ~known & (before >= 0) & (after < depth_m.shape[1]) & (after - before <= widest + 1)
-    rows = np.nonzero(gap)[0]
-    first, last = depth_m[rows, before[gap]], depth_m[rows, after[gap]]
-    share = (place[gap] - before[gap]) / (after[gap] - before[gap])
-    closed = np.array(depth_m, np.float32)
-    closed[gap] = between(first, last) if isinstance(between, np.ufunc) else between(first, last, share)
-    return np.asarray(closed, np.float32)
-
-
-def _harmonic(first: Depth, last: Depth, share: Matrix) -> NDArray[np.floating]:
-    """Inverse depth is linear on a plane."""
-    return 1 / ((1 - share) / first + share / last)
 
 
 def cos_incidence(depth_m: Depth, intrinsics: Matrix) -> Depth:

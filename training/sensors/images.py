@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from pagnet_ros.errors import InputError
 from pagnet_ros.recordings.coarse import coarse_intrinsics
 from pagnet_ros.recordings.frames import RecordedFrame
+from pagnet_training.sensors.gaps import SHADOW_SHARE, along_plane, farther, gaps_closed
 from pagnet_training.sensors.regions import edge_mask
 
-__all__ = ["FILL_REACH_PX", "Edges", "Slopes", "View", "fill_holes", "find_edges", "make_view", "metres", "slopes"]
+__all__ = ["Edges", "Slopes", "View", "fill_holes", "find_edges", "make_view", "metres", "slopes"]
 
 Depth = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-FILL_REACH_PX = 24
+Values = NDArray[np.floating]
+REACH_SHARE = 0.25
 SAME_SURFACE = 0.06
+COLUMN_SLOPE = 0.02
 ASSUMED_FOCAL = 0.9
 NO_VALUE = 65535
 
@@ -110,51 +113,37 @@ def make_view(frame: RecordedFrame) -> View:
 
 
 def fill_holes(z: Depth) -> tuple[Depth, Mask]:
-    """Holes filled from the nearest measurements left, right, above and below.
+    """Holes filled as surfaces and shadows usually lie: gaps along rows no wider than a shadow, then along columns.
 
-    Where these lie on one surface, inverse depth (linear on planes) is interpolated. Where they do not, the hole lies
-    at a depth edge and takes the farther surface: shadows of the projector fall on the background.
+    A gap whose ends may lie on one plane becomes that plane: large holes are mostly floors and tables that are seen at
+    a low angle. A gap whose ends cannot lies at a depth edge and takes the farther surface: shadows of the projector
+    fall on the background.
 
     Args:
         z: ``[h, w]`` metres, NaN in holes.
 
     Returns:
-        The filled depth, NaN where no measurement lies within `FILL_REACH_PX` on at least two sides, and a mask of
-        the pixels filled at a depth edge.
+        The filled depth, NaN in wider gaps, and a mask of the pixels filled at a depth edge.
     """
-    w = 1.0 / z
-    sides = [_nearest_along(w, axis, back) for axis in (1, 0) for back in (False, True)]
-    values = np.stack([value for value, _ in sides])
-    distances = np.stack([distance for _, distance in sides])
-    usable = distances <= FILL_REACH_PX
-    values = np.where(usable, values, np.nan)
-    known = np.isfinite(z)
-    with np.errstate(invalid="ignore"):
-        low = np.where(usable, values, np.inf).min(0)
-        high = np.where(usable, values, -np.inf).max(0)
-        count = usable.sum(0)
-        split = high > low * (1 + SAME_SURFACE + 0.01 * distances.min(0))
-        weight = np.where(usable, 1.0 / np.maximum(distances, 1), 0.0)
-        mean = (np.nan_to_num(values) * weight).sum(0) / weight.sum(0)
-        filled = 1.0 / np.where(split, low, mean)
-    holes = ~known & (count >= 2)
-    result = np.where(known, z, np.where(holes, filled, np.nan)).astype(np.float32)
-    return result, holes & split
+    filled = gaps_closed(z, round(SHADOW_SHARE * z.shape[1]), _within_row)
+    filled = gaps_closed(filled.T, round(REACH_SHARE * z.shape[0]), _within_column).T
+    split = np.signbit(filled)
+    return np.ascontiguousarray(np.abs(filled)), split
 
 
-def _nearest_along(w: Depth, axis: int, back: bool) -> tuple[Depth, NDArray[np.int32]]:
-    """Nearest known value before (or after) every pixel along an axis, and how far away it is."""
-    flipped = np.flip(w, axis) if back else w
-    size = w.shape[axis]
-    shape = [1, 1]
-    shape[axis] = size
-    place = np.arange(size, dtype=np.int32).reshape(shape)
-    last = np.maximum.accumulate(np.where(np.isfinite(flipped), place, np.int32(-10_000)), axis)
-    value = np.take_along_axis(flipped, np.maximum(last, 0), axis)
-    distance = place - last
-    if back:
-        value, distance = np.flip(value, axis), np.flip(distance, axis)
-    return value, np.asarray(distance, np.int32)
+def _within_row(first: Values, last: Values, share: Values, length: Values) -> Values:
+    return _plane_or_behind(first, last, share, np.zeros_like(length))
+
+
+def _within_column(first: Values, last: Values, share: Values, length: Values) -> Values:
+    return _plane_or_behind(first, last, share, length * COLUMN_SLOPE)
+
+
+def _plane_or_behind(first: Values, last: Values, share: Values, slope: Values) -> Values:
+    """Depth in a gap; negative where its ends lie on two surfaces."""
+    first, last = np.abs(first), np.abs(last)
+    split = np.maximum(first, last) > np.minimum(first, last) * (1 + SAME_SURFACE + slope)
+    return np.where(split, -farther(first, last, share, slope), along_plane(first, last, share, slope))
 
 
 class Edges(NamedTuple):

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_training.sensors.arithmetic import tetrachoric
-from pagnet_training.sensors.cells import CELLS, NB, NZ, RANGE_EDGES, RANGE_RATIO
-from pagnet_training.sensors.collect import HOLE_LAGS_PX, PERSISTENCE_LAGS, Collector
+from pagnet_training.sensors.cells import CELLS, NB, NZ, PERSISTENCE_LAGS, RANGE_EDGES, RANGE_RATIO
+from pagnet_training.sensors.collect import Collector
+from pagnet_training.sensors.count_holes import HOLE_LAGS_PX
+from pagnet_training.sensors.missing_parts import darkness, parts_of, where_dark_begins
 from pagnet_training.sensors.resample import Resampled, bootstrap_weights
 
-__all__ = ["AddedCurve", "MissingFit", "fit_missing"]
+__all__ = ["AddedCurve", "MissingFit", "Surface", "fit_missing"]
 
 Array = NDArray[np.float64]
 MIN_SAMPLES = 400
@@ -47,6 +49,34 @@ class AddedCurve(NamedTuple):
     samples: Array
 
 
+class Surface(NamedTuple):
+    """What the surface adds to the missing rate; None where nothing shows.
+
+    Attributes:
+        brightness: By its brightness.
+        angle: By its angle of incidence.
+        dark_angle: By its angle of incidence, on black.
+        dark_below: Brightness at which that has fallen to nothing.
+    """
+
+    brightness: AddedCurve | None
+    angle: AddedCurve | None
+    dark_angle: AddedCurve | None
+    dark_below: float
+
+    def added(self, brightness: Array, theta: Array) -> Array:
+        """All of it, ``[brightness, angles]``."""
+        total = np.zeros((brightness.size, theta.size))
+        if self.brightness is not None:
+            total += np.interp(brightness, self.brightness.x, self.brightness.y)[:, None]
+        if self.angle is not None:
+            total += np.interp(theta, self.angle.x, self.angle.y)[None, :]
+        if self.dark_angle is not None:
+            on_black = np.interp(theta, self.dark_angle.x, self.dark_angle.y)
+            total += darkness(brightness, self.dark_below)[:, None] * on_black[None, :]
+        return total
+
+
 @dataclass(frozen=True)
 class MissingFit:
     """What was learnt about holes away from edges.
@@ -54,8 +84,7 @@ class MissingFit:
     Attributes:
         rate: Missing share by depth, averaged over brightness and angles of the recording.
         by_range: The part that depth explains; what brightness and angle add comes on top.
-        brightness: What brightness adds, None if nothing shows.
-        angle: What the angle of incidence adds, None if nothing shows.
+        surface: The part that brightness and angle add.
         hole_size_px: Kernel of the field that makes holes, with interval; NaN if it cannot be told.
         persistence: Correlation of that field from frame to frame, with interval; NaN if it cannot be told.
         field_correlation: That correlation by distance in pixels, for the report.
@@ -63,8 +92,7 @@ class MissingFit:
 
     rate: AddedCurve
     by_range: AddedCurve
-    brightness: AddedCurve | None
-    angle: AddedCurve | None
+    surface: Surface
     hole_size_px: Resampled
     persistence: Resampled
     field_correlation: Array
@@ -81,40 +109,21 @@ def fit_missing(collector: Collector) -> MissingFit | None:
     weights = bootstrap_weights(seen.sum((1, 2, 3)) > 0)
     n = np.tensordot(weights, seen[:, rows], 1)
     m = np.tensordot(weights, gone[:, rows], 1)
-    fits = [_additive(a, b) for a, b in zip(n, m, strict=True)]
+    places = collector.middles()
+    below = where_dark_begins(n[0], m[0], places[0])
+    dark = darkness(places[0], below)
+    fits = [parts_of(a, b, dark) for a, b in zip(n, m, strict=True)]
     z = np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1])[rows]
     with np.errstate(invalid="ignore", divide="ignore"):
         marginal = _smooth(z, m.sum((2, 3)), n.sum((2, 3)))
     rate = _curve(z, marginal, n[0].sum((1, 2)))
-    places = collector.middles()
-    brightness = _added(places[0], np.stack([f[1] for f in fits]), n[0].sum((0, 2)))
-    angle = _added(places[1], np.stack([f[2] for f in fits]), n[0].sum((0, 1)))
-    by_range = _rest(z, n, m, places, brightness, angle)
+    brightness = _added(places[0], np.stack([f.brightness for f in fits]), n[0].sum((0, 2)))
+    angle = _added(places[1], np.stack([f.angle for f in fits]), n[0].sum((0, 1)))
+    slanted = _added(places[1], np.stack([f.dark for f in fits]), n[0].sum((0, 1)))
+    surface = Surface(brightness, angle, slanted, below if slanted is not None else 0.0)
+    by_range = _rest(z, n, m, surface.added(*places))
     size, field_correlation = _hole_size(collector, weights)
-    return MissingFit(rate, by_range, brightness, angle, size, _persistence(collector, weights), field_correlation)
-
-
-def _additive(n: Array, m: Array) -> tuple[Array, Array, Array]:
-    """Least-squares parts by depth, brightness and angle; brightness and angle have weighted mean 0."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rate = np.where(n > 0, m / n, 0.0)
-    weight = n / (n + 0.01 * n.sum() + 200.0)
-    parts = [np.zeros(size) for size in n.shape]
-    for _ in range(25):
-        for axis in (0, 1, 2):
-            others = tuple(a for a in range(3) if a != axis)
-            rest = rate - sum(_spread(parts[a], a) for a in others)
-            mass = weight.sum(others)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                part = np.where(mass > 0, (rest * weight).sum(others) / mass, 0.0)
-            parts[axis] = part if axis == 0 else part - (part * mass).sum() / max(mass.sum(), 1e-9)
-    return parts[0], parts[1], parts[2]
-
-
-def _spread(part: Array, axis: int) -> Array:
-    shape = [1, 1, 1]
-    shape[axis] = -1
-    return part.reshape(shape)
+    return MissingFit(rate, by_range, surface, size, _persistence(collector, weights), field_correlation)
 
 
 def _smooth(z: Array, m: Array, n: Array) -> Array:
@@ -144,17 +153,10 @@ def _added(x: Array, draws: Array, n: Array) -> AddedCurve | None:
     return curve if says.any() else None
 
 
-def _rest(
-    z: Array, n: Array, m: Array, places: tuple[Array, Array], brightness: AddedCurve | None, angle: AddedCurve | None
-) -> AddedCurve:
+def _rest(z: Array, n: Array, m: Array, added: Array) -> AddedCurve:
     """What is left for depth to explain, such that every depth's total comes out right."""
     draws = []
     for a, b in zip(n, m, strict=True):
-        added = np.zeros(a.shape[1:])
-        if brightness is not None:
-            added = added + np.interp(places[0], brightness.x, brightness.y)[:, None]
-        if angle is not None:
-            added = added + np.interp(places[1], angle.x, angle.y)[None, :]
         wanted, count = _smooth(z, b.sum((1, 2))[None], a.sum((1, 2))[None])[0], a.sum((1, 2))
         draws.append(_meet(wanted, a, added, count))
     return _curve(z, np.stack(draws), n[0].sum((1, 2)))

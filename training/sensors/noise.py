@@ -15,46 +15,37 @@ from numpy.typing import NDArray
 from pagnet_training.sensors.arithmetic import (
     RESIDUAL_BINS,
     gaussian_from_quantised,
-    nonnegative_least_squares,
     trimmed_variance,
 )
-from pagnet_training.sensors.cells import CELLS, NA, NB, NZ, RANGE_EDGES, RANGE_RATIO
-from pagnet_training.sensors.collect import SPACINGS, Collector
+from pagnet_training.sensors.cells import CELLS, NA, NB, NZ, RANGE_EDGES
+from pagnet_training.sensors.collect import Collector
+from pagnet_training.sensors.count_noise import SPACINGS
+from pagnet_training.sensors.noise_curves import (
+    MIN_SAMPLES,
+    SYSTEMATIC,
+    Factor,
+    backfit,
+    curve_of,
+    factor_of,
+    form_of,
+    smooth,
+    spread,
+)
 from pagnet_training.sensors.noise_memory import correlation, correlations, memory
 from pagnet_training.sensors.noise_shape import Tail, jitter_of_variance, tail_of
 from pagnet_training.sensors.resample import Resampled, bootstrap_weights, interval
 from pagnet_training.sensors.steps import Steps
 from pagnet_training.sensors.tallies import STRETCHES, TILES
 
-__all__ = ["Factor", "NoiseFit", "fit_noise"]
+__all__ = ["NoiseFit", "fit_noise"]
 
 Array = NDArray[np.float64]
-MIN_SAMPLES = 300
 MIN_SHARE = 2e-4
-SYSTEMATIC = 0.035
 TAIL_DOUBT = 0.2
-NOTABLE = 0.04
 SIDEWAYS_PX2 = (*np.linspace(0.0, 0.6, 21), 0.7, 0.8, 1.0, 1.2)
 SIDEWAYS_PREFERENCE = 1.5
 LEAST_LEFT = 0.15
-SMOOTH_BINS = 1.2
-
-
-class Factor(NamedTuple):
-    """A factor of sigma as a curve.
-
-    Attributes:
-        x: Knots.
-        y: Factor at each.
-        low, high: 95 % intervals.
-        samples: Differences behind each knot.
-    """
-
-    x: Array
-    y: Array
-    low: Array
-    high: Array
-    samples: Array
+CALM = 0.1
 
 
 @dataclass(frozen=True)
@@ -137,6 +128,12 @@ class _How:
             jitter = self.sideways_px2 * np.where(n > 0, sums.slope / n, 0.0)
         return np.maximum(both - jitter, np.maximum(LEAST_LEFT * both, 1e-12)), jitter, np.maximum(both, 1e-12)
 
+    def calm(self, sums: _Sums) -> tuple[Array, Array]:
+        """Counts and squares of the cells without jitter, which moves by whole pixels and so looks like heavy tails."""
+        _, jitter, both = self.cells(sums)
+        quiet = (jitter <= CALM * both)[..., None]
+        return sums.counts * quiet, sums.squares * quiet
+
 
 def fit_noise(collector: Collector, steps: Steps) -> NoiseFit | None:
     """Fit the noise; None where too little could be compared."""
@@ -156,7 +153,7 @@ def fit_noise(collector: Collector, steps: Steps) -> NoiseFit | None:
     resampled = [_Sums(*drawn) for drawn in zip(*parts, strict=True)]
     how = _How(steps.at(_middles()[rows]), mode in ("still", "slow"), 0.0)
     how = replace(how, sideways_px2=_sideways(resampled[0], how))
-    tails = [tail_of(sums.counts, sums.squares, how.step) for sums in resampled]
+    tails = [tail_of(*how.calm(sums), how.step) for sums in resampled]
     draws = [_Draw.of(sums, how, tail) for sums, tail in zip(resampled, tails, strict=True)]
     white = _white_share(resampled[0], how)
     connected = correlation(collector, rows, weights, white)
@@ -218,8 +215,8 @@ def _misfit(sums: _Sums, how: _How, *, with_angle: bool) -> float:
     n = sums.counts.sum(-1).reshape(-1, NB, NA)
     noise, jitter, both = (part.reshape(-1, NB, NA) for part in how.cells(sums))
     weight = _trust(both, n)
-    parts = _backfit(0.5 * np.log(noise), weight * (noise / both) ** 2, with_angle=with_angle, rounds=8)
-    model = np.exp(2 * sum(_spread(np.nan_to_num(part), axis) for axis, part in enumerate(parts))) + jitter
+    parts = backfit(0.5 * np.log(noise), weight * (noise / both) ** 2, with_angle=with_angle, rounds=8)
+    model = np.exp(2 * sum(spread(np.nan_to_num(part), axis) for axis, part in enumerate(parts))) + jitter
     left = np.where(weight > 0, 0.5 * np.log(np.maximum(model, 1e-12) / both), 0.0)
     return float((weight * left**2).sum() / max(weight.sum(), 1e-9))
 
@@ -248,7 +245,7 @@ class _Draw(NamedTuple):
         n = sums.counts.sum(-1)
         weight = _trust(both, n) * (noise / both) ** 2
         logs, weight = (part.reshape(-1, NB, NA) for part in (0.5 * np.log(variance), weight))
-        parts = _backfit(logs, weight, with_angle=True, rounds=25)
+        parts = backfit(logs, weight, with_angle=True, rounds=25)
         with np.errstate(invalid="ignore", divide="ignore"):
             usable = np.where((n > 50) & np.isfinite(variance), n, 0.0)
             mean = (np.nan_to_num(variance) * usable).sum(1) / usable.sum(1)
@@ -261,48 +258,20 @@ def _trust(variance: Array, n: Array) -> Array:
     return np.where((n > 100) & np.isfinite(variance), n / (n + 2000.0), 0.0)
 
 
-def _backfit(logs: Array, weight: Array, *, with_angle: bool, rounds: int) -> tuple[Array, Array, Array]:
-    """Additive parts of the logarithm by depth, brightness and angle; the factors' weighted mean is 0.
-
-    Returns:
-        The three parts; NaN at depths without a cell.
-    """
-    weight = np.nan_to_num(weight)
-    logs = np.nan_to_num(logs)
-    parts = [np.zeros(size) for size in logs.shape]
-    for _ in range(rounds):
-        for axis in (0, 1, 2) if with_angle else (0, 1):
-            others = tuple(a for a in range(3) if a != axis)
-            rest = logs - sum(_spread(np.nan_to_num(parts[a]), a) for a in others)
-            mass = weight.sum(others)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                part = np.where(mass > 0, (rest * weight).sum(others) / mass, np.nan)
-            if axis:
-                part = np.where(mass > 0, part - np.nansum(part * mass) / max(mass.sum(), 1e-9), 0.0)
-            parts[axis] = part
-    return parts[0], parts[1], parts[2]
-
-
-def _spread(part: Array, axis: int) -> Array:
-    shape = [1, 1, 1]
-    shape[axis] = -1
-    return part.reshape(shape)
-
-
 def _curves(
     z: Array, places: tuple[Array, Array], doubt: float, draws: list[_Draw], factors: Array, by_cell: Array
 ) -> dict[str, Any]:
     """The fields of `NoiseFit` that are curves."""
     n = by_cell.sum((1, 2))
     marginal_logs = np.stack([d.marginal for d in draws])
-    marginal = _curve(z, _smooth(z, marginal_logs, n) + factors, n, doubt)
-    brightness = _factor(places[0], np.stack([d.brightness for d in draws]), by_cell.sum((0, 2)))
-    angle = _factor(places[1], np.stack([d.angle for d in draws]), by_cell.sum((0, 1)))
+    marginal = curve_of(z, smooth(z, marginal_logs, n) + factors, n, doubt)
+    brightness = factor_of(places[0], np.stack([d.brightness for d in draws]), by_cell.sum((0, 2)))
+    angle = factor_of(places[1], np.stack([d.angle for d in draws]), by_cell.sum((0, 1)))
     base_logs = np.stack([d.base for d in draws])
     base_logs = np.where(np.isfinite(base_logs), base_logs, marginal_logs)
-    base = _curve(z, _smooth(z, base_logs, n) + factors, n, doubt)
-    smooth = np.exp(_smooth(z, base_logs, n) + factors)
-    forms = np.array([_form(z, sigma, n) for sigma in smooth])
+    base = curve_of(z, smooth(z, base_logs, n) + factors, n, doubt)
+    calm = np.exp(smooth(z, base_logs, n) + factors)
+    forms = np.array([form_of(z, sigma, n) for sigma in calm])
     low, high = interval(forms[1:, :2])
     return {
         "z": z,
@@ -317,54 +286,6 @@ def _curves(
         "form_low": tuple(low.tolist()),
         "form_high": tuple(high.tolist()),
     }
-
-
-def _smooth(z: Array, logs: Array, n: Array) -> Array:
-    """Local straight lines of log sigma over log depth, weighted by samples; ``[..., depths]``."""
-    place = np.log(z) / np.log(RANGE_RATIO)
-    known = np.isfinite(logs)
-    values = np.nan_to_num(logs)
-    result = np.empty_like(logs)
-    for i in range(z.size):
-        offset = place - place[i]
-        weight = np.exp(-0.5 * (offset / SMOOTH_BINS) ** 2) * np.minimum(n, 20_000) * known
-        s0, s1, s2 = weight.sum(-1), (weight * offset).sum(-1), (weight * offset**2).sum(-1)
-        determinant = s0 * s2 - s1 * s1
-        line = determinant > 1e-6 * np.maximum(s0 * s0, 1e-9)
-        y0, y1 = (weight * values).sum(-1), (weight * values * offset).sum(-1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            result[..., i] = np.where(line, (s2 * y0 - s1 * y1) / determinant, y0 / s0)
-    return result
-
-
-def _curve(x: Array, logs: Array, n: Array, doubt: float = SYSTEMATIC) -> Factor:
-    """A positive curve and its intervals from the logarithms of all draws; the first draw is the recording itself."""
-    spread = np.nanstd(logs[1:], axis=0, ddof=1)
-    half = 1.96 * np.hypot(np.nan_to_num(spread, nan=0.3), doubt)
-    return Factor(x, np.exp(logs[0]), np.exp(logs[0] - half), np.exp(logs[0] + half), n)
-
-
-def _factor(x: Array, logs: Array, n: Array) -> Factor | None:
-    """A factor's curve, where it says something: some knot notably and significantly different from the rest."""
-    enough = n > max(MIN_SAMPLES, 0.002 * n.sum())
-    if enough.sum() < 2:
-        return None
-    curve = _curve(x[enough], logs[:, enough], n[enough])
-    says = (np.abs(np.log(curve.y)) > NOTABLE) & ((curve.low > 1) | (curve.high < 1))
-    return curve if says.any() else None
-
-
-def _form(z: Array, sigma: Array, n: Array) -> tuple[float, float, float]:
-    """Floor + quadratic (z - z0)^2 with all three >= 0 and z0 not beyond the nearest depth."""
-    weight = np.minimum(n, 20_000) / sigma**2
-    best, answer = np.inf, (float(np.median(sigma)), 0.0, 0.0)
-    for z0 in np.linspace(0.0, min(1.0, float(z[0])), 6):
-        design = np.stack([np.ones_like(z), (z - z0) ** 2], 1)
-        solution = nonnegative_least_squares(design, sigma, weight)
-        error = float((weight * (design @ solution - sigma) ** 2).sum())
-        if error < 0.98 * best:
-            best, answer = error, (float(solution[0]), float(solution[1]), float(z0))
-    return answer
 
 
 def _spacings(collector: Collector, rows: NDArray[np.int64], steps: Steps) -> Array:

@@ -16,8 +16,9 @@ from pagnet_training.sensors.arithmetic import (
     trimmed_variance,
     weighted_quantile,
 )
-from pagnet_training.sensors.cells import NZ, RANGE_EDGES
-from pagnet_training.sensors.collect import CORRELATION_PX, PERSISTENCE_LAGS, SPACINGS, Collector
+from pagnet_training.sensors.cells import NZ, PERSISTENCE_LAGS, RANGE_EDGES
+from pagnet_training.sensors.collect import Collector
+from pagnet_training.sensors.count_noise import CORRELATION_PX, SPACINGS
 from pagnet_training.sensors.resample import Resampled
 from pagnet_training.sensors.scenes import LAGS
 from pagnet_training.sensors.steps import Steps

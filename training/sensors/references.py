@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_training.sensors.collect import BIAS_BIN_M, BIAS_BINS, Collector
+from pagnet_training.sensors.collect import Collector
+from pagnet_training.sensors.count_edges import BIAS_BIN_M, BIAS_BINS
 from pagnet_training.sensors.missing import AddedCurve
 from pagnet_training.sensors.resample import Resampled, bootstrap_weights
 

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from pagnet_ros.simulation import PinholeCamera, sense
 from pagnet_training.sensors.cells import ANGLE_EDGES, BRIGHTNESS_EDGES, CELLS, RANGE_EDGES
-from pagnet_training.sensors.collect import CORRELATION_PX, HOLE_LAGS_PX, SPACINGS
+from pagnet_training.sensors.count_holes import HOLE_LAGS_PX
+from pagnet_training.sensors.count_noise import CORRELATION_PX, SPACINGS
 from pagnet_training.sensors.scenes import LAGS
 
 if TYPE_CHECKING:
     from pagnet_training.sensors.fit import FitResult
     from pagnet_training.sensors.missing import AddedCurve
-    from pagnet_training.sensors.noise import Factor
+    from pagnet_training.sensors.noise_curves import Factor
 
 __all__ = ["bias", "frames", "missing", "noise", "probability_maps", "structure"]
 
@@ -150,11 +151,7 @@ def probability_maps(result: FitResult) -> Any:
     rows = np.flatnonzero(seen.sum((1, 2)) > 0.001 * seen.sum())
     rows = np.arange(rows[0], rows[-1] + 1)
     z = np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1])[rows]
-    model = np.interp(z, fit.by_range.x, fit.by_range.y)[:, None, None] + np.zeros((1, *CELLS[1:]))
-    if fit.brightness is not None:
-        model = model + np.interp(places[0], fit.brightness.x, fit.brightness.y)[None, :, None]
-    if fit.angle is not None:
-        model = model + np.interp(places[1], fit.angle.x, fit.angle.y)[None, None, :]
+    model = np.interp(z, fit.by_range.x, fit.by_range.y)[:, None, None] + fit.surface.added(*places)
     model = np.clip(model, 0, 1)
     figure, axes = _figure(2, 2, 2.8)
     for column, (axis, edges, label) in enumerate(

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pagnet_ros import filters
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.shipped import zoo, zoo_path
 from pagnet_ros.weights import read_header
-from pagnet_ros.zoo import zoo, zoo_path
 from pagnet_training.sensors.regions import nearest_filled
 
 __all__ = ["CLASSICAL", "Method", "network"]
@@ -59,7 +59,14 @@ def network(weights: str, precision: str = "fp32") -> tuple[Method, int]:
     """
     path = Path(weights) if weights not in zoo() else zoo_path(weights)
     header = read_header(path)
-    options = UpsamplerOptions(metric=True, min_depth_m=0.0, max_depth_m=1000.0, fill="all", remove_flying=False)
+    options = UpsamplerOptions(
+        metric=True,
+        min_depth_m=0.0,
+        max_depth_m=1000.0,
+        fill="all",
+        remove_flying=False,
+        registration="none",  # all methods get the same depth
+    )
     upsampler = DepthUpsampler.from_file(path, device="auto", precision=precision, options=options)
 
     def run(low: Depth, rgb: NDArray[np.uint8]) -> Depth:

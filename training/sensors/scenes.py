@@ -79,7 +79,8 @@ class Moment:
         before: Earlier views, the latest last, at most `WINDOW` - 1.
         scene_before: Scene of the view `lag` frames earlier (poses only).
         relative: Pose from there to here, mended (poses only).
-        pose_error_m: Robust scale of the residual after alignment.
+        delivering: Pixels that have measured anything so far; None for all. While the camera moves, the others belong
+            to the image (the rim that is left when depth is registered to colour), not to the sensor.
     """
 
     view: View
@@ -88,6 +89,7 @@ class Moment:
     scene_before: Scene | None = None
     earlier: View | None = None
     relative: NDArray[np.float64] | None = None
+    delivering: Mask | None = None
 
 
 def make_scene(known: Depth, view: View, smooth: int) -> Scene:
@@ -187,7 +189,7 @@ def moments(views: Iterable[View], notes: list[str], *, space_only: bool = False
     if motion.mode == "still":
         return motion, _still(stream, pilot, notes)
     if motion.mode == "poses":
-        return motion, _posed(stream, motion.lag, notes)
+        return motion, _posed(stream, pilot, motion.lag, notes)
     return motion, _single(stream)
 
 
@@ -238,8 +240,9 @@ def _single(views: Iterator[View]) -> Iterator[Moment]:
         before.append(view)
 
 
-def _posed(views: Iterator[View], lag: int, notes: list[str]) -> Iterator[Moment]:
+def _posed(views: Iterator[View], pilot: list[View], lag: int, notes: list[str]) -> Iterator[Moment]:
     """A moving camera: the scene is the median of what the neighbours saw, brought here by the poses."""
+    delivering: Mask = np.asarray(np.isfinite(np.stack([view.z for view in pilot])).any(0))
     held: deque[View] = deque(maxlen=WINDOW)
     scenes: deque[Scene] = deque(maxlen=lag)
     ahead = NEIGHBOURS[-1]
@@ -247,6 +250,7 @@ def _posed(views: Iterator[View], lag: int, notes: list[str]) -> Iterator[Moment
     for view in chain(views, [None]):
         if view is not None:
             held.append(view)
+            delivering = delivering | np.isfinite(view.z)
         last = len(held) if view is None else len(held) - ahead
         for at in range(max(0, len(held) - ahead if view is None else last - 1), last):
             now = held[at]
@@ -262,7 +266,7 @@ def _posed(views: Iterator[View], lag: int, notes: list[str]) -> Iterator[Moment
                 else:
                     lost += 1
             before = tuple(list(held)[max(0, at - 16) : at])
-            yield Moment(now, scene, before, scene_before, earlier, relative)
+            yield Moment(now, scene, before, scene_before, earlier, relative, delivering)
             scenes.append(scene)
     if lost:
         notes.append(f"{lost} frames have no pose; they were read on their own")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -74,3 +75,16 @@ def record(
             pose=pose if poses else None,
             reference=depth.astype(np.float32) if reference else None,
         )
+
+
+def write_folder(frames: Iterable[RecordedFrame], path: Path) -> Path:
+    """Frames as a new folder of numbered files, depth in millimetres."""
+    path.mkdir()
+    np.savetxt(path / "camera-intrinsics.txt", MATRIX)
+    for index, frame in enumerate(frames):
+        millimetres = np.nan_to_num(np.rint(frame.depth * 1000)).astype(np.uint16)
+        cv2.imwrite(str(path / f"frame-{index:06d}.depth.png"), millimetres)
+        cv2.imwrite(str(path / f"frame-{index:06d}.color.png"), frame.rgb[..., ::-1])
+        if frame.pose is not None:
+            np.savetxt(path / f"frame-{index:06d}.pose.txt", frame.pose)
+    return path

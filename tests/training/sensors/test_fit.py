@@ -6,6 +6,8 @@ import pytest
 pytest.importorskip("pagnet_training.sensors.fit")
 from pagnet_ros.simulation import load_profile, save_profile
 from pagnet_training.sensors.fit import fit_recording
+from pagnet_training.sensors.known_sensors import KNOWN, Recording
+from pagnet_training.sensors.sequences import SequencePlan
 from tests.training.sensors.fit_worlds import gaussian, record
 
 
@@ -46,6 +48,25 @@ def test_missing_pixels_are_found(fixture, rate, request):
     z = np.linspace(*result.curves.covered_m, 9)
     assert result.curves.missing(z) == pytest.approx(np.full(9, rate), abs=0.02)
     assert result.profile.hole_size_px < 0.4
+
+
+def test_pixels_that_never_deliver_while_the_camera_moves_are_no_holes():
+    def rimmed(depth, rng):
+        seen = gaussian(quadratic, 0.05)(depth, rng)
+        seen[:, :8] = np.nan
+        return seen
+
+    result = fit_recording(record(rimmed, 12, step_m=0.04))
+    z = np.linspace(*result.curves.covered_m, 9)
+    assert result.curves.missing(z) == pytest.approx(np.full(9, 0.05), abs=0.02)
+
+
+def test_sideways_jitter_on_slopes_is_not_taken_for_heavy_tails():
+    profile = next(profile for profile in KNOWN if profile.name == "structured light")
+    plan = SequencePlan(710200, "tabletop", (120, 160), 24, moving=False)
+    noise = fit_recording(Recording(profile, plan, None).frames()).noise
+    assert noise.lateral_px == pytest.approx(profile.lateral_px, abs=0.1)
+    assert not noise.tail.known or noise.tail.value < 0.03
 
 
 def test_profile_knows_its_evidence_and_survives_the_file(still, tmp_path):

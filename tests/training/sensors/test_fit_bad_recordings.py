@@ -7,8 +7,10 @@ import pytest
 
 pytest.importorskip("pagnet_training.sensors.fit")
 from pagnet_ros.errors import PagnetError, RecordingError
+from pagnet_ros.recordings.bag_writer import write_bag
+from pagnet_ros.recordings.frames import open_frames
 from pagnet_training.sensors.fit import FitError, fit_recording, main
-from tests.training.sensors.fit_worlds import gaussian, record
+from tests.training.sensors.fit_worlds import gaussian, record, write_folder
 
 GOOD = gaussian(0.004)
 
@@ -69,6 +71,43 @@ def test_the_command_line_says_it_and_writes_nothing(content, tmp_path, capsys):
     assert main([str(recording), "--out", str(out)]) == 2
     assert "a.mcap" in capsys.readouterr().err.replace("\n", "")
     assert not out.exists()
+
+
+def noise_only(frame, index):
+    return np.random.default_rng(index).uniform(0.5, 5.0, frame.depth.shape).astype(np.float32)
+
+
+UNUSABLE = {
+    "three frames": (lambda: record(GOOD, 3), "3 usable frame(s)"),
+    "moving without poses": (lambda: record(GOOD, 10, step_m=0.08, poses=False), "the recording has no poses"),
+    "all holes": (lambda: changed(record(GOOD, 10), depth=lambda f, i: np.zeros_like(f.depth)), "are measured"),
+    "constant depth": (
+        lambda: changed(record(GOOD, 10), depth=lambda f, i: np.full_like(f.depth, 1.25)),
+        "the depth is constant",
+    ),
+    "random numbers": (lambda: changed(record(GOOD, 10), depth=noise_only), "did not converge"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_unusable_recording_leaves_no_profile(name, tmp_path, capsys):
+    frames, said = UNUSABLE[name]
+    out = tmp_path / "p.yaml"
+    assert main([str(write_folder(frames(), tmp_path / "frames")), "--out", str(out)]) == 2
+    assert said in capsys.readouterr().err.replace("\n", " ")
+    assert not out.exists()
+
+
+def test_a_bag_with_a_damaged_middle_leaves_no_profile(tmp_path, capsys):
+    pytest.importorskip("rosbags")
+    frames = open_frames(write_folder(record(GOOD, 10), tmp_path / "frames"))
+    (file,) = write_bag(frames, tmp_path / "bag").glob("*.mcap")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 4 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 4)
+    file.write_bytes(bytes(content))
+    assert main([str(file), "--out", str(tmp_path / "p.yaml")]) == 2
+    assert str(file.name) in capsys.readouterr().err.replace("\n", "")
+    assert not (tmp_path / "p.yaml").exists()
 
 
 def test_wrong_numbers_are_named():

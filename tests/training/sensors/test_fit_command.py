@@ -1,6 +1,5 @@
 """The command line: from a folder or a bag to a profile and a report."""
 
-import cv2
 import numpy as np
 import pytest
 
@@ -11,21 +10,13 @@ from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.simulation import load_profile
 from pagnet_training.sensors.fit import main
 from pagnet_training.sensors.recorded import Selection, count_frames, recorded_frames
-from tests.training.sensors.fit_worlds import MATRIX, gaussian, record
+from tests.training.sensors.fit_worlds import MATRIX, gaussian, record, write_folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Twelve frames of a still camera as numbered files."""
-    path = tmp_path_factory.mktemp("recording") / "frames"
-    path.mkdir()
-    np.savetxt(path / "camera-intrinsics.txt", MATRIX)
-    for index, frame in enumerate(record(gaussian(0.004, 0.05), 12)):
-        millimetres = np.nan_to_num(np.rint(frame.depth * 1000)).astype(np.uint16)
-        cv2.imwrite(str(path / f"frame-{index:06d}.depth.png"), millimetres)
-        cv2.imwrite(str(path / f"frame-{index:06d}.color.png"), frame.rgb[..., ::-1])
-        np.savetxt(path / f"frame-{index:06d}.pose.txt", frame.pose)
-    return path
+    return write_folder(record(gaussian(0.004, 0.05), 12), tmp_path_factory.mktemp("recording") / "frames")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +38,23 @@ def test_a_folder_becomes_a_profile_and_a_report_that_stands_alone(folder, tmp_p
     assert page.count("data:image/png;base64,") >= 5
     assert "http" not in page
     assert "What this recording cannot tell" in page
+
+
+def test_the_sensor_with_larger_pixels_is_fitted_too(folder, tmp_path):
+    out = tmp_path / "coarse.yaml"
+    assert main([str(folder), "--scale", "2", "--out", str(out)]) == 0
+    profile = load_profile(out)
+    assert (profile.width, profile.height) == (80, 60)
+    assert profile.fx == pytest.approx(MATRIX[0, 0] / 2)
+    assert profile.reduction == "nearest"
+    assert profile.provenance.endswith("--scale 2")
+    sigma = dict(profile.noise_range_curve)
+    assert 0.001 < min(sigma.values()) < 0.0035  # the mean of a block is calmer than its pixels
+
+
+def test_a_scale_that_does_not_divide_the_image_is_named(folder, tmp_path, capsys):
+    assert main([str(folder), "--scale", "7", "--out", str(tmp_path / "p.yaml")]) == 2
+    assert "scale 7 does not divide 160x120" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_a_bag_gives_the_frames_of_its_folder(folder, bag):

@@ -1,0 +1,212 @@
+"""What noise is learnt from, counted frame by frame: differences over time, along the poses and in space.
+
+Data flows: `Moment` -> `NoiseCounter.add` -> histograms and products in `Tallies`, which `noise` and `noise_memory`
+fit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_training.sensors.arithmetic import RESIDUAL_BINS, residual_bin, trimmed_variance
+from pagnet_training.sensors.cells import CELLS, NZ, PERSISTENCE_LAGS, RANGE_EDGES, range_bin
+from pagnet_training.sensors.images import Depth
+from pagnet_training.sensors.motion import residual_to
+from pagnet_training.sensors.scene_cells import SceneCells
+from pagnet_training.sensors.scenes import LAGS, Moment, Motion
+from pagnet_training.sensors.tallies import Tallies
+
+__all__ = ["CORRELATION_PX", "NOISE_MARGIN_PX", "SPACINGS", "NoiseCounter"]
+
+CORRELATION_PX = 8
+SPACINGS = (1, 2, 3, 4, 6)
+NOISE_MARGIN_PX = 3
+CLIP = 4.0
+
+
+class NoiseCounter:
+    """Counts noise.
+
+    Args:
+        motion: How the recording moves.
+        tallies: What is added to.
+        tile: Tile of every pixel, see `tallies.tile_of`.
+
+    Attributes:
+        scale: Standard deviation by bin of depth so far, metres; NaN where not known yet.
+    """
+
+    def __init__(self, motion: Motion, tallies: Tallies, tile: NDArray[np.int64]) -> None:
+        self.motion = motion
+        self.tallies = tallies
+        self.scale = np.full(NZ, np.nan)
+        self._tile = tile
+        self._residual_before: list[Depth] = []
+        self._mean: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    def add(self, moment: Moment, cell: SceneCells) -> None:
+        """Count one moment."""
+        if self.motion.mode in ("still", "slow"):
+            self._still_noise(moment, cell)
+        elif self.motion.mode == "poses":
+            self._posed_noise(moment, cell)
+        self._space_noise(moment, cell)
+        self._update_scale()
+
+    def _still_noise(self, moment: Moment, cell: SceneCells) -> None:
+        """Differences of the same pixel between frames."""
+        flat = cell.flat_mask(NOISE_MARGIN_PX)
+        z = moment.view.z
+        for lag in LAGS if self.motion.mode == "still" else (1,):
+            if lag > len(moment.before):
+                break
+            difference = z - moment.before[-lag].z
+            usable = flat & np.isfinite(difference) & (np.abs(z - moment.scene.z) < 0.15 * moment.scene.z)
+            rows, columns = np.nonzero(usable)
+            error = difference[rows, columns].astype(np.float64)
+            if lag == 1:
+                self._count_noise("noise", cell, rows, columns, error)
+                field_ = np.where(usable, difference, np.nan)
+                self._correlate(field_, cell)
+            self._histogram(f"lag{lag}", cell, rows, columns, error)
+        if self.motion.mode == "still":
+            if self._mean is None:
+                self._mean = (np.zeros(z.shape), np.zeros(z.shape))
+            good = np.isfinite(z) & (np.abs(z - moment.scene.z) < 0.15 * moment.scene.z)
+            self._mean[0][good] += z[good]
+            self._mean[1][good] += 1
+
+    def _posed_noise(self, moment: Moment, cell: SceneCells) -> None:
+        """Differences of the same surface point between frames, by the poses."""
+        self._fixed_pattern(moment, cell)
+        if moment.earlier is None or moment.relative is None or moment.scene_before is None:
+            return
+        usable_before = moment.scene_before.edges.distance > NOISE_MARGIN_PX
+        found = residual_to(
+            moment.earlier, moment.view, moment.relative, usable_before, cell.flat_mask(NOISE_MARGIN_PX),
+            moment.scene.plane,
+        )  # fmt: skip
+        near = np.abs(found.error_m) < 0.15 * moment.scene.z[found.row, found.column]
+        rows, columns, error = found.row[near], found.column[near], found.error_m[near]
+        self._count_noise("noise", cell, rows, columns, error)
+        field_ = np.full(moment.view.shape, np.nan, np.float32)
+        field_[rows, columns] = error
+        self._correlate(field_, cell)
+
+    def _fixed_pattern(self, moment: Moment, cell: SceneCells) -> None:
+        """Residuals from local planes at the same pixel of different frames: what of the noise stays with the pixel."""
+        plane = moment.scene.plane
+        flat = cell.flat_mask(2 * NOISE_MARGIN_PX) & plane.whole
+        with np.errstate(invalid="ignore"):
+            residual = (plane.w - 1.0 / moment.view.z) * moment.scene.z**2 / self.scale[cell.z]
+        residual = np.where(flat & (np.abs(residual) < CLIP), residual, np.nan).astype(np.float32)
+        for number, lag in enumerate(PERSISTENCE_LAGS):
+            if lag <= len(self._residual_before) and lag * self.motion.shift_px >= 1.0:
+                self._products("fixed", number, len(PERSISTENCE_LAGS), residual, self._residual_before[-lag])
+        self._residual_before = [*self._residual_before, residual][-PERSISTENCE_LAGS[-1] :]
+
+    def _space_noise(self, moment: Moment, cell: SceneCells) -> None:
+        """Second differences of inverse depth, which vanish on planes."""
+        z = moment.view.z
+        with np.errstate(invalid="ignore", divide="ignore"):
+            w = 1.0 / z
+        for number, spacing in enumerate(SPACINGS):
+            flat = cell.flat_mask(NOISE_MARGIN_PX + spacing)
+            for axis in (0, 1):
+                bend = np.full(z.shape, np.nan, np.float32)
+                middle = [slice(None), slice(None)]
+                before, after = list(middle), list(middle)
+                middle[axis], before[axis], after[axis] = (
+                    slice(spacing, -spacing), slice(None, -2 * spacing), slice(2 * spacing, None),
+                )  # fmt: skip
+                bend[tuple(middle)] = w[tuple(before)] - 2 * w[tuple(middle)] + w[tuple(after)]
+                error = bend * moment.scene.z**2
+                usable = flat & np.isfinite(error) & (np.abs(error) < 0.3 * moment.scene.z)
+                rows, columns = np.nonzero(usable)
+                found = error[rows, columns].astype(np.float64)
+                self._histogram(f"space{number}", cell, rows, columns, found)
+                if self.motion.mode == "space" and spacing == SPACINGS[2]:
+                    self._count_noise("noise", cell, rows, columns, found / np.sqrt(3.0))
+
+    def _count_noise(
+        self,
+        name: str,
+        cell: SceneCells,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        error: NDArray[np.float64],
+    ) -> None:
+        """A histogram of residuals per cell."""
+        index = cell.index[rows, columns] * RESIDUAL_BINS + residual_bin(error)
+        tile = self._tile[rows, columns]
+        shape = (*CELLS, RESIDUAL_BINS)
+        self.tallies.add(name, shape, tile, index)
+        self.tallies.add(f"{name}_squares", shape, tile, index, error**2)
+        self.tallies.add("slope", CELLS, tile, cell.index[rows, columns], cell.slope_squared[rows, columns])
+
+    def _histogram(
+        self,
+        name: str,
+        cell: SceneCells,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        error: NDArray[np.float64],
+    ) -> None:
+        """A histogram of residuals per depth."""
+        index = cell.z[rows, columns] * RESIDUAL_BINS + residual_bin(error)
+        tile = self._tile[rows, columns]
+        shape = (NZ, RESIDUAL_BINS)
+        self.tallies.add(name, shape, tile, index)
+        self.tallies.add(f"{name}_squares", shape, tile, index, error**2)
+
+    def _correlate(self, error: Depth, cell: SceneCells) -> None:
+        """Products of a difference image with itself, displaced by some pixels."""
+        with np.errstate(invalid="ignore"):
+            scaled = error / (np.sqrt(2.0) * self.scale[cell.z])
+            scaled = np.where(np.abs(scaled) < CLIP, scaled, np.nan).astype(np.float32)
+        for distance in range(CORRELATION_PX + 1):
+            for image in (scaled, scaled.T) if distance else (scaled,):
+                first, second = image[:, distance:], image[:, : image.shape[1] - distance]
+                self._products("correlation", distance, CORRELATION_PX + 1, first, second)
+
+    def _products(self, name: str, number: int, size: int, first: Depth, second: Depth) -> None:
+        """Sums of products and of both squares, by tile."""
+        both = np.isfinite(first) & np.isfinite(second)
+        a, b = first[both], second[both]
+        tile = (self._tile if self._tile.shape[0] == both.shape[0] else self._tile.T)[:, : both.shape[1]][both]
+        for part, value in enumerate((np.ones_like(a), a * b, 0.5 * (a * a + b * b))):
+            index = np.full(a.size, number * 3 + part)
+            self.tallies.add(name, (size, 3), tile, index, value)
+
+    def _update_scale(self) -> None:
+        """The standard deviation by depth so far; refreshed whenever the number of frames has doubled."""
+        done = self.tallies.frames
+        if done & (done - 1) and np.isfinite(self.scale).any():
+            return
+        shape = (*CELLS, RESIDUAL_BINS)
+        counts = self.tallies.total("noise", shape).sum((1, 2))
+        squares = self.tallies.total("noise_squares", shape).sum((1, 2))
+        sigma = np.sqrt(trimmed_variance(counts, squares) / 2)
+        good = (counts.sum(1) > 200) & np.isfinite(sigma)
+        if good.any():
+            logs = np.log(np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1]))
+            self.scale = np.exp(np.interp(logs, logs[good], np.log(np.maximum(sigma[good], 1e-5))))
+
+    def finish(self) -> None:
+        """Count what only the whole recording shows."""
+        if self._mean is None:
+            return
+        total, count = self._mean
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(count >= 0.7 * count.max(), total / count, np.nan)
+            w = 1.0 / mean
+            bend = np.full(w.shape, np.nan)
+            bend[:, 2:-2] = w[:, :-4] - 2 * w[:, 2:-2] + w[:, 4:]
+            error = bend * mean**2
+        usable = np.isfinite(error) & (np.abs(error) < 0.05 * np.nan_to_num(mean))
+        rows, columns = np.nonzero(usable)
+        index = range_bin(mean)[rows, columns] * RESIDUAL_BINS + residual_bin(error[rows, columns])
+        tile = self._tile[rows, columns]
+        self.tallies.add("pattern", (NZ, RESIDUAL_BINS), tile, index)
+        self.tallies.add("pattern_squares", (NZ, RESIDUAL_BINS), tile, index, error[rows, columns] ** 2)

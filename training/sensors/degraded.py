@@ -1,0 +1,142 @@
+"""The evaluation protocol seen through a sensor profile: the paper's time-of-flight and Kinect-like degradations.
+
+Data flows: image -> low-resolution disparity as the profile's sensor delivers it, with holes -> every method -> RMSE
+over all pixels, inside holes and outside -> table. Called by ``python -m pagnet_training.evaluate --sensor NAME``.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.table import Table
+
+from pagnet_ros.depth import Normalisation, fill_holes
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.simulation import SensorProfile
+from pagnet_ros.weights import load_weights
+from pagnet_training.data.known_sensor import MetricPatch, observe
+from pagnet_training.protocol import Case, ProtocolImage, make_case, rmse
+from pagnet_training.sensors.regions import footprint
+from pagnet_training.sensors.restorers import CLASSICAL
+
+__all__ = ["REGIONS", "DegradedScore", "Restorer", "classical", "degraded_case", "restorer_of", "score", "table"]
+
+REGIONS = ("all", "holes", "outside")
+LEAST_LEVEL = 1e-3
+FOCAL_PX = 500.0  # profiles without units do not ask for it
+
+Depth = NDArray[np.float32]
+
+
+class Restorer(NamedTuple):
+    """Something that restores low-resolution disparity with holes.
+
+    Attributes:
+        name: a row of the table.
+        run: ``(low [h, w] with NaN holes, rgb [H, W, 3]) -> [H, W]``, levels, finite everywhere.
+        scale: the one it can do; 0 for any.
+    """
+
+    name: str
+    run: Callable[[Depth, NDArray[np.uint8]], Depth]
+    scale: int = 0
+
+
+class DegradedScore(NamedTuple):
+    """One cell of the table: RMSE in levels over a region of `REGIONS`, NaN where the region is empty."""
+
+    method: str
+    scale: int
+    image: str
+    region: str
+    rmse: float
+
+
+def degraded_case(image: ProtocolImage, scale: int, profile: SensorProfile) -> Case:
+    """An image of the protocol with the low-resolution input that a sensor delivers; NaN in its holes.
+
+    Always the same for one image, scale and profile.
+
+    Raises:
+        ConfigError: the profile measures metres; the images are disparities.
+    """
+    if not profile.unit_free:
+        raise ConfigError(
+            f"sensor profile {profile.name!r} measures metres, but the images are disparities in levels; expected a "
+            "profile whose effects have no unit, such as kinect_paper or tof_paper; for others see "
+            "pagnet_training.sensors.restoration"
+        )
+    case = make_case(image, scale, rounded=False)
+    rng = np.random.default_rng([zlib.crc32(f"{profile.name} {image.name}".encode()), scale])
+    grey = case.rgb.mean(axis=2, dtype=np.float32) / np.float32(255)
+    levels = np.maximum(case.truth, np.float32(LEAST_LEVEL))  # a level of 0 is a depth here, not a hole
+    low, measured = observe(MetricPatch(levels, grey, grey, None, FOCAL_PX), profile, scale, rng)
+    return case._replace(low=np.where(measured, low, np.float32(np.nan)))
+
+
+def classical() -> list[Restorer]:
+    """The filters of the robot, their holes filled by the nearest measurement where they need it."""
+    return [Restorer(method.name, method.run) for method in CLASSICAL]
+
+
+def restorer_of(path: Path) -> Restorer:
+    """A weights file, its holes filled and masked as in training and on the robot."""
+    net, header = load_weights(path)
+
+    def run(low: Depth, rgb: NDArray[np.uint8]) -> Depth:
+        depth = torch.from_numpy(low)[None, None]
+        measured = torch.isfinite(depth)
+        filled = fill_holes(depth.nan_to_num(nan=0.0), measured)
+        colour = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 255 - 0.5
+        normalisation = Normalisation.of(filled)
+        with torch.inference_mode():
+            output = net(normalisation.apply(filled), colour, measured).depth
+        return normalisation.undo(output)[0, 0].numpy()
+
+    return Restorer(header.name, run, header.config.scale)
+
+
+def score(
+    restorers: Sequence[Restorer], images: Sequence[ProtocolImage], scales: Sequence[int], profile: SensorProfile
+) -> list[DegradedScore]:
+    """Every method that can do it on every image and scale, by region.
+
+    A pixel of the truth lies in a hole where the low-resolution pixel below it does.
+    """
+    scores = []
+    for scale in scales:
+        for image in images:
+            case = degraded_case(image, scale, profile)
+            hole = footprint(~np.isfinite(case.low), (case.truth.shape[0], case.truth.shape[1])).astype(np.bool_)
+            masks = dict(zip(REGIONS, (np.ones_like(hole), hole, ~hole), strict=True))
+            for restorer in restorers:
+                if restorer.scale in (0, scale):
+                    result = restorer.run(case.low, case.rgb)
+                    scores += [
+                        DegradedScore(restorer.name, scale, image.name, region, _rmse(result, case.truth, mask))
+                        for region, mask in masks.items()
+                    ]
+    return scores
+
+
+def _rmse(result: Depth, truth: Depth, mask: NDArray[np.generic]) -> float:
+    return rmse(result[mask], truth[mask]) if mask.any() else float("nan")
+
+
+def table(scores: Sequence[DegradedScore], scale: int, title: str) -> Table:
+    """Methods down, images across, each cell ``all / holes / outside``."""
+    found = {(s.method, s.image, s.region): s.rmse for s in scores if s.scale == scale}
+    images = sorted({image for _, image, _ in found})
+    result = Table(title=f"{title}, {scale}x: RMSE, 8-bit levels, " + " / ".join(REGIONS))
+    for column in ("method", *images):
+        result.add_column(column)
+    for method in dict.fromkeys(method for method, _, _ in found):
+        cells = (" / ".join(f"{found[method, image, region]:.2f}" for region in REGIONS) for image in images)
+        result.add_row(method, *cells)
+    return result

@@ -1,0 +1,113 @@
+"""Curves of sigma: a logarithm taken apart by depth, brightness and angle, smoothed, with intervals. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_training.sensors.arithmetic import nonnegative_least_squares
+from pagnet_training.sensors.cells import RANGE_RATIO
+
+__all__ = ["MIN_SAMPLES", "SYSTEMATIC", "Factor", "backfit", "curve_of", "factor_of", "form_of", "smooth", "spread"]
+
+Array = NDArray[np.float64]
+MIN_SAMPLES = 300
+SYSTEMATIC = 0.035
+NOTABLE = 0.04
+SMOOTH_BINS = 1.2
+
+
+class Factor(NamedTuple):
+    """A factor of sigma as a curve.
+
+    Attributes:
+        x: Knots.
+        y: Factor at each.
+        low, high: 95 % intervals.
+        samples: Differences behind each knot.
+    """
+
+    x: Array
+    y: Array
+    low: Array
+    high: Array
+    samples: Array
+
+
+def backfit(logs: Array, weight: Array, *, with_angle: bool, rounds: int) -> tuple[Array, Array, Array]:
+    """Additive parts of the logarithm by depth, brightness and angle; the factors' weighted mean is 0.
+
+    Returns:
+        The three parts; NaN at depths without a cell.
+    """
+    weight = np.nan_to_num(weight)
+    logs = np.nan_to_num(logs)
+    parts = [np.zeros(size) for size in logs.shape]
+    for _ in range(rounds):
+        for axis in (0, 1, 2) if with_angle else (0, 1):
+            others = tuple(a for a in range(3) if a != axis)
+            rest = logs - sum(spread(np.nan_to_num(parts[a]), a) for a in others)
+            mass = weight.sum(others)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                part = np.where(mass > 0, (rest * weight).sum(others) / mass, np.nan)
+            if axis:
+                part = np.where(mass > 0, part - np.nansum(part * mass) / max(mass.sum(), 1e-9), 0.0)
+            parts[axis] = part
+    return parts[0], parts[1], parts[2]
+
+
+def spread(part: Array, axis: int) -> Array:
+    """A part ``[n]`` along one of three axes, for adding to cells."""
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    return part.reshape(shape)
+
+
+def smooth(z: Array, logs: Array, n: Array) -> Array:
+    """Local straight lines of log sigma over log depth, weighted by samples; ``[..., depths]``."""
+    place = np.log(z) / np.log(RANGE_RATIO)
+    known = np.isfinite(logs)
+    values = np.nan_to_num(logs)
+    result = np.empty_like(logs)
+    for i in range(z.size):
+        offset = place - place[i]
+        weight = np.exp(-0.5 * (offset / SMOOTH_BINS) ** 2) * np.minimum(n, 20_000) * known
+        s0, s1, s2 = weight.sum(-1), (weight * offset).sum(-1), (weight * offset**2).sum(-1)
+        determinant = s0 * s2 - s1 * s1
+        line = determinant > 1e-6 * np.maximum(s0 * s0, 1e-9)
+        y0, y1 = (weight * values).sum(-1), (weight * values * offset).sum(-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result[..., i] = np.where(line, (s2 * y0 - s1 * y1) / determinant, y0 / s0)
+    return result
+
+
+def curve_of(x: Array, logs: Array, n: Array, doubt: float = SYSTEMATIC) -> Factor:
+    """A positive curve and its intervals from the logarithms of all draws; the first draw is the recording itself."""
+    scatter = np.nanstd(logs[1:], axis=0, ddof=1)
+    half = 1.96 * np.hypot(np.nan_to_num(scatter, nan=0.3), doubt)
+    return Factor(x, np.exp(logs[0]), np.exp(logs[0] - half), np.exp(logs[0] + half), n)
+
+
+def factor_of(x: Array, logs: Array, n: Array) -> Factor | None:
+    """A factor's curve, where it says something: some knot notably and significantly different from the rest."""
+    enough = n > max(MIN_SAMPLES, 0.002 * n.sum())
+    if enough.sum() < 2:
+        return None
+    curve = curve_of(x[enough], logs[:, enough], n[enough])
+    says = (np.abs(np.log(curve.y)) > NOTABLE) & ((curve.low > 1) | (curve.high < 1))
+    return curve if says.any() else None
+
+
+def form_of(z: Array, sigma: Array, n: Array) -> tuple[float, float, float]:
+    """Floor + quadratic (z - z0)^2 with all three >= 0 and z0 not beyond the nearest depth."""
+    weight = np.minimum(n, 20_000) / sigma**2
+    best, answer = np.inf, (float(np.median(sigma)), 0.0, 0.0)
+    for z0 in np.linspace(0.0, min(1.0, float(z[0])), 6):
+        design = np.stack([np.ones_like(z), (z - z0) ** 2], 1)
+        solution = nonnegative_least_squares(design, sigma, weight)
+        error = float((weight * (design @ solution - sigma) ** 2).sum())
+        if error < 0.98 * best:
+            best, answer = error, (float(solution[0]), float(solution[1]), float(z0))
+    return answer
