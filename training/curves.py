@@ -48,7 +48,8 @@ def draw_curves(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]])
     for name, points in curves.items():
         axes.plot(*zip(*points, strict=True), "o-", markersize=3, label=name)
     axes.set(xlabel="step", ylabel="mean validation RMSE, levels", yscale="log")
-    axes.yaxis.set_minor_formatter("{x:.1f}")
+    for formatted in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        formatted("{x:.1f}")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=100)
