@@ -69,7 +69,7 @@ class NoiseCounter:
                 self._count_noise("noise", cell, rows, columns, error)
                 field_ = np.where(usable, difference, np.nan)
                 self._correlate(field_, cell)
-            self._histogram(f"lag{lag}", cell, rows, columns, error)
+            self._histogram(f"lag{lag}", (NZ,), cell.z, rows, columns, error)
         if self.motion.mode == "still":
             if self._mean is None:
                 self._mean = (np.zeros(z.shape), np.zeros(z.shape))
@@ -125,7 +125,7 @@ class NoiseCounter:
                 usable = flat & np.isfinite(error) & (np.abs(error) < 0.3 * moment.scene.z)
                 rows, columns = np.nonzero(usable)
                 found = error[rows, columns].astype(np.float64)
-                self._histogram(f"space{number}", cell, rows, columns, found)
+                self._histogram(f"space{number}", (NZ,), cell.z, rows, columns, found)
                 if self.motion.mode == "space" and spacing == SPACINGS[2]:
                     self._count_noise("noise", cell, rows, columns, found / np.sqrt(3.0))
 
@@ -138,27 +138,24 @@ class NoiseCounter:
         error: NDArray[np.float64],
     ) -> None:
         """A histogram of residuals per cell."""
-        index = cell.index[rows, columns] * RESIDUAL_BINS + residual_bin(error)
+        self._histogram(name, CELLS, cell.index, rows, columns, error)
         tile = self._tile[rows, columns]
-        shape = (*CELLS, RESIDUAL_BINS)
-        self.tallies.add(name, shape, tile, index)
-        self.tallies.add(f"{name}_squares", shape, tile, index, error**2)
         self.tallies.add("slope", CELLS, tile, cell.index[rows, columns], cell.slope_squared[rows, columns])
 
     def _histogram(
         self,
         name: str,
-        cell: SceneCells,
+        bins: tuple[int, ...],
+        index: NDArray[np.int64],
         rows: NDArray[np.int64],
         columns: NDArray[np.int64],
         error: NDArray[np.float64],
     ) -> None:
-        """A histogram of residuals per depth."""
-        index = cell.z[rows, columns] * RESIDUAL_BINS + residual_bin(error)
-        tile = self._tile[rows, columns]
-        shape = (NZ, RESIDUAL_BINS)
-        self.tallies.add(name, shape, tile, index)
-        self.tallies.add(f"{name}_squares", shape, tile, index, error**2)
+        """A histogram of residuals, and of their squares, for each of the bins that `index` deals the pixels to."""
+        tile, shape = self._tile[rows, columns], (*bins, RESIDUAL_BINS)
+        place = index[rows, columns] * RESIDUAL_BINS + residual_bin(error)
+        self.tallies.add(name, shape, tile, place)
+        self.tallies.add(f"{name}_squares", shape, tile, place, error**2)
 
     def _correlate(self, error: Depth, cell: SceneCells) -> None:
         """Products of a difference image with itself, displaced by some pixels."""
