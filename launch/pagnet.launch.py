@@ -41,7 +41,7 @@ ARGUMENTS = [
     DeclareLaunchArgument("name", default_value="pagnet_node", description="name of the node"),
     DeclareLaunchArgument("params_file", default_value=str(PARAMS_FILE), description="YAML with the node's parameters"),
     DeclareLaunchArgument(
-        "weights", default_value="", description=f"zoo name or path of a .safetensors file; empty: {FROM_FILE}"
+        "weights", default_value="", description=f"zoo name or path of a .safetensors or .onnx file; empty: {FROM_FILE}"
     ),
     DeclareLaunchArgument("sensor", default_value="", description=f"sensor profile; empty: {FROM_FILE}"),
     DeclareLaunchArgument("device", default_value="", description=f"auto, cpu, cuda or cuda:N; empty: {FROM_FILE}"),

@@ -2,17 +2,18 @@
 
 No clock is read: each frame's end and cost come in, a step or nothing goes out. Steps down need a few frames over the
 budget, steps up a rest of `hold_ms` besides, so the choice never swings faster than that. How many times as long one
-rung takes as the next is learned at each step between them; because a busy machine slows all of them alike, that and
-the present cost tell what another rung would take now. Against such a forecast a better rung is still tried, ever more
-rarely, for forecasts can be wrong.
+rung takes as the next is learned at each step between them, and before from trials; because a busy machine slows all
+of them alike, that and the present cost tell what another rung would take now. One that would take no less than a
+better one is skipped. Against a forecast a better rung is still tried, ever more rarely, for forecasts can be wrong.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -27,6 +28,7 @@ __all__ = [
     "SMALLER_SIZE",
     "Ladder",
     "LadderOptions",
+    "Skipped",
     "Step",
 ]
 
@@ -91,17 +93,27 @@ class LadderOptions:
             raise ConfigError("ladder options: " + "; ".join(problems))
 
 
+class Skipped(NamedTuple):
+    """A rung passed over, because a frame would take no less there than on the better end of the step; milliseconds."""
+
+    rung: str
+    forecast_ms: float
+    better_ms: float
+
+
 class Step(NamedTuple):
     """A change of rung.
 
     Attributes:
         before, after: the rungs.
         cost_ms: median time of a frame on `before`, milliseconds; NaN where a fault made the step.
+        skipped: rungs between them that are not worth a visit, best first.
     """
 
     before: str
     after: str
     cost_ms: float
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def is_down(self) -> bool:
@@ -112,12 +124,15 @@ class Step(NamedTuple):
 class Ladder:
     """Owns the present rung. Call from one thread, with times of one steady clock."""
 
-    def __init__(self, rungs: Sequence[str], options: LadderOptions | None = None) -> None:
+    def __init__(
+        self, rungs: Sequence[str], options: LadderOptions | None = None, trials_ms: Mapping[str, float] | None = None
+    ) -> None:
         """Begin on the top rung.
 
         Args:
             rungs: those at hand, at least one, in the order of `RUNGS`.
             options: when to step.
+            trials_ms: what one frame, the same for all, took on the rungs that were tried before, milliseconds.
 
         Raises:
             ConfigError: no rung, an unknown one, or another order.
@@ -132,6 +147,9 @@ class Ladder:
         self._recent_ms: deque[float] = deque(maxlen=400)
         self._left: tuple[int, float] | None = None
         self._ratios: list[deque[float]] = [deque(maxlen=_RATIOS) for _ in rungs[1:]]
+        tried_ms = [(trials_ms or {}).get(rung, 0.0) for rung in rungs]
+        pairs = itertools.pairwise(tried_ms)
+        self._tried = [better / cheaper if better > 0 and cheaper > 0 else None for better, cheaper in pairs]
         self._failures = [0] * len(rungs)
 
     @property
@@ -174,6 +192,7 @@ class Ladder:
         if self._at == len(self._rungs) - 1:
             return None
         self._ratios[self._at].clear()
+        self._tried[self._at] = None
         step = self._step(self._at + 1, now_ns, math.nan)
         self._left = None
         return step
@@ -202,28 +221,49 @@ class Ladder:
         return forecast_ms <= self.options.room * self._budget_ms
 
     def _learn(self, cost_ms: float) -> None:
-        """Compare what a frame took on the rung just left with what it takes on the one beside it."""
+        """Compare what a frame took on the rung just left with what it takes on this one."""
         if self._left is None:
             return
         (before, before_ms), self._left = self._left, None
-        if abs(before - self._at) == 1 and before_ms > 0 and cost_ms > 0:
-            ratio = before_ms / cost_ms if before < self._at else cost_ms / before_ms
-            self._ratios[min(before, self._at)].append(ratio)
+        if before_ms <= 0 or cost_ms <= 0:
+            return
+        ratio = before_ms / cost_ms if before < self._at else cost_ms / before_ms
+        first, last = sorted((before, self._at))
+        if last == first + 1:
+            self._ratios[first].append(ratio)
+        elif known := self._ratio(first, last):  # what was only tried and leapt over was as wrong as the leap shows
+            leapt = [rung for rung in range(first, last) if not self._ratios[rung]]
+            for rung in leapt:
+                self._tried[rung] = (self._tried[rung] or 1.0) * (ratio / known) ** (1 / len(leapt))
+
+    def _ratio(self, first: int, last: int) -> float | None:
+        """How many times as long a frame takes on one rung as on another below it; None where that is not known."""
+        product = 1.0
+        for learned, tried in zip(self._ratios[first:last], self._tried[first:last], strict=True):
+            ratio = statistics.median(learned) if learned else tried
+            if ratio is None:
+                return None
+            product *= ratio
+        return product
 
     def _forecast_ms(self, rung: int, present_ms: float) -> float | None:
         """What a frame should take on another rung; None where that cannot be told."""
-        between = self._ratios[min(rung, self._at) : max(rung, self._at)]
-        if not all(between):
+        ratio = self._ratio(min(rung, self._at), max(rung, self._at))
+        if ratio is None:
             return None
-        factor = math.prod(statistics.median(ratios) for ratios in between)
-        return present_ms * factor if rung < self._at else present_ms / factor
+        return present_ms * ratio if rung < self._at else present_ms / ratio
 
     def _better(self, held_ms: float, present_ms: float) -> int | None:
         """The best rung that should fit, else one that is due for a trial; None while it is too early."""
-        due = []
+        due, least_ms = [], math.inf
         for rung in range(self._at):
             forecast_ms = self._forecast_ms(rung, present_ms)
-            if held_ms >= self._wait_ms(rung, forecast_ms):
+            wait_ms = self._wait_ms(rung, forecast_ms)
+            if forecast_ms is not None:
+                if forecast_ms >= least_ms:  # a better one takes no more: only in case that is wrong
+                    wait_ms = self.options.longest_hold_ms
+                least_ms = min(least_ms, forecast_ms)
+            if held_ms >= wait_ms:
                 if forecast_ms is not None and self._fits(forecast_ms):
                     return rung
                 due.append(rung)
@@ -237,10 +277,21 @@ class Ladder:
         forecasts = ((rung, self._forecast_ms(rung, cost_ms)) for rung in range(self._at + 1, last))
         return next((rung for rung, ms in forecasts if ms is None or ms < cost_ms), last)
 
+    def _skipped(self, target: int, cost_ms: float) -> tuple[Skipped, ...]:
+        """What a step passes over because it takes no less than the better end of the step."""
+        first, last = sorted((self._at, target))
+        better_ms = self._forecast_ms(first, cost_ms)
+        forecasts = ((rung, self._forecast_ms(rung, cost_ms)) for rung in range(first + 1, last))
+        return tuple(
+            Skipped(self._rungs[rung], ms, better_ms)
+            for rung, ms in forecasts
+            if ms is not None and better_ms is not None and ms >= better_ms
+        )
+
     def _step(self, target: int, now_ns: int, cost_ms: float) -> Step:
         if target > self._at:  # it could not stay: the longer it was tried in vain, the later the next trial
             self._failures[self._at] = self._failures[self._at] + 1 if self._climbed else 0
-        step = Step(self.rung, self._rungs[target], cost_ms)
+        step = Step(self.rung, self._rungs[target], cost_ms, self._skipped(target, cost_ms))
         self._climbed, self._left = target < self._at, (self._at, cost_ms)
         self._at, self._since_ns = target, now_ns
         self._recent_ms.clear()

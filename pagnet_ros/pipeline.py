@@ -1,95 +1,37 @@
 """The one call per frame: depth contract -> registration -> engine -> trust. The node and the replay both use it.
 
 `DepthUpsampler` is also the API for notebooks. Which colour frame belongs to which depth frame is decided before,
-by `pagnet_ros.pairing`; which rung a frame's time allows, by `pagnet_ros.ladder`.
+by `pagnet_ros.pairing`; which rung a frame's time allows, by `pagnet_ros.ladder`; which network runs there, by
+`pagnet_ros.rung_engines`.
 """
 
 from __future__ import annotations
 
 import os
-import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros import depth as depth_contract
 from pagnet_ros import trust
-from pagnet_ros.engine import Engine, EngineOutput, FrameLimits, Network, choose_device, choose_precision
+from pagnet_ros.engine import EngineOutput, FrameLimits, Network
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.fallback import FALLBACKS, FilterEngine
-from pagnet_ros.ladder import BICUBIC, NETWORK, SMALLER_NETWORK, SMALLER_SIZE
+from pagnet_ros.fallback import FALLBACKS
+from pagnet_ros.ladder import BICUBIC, NETWORK, SMALLER_SIZE
 from pagnet_ros.network import Bicubic, PagNet
 from pagnet_ros.onnx_network import OnnxNetwork
 from pagnet_ros.registration.registrar import Registrar
-from pagnet_ros.registration.setting import RegistrationSetting
 from pagnet_ros.registration.shift import Shift
-from pagnet_ros.shipped import smaller_network, zoo, zoo_path
+from pagnet_ros.rung_engines import Loaders, RungEngines
+from pagnet_ros.shipped import smaller_network, zoo_members, zoo_path
+from pagnet_ros.upsampler_options import UpsamplerOptions
 from pagnet_ros.weights import WeightsHeader, load_weights
 
 __all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions"]
-
-
-@dataclass(frozen=True)
-class UpsamplerOptions(trust.TrustOptions):
-    """What counts as measured, and what to believe of the result (`TrustOptions`).
-
-    Range limits and noise apply to metric depth only: uint16 input, and float32 input where `metric` is set.
-
-    Attributes:
-        metric: float32 input is in metres.
-        min_depth_m: nearer measurements count as missing, metres, 0 to 100.
-        max_depth_m: farther measurements count as missing, metres, above `min_depth_m`, to 1000.
-        noise_per_m: the sensor's standard deviation is ``noise_floor_m + noise_per_m * z**2`` metres, 0 to 0.1 per
-            metre; where the measurement is finer than the network's input, the result is held to it within this. The
-            default is the Kinect's (Khoshelham and Elberink 2012).
-        noise_floor_m: its constant part, metres, 0 to 1.
-        registration: how depth comes to lie on the colour image: ``auto`` estimates the offset from the frames and
-            mends it where it is beyond doubt, ``none`` leaves depth where it is, ``X,Y`` moves it by colour pixels.
-        known_offset: where ``auto`` begins: ``(x, y)`` as shares of the colour image's width, -1 to 1.
-    """
-
-    metric: bool = False
-    min_depth_m: float = 0.1
-    max_depth_m: float = 10.0
-    noise_per_m: float = 0.001425
-    noise_floor_m: float = 0.0
-    registration: str = "auto"
-    known_offset: tuple[float, float] = (0.0, 0.0)
-
-    def __post_init__(self) -> None:
-        """Check every field; raise one `ConfigError` that lists all problems."""
-        problems = []
-        try:
-            RegistrationSetting.parse(self.registration)
-        except ConfigError as error:
-            problems.append(str(error))
-        known: object = self.known_offset
-        if not isinstance(known, tuple) or len(known) != 2 or not all(trust.within(share, -1, 1) for share in known):
-            problems.append(f"known_offset={known!r}, expected two numbers from -1 to 1")
-        try:
-            super().__post_init__()
-        except ConfigError as error:
-            problems.append(str(error))
-        if not trust.is_flag(self.metric):
-            problems.append(f"metric={self.metric!r}, expected true or false")
-        if not trust.within(self.min_depth_m, 0, 100):
-            problems.append(f"min_depth_m={self.min_depth_m!r}, expected 0 to 100")
-        elif not trust.within(self.max_depth_m, self.min_depth_m, 1000) or self.max_depth_m == self.min_depth_m:
-            problems.append(f"max_depth_m={self.max_depth_m!r}, expected above min_depth_m={self.min_depth_m} to 1000")
-        if not trust.within(self.noise_per_m, 0, 0.1):
-            problems.append(f"noise_per_m={self.noise_per_m!r}, expected 0 to 0.1")
-        if not trust.within(self.noise_floor_m, 0, 1):
-            problems.append(f"noise_floor_m={self.noise_floor_m!r}, expected 0 to 1")
-        if problems:
-            raise ConfigError("upsampler options: " + "; ".join(problems))
-
-    def limits(self, metric: bool) -> FrameLimits:
-        """The limits of a frame, metric or of an unknown unit."""
-        if metric:
-            return FrameLimits(self.min_depth_m, self.max_depth_m, self.noise_per_m, self.noise_floor_m)
-        return FrameLimits(0.0, float("inf"), 0.0)
 
 
 @dataclass(frozen=True)
@@ -132,14 +74,15 @@ class DepthUpsampler:
         options: what to believe; may be changed between frames.
         rungs: ways of up-sampling at hand, best first.
         registrar: how depth came to lie on the colour image in the latest frame, and why.
+        rung_ms: what the same frame took on each rung that was tried by `warm_up`, milliseconds.
     """
 
     def __init__(
         self,
         name: str,
-        loaders: Mapping[int, Callable[[], Network]],
+        loaders: Loaders,
         *,
-        smaller: Mapping[int, Callable[[], Network]] | None = None,
+        smaller: Loaders | None = None,
         rungs: tuple[str, ...] = (NETWORK, SMALLER_SIZE, *FALLBACKS),
         device: str = "auto",
         precision: str = "auto",
@@ -150,7 +93,7 @@ class DepthUpsampler:
         Args:
             name: what reports call it.
             loaders: by scale.
-            smaller: cheaper networks by scale; a rung of their own where there is one for every scale.
+            smaller: cheaper networks by scale; a rung of their own; not needed for each scale.
             rungs: those at hand beside it, best first; the first runs what `loaders` give.
             device: as of `from_zoo`.
             precision: as of `from_zoo`.
@@ -158,15 +101,11 @@ class DepthUpsampler:
         """
         self.name = name
         self.options = options or UpsamplerOptions()
-        self._loaders = dict(sorted(loaders.items()))
-        self._smaller = dict(smaller or {})
-        has_smaller = bool(loaders) and set(loaders) <= set(self._smaller)
-        self.rungs = (rungs[0], SMALLER_NETWORK, *rungs[1:]) if has_smaller else rungs
+        self._engines = RungEngines(loaders, smaller or {}, rungs, device, precision)
+        self.rungs = self._engines.rungs
         self._rung = self.rungs[0]
-        self._device = choose_device(device)
-        self._precision = choose_precision(precision, self._device)
-        self._engines: dict[tuple[str, int], Engine | FilterEngine] = {}
         self.registrar = Registrar()
+        self.rung_ms: dict[str, float] = {}
 
     @classmethod
     def from_zoo(
@@ -190,10 +129,7 @@ class DepthUpsampler:
             WeightsError: no such network.
             DeviceError: no such device or precision.
         """
-        family = {h.config.scale: n for n, h in zoo().items() if re.sub(r"-x\d+-", "-", n) == name}
-        members = family or {0: zoo_path(name).stem}
-        if not family:
-            members = {zoo()[members[0]].config.scale: members[0]}
+        members = zoo_members(name)
         loaders = {scale: _loader(zoo_path(member)) for scale, member in members.items()}
         cheaper = {scale: smaller_network(member) for scale, member in members.items()}
         smaller = {scale: _loader(zoo_path(member)) for scale, member in cheaper.items() if member is not None}
@@ -235,27 +171,27 @@ class DepthUpsampler:
     @property
     def device(self) -> str:
         """The device it runs on, for example ``cuda:0``."""
-        return str(self._device)
+        return str(self._engines.device)
 
     @property
     def precision(self) -> str:
         """What the network's features are computed in: fp32, bf16 or fp16."""
-        return self._precision
+        return self._engines.precision
 
     @property
     def backend(self) -> str:
         """How the network runs, see `pagnet_ros.engine.Engine`; empty until it has run."""
-        return next((engine.backend for engine in self._engines.values() if isinstance(engine, Engine)), "")
+        return self._engines.backend
 
     @property
     def remark(self) -> str:
         """Why it does not run the fastest way there is; empty where it does."""
-        return next((engine.remark for engine in self._engines.values() if isinstance(engine, Engine)), "")
+        return self._engines.remark
 
     @property
     def scales(self) -> tuple[int, ...]:
         """Scales at hand."""
-        return tuple(self._loaders)
+        return self._engines.scales
 
     @property
     def rung(self) -> str:
@@ -277,9 +213,10 @@ class DepthUpsampler:
         self._engines.clear()
 
     def scale_for(self, depth_size: tuple[int, int], rgb_size: tuple[int, int]) -> int:
-        """The next fitting scale at hand for one ratio of sizes; the largest where none reaches it."""
+        """The next fitting scale at hand on the present rung for one ratio of sizes; the largest if none reaches it."""
         ratio = ((rgb_size[0] * rgb_size[1]) / (depth_size[0] * depth_size[1])) ** 0.5
-        return next((scale for scale in self._loaders if scale >= 0.99 * ratio), max(self._loaders))
+        scales = self._engines.scales_of(self._rung)
+        return next((scale for scale in scales if scale >= 0.99 * ratio), max(scales))
 
     def __call__(self, depth: NDArray[np.generic], rgb: NDArray[np.uint8]) -> UpsampledDepth:
         """Up-sample one frame to the size of its colour image.
@@ -305,11 +242,27 @@ class DepthUpsampler:
         return _placed(result, shift, self.registrar.offset_px, fills=self.options.fill != "none")
 
     def warm_up(
-        self, depth_size: tuple[int, int], rgb_size: tuple[int, int], dtype: type[np.generic] = np.uint16
+        self,
+        depth_size: tuple[int, int],
+        rgb_size: tuple[int, int],
+        dtype: type[np.generic] = np.uint16,
+        *,
+        tries: int = 0,
     ) -> None:
-        """Load and run the network that frames of these sizes will use, so that the first one is not late."""
-        depth = np.zeros(depth_size, dtype)
-        self._upsampled(depth, np.zeros((*rgb_size, 3), np.uint8), self._limits(depth))
+        """Load and run the network that frames of these sizes will use, so that the first one is not late.
+
+        Args:
+            depth_size: height and width.
+            rgb_size: height and width.
+            dtype: of depth.
+            tries: how many times to run it once more; the least time goes into `rung_ms`.
+        """
+        depth = np.full(depth_size, 1500 if dtype == np.uint16 else 1.5, dtype)
+        depth[::4, ::4] = 0  # real frames have holes, and not every rung takes the same for them
+        run = partial(self._upsampled, depth, np.zeros((*rgb_size, 3), np.uint8), self._limits(depth))
+        run()
+        if tries:
+            self.rung_ms[self._rung] = min(_spent_ms(run) for _ in range(tries))
 
     def _limits(self, depth: NDArray[np.generic]) -> FrameLimits:
         return self.options.limits(metric=self.options.metric or depth.dtype == np.uint16)
@@ -321,23 +274,8 @@ class DepthUpsampler:
         size = depth_contract.working_size((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]), scale)
         if self._rung == SMALLER_SIZE:
             size = size.halved()
-        out: EngineOutput = self._engine(scale).infer(depth, rgb, size, limits, self.options)
+        out: EngineOutput = self._engines.get(self._rung, scale).infer(depth, rgb, size, limits, self.options)
         return UpsampledDepth(out.depth, out.sigma, out.provenance, out.stage_ms, scale, self._rung)
-
-    def _engine(self, scale: int) -> Engine | FilterEngine:
-        """What runs the present rung; the smaller size runs the smaller network where there is one."""
-        kind = self._rung
-        if kind == SMALLER_SIZE:
-            kind = SMALLER_NETWORK if SMALLER_NETWORK in self.rungs else self.rungs[0]
-        if (kind, scale) not in self._engines:
-            self._engines[kind, scale] = self._make_engine(kind, scale)
-        return self._engines[kind, scale]
-
-    def _make_engine(self, kind: str, scale: int) -> Engine | FilterEngine:
-        if kind in FALLBACKS and kind != self.rungs[0]:
-            return FilterEngine(FALLBACKS[kind])
-        load = self._smaller[scale] if kind == SMALLER_NETWORK else self._loaders[scale]
-        return Engine(load(), str(self._device), self._precision)
 
 
 def _placed(result: UpsampledDepth, shift: Shift, offset_px: tuple[float, float], *, fills: bool) -> UpsampledDepth:
@@ -352,6 +290,12 @@ def _placed(result: UpsampledDepth, shift: Shift, offset_px: tuple[float, float]
         for image in (depth,) if sigma is None else (depth, sigma):
             image[repeated] = np.nan
     return replace(result, depth=depth, sigma=sigma, provenance=provenance, offset_px=offset_px)
+
+
+def _spent_ms(run: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    run()
+    return (time.perf_counter() - begin) * 1e3
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Network, WeightsHeader]:

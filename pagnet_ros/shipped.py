@@ -6,6 +6,7 @@ files lie.
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from pagnet_ros.model_config import ModelConfig
 from pagnet_ros.network import PagNet
 from pagnet_ros.weights import WeightsHeader, read_header
 
-__all__ = ["smaller_network", "zoo", "zoo_path"]
+__all__ = ["family_of", "smaller_network", "zoo", "zoo_members", "zoo_path"]
 
 FOLDER = Path(__file__).parent / "zoo"
 _MUCH_CHEAPER = 0.7
@@ -51,6 +52,25 @@ def zoo_path(name: str) -> Path:
             + f"; shipped: {', '.join(zoo()) or 'none'}; give one of these, or the path of a weights file"
         )
     return path
+
+
+def family_of(name: str) -> str:
+    """The family a network belongs to, all of whose scales are asked for by that name: its own without the scale."""
+    return re.sub(r"-x\d+-", "-", name)
+
+
+def zoo_members(name: str) -> dict[int, str]:
+    """The networks that a name stands for, by scale: all of a family (``rt-sensor``), or one (``rt-x4-sensor``).
+
+    Raises:
+        WeightsError: neither has that name.
+    """
+    headers = zoo()
+    family = {header.config.scale: each for each, header in headers.items() if family_of(each) == name}
+    if family:
+        return family
+    member = zoo_path(name).stem
+    return {headers[member].config.scale: member}
 
 
 def smaller_network(name: str) -> str | None:

@@ -1,7 +1,9 @@
 """Rates, counts, latency percentiles, and messages held back. No clock is read."""
 
 import threading
+import tracemalloc
 
+import numpy as np
 import pytest
 
 from pagnet_ros.health import SECOND_NS, Health, Percentiles, RateLimiter
@@ -55,6 +57,32 @@ def test_percentiles_are_of_the_latest_samples_only():
     for value in [1e6] * 50 + [*range(101)]:
         health.record_ms("network", value)
     assert health.snapshot(0).latency_ms["network"] == Percentiles(50, 95, 99)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 100])
+def test_percentiles_are_those_of_numpy(count):
+    health = Health()
+    values = [float((17 * i) % 101) ** 1.5 for i in range(count)]
+    for value in values:
+        health.record_ms("network", value)
+    found = health.snapshot(0).latency_ms["network"]
+    assert (found.p50, found.p95, found.p99) == pytest.approx(np.percentile(values, (50, 95, 99)))
+
+
+def test_frames_leave_no_memory_behind():
+    health = Health(samples=64)
+    for i in range(5000):
+        health.saw("depth", i)
+        health.record_ms("network", 0.1 * i)
+    tracemalloc.start()
+    try:
+        for i in range(5000, 10_000):
+            health.saw("depth", i)
+            health.record_ms("network", 0.1 * i)
+        held = sum(trace.size for trace in tracemalloc.take_snapshot().traces)
+    finally:
+        tracemalloc.stop()
+    assert held < 2000, "a window of values, or a part of one, was allocated anew"
 
 
 def test_a_snapshot_does_not_change_afterwards():

@@ -110,9 +110,31 @@ def test_the_smaller_network_runs_its_own_rung_and_the_smaller_size():
     assert loaded == [("large", 4), ("small", 4)]
 
 
-def test_a_smaller_network_of_some_scales_only_is_no_rung():
-    loaders = {scale: lambda s=scale: Bicubic(s) for scale in (2, 4)}
-    assert SMALLER_NETWORK not in DepthUpsampler("x", loaders, smaller={2: loaders[2]}, device="cpu").rungs
+def test_a_smaller_network_of_some_scales_only_serves_frames_of_any():
+    loaded = []
+
+    def loaders(name, scales):
+        return {scale: lambda s=scale: loaded.append((name, s)) or Bicubic(s) for scale in scales}
+
+    up = DepthUpsampler("x", loaders("large", (2, 8)), smaller=loaders("small", (4,)), device="cpu")
+    for depth_size, own_scale in (((24, 32), 2), ((6, 8), 8)):
+        depth, rgb = slanted(depth_size), colour((48, 64))
+        for rung, scale in ((NETWORK, own_scale), (SMALLER_NETWORK, 4), (SMALLER_SIZE, 4), (BICUBIC, own_scale)):
+            up.rung = rung
+            out = up(depth, rgb)
+            assert (out.scale, out.depth.shape) == (scale, (48, 64))
+    assert loaded == [("large", 2), ("small", 4), ("large", 8)]
+
+
+def test_what_each_rung_takes_is_known_once_it_was_tried():
+    up = upsampler()
+    for rung in (NETWORK, BICUBIC):
+        up.rung = rung
+        up.warm_up((12, 16), (48, 64), tries=2)
+    up.rung = SMALLER_SIZE
+    up.warm_up((12, 16), (48, 64))
+    assert set(up.rung_ms) == {NETWORK, BICUBIC}
+    assert all(spent_ms > 0 for spent_ms in up.rung_ms.values())
 
 
 def test_the_smaller_size_keeps_the_measurements_detail():
@@ -143,7 +165,7 @@ def test_python_threads_run_while_the_network_does():
                 ticks.append(1)
             time.sleep(0)
 
-    engine = up._engine(4)
+    engine = up._engines.get(NETWORK, 4)
     forward = engine._forward
 
     def watched(*tensors):

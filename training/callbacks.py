@@ -12,24 +12,23 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 from pagnet_training.checkpoint import write_checkpoint
-from pagnet_training.data.patches import PatchBatch
 from pagnet_training.module import SuperResolution
 from pagnet_training.protocol import Case, ProtocolImage, bicubic, make_case, network_upsampler, rmse
+from pagnet_training.throughput import Pauses
 
-__all__ = ["Checkpoints", "ProtocolValidation", "Throughput", "TimeLimit", "TimedLoader"]
+__all__ = ["Checkpoints", "ProtocolValidation", "TimeLimit"]
 
-TIME_CHECK_STEPS = 10
+LOOK_STEPS = 10
 PICTURE_SIDE = 384
 
 
 class Checkpoints(Callback):
     """Writes the state every so many steps and when training ends or is interrupted."""
 
-    def __init__(self, path: Path, every: int) -> None:
-        self.path, self.every = path, every
+    def __init__(self, path: Path, every: int, pauses: Pauses) -> None:
+        self.path, self.every, self.pauses = path, every, pauses
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -37,7 +36,8 @@ class Checkpoints(Callback):
         """Write if the step number says so."""
         assert isinstance(pl_module, SuperResolution)
         if pl_module.step_number % self.every == 0 and trainer.is_global_zero:
-            write_checkpoint(self.path, pl_module.state())
+            with self.pauses.pause(pl_module.device):
+                write_checkpoint(self.path, pl_module.state())
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the last state."""
@@ -46,88 +46,41 @@ class Checkpoints(Callback):
             write_checkpoint(self.path, pl_module.state())
 
 
-class TimedLoader(DataLoader[PatchBatch]):
-    """A data loader that knows how long it was waited for.
-
-    Attributes:
-        waits_s: seconds until each batch was there. On a GPU, steps are queued, so that a wait only shows once the
-            queue has run dry, which is when it costs anything.
-    """
-
-    def __iter__(self) -> Any:
-        """The batches."""
-        self.waits_s: list[float] = []
-        batches = super().__iter__()
-        while True:
-            start = time.perf_counter()
-            batch = next(batches, None)
-            if batch is None:
-                return
-            self.waits_s.append(time.perf_counter() - start)
-            yield batch
-
-
-class Throughput(Callback):
-    """Patches per second of a slice, and the share of its time spent waiting for them; one JSON line per slice.
-
-    Validation, checkpoints and the first steps, in which things are compiled, are not counted. Must come before the
-    other callbacks.
-    """
-
-    WARM_UP_STEPS = 5
-
-    def __init__(self, batch: int, journal: Path) -> None:
-        self.batch, self.journal = batch, journal
-        self.steps_s: list[float] = []
-        self._start = 0.0
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """The patches are here."""
-        self._start = time.perf_counter()
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """The step is done, or queued."""
-        self.steps_s.append(time.perf_counter() - self._start)
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Append this slice's figures to the journal."""
-        loader = trainer.train_dataloader
-        assert isinstance(loader, TimedLoader)
-        steps = len(self.steps_s) - self.WARM_UP_STEPS
-        if not trainer.is_global_zero or steps <= 0:
-            return
-        waiting = sum(loader.waits_s[self.WARM_UP_STEPS : len(self.steps_s)])
-        seconds = waiting + sum(self.steps_s[self.WARM_UP_STEPS :])
-        figures = {"steps": steps, "patches_per_s": steps * self.batch / seconds, "waiting_share": waiting / seconds}
-        with self.journal.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(figures) + "\n")
-
-
 class TimeLimit(Callback):
-    """Ends a slice after so many minutes; all processes together, so that none waits for one that has left."""
+    """Ends a slice in time; all processes together, so that none waits for one that has left.
 
-    def __init__(self, minutes: float) -> None:
-        self.end = time.monotonic() + 60 * minutes
+    A process alone looks at the clock after every step; several look every `LOOK_STEPS`, because they have to agree.
+    Room is left for as many steps again as since the last look, and for the longest pause so far, since the next
+    step may bring a validation.
+
+    Args:
+        minutes: from now on.
+        pauses: of the other callbacks.
+    """
+
+    def __init__(self, minutes: float, pauses: Pauses) -> None:
+        self._looked = time.monotonic()
+        self.end = self._looked + 60 * minutes
+        self.pauses = pauses
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop once the time is over."""
-        assert isinstance(pl_module, SuperResolution)
-        if pl_module.step_number % TIME_CHECK_STEPS == 0:
-            over = time.monotonic() >= self.end
-            trainer.should_stop = bool(trainer.strategy.reduce_boolean_decision(over, all=False))
+        """Stop if the time might be over at the next look."""
+        if trainer.world_size > 1 and (batch_idx + 1) % LOOK_STEPS:
+            return
+        now = time.monotonic()
+        since = 0.0 if batch_idx < LOOK_STEPS else now - self._looked  # the first steps compile, the next ones do not
+        self._looked = now
+        over = now + since + self.pauses.longest_s >= self.end
+        trainer.should_stop = bool(trainer.strategy.reduce_boolean_decision(over, all=False))
 
 
 class ProtocolValidation(Callback):
     """Measures the averaged weights on images that are never trained on; one JSON line per validation."""
 
-    def __init__(self, images: list[ProtocolImage], every: int, journal: Path) -> None:
-        self.images, self.every, self.journal = images, every, journal
+    def __init__(self, images: list[ProtocolImage], every: int, journal: Path, pauses: Pauses) -> None:
+        self.images, self.every, self.journal, self.pauses = images, every, journal, pauses
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -135,7 +88,8 @@ class ProtocolValidation(Callback):
         """Measure if the step number says so."""
         assert isinstance(pl_module, SuperResolution)
         if pl_module.step_number % self.every == 0 and trainer.is_global_zero:
-            self.measure(pl_module)
+            with self.pauses.pause(pl_module.device):
+                self.measure(pl_module)
 
     def measure(self, module: SuperResolution) -> dict[str, float]:
         """RMSE per image with the low-resolution input in floating point."""

@@ -89,12 +89,19 @@ def adam_tensors(optimiser: torch.optim.Optimizer, names: list[str]) -> dict[str
 
 
 def restore_adam(optimiser: torch.optim.Optimizer, names: list[str], checkpoint: Checkpoint) -> None:
-    """Put saved moments back."""
+    """Put saved moments back, in memory in the order of their weights: a fused Adam walks over both alike."""
     moments = checkpoint.part("adam")
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     content = optimiser.state_dict()
     content["state"] = {
-        i: {key: moments[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        for i, name in enumerate(names)
+        i: {
+            "step": moments[f"step.{name}"],
+            **{
+                key: torch.empty_like(parameter).detach().copy_(moments[f"{key}.{name}"])
+                for key in ("exp_avg", "exp_avg_sq")
+            },
+        }
+        for i, (name, parameter) in enumerate(zip(names, parameters, strict=True))
         if f"exp_avg.{name}" in moments
     }
     optimiser.load_state_dict(content)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from pagnet_ros.devices import choose_device
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model_config import SCALES
 from pagnet_ros.native import NativePagNet, load_library
@@ -126,9 +127,14 @@ def score_weights(path: Path, images: Sequence[ProtocolImage]) -> dict[str, dict
 
 
 def method_of_weights(path: Path, native: str | None = None) -> Method:
-    """A weights file as a method; with torch in float32, or as the engine's C++ in ``fp32`` or ``bf16``."""
+    """A weights file as a method; with torch in float32, or as the engine's C++ in ``fp32`` or ``bf16``.
+
+    With torch it runs on a GPU where there is one.
+    """
     net, header = load_weights(path)
     forward = NativePagNet(net, load_library(), bf16=native == "bf16") if native is not None else None
+    if native is None:
+        net.to(choose_device("auto"))
     return Method(header.name, network_upsampler(net, forward=forward), (header.config.scale,))
 
 

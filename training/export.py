@@ -102,9 +102,12 @@ def export(
 
 
 def _commit() -> str:
-    """Version of the source this package lies in; empty outside a repository."""
+    """Version of the source this package lies in; empty outside a repository, and where there is no git."""
     here = Path(__file__).resolve().parent
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

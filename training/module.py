@@ -62,8 +62,13 @@ class SuperResolution(L.LightningModule):
             self.seconds_before = resumed.seconds
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, with its moments restored when resuming."""
-        optimiser = torch.optim.Adam(self.net.parameters(), self.recipe.optimiser.rate, self.recipe.optimiser.betas)
+        """Adam, with its moments restored when resuming; on a GPU as one kernel instead of one per operation."""
+        optimiser = torch.optim.Adam(
+            self.net.parameters(),
+            self.recipe.optimiser.rate,
+            self.recipe.optimiser.betas,
+            fused=True if self.device.type == "cuda" else None,
+        )
         if self._resumed is not None:
             restore_adam(optimiser, self.names, self._resumed)
         return optimiser

@@ -143,7 +143,9 @@ def network_upsampler(
         depth = torch.from_numpy(low)[None, None].to(device)
         colour = torch.from_numpy(rgb.copy()).to(device).permute(2, 0, 1)[None].float() / 255 - 0.5
         normalisation = Normalisation.of(depth)
-        with torch.inference_mode(), torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False)
+        cast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
+        with torch.inference_mode(), exact, cast:
             output = (forward or net)(
                 normalisation.apply(depth), colour.contiguous(memory_format=torch.channels_last)
             ).depth

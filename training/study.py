@@ -9,37 +9,38 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 from rich.console import Console
 from rich.table import Table
-from torch.utils.flop_counter import FlopCounterMode
 
 from pagnet_ros.errors import ConfigError, PagnetError
-from pagnet_ros.model_config import ModelConfig
 from pagnet_ros.network import PagNet
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint
-from pagnet_training.protocol import ProtocolImage, make_case, network_upsampler, read_protocol_images, rmse
+from pagnet_training.cost import Cost, measure_costs
+from pagnet_training.protocol import (
+    Case,
+    ProtocolImage,
+    Upsampler,
+    make_case,
+    network_upsampler,
+    read_protocol_images,
+    rmse,
+    self_ensemble,
+)
 from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
 from pagnet_training.texture import texture_copying
 from pagnet_training.yaml_file import read_yaml
 
-__all__ = ["Cost", "Study", "VariantScore", "load_study", "main", "run_study"]
-
-FRAME = (480, 640)
-_CLEAR_REFS = Path("/proc/self/clear_refs")
+__all__ = ["Study", "VariantScore", "load_study", "main", "run_study"]
 
 
 @dataclass(frozen=True)
@@ -58,25 +59,6 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a network costs for one output of 640x480.
-
-    Attributes:
-        parameters: number of weights.
-        gflop: operations (a multiplication and an addition count as two), billions.
-        fp32_ms: median time in float32, channels-last, milliseconds.
-        bf16_ms: the same with features in bfloat16.
-        peak_mb: what the process's memory grows by at most while it runs, MiB (Linux).
-    """
-
-    parameters: int
-    gflop: float
-    fp32_ms: float
-    bf16_ms: float
-    peak_mb: float
-
-
-@dataclass(frozen=True)
 class VariantScore:
     """One row of the study.
 
@@ -86,6 +68,7 @@ class VariantScore:
         spread: largest minus smallest mean RMSE over the seeds; 0 for one seed.
         texture: RMSE on textured planes with the true colour image over that with a grey one, mean over seeds.
         cost: None where it was not measured.
+        ensembled: mean RMSE of the mean over the 8 flips and rotations, levels; None where it was not measured.
     """
 
     name: str
@@ -93,6 +76,7 @@ class VariantScore:
     spread: float
     texture: float
     cost: Cost | None
+    ensembled: float | None
 
     @property
     def mean(self) -> float:
@@ -119,7 +103,9 @@ def load_study(path: Path, steps: int | None = None) -> Study:
     return Study(base, recipes, tuple(int(seed) for seed in content["seeds"]))
 
 
-def run_study(study: Study, out: Path, data: Path, train_arguments: Sequence[str], costs: bool) -> list[VariantScore]:
+def run_study(
+    study: Study, out: Path, data: Path, train_arguments: Sequence[str], costs: bool, ensemble: bool = False
+) -> list[VariantScore]:
     """Train what is not trained yet, then score everything.
 
     Args:
@@ -128,6 +114,7 @@ def run_study(study: Study, out: Path, data: Path, train_arguments: Sequence[str
         data: data root.
         train_arguments: passed on to `pagnet_training.train`, for example ``--devices 2``.
         costs: measure time and memory too, interleaved over the variants.
+        ensemble: measure the mean over 8 flips and rotations too, which takes eight times as long.
 
     Raises:
         ConfigError: no validation images are named, or a training failed.
@@ -138,9 +125,9 @@ def run_study(study: Study, out: Path, data: Path, train_arguments: Sequence[str
         for name, recipe in study.recipes.items():
             _train(replace(recipe, seed=seed), out / f"{name}-s{seed}", data, train_arguments)
     images = read_protocol_images(data / study.base.data.validation)
-    measured = _costs([recipe.model for recipe in study.recipes.values()]) if costs else {}
+    measured = measure_costs([recipe.model for recipe in study.recipes.values()]) if costs else {}
     return [
-        _score(name, recipe, study.seeds, out, images, measured.get(recipe.model))
+        _score(name, recipe, study.seeds, out, images, measured.get(recipe.model), ensemble)
         for name, recipe in study.recipes.items()
     ]
 
@@ -174,68 +161,34 @@ def _checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def _score(
-    name: str, recipe: Recipe, seeds: Sequence[int], out: Path, images: Sequence[ProtocolImage], cost: Cost | None
+    name: str,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    out: Path,
+    images: Sequence[ProtocolImage],
+    cost: Cost | None,
+    ensemble: bool,
 ) -> VariantScore:
-    per_seed, texture = [], []
+    scale = recipe.model.scale
+    cases = {image.name: make_case(image, scale, rounded=False) for image in images}
+    per_seed, ensembled, texture = [], [], []
     for seed in seeds:
         net = PagNet(recipe.model)
         net.load_state_dict(read_checkpoint(out / f"{name}-s{seed}" / "checkpoint.safetensors").part("ema"))
         run = network_upsampler(net.eval())
-        scale = recipe.model.scale
-        cases = {image.name: make_case(image, scale, rounded=False) for image in images}
-        per_seed.append({key: rmse(run(case.low, case.rgb, scale), case.truth) for key, case in cases.items()})
+        per_seed.append(_errors(run, cases, scale))
         texture.append(texture_copying(run, scale).ratio)
+        if ensemble:
+            ensembled.append(statistics.fmean(_errors(self_ensemble(run), cases, scale).values()))
     means = [statistics.fmean(scores.values()) for scores in per_seed]
     mean = {key: statistics.fmean(scores[key] for scores in per_seed) for key in per_seed[0]}
-    return VariantScore(name, mean, max(means) - min(means), statistics.fmean(texture), cost)
+    spread, eightfold = max(means) - min(means), statistics.fmean(ensembled) if ensembled else None
+    return VariantScore(name, mean, spread, statistics.fmean(texture), cost, eightfold)
 
 
-def _costs(configs: Sequence[ModelConfig], rounds: int = 7) -> dict[ModelConfig, Cost]:
-    """Times interleaved over all networks, so that a slow spell of the machine meets each of them."""
-    distinct = list(dict.fromkeys(configs))
-    context = multiprocessing.get_context("spawn")
-    times: dict[tuple[ModelConfig, str], list[float]] = {}
-    nets = {(c, p): PagNet(c).eval().cast_features(_DTYPES[p]) for c in distinct for p in _DTYPES}
-    nets = {key: net.to(memory_format=torch.channels_last) for key, net in nets.items()}  # type: ignore[call-overload]
-    for _ in range(rounds):
-        for key, net in nets.items():
-            times.setdefault(key, []).append(_one_frame_ms(net))
-    costs = {}
-    for config in distinct:
-        with FlopCounterMode(display=False) as counter:
-            _one_frame_ms(nets[config, "fp32"])
-        with ProcessPoolExecutor(1, context) as pool:
-            peak = pool.submit(_peak_mb, config).result()
-        fp32, bf16 = (statistics.median(times[config, p][1:]) for p in ("fp32", "bf16"))
-        parameters = sum(p.numel() for p in nets[config, "fp32"].parameters())
-        costs[config] = Cost(parameters, counter.get_total_flops() / 1e9, fp32, bf16, peak)
-    return costs
-
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-
-def _one_frame_ms(net: PagNet) -> float:
-    depth = torch.rand(1, 1, FRAME[0] // net.scale, FRAME[1] // net.scale)
-    rgb = torch.rand(1, 3, *FRAME).contiguous(memory_format=torch.channels_last) - 0.5
-    with torch.inference_mode():
-        start = time.perf_counter()
-        net(depth, rgb)
-        return (time.perf_counter() - start) * 1e3
-
-
-def _peak_mb(config: ModelConfig) -> float:
-    net = PagNet(config).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _one_frame_ms(net)  # what libraries allocate once
-    _CLEAR_REFS.write_text("5", encoding="ascii")  # Linux: the peak is counted from here on
-    before = _status_mb("VmRSS")
-    _one_frame_ms(net)
-    return _status_mb("VmHWM") - before
-
-
-def _status_mb(entry: str) -> float:
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{entry}:")) / 1024
+def _errors(run: Upsampler, cases: dict[str, Case], scale: int) -> dict[str, float]:
+    """RMSE in levels, by image."""
+    return {name: rmse(run(case.low, case.rgb, scale), case.truth) for name, case in cases.items()}
 
 
 def table(study: Study, scores: Sequence[VariantScore]) -> Table:
@@ -247,18 +200,9 @@ def table(study: Study, scores: Sequence[VariantScore]) -> Table:
     )
     rows = Table(title=title)
     images = list(scores[0].rmse)
-    for head in (
-        "variant",
-        "mean RMSE",
-        "spread",
-        *images,
-        "texture",
-        "parameters",
-        "GFLOP",
-        "fp32 ms",
-        "bf16 ms",
-        "MiB",
-    ):
+    ensemble = ["self-ensemble"] if scores[0].ensembled is not None else []
+    heads = ["variant", "mean RMSE", "spread", *ensemble, *images, "texture"]
+    for head in (*heads, "parameters", "GFLOP", "fp32 ms", "bf16 ms", "MiB"):
         rows.add_column(head)
     for score in scores:
         cost = score.cost
@@ -267,8 +211,9 @@ def table(study: Study, scores: Sequence[VariantScore]) -> Table:
             if cost is None
             else [f"{cost.parameters:,}", *(f"{v:.1f}" for v in list(asdict(cost).values())[1:])]
         )
-        figures = (f"{score.rmse[image]:.3f}" for image in images)
-        rows.add_row(score.name, f"{score.mean:.3f}", f"{score.spread:.3f}", *figures, f"{score.texture:.2f}", *costs)
+        figures = [score.mean, score.spread, *([] if score.ensembled is None else [score.ensembled])]
+        figures += (score.rmse[image] for image in images)
+        rows.add_row(score.name, *(f"{figure:.3f}" for figure in figures), f"{score.texture:.2f}", *costs)
     return rows
 
 
@@ -295,13 +240,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/<study's file name>)")
     parser.add_argument("--steps", type=int, help="budget, replaces the study's")
     parser.add_argument("--no-costs", action="store_true", help="leave time and memory out")
+    parser.add_argument("--self-ensemble", action="store_true", help="also score the mean of 8 flips and rotations")
     parser.add_argument("--json", type=Path, help="write every figure here")
     parser.add_argument("--picture", type=Path, help="draw RMSE against time here")
     options, passed_on = parser.parse_known_args(arguments)
     try:
         study = load_study(options.study, options.steps)
         out = options.out or Path("runs") / options.study.stem
-        scores = run_study(study, out, options.data, passed_on, not options.no_costs)
+        scores = run_study(study, out, options.data, passed_on, not options.no_costs, options.self_ensemble)
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -8,7 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
+import shutil
 import sys
+import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +25,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
 from pagnet_ros.network import PagNet
 from pagnet_ros.weights import load_weights
-from pagnet_training.callbacks import Checkpoints, ProtocolValidation, Throughput, TimedLoader, TimeLimit
+from pagnet_training.callbacks import Checkpoints, ProtocolValidation, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.known_sensor import Sensors
 from pagnet_training.data.patches import Patches, PatchStream
@@ -30,9 +33,14 @@ from pagnet_training.data.sources import load_sources
 from pagnet_training.module import SuperResolution
 from pagnet_training.protocol import ProtocolImage, read_protocol_images
 from pagnet_training.recipe import Recipe, load_recipe
+from pagnet_training.throughput import Pauses, Throughput, TimedLoader
 from pagnet_training.warm_start import warm_start
 
 __all__ = ["main", "train"]
+
+SHARED_MEMORY = Path("/dev/shm")
+PATCH_BYTES = 4 * 6
+"""Of one pixel of a patch: colour, truth, what is known, and at most one more for everything low-resolution."""
 
 
 def train(
@@ -57,7 +65,7 @@ def train(
         folder: where ``checkpoint.safetensors``, ``validation.jsonl`` and the TensorBoard curves go.
         data_root: replaces the recipe's data root.
         resume: go on from the folder's checkpoint where there is one.
-        time_limit: minutes after which this slice ends.
+        time_limit: minutes from now after which this slice ends, with everything that comes before the first step.
         threads: CPU threads of the arithmetic; None leaves PyTorch's choice.
         workers: processes that render scenes and cut patches; 0 does both in the training process.
         progress: show a progress bar.
@@ -70,6 +78,8 @@ def train(
         ConfigError: the recipe and the machine or the checkpoint disagree.
         RecordingError: data missing or damaged; all problems at once.
     """
+    pauses = Pauses()
+    limits = [] if time_limit is None else [TimeLimit(time_limit, pauses)]
     if threads is not None:
         torch.set_num_threads(threads)
     ranks = devices * nodes
@@ -82,15 +92,17 @@ def train(
     _check_same_model(recipe, resumed.recipe if resumed else None)
     sources = load_sources(recipe.data, data_root, workers)
     validation = _validation_images(recipe, data_root)
-    module = SuperResolution(recipe, resumed, _teacher(recipe), compiled)
+    teacher = _teacher(recipe)
+    module = SuperResolution(recipe, resumed, teacher, compiled)
     if resumed is None and recipe.warm_start:
         _warm_start(module, Path(recipe.warm_start))
     folder.mkdir(parents=True, exist_ok=True)
-    callbacks: list[Callback] = [Throughput(recipe.batch, folder / "throughput.jsonl")]
-    callbacks.append(ProtocolValidation(validation, recipe.validate_every, folder / "validation.jsonl"))
-    callbacks.append(Checkpoints(checkpoint_path, recipe.checkpoint_every))
-    if time_limit is not None:
-        callbacks.append(TimeLimit(time_limit))
+    callbacks: list[Callback] = [
+        Throughput(recipe, teacher.config if teacher else None, folder / "throughput.jsonl", pauses),
+        ProtocolValidation(validation, recipe.validate_every, folder / "validation.jsonl", pauses),
+        Checkpoints(checkpoint_path, recipe.checkpoint_every, pauses),
+        *limits,
+    ]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
     trainer = _trainer(recipe, folder, callbacks, recipe.steps - module.step_number, accelerator, devices, nodes)
@@ -102,12 +114,23 @@ def train(
         patches,
         recipe.batch // ranks,
         sampler=order,
-        num_workers=workers,
+        num_workers=_workers_that_fit(workers, recipe.batch // nodes * recipe.patch**2 * PATCH_BYTES, SHARED_MEMORY),
         pin_memory=trainer.strategy.root_device.type == "cuda",
     )
-    if module.step_number < recipe.steps:
-        trainer.fit(module, loader)
+    # on a GPU, the fastest algorithms, which are found by trying; and what is said to be float32 is not rounded to TF32
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
+        if module.step_number < recipe.steps:
+            trainer.fit(module, loader)
     return module
+
+
+def _workers_that_fit(workers: int, batch_bytes: int, shared_memory: Path) -> int:
+    """As many as have room for the batches that they, one per process, hand over: two waiting and one on its way.
+
+    A container may have 64 MB of shared memory, and a worker that finds none left dies.
+    """
+    free = shutil.disk_usage(shared_memory).free if shared_memory.is_dir() else 3 * batch_bytes * workers
+    return min(workers, free // (3 * batch_bytes))
 
 
 def _trainer(
@@ -175,6 +198,21 @@ def _warm_start(module: SuperResolution, path: Path) -> None:
         warm_start(net, tensors)
 
 
+def _with_cache(recipe: Recipe, cache: Path) -> Recipe:
+    """Rendered scenes kept in `cache`."""
+    sources = (replace(each, cache=str(cache)) if each.kind == "procedural" else each for each in recipe.data.sources)
+    return replace(recipe, data=replace(recipe.data, sources=tuple(sources)))
+
+
+def _process_age_s() -> float:
+    """Seconds since this process was started, while it imported this; 0 where the system does not tell."""
+    try:
+        started = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.train", description=__doc__)
@@ -182,9 +220,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="data root, replaces the recipe's")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe name>)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument("--time-limit", type=float, metavar="MIN", help="end this slice after so many minutes")
+    parser.add_argument(
+        "--time-limit", type=float, metavar="MIN", help="end this slice so many minutes after the program's start"
+    )
     parser.add_argument("--steps", type=int, help="length of the whole run, replaces the recipe's")
     parser.add_argument("--warm-start", help="checkpoint or weights file to start from, replaces the recipe's")
+    parser.add_argument("--cache", type=Path, help="folder in which rendered scenes are kept, replaces the recipe's")
     parser.add_argument("--threads", type=int, help="CPU threads")
     parser.add_argument("--workers", type=int, default=0, help="processes that render scenes and cut patches")
     parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"))
@@ -198,19 +239,18 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module="lightning")
     try:
         recipe = load_recipe(options.recipe)
-        if options.steps is not None:
-            recipe = replace(recipe, steps=options.steps)
-        if options.warm_start is not None:
-            recipe = replace(recipe, warm_start=options.warm_start)
-        if options.teacher is not None:
-            recipe = replace(recipe, teacher=options.teacher)
+        named = {"steps": options.steps, "warm_start": options.warm_start, "teacher": options.teacher}
+        recipe = replace(recipe, **{key: value for key, value in named.items() if value is not None})
+        if options.cache is not None:
+            recipe = _with_cache(recipe, options.cache)
+        limit = None if options.time_limit is None else options.time_limit - _process_age_s() / 60
         folder = options.out or Path("runs") / recipe.name
         train(
             recipe,
             folder,
             data_root=options.data,
             resume=options.resume,
-            time_limit=options.time_limit,
+            time_limit=limit,
             threads=options.threads,
             workers=options.workers,
             progress=not options.quiet,

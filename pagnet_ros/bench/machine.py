@@ -15,7 +15,7 @@ import torch
 import pagnet_ros
 from pagnet_ros.devices import PRECISIONS, named_device_errors
 
-__all__ = ["MachineRates", "describe_machine", "measure_machine"]
+__all__ = ["MachineRates", "describe_machine", "device_name", "matrix_gflops", "measure_machine"]
 
 REPEATS = 20
 
@@ -44,11 +44,7 @@ def measure_machine(device: torch.device, precisions: list[str]) -> MachineRates
 
 def _measured(device: torch.device, precisions: list[str]) -> MachineRates:
     on_gpu = device.type == "cuda"
-    side = 8192 if on_gpu else 1536
-    rates = {}
-    for precision in precisions:
-        a = torch.rand(side, side, device=device).to(PRECISIONS[precision])
-        rates[precision] = 2 * side**3 / _best_seconds(lambda a=a: a @ a, device) / 1e9  # type: ignore[misc]
+    rates = {precision: matrix_gflops(device, precision) for precision in precisions}
     room = torch.cuda.mem_get_info(device)[0] // 32 if on_gpu else 1 << 25  # a quarter of it for two blocks of float32
     block = torch.ones(min(room, 1 << 28), device=device)
     target = torch.empty_like(block)
@@ -56,9 +52,23 @@ def _measured(device: torch.device, precisions: list[str]) -> MachineRates:
     return MachineRates(rates, copied / _best_seconds(lambda: target.copy_(block), device) / 1e9)
 
 
-def _best_seconds(work: Callable[[], object], device: torch.device) -> float:
+def matrix_gflops(device: torch.device, precision: str, side: int | None = None, repeats: int = REPEATS) -> float:
+    """The best of a few multiplications of large square matrices, 1e9 operations per second.
+
+    Args:
+        device: where, on the threads torch is set to.
+        precision: a key of `PRECISIONS`.
+        side: rows of a matrix; None takes enough for the device's full rate.
+        repeats: how many.
+    """
+    side = side or (8192 if device.type == "cuda" else 1536)
+    a = torch.rand(side, side, device=device).to(PRECISIONS[precision])
+    return 2 * side**3 / _best_seconds(lambda: a @ a, device, repeats) / 1e9
+
+
+def _best_seconds(work: Callable[[], object], device: torch.device, repeats: int = REPEATS) -> float:
     best = float("inf")
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         _settle(device)
         begin = time.perf_counter()
         work()
@@ -76,7 +86,7 @@ def describe_machine(device: torch.device, threads: int) -> dict[str, Any]:
     """Device, versions, commit: what a figure depends on."""
     on_gpu = device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(device) if on_gpu else _cpu_name(),
+        "device": device_name(device),
         "threads": threads,
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "python": platform.python_version(),
@@ -87,6 +97,11 @@ def describe_machine(device: torch.device, threads: int) -> dict[str, Any]:
         "commit": _commit(),
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "default"),
     }
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
 
 
 def _cpu_name() -> str:

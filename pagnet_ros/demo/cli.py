@@ -88,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PagnetError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"demo: {error}; expected room for a picture and logs; name another folder with --out", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\ndemo: ended before the first output", file=sys.stderr)
         return 130

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from pagnet_ros.errors import PagnetError
 
@@ -64,7 +65,10 @@ class Child:
 
 
 class Children:
-    """The children of one demo, ended together on leaving the ``with``: Ctrl-C first, then harder."""
+    """The children of one demo, ended together on leaving the ``with``: Ctrl-C first, then harder.
+
+    SIGTERM leaves it too, with status 143, where the program has no answer of its own.
+    """
 
     def __init__(self, log_folder: Path, environ: Mapping[str, str] | None = None) -> None:
         """Keep logs in a folder; start children with `environ`, by default this process's."""
@@ -72,6 +76,7 @@ class Children:
         inherited = os.environ if environ is None else environ
         self._environ = {name: value for name, value in inherited.items() if name not in _WHEEL_MARKS}
         self._children: list[Child] = []
+        self._answers_sigterm = False
 
     def start(self, name: str, module: str, arguments: Sequence[str]) -> Child:
         """Start ``python -m module arguments``."""
@@ -85,13 +90,26 @@ class Children:
             child.check()
 
     def __enter__(self) -> Children:
-        """Nothing runs yet."""
+        """Nothing runs yet. From here on SIGTERM does not end this process before its children."""
+        in_main_thread = threading.current_thread() is threading.main_thread()  # where alone Python allows it
+        if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _leave)
+            self._answers_sigterm = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End all of them; returns when none is left."""
+        """End all of them; returns when none is left. A further SIGTERM does not cut that short."""
+        if self._answers_sigterm:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            self._end()
+        finally:
+            if self._answers_sigterm:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _end(self) -> None:
         for number, patience_s in ENDING:
             for child in self._children:
                 child.signal(number)
@@ -103,3 +121,7 @@ class Children:
                     continue
             if not any(child.is_running for child in self._children):
                 return
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from pagnet_ros.errors import MessageError
 
 __all__ = [
-    "DEPTH_ENCODINGS",
     "MAX_PIXELS",
     "ImageLike",
     "MalformedMessageError",
@@ -99,9 +98,6 @@ _DEPTH: Final[dict[str, _Layout]] = {
     "32FC1": _Layout(np.float32, 1),
 }
 _EVEN_WIDTH: Final = frozenset({"uyvy", "yuv422", "yuyv", "yuv422_yuy2"})
-
-DEPTH_ENCODINGS: Final = tuple(_DEPTH)
-"""Encodings accepted on a depth topic: millimetres in 16 bits, metres in 32FC1."""
 
 
 def stamp_ns(message: Any) -> int:

@@ -28,7 +28,7 @@ class _Report(Protocol):
 
 
 class PairReader:
-    """Reads pair after pair; remembers the last sizes, to report a change. Call from one thread."""
+    """Reads pair after pair; remembers the last sizes and frame_ids, to report a change. Call from one thread."""
 
     def __init__(self, depth_topic: str, color_topic: str, report: _Report) -> None:
         """Create.
@@ -40,6 +40,7 @@ class PairReader:
         """
         self._depth_topic, self._color_topic, self._report = depth_topic, color_topic, report
         self._sizes: tuple[_Shape, _Shape] | None = None
+        self._frame_ids: tuple[str, str] | None = None
 
     def read(self, depth: Any, color: Any) -> tuple[Array, NDArray[np.uint8]]:
         """Decode and check a pair.
@@ -56,6 +57,7 @@ class PairReader:
         """
         arrays = read_depth(depth, self._depth_topic), read_color(color, self._color_topic)
         self.check(*arrays)
+        self._compare_frame_ids(str(depth.header.frame_id), str(color.header.frame_id))
         return arrays
 
     def check(self, depth: Array, rgb: NDArray[np.uint8]) -> None:
@@ -87,6 +89,20 @@ class PairReader:
                     f"{self._depth_topic} has {negative} negative values; expected metres above 0, or NaN (REP 117). "
                     "They count as missing; check the driver's units",
                 )
+
+    def _compare_frame_ids(self, depth: str, color: str) -> None:
+        """Registered depth is in the colour camera's frame; what says otherwise is reported once, and goes on."""
+        if (depth, color) == self._frame_ids:
+            return
+        self._frame_ids = (depth, color)
+        if depth and color and depth != color:
+            self._report(
+                "frame_ids_differ",
+                f"{self._depth_topic} is in frame {depth!r}, {self._color_topic} in {color!r}; expected one frame, the "
+                "colour camera's, as depth registered to it has. Subscribe to the driver's registered (aligned) depth, "
+                "or register it with depth_image_proc; if it is registered all the same, nothing is wrong: the output "
+                "is in the colour camera's frame",
+            )
 
     def report_empty(self, depth: Array, min_depth_m: float, max_depth_m: float) -> None:
         """Say why not one pixel of a frame could be believed.

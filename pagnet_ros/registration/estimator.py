@@ -82,7 +82,10 @@ class RegistrationEstimator:
 
     def _look(self, depth: NDArray[np.float32], rgb: NDArray[np.uint8]) -> None:
         seen = agreement(depth, rgb)
-        self._evidence = seen if self._evidence is None else self._evidence.faded(MEMORY) + seen
+        if self._evidence is None:
+            self._evidence = seen
+        else:
+            self._evidence.take(seen, MEMORY)
         self._estimate = found = estimate(self._evidence)
         if found is not None and not found.doubts:
             self._offset_px = self._damped(found)

@@ -32,7 +32,6 @@ from pagnet_ros.replay.tally import Tally
 __all__ = ["RESULT", "LiveResult", "LiveSource"]
 
 RESULT = "depth_hr"
-STREAMS = ("depth", "color", "camera_info", "reference", RESULT)
 WAITING_PAIRS = 32
 """Pairs that wait for their result; the node skips frames, so most of them may wait in vain."""
 
@@ -100,7 +99,12 @@ class LiveSource:
         self.close()
 
     def take(self, stream: str, message: Any) -> None:
-        """Store a message of one of `STREAMS`; what no longer fits makes room by dropping the oldest."""
+        """Store a message; what no longer fits makes room by dropping the oldest.
+
+        Args:
+            stream: "depth", "color", "camera_info", "reference" or `RESULT`.
+            message: its message.
+        """
         with self._changed:
             self._messages.append((stream, message))
             if len(self._messages) > self._backlog:

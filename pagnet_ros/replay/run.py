@@ -94,7 +94,6 @@ class _Run:
         self._timeline = Timeline()
         self._times = Times()
         self._first: ReplayFrame | None = None
-        self._last_stamps_ns = (0, 0)
 
     def results(self, progress: Callable[[int], None], tap: Callable[[BagMessage], None] | None) -> Results:
         """Read the source to its end."""

@@ -23,7 +23,7 @@ import numpy as np
 from pagnet_ros.demo.processes import Child, Children
 from pagnet_ros.errors import ConfigError
 
-__all__ = ["FrameSizes", "Output", "Run", "busy_neighbours", "node_under_load"]
+__all__ = ["FrameSizes", "Memory", "Output", "Run", "busy_neighbours", "node_under_load"]
 
 STAGES = ("convert", "upsample", "encode", "publish")
 _MODULE = "pagnet_ros.ros.bench_run"
@@ -44,6 +44,22 @@ class Output(NamedTuple):
 
     at_s: float
     age_ms: float
+
+
+class Memory(NamedTuple):
+    """What a process holds in memory, megabytes.
+
+    Attributes:
+        total: all of it (``VmRSS``).
+        own: what it has allocated (``RssAnon``).
+        files: programs and libraries (``RssFile``), which the kernel gives and takes as it likes.
+        shared: shared with other processes (``RssShmem``), such as the images of DDS.
+    """
+
+    total: float
+    own: float
+    files: float
+    shared: float
 
 
 @dataclass
@@ -124,14 +140,14 @@ class Run:
         """The node's own time for a frame, without waiting."""
         return sum(self.median_ms(stage) for stage in STAGES)
 
-    def memory_mb(self) -> float:
-        """What the node's process holds in memory, megabytes (Linux; NaN elsewhere)."""
+    def memory_mb(self) -> Memory:
+        """What the node's process holds now (Linux; NaN elsewhere)."""
         try:
             status = Path(f"/proc/{self.node.process.pid}/status").read_text(encoding="ascii")
         except OSError:
-            return float("nan")
-        resident_kb = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))
-        return int(resident_kb) / 1024
+            return Memory(*[float("nan")] * 4)
+        kilobytes = {line.partition(":")[0]: line.split()[1] for line in status.splitlines() if line.endswith(" kB")}
+        return Memory(*(int(kilobytes[name]) / 1024 for name in ("VmRSS", "RssAnon", "RssFile", "RssShmem")))
 
     def hear(self, message: Any) -> None:
         """One output has come."""

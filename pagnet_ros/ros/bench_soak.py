@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pagnet_ros.ros.bench_run import FrameSizes, Output, Run, node_under_load
+from pagnet_ros.ros.bench_run import FrameSizes, Memory, Output, Run, node_under_load
 from pagnet_ros.transport import enter_own_domain
 
 __all__ = ["main"]
@@ -32,7 +32,7 @@ class _Window(NamedTuple):
     p50: float
     p99: float
     longest: float
-    memory_mb: float
+    memory_mb: Memory
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,7 +104,7 @@ def _print(
     options: argparse.Namespace,
     rate_hz: float,
     network_ms: tuple[float, float],
-    before_mb: float,
+    before_mb: Memory,
     windows: list[_Window],
 ) -> None:
     from rich.console import Console
@@ -115,15 +115,17 @@ def _print(
         f"{network_ms[1]:.0f} ms under this load"
         + (f", {network_ms[0]:.0f} ms at {CALIBRATION_HZ:g} Hz" if options.overload else "")
     )
-    table = Table("until s", "frames", "age p50 ms", "p99 ms", "max ms", "memory MB", "growth MB", title=title)
+    of_memory = ("memory MB", "growth MB", "own", "files", "shared")
+    table = Table("until s", "frames", "age p50 ms", "p99 ms", "max ms", *of_memory, title=title)
     for window in windows:
-        figures = (*window[2:], window.memory_mb - before_mb)
+        growth = (after - before for after, before in zip(window.memory_mb, before_mb, strict=True))
+        figures = (*window[2:5], window.memory_mb.total, *growth)
         table.add_row(f"{window.end_s:.0f}", str(window.frames), *(f"{value:.1f}" for value in figures))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
     if options.json is not None:
         settings = {name: str(value) for name, value in vars(options).items() if value is not None}
-        figures_out = {"rate_hz": rate_hz, "upsample_ms": network_ms, "memory_before_mb": before_mb}
-        rows = [window._asdict() for window in windows]
+        figures_out = {"rate_hz": rate_hz, "upsample_ms": network_ms, "memory_before_mb": before_mb._asdict()}
+        rows = [window._asdict() | {"memory_mb": window.memory_mb._asdict()} for window in windows]
         options.json.write_text(json.dumps({"settings": settings, **figures_out, "windows": rows}, indent=1))
 
 

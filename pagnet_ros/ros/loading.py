@@ -7,13 +7,12 @@ reason, instead of at the first frame. There is no silent fall-back to bicubic: 
 from __future__ import annotations
 
 import os
-import re
 from typing import Any, Final
 
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.sensor_limits import SensorLimits, sensor_limits
-from pagnet_ros.shipped import zoo
+from pagnet_ros.shipped import family_of, zoo
 
 __all__ = ["choose_weights", "load_upsampler"]
 
@@ -21,10 +20,14 @@ _ANY_SENSOR: Final = "rt-sensor"
 
 _WARM_UP_DEPTH: Final = (48, 64)
 _WARM_UP_COLOR: Final = (192, 256)
+_TRIAL_DEPTH: Final = (120, 160)
+_TRIAL_COLOR: Final = (480, 640)
+_TRIES: Final = 3
+"""Where time is limited: on a small frame, or in a single run, the rungs do not compare as they do later."""
 
 
 def load_upsampler(parameters: NodeParameters) -> DepthUpsampler:
-    """The up-sampler that the parameters ask for, run once on a small frame; on every rung where time is limited.
+    """The up-sampler that the parameters ask for, run once; where time is limited, tried on every rung.
 
     Args:
         parameters: `weights` ("auto", "bicubic", a path or a name of the zoo), `sensor`, `device` and `precision`.
@@ -45,9 +48,11 @@ def load_upsampler(parameters: NodeParameters) -> DepthUpsampler:
         upsampler = DepthUpsampler.from_file(os.path.expanduser(weights), **where)
     else:
         upsampler = DepthUpsampler.from_zoo(weights, **where)
-    rungs = upsampler.rungs if parameters.latency_budget_ms else upsampler.rungs[:1]
-    for rung in reversed(rungs):
-        upsampler.rung = rung
+    if parameters.latency_budget_ms:
+        for rung in reversed(upsampler.rungs):
+            upsampler.rung = rung
+            upsampler.warm_up(_TRIAL_DEPTH, _TRIAL_COLOR, tries=_TRIES)
+    else:
         upsampler.warm_up(_WARM_UP_DEPTH, _WARM_UP_COLOR)
     return upsampler
 
@@ -69,7 +74,7 @@ def choose_weights(parameters: NodeParameters, sensor: SensorLimits) -> tuple[st
         return _ANY_SENSOR, ""
     if sensor.weights.endswith(".safetensors"):
         return sensor.weights, ""
-    shipped = {name for full in zoo() for name in (full, re.sub(r"-x\d+-", "-", full))}
+    shipped = {name for full in zoo() for name in (full, family_of(full))}
     if sensor.weights in shipped:
         return sensor.weights, f"weights {sensor.weights}, trained for the sensor {parameters.sensor}"
     return _ANY_SENSOR, (

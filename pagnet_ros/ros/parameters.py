@@ -54,8 +54,8 @@ class NodeParameters:
     Those marked (live) may change at any time; the others are read at configure.
 
     Attributes:
-        weights: Name from the zoo, path of a .safetensors file, "auto" for the network trained for the sensor (for
-            any sensor where there is none), or "bicubic".
+        weights: Name from the zoo, path of a .safetensors or .onnx file, "auto" for the network trained for the
+            sensor (for any sensor where there is none), or "bicubic".
         sensor: Sensor profile that gives the range limits, the noise and the weights: a shipped name or the path of a
             YAML; empty for none.
         device: "auto", "cpu", "cuda" or "cuda:N".
@@ -92,7 +92,7 @@ class NodeParameters:
         ConfigError: Types, ranges or combinations that cannot be; all problems in one message.
     """
 
-    weights: str = _setting("auto", "zoo name, path of a .safetensors file, 'auto' (by the sensor) or 'bicubic'")
+    weights: str = _setting("auto", "zoo name, .safetensors or .onnx file, 'auto' (by the sensor) or 'bicubic'")
     sensor: str = _setting("", "sensor profile for range, noise and weights: shipped name or YAML path; empty: none")
     device: str = _setting("auto", "where the network runs: auto, cpu, cuda or cuda:N")
     precision: str = _setting("auto", "arithmetic of the network: auto, or one that the device offers")

@@ -48,14 +48,14 @@ class Rungs:
         """Begin on the top rung.
 
         Args:
-            upsampler: The pipeline; one without `rungs` has a single one.
+            upsampler: The pipeline; one without `rungs` has a single one, one without `rung_ms` has tried none.
             health: Counts frames by rung.
             reporter: Told of every change.
             steady_ns: The steady clock, nanoseconds.
         """
         self.upsampler: Any = upsampler
         self._health, self._reporter, self._steady_ns = health, reporter, steady_ns
-        self._ladder = Ladder(getattr(upsampler, "rungs", (NETWORK,)))
+        self._ladder = Ladder(getattr(upsampler, "rungs", (NETWORK,)), trials_ms=getattr(upsampler, "rung_ms", None))
         self._rebuilt_ns = -_REBUILD_PERIOD_NS
 
     @property
@@ -109,7 +109,10 @@ class Rungs:
             why = f"frames took {step.cost_ms:.0f} ms, expected at most latency_budget_ms = {budget_ms:g}"
         else:
             why = f"there is time again; frames took {step.cost_ms:.0f} ms"
-        text = f"{step.before} -> {step.after}: {why}"
+        skipped = "".join(
+            f"; skipped {rung}: {ms:.0f} ms, not below {better_ms:.0f} ms" for rung, ms, better_ms in step.skipped
+        )
+        text = f"{step.before} -> {step.after}: {why}{skipped}"
         self._reporter.tell("latency_ladder", text, "warn" if step.is_down else "info")
 
     def _rebuilt(self, error: DeviceFailureError, depth: NDArray[Any], rgb: NDArray[np.uint8]) -> UpsampledDepth:

@@ -31,6 +31,14 @@ def test_a_missing_bag_ends_with_the_reason(tmp_path, capsys):
     assert "no.mcap" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_made_ends_with_the_reason(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["--out", str(tmp_path / "file" / "demo")]) == 1
+    said = capsys.readouterr().err
+    assert "Not a directory" in said
+    assert "name another folder with --out" in said
+
+
 @pytest.mark.timeout(240)
 def test_the_demo_shows_outputs_and_writes_its_picture(tmp_path):
     pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")

@@ -2,14 +2,17 @@
 
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
 from pagnet_ros.demo.processes import Child, ChildError, Children
 
+ROOT = Path(__file__).parents[2]
 DEADLINE_S = 20.0
 
 
@@ -103,3 +106,64 @@ def test_a_child_that_ignores_both_signals_is_killed(tmp_path, module, monkeypat
         child = children.start("node", name, [])
         _wait_for_log(child, "up")
     assert child.process.returncode == -signal.SIGKILL
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from pagnet_ros.demo.processes import Children
+folder, name = Path(sys.argv[1]), sys.argv[2]
+with Children(folder) as children:
+    child = children.start("node", name, [])
+    while "up" not in child.tail():
+        time.sleep(0.01)
+    print(child.process.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_parent_that_is_terminated_leaves_no_child_behind(tmp_path, module):
+    name = module(
+        "polite",
+        """
+        import time
+        try:
+            print('up', flush=True)
+            time.sleep(600)
+        except KeyboardInterrupt:
+            print('said goodbye', flush=True)
+        """,
+    )
+    environ = _environment(tmp_path) | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    words = [sys.executable, "-c", PARENT, str(tmp_path), name]
+    with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        parent.terminate()
+        assert parent.wait(DEADLINE_S) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+    assert "said goodbye" in (tmp_path / "node.log").read_text()
+
+
+def test_the_programs_own_answer_to_sigterm_stays(tmp_path):
+    def answer(number, frame):
+        pass
+
+    before = signal.signal(signal.SIGTERM, answer)
+    try:
+        with Children(tmp_path):
+            assert signal.getsignal(signal.SIGTERM) is answer
+        assert signal.getsignal(signal.SIGTERM) is answer
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_sigterm_ends_the_process_again_once_the_children_have_ended(tmp_path):
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with Children(tmp_path):
+            assert callable(signal.getsignal(signal.SIGTERM))
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)

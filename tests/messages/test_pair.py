@@ -9,8 +9,9 @@ from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import PairReader, read_color, read_depth
 
 
-def image(array, encoding, **changes):
+def image(array, encoding, frame_id="optical", **changes):
     fields = {
+        "header": SimpleNamespace(frame_id=frame_id),
         "height": array.shape[0],
         "width": array.shape[1],
         "encoding": encoding,
@@ -21,8 +22,8 @@ def image(array, encoding, **changes):
     return SimpleNamespace(**{**fields, **changes})
 
 
-def depth(size=(4, 6), value=1000):
-    return image(np.full(size, value, np.uint16), "16UC1")
+def depth(size=(4, 6), value=1000, frame_id="optical"):
+    return image(np.full(size, value, np.uint16), "16UC1", frame_id)
 
 
 def color(size=(8, 12)):
@@ -65,6 +66,13 @@ def test_a_change_of_size_is_said_once(reader, said):
         reader.read(depth(size), color())
     assert [(kind, level) for kind, level, _ in said] == [("resolution_changed", "info")]
     assert "depth 6 x 4 -> 3 x 2, colour 12 x 8 -> 12 x 8" in said[0][2]
+
+
+def test_depth_in_another_frame_than_colour_is_said_once_and_still_read(reader, said):
+    for frame_id in ("depth_optical", "depth_optical", "", "optical"):
+        assert reader.read(depth(frame_id=frame_id), color())[0].shape == (4, 6)
+    assert [(kind, level) for kind, level, _ in said] == [("frame_ids_differ", "warn")]
+    assert said[0][2].startswith("/depth is in frame 'depth_optical', /color in 'optical'; expected one frame")
 
 
 def test_negative_metres_are_said_and_infinite_ones_are_not(reader, said):

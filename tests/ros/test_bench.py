@@ -62,7 +62,9 @@ def test_a_soak_counts_frames_ages_and_memory(ros_environment, tmp_path):
     assert "growth MB" in printed
     windows = json.loads(out.read_text())["windows"]
     assert [window["frames"] >= 3 for window in windows] == [True, True]
-    assert all(window["memory_mb"] > 50 and window["p50"] > 0 for window in windows)
+    assert all(window["memory_mb"]["total"] > 50 and window["p50"] > 0 for window in windows)
+    for memory in (window["memory_mb"] for window in windows):
+        assert memory["own"] + memory["files"] + memory["shared"] == pytest.approx(memory["total"])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from pagnet_ros import pipeline
+from pagnet_ros import rung_engines
 from pagnet_ros.engine import Engine
 from pagnet_ros.ladder import BICUBIC, JOINT_BILATERAL, NETWORK, SMALLER_SIZE
 from pagnet_ros.messages.image import stamp_ns
@@ -53,7 +53,7 @@ class FaultyDevice:
 
                 self._forward = faulty
 
-        monkeypatch.setattr(pipeline, "Engine", FaultyEngine)
+        monkeypatch.setattr(rung_engines, "Engine", FaultyEngine)
 
     def raise_next(self, where):
         if self.faults and self.faults[0][0] == where:

@@ -116,6 +116,14 @@ def test_silent_topic_lists_what_there_is_to_subscribe(ros):
     assert "Remap with depth:=<topic>" in line
 
 
+def test_camera_that_stops_while_its_driver_lives_is_told(ros):
+    rig = Rig(ros, topic_timeout_s=0.5)
+    rig.send_until_output()
+    line = rig.wait_log("silent_topic")
+    assert "though it has 1 publisher(s)" in line
+    assert "Check that the camera streams" in line
+
+
 def test_frames_that_never_pair_are_told_with_their_offset(ros):
     rig = Rig(ros, topic_timeout_s=0.5, slop_ms=5.0)
     feeding = threading.Event()
@@ -134,6 +142,13 @@ def test_frames_that_never_pair_are_told_with_their_offset(ros):
         feeding.set()
         thread.join()
     assert "+12.0 ms from depth; expected within slop_ms = 5. Set slop_ms above 12" in line
+
+
+def test_depth_in_another_frame_than_colour_is_told_once(ros):
+    rig = Rig(ros)
+    rig.send_until_output(2)
+    (line,) = (line for line in rig.log if "[frame_ids_differ]" in line)
+    assert "/depth is in frame 'depth_optical', /color in 'color_optical'" in line
 
 
 def test_publisher_with_weaker_qos_is_told(ros):

@@ -69,6 +69,19 @@ def test_sustained_excess_changes_the_upsamplers_rung_and_is_told_once():
     assert rig.counts()["rung.smaller working size"] == 20
 
 
+def test_a_rung_that_the_trials_found_too_dear_is_skipped_and_that_is_told():
+    upsampler = Scripted()
+    upsampler.rung_ms = {NETWORK: 95.0, SMALLER_SIZE: 22.0, JOINT_BILATERAL: 36.0, BICUBIC: 16.0}
+    rig = Rig(budget_ms=15.0, upsampler=upsampler)
+    rig.run(5, 95.0)
+    rig.run(5, 22.0)
+    assert rig.up.rung == BICUBIC
+    assert rig.lines[-1][1] == (
+        "[latency_ladder] smaller working size -> bicubic: frames took 22 ms, expected at most latency_budget_ms = 15; "
+        "skipped joint bilateral: 36 ms, not below 22 ms"
+    )
+
+
 def test_every_change_is_told_however_soon_after_the_last():
     rig = Rig(budget_ms=100.0)
     rig.run(15, 150.0)

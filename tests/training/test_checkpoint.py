@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import torch
 from safetensors.torch import save_file
 
 from pagnet_ros.errors import WeightsError
-from pagnet_training.checkpoint import FORMAT, Checkpoint, read_checkpoint, write_checkpoint
+from pagnet_training.checkpoint import (
+    FORMAT,
+    Checkpoint,
+    adam_tensors,
+    read_checkpoint,
+    restore_adam,
+    write_checkpoint,
+)
 
 
 def test_a_checkpoint_comes_back_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -22,6 +30,50 @@ def test_a_checkpoint_comes_back_and_leaves_nothing_beside_it(tmp_path: Path) ->
     assert read.part("net")["a"].tolist() == [0, 1, 2, 3]
     assert read.tensors.keys() == written.tensors.keys()
     assert [file.name for file in path.parent.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_what_is_cut_off_while_writing_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    write_checkpoint(path, Checkpoint(1, 1.0, {}, {"net.a": torch.zeros(2)}))
+
+    def cut_off(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pagnet_training.checkpoint.os.fsync", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(path, Checkpoint(2, 2.0, {}, {"net.a": torch.ones(2)}))
+    assert read_checkpoint(path).step == 1
+
+
+@pytest.mark.parametrize("fused", [True, None])
+def test_adam_goes_on_from_a_file_whatever_the_order_of_the_weights_in_memory(
+    tmp_path: Path, fused: bool | None
+) -> None:
+    torch.manual_seed(1)
+    whole = torch.nn.Conv2d(8, 8, 3).to(memory_format=torch.channels_last)
+    sliced = copy.deepcopy(whole)
+    gradients = [torch.randn(8, 8, 3, 3) for _ in range(4)]
+    names = [name for name, _ in whole.named_parameters()]
+
+    def optimiser(net: torch.nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(net.parameters(), 1e-2, fused=fused)
+
+    def step(net: torch.nn.Conv2d, adam: torch.optim.Optimizer, gradient: torch.Tensor) -> None:
+        net.weight.grad = gradient.to(memory_format=torch.channels_last)
+        net.bias.grad = torch.ones(8)
+        adam.step()
+
+    one = optimiser(whole)
+    for i, gradient in enumerate(gradients):
+        step(whole, one, gradient)
+        adam = optimiser(sliced)
+        if i:
+            restore_adam(adam, names, read_checkpoint(tmp_path / "x"))
+        step(sliced, adam, gradient)
+        write_checkpoint(tmp_path / "x", Checkpoint(i, 0.0, {}, adam_tensors(adam, names)))
+    assert torch.equal(whole.weight, sliced.weight)
 
 
 WHOLE = {"format": FORMAT, "step": 1, "seconds": 1.0, "recipe": {}}

@@ -55,10 +55,12 @@ def test_what_is_no_study_is_refused(tmp_path, text):
 
 
 @pytest.mark.timeout(900)
-def test_a_study_trains_scores_and_does_not_train_again(recipe_path, data_root, tmp_path, package_path, monkeypatch):
+def test_a_study_trains_scores_and_does_not_train_again(
+    recipe_path, data_root, tmp_path, package_path, monkeypatch, capsys
+):
     monkeypatch.setenv("PYTHONPATH", str(package_path))
     monkeypatch.syspath_prepend(package_path)
-    monkeypatch.setattr("pagnet_training.study.FRAME", (48, 64))
+    monkeypatch.setattr("pagnet_training.cost.FRAME", (48, 64))
     study = write_study(recipe_path, "{plain: {}, bare: {model: {attention: false}}}")
     figures = tmp_path / "figures.json"
     arguments = [str(study), "--data", str(data_root), "--out", str(tmp_path / "out"), "--json", str(figures)]
@@ -71,5 +73,9 @@ def test_a_study_trains_scores_and_does_not_train_again(recipe_path, data_root, 
     runs = sorted((tmp_path / "out").glob("*/checkpoint.safetensors"))
     before = [run.stat().st_mtime_ns for run in runs]
     assert len(runs) == 4
-    assert main([*arguments, "--no-costs"]) == 0
+    assert main([*arguments, "--no-costs", "--self-ensemble"]) == 0
     assert [run.stat().st_mtime_ns for run in runs] == before
+    again = json.loads(figures.read_text(encoding="utf-8"))
+    assert [row["ensembled"] for row in rows] == [None, None]
+    assert all(0 < row["ensembled"] != row["rmse"]["scene9"] for row in again)
+    assert "self-ensemble" in capsys.readouterr().out

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.export import export, see_brightness_only
 from pagnet_training.losses import patch_loss
 from pagnet_training.recipe import load_recipe
-from pagnet_training.train import main, train
+from pagnet_training.train import _process_age_s, _workers_that_fit, main, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -36,25 +37,14 @@ def test_a_run_cut_in_two_ends_bit_for_bit_like_one_in_one_go(
 ) -> None:
     run(recipe_path, data_root, tmp_path / "whole")
     whole = read_checkpoint(tmp_path / "whole" / "checkpoint.safetensors")
-    sliced = _train_in_slices(recipe_path, data_root, tmp_path / "slices", stop_after=3)
+    for step in (1, 2):
+        run(recipe_path, data_root, tmp_path / "slices", time_limit=0.0, resume=True)
+        assert read_checkpoint(tmp_path / "slices" / "checkpoint.safetensors").step == step
+    run(recipe_path, data_root, tmp_path / "slices", resume=True)
+    sliced = read_checkpoint(tmp_path / "slices" / "checkpoint.safetensors")
     assert whole.step == sliced.step == 8
     assert whole.tensors.keys() == sliced.tensors.keys()
     assert all(torch.equal(whole.tensors[name], sliced.tensors[name]) for name in whole.tensors)
-
-
-def _train_in_slices(recipe_path: Path, data_root: Path, folder: Path, stop_after: int) -> object:
-    import pagnet_training.callbacks as module
-
-    recipe = load_recipe(recipe_path)
-    original = module.TIME_CHECK_STEPS
-    module.TIME_CHECK_STEPS = stop_after
-    try:
-        train(recipe, folder, data_root=data_root, progress=False, accelerator="cpu", threads=1, time_limit=0.0)
-        assert read_checkpoint(folder / "checkpoint.safetensors").step == stop_after
-    finally:
-        module.TIME_CHECK_STEPS = original
-    train(recipe, folder, data_root=data_root, progress=False, accelerator="cpu", threads=1, resume=True)
-    return read_checkpoint(folder / "checkpoint.safetensors")
 
 
 def test_validation_journal_and_curves_are_written(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
@@ -234,18 +224,45 @@ def test_throughput_and_waiting_are_in_the_journal(recipe_path: Path, data_root:
     assert figures["steps"] == 3
     assert figures["patches_per_s"] > 0
     assert 0 < figures["waiting_share"] < 1
+    assert figures["matrix_share"] > 0
+    assert figures["matrix_gflops"] > 0
+
+
+def test_a_slices_minutes_count_from_the_programs_start_and_only_rendered_scenes_are_kept(
+    recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, object] = {}
+    monkeypatch.setattr(
+        "pagnet_training.train.train", lambda recipe, folder, **options: given.update(options, r=recipe)
+    )
+    monkeypatch.setattr("pagnet_training.train._process_age_s", lambda: 90.0)
+    text = recipe_path.read_text(encoding="utf-8").replace("path: pairs}", "path: pairs}, {kind: procedural}")
+    recipe_path.write_text(text, encoding="utf-8")
+    assert main([str(recipe_path), "--time-limit", "8", "--cache", str(tmp_path / "scenes"), "--steps", "3"]) == 0
+    assert given["time_limit"] == 6.5
+    assert given["r"].steps == 3
+    assert [source.cache for source in given["r"].data.sources] == ["", str(tmp_path / "scenes")]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="Linux tells when a process was started")
+def test_a_process_knows_its_age() -> None:
+    assert 0 < _process_age_s() < time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_no_more_workers_start_than_shared_memory_has_room_for(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    assert _workers_that_fit(14, 1000, tmp_path) == 14
+    assert _workers_that_fit(14, free // 20, tmp_path) in (5, 6, 7)
+    assert _workers_that_fit(14, free, tmp_path) == 0
+    assert _workers_that_fit(14, free, tmp_path / "absent") == 14
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a bash script")
 def test_a_slice_runs_from_the_source_tree_and_goes_on(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
     script = Path(__file__).resolve().parents[2] / "scripts" / "train_slice.sh"
-    python = tmp_path / "bin" / "python"
-    python.parent.mkdir()
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    python.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    environment = {**os.environ, "PYTHON": sys.executable}
     command = [str(script), str(recipe_path), str(data_root), str(tmp_path / "run"), "5", "--accelerator", "cpu"]
-    for steps in (6, 8):
+    for steps in (2, 6, 8):  # the first slice ends before anything is measured
         done = subprocess.run(
             [*command, "--steps", str(steps)], env=environment, capture_output=True, text=True, check=False
         )

@@ -41,20 +41,24 @@ def render_scenes(source: SourceRecipe, processes: int = 1) -> list[RgbdImage]:
         processes: how many scenes are rendered at a time; the scenes are the same for any number.
     """
     numbers = range(source.seed, source.seed + source.scenes)
-    one = partial(_one_scene, source)
-    if processes <= 1:
-        return [one(number) for number in numbers]
+    kept = {number: image for number in numbers if (image := _from_cache(_path(source, number), number)) is not None}
+    missing = [number for number in numbers if number not in kept]
+    one = partial(_render_and_keep, source)
+    if processes <= 1 or not missing:
+        return [kept[number] if number in kept else one(number) for number in numbers]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return list(pool.map(one, numbers, chunksize=8))
+        kept |= zip(missing, pool.map(one, missing, chunksize=4), strict=True)
+    return [kept[number] for number in numbers]
 
 
-def _one_scene(source: SourceRecipe, number: int) -> RgbdImage:
-    path = Path(source.cache) / f"scene{number:06d}_{source.size[0]}x{source.size[1]}.npz" if source.cache else None
-    image = _from_cache(path, number)
-    if image is None:
-        image = render_scene(number, source.size)
-        _to_cache(path, image)
+def _path(source: SourceRecipe, number: int) -> Path | None:
+    return Path(source.cache) / f"scene{number:06d}_{source.size[0]}x{source.size[1]}.npz" if source.cache else None
+
+
+def _render_and_keep(source: SourceRecipe, number: int) -> RgbdImage:
+    image = render_scene(number, source.size)
+    _to_cache(_path(source, number), image)
     return image
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pagnet_ros.errors import PagnetError
+from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.simulation import SensorProfile, save_profile
@@ -236,6 +236,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, console: Console) -> None:
+    if not options.out.parent.is_dir():  # told now, not after the fit
+        raise ConfigError(f"--out {options.out}: there is no folder {options.out.parent}; make it, or name another")
     selection = Selection(
         options.depth, options.color, options.reference, options.poses, options.start, options.duration, options.every
     )

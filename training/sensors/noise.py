@@ -68,7 +68,6 @@ class NoiseFit:
         tail: Heaviness of the tails (Tukey's h), with interval; NaN if rounding hides it.
         lateral_px: Sideways jitter that explains why slanted surfaces scatter more, 0 if there is none or the angle
             explains it better.
-        outliers: Share of differences beyond four standard deviations.
         correlation: Measured correlation at 0, 1, ... pixels, for the report.
         by_lag: Measured variance of differences by lag, relative to lag one, for the report.
         by_spacing: Sigma from second differences in space, ``[spacings, n]``, for comparison.
@@ -90,7 +89,6 @@ class NoiseFit:
     fixed: Resampled
     tail: Resampled
     lateral_px: float
-    outliers: float
     correlation: Array
     by_lag: Array
     by_spacing: Array
@@ -181,7 +179,6 @@ def fit_noise(collector: Collector, steps: Steps) -> NoiseFit | None:
         if tails[0].told
         else Resampled.unknown(len(tails)),
         lateral_px=jitter_of_variance(how.sideways_px2),
-        outliers=_outliers(collector),
         correlation=correlations(collector, np.ones(STRETCHES * TILES)),
         by_lag=remembered.measured,
         by_spacing=_spacings(collector, rows, steps),
@@ -297,14 +294,3 @@ def _spacings(collector: Collector, rows: NDArray[np.int64], steps: Steps) -> Ar
         squares = collector.tallies.total(f"space{number}_squares", (NZ, RESIDUAL_BINS))[rows]
         found.append(np.sqrt(gaussian_from_quantised(trimmed_variance(counts, squares) / 6, steps.at(z), False)))
     return np.stack(found)
-
-
-def _outliers(collector: Collector) -> float:
-    """Share of differences beyond four standard deviations of their depth."""
-    shape = (*CELLS, RESIDUAL_BINS)
-    counts = collector.tallies.total("noise", shape).sum((1, 2))
-    squares = collector.tallies.total("noise_squares", shape).sum((1, 2))
-    sigma = np.sqrt(trimmed_variance(counts, squares))
-    sizes = np.sqrt(squares / np.maximum(counts, 1))
-    beyond = (sizes > 4 * np.nan_to_num(sigma, nan=np.inf)[:, None]) * counts
-    return float(beyond.sum() / max(counts.sum(), 1))

@@ -9,7 +9,6 @@ shows what is left when the sensor is the same.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from rich.table import Table
 from pagnet_ros.errors import PagnetError, RecordingError
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.simulation import PinholeCamera, SensorMemory, SensorProfile, load_profile, sense
+from pagnet_training.json_file import write_json
 from pagnet_training.sensors.comparison import (
     RANGE_EDGES_M,
     Counts,
@@ -233,12 +233,12 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.no_fit:
             profiles.append(fit_recording(frames[: len(frames) // 2], name="fitted").profile)
         results = judge(frames, profiles, range(options.draws))
+        Console(width=max(200, Console().width)).print(results_table(results))
+        if options.json:
+            write_json(options.json, results)
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    Console(width=max(200, Console().width)).print(results_table(results))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
     return 0
 
 

@@ -7,7 +7,6 @@ simulator whose form the fit assumes, then with one that makes up its noise and 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,8 +20,9 @@ from rich.table import Table
 
 from pagnet_ros.errors import PagnetError
 from pagnet_ros.recordings.frames import RecordedFrame
+from pagnet_training.json_file import write_json
 from pagnet_training.sensors.fit import FitResult, fit_recording
-from pagnet_training.sensors.known_sensors import FIRST_SEED, Recording, recordings
+from pagnet_training.sensors.known_sensors import FIRST_SEED, KNOWN, Recording, recordings
 from pagnet_training.sensors.verdict import Check, judge
 
 __all__ = ["Outcome", "main", "study", "summary"]
@@ -138,7 +138,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.sensors.recovery", description=__doc__)
     parser.add_argument("--simulators", nargs="+", default=list(SIMULATORS), choices=SIMULATORS)
-    parser.add_argument("--profiles", nargs="*", default=[], help="only these of the known profiles")
+    parser.add_argument(
+        "--profiles", nargs="*", default=[], choices=[profile.name for profile in KNOWN], help="only these"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="recordings of each profile")
     parser.add_argument(
         "--first-seed", type=int, default=FIRST_SEED, help="of the scenes; mend a fit by others than these"
@@ -167,7 +169,11 @@ def main(arguments: list[str] | None = None) -> int:
                 console.print(f"no fit: {outcome.recording.name}: {outcome.refusal}", markup=False)
         results[simulator] = as_json(outcomes)
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
+        try:
+            write_json(options.json, results)
+        except PagnetError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return 2
     return 0
 
 

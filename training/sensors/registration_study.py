@@ -8,7 +8,6 @@ images that are known to be registered and recordings.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from pagnet_ros.registration.agreement import agreement
 from pagnet_ros.registration.estimate import Estimate, estimate
 from pagnet_ros.registration.estimator import RegistrationEstimator
 from pagnet_ros.simulation import LookAround, PinholeCamera, RenderedFrame, Renderer, Scene, sense, sensor_profile
+from pagnet_training.json_file import write_json
 from pagnet_training.protocol import make_case, read_protocol_images
 from pagnet_training.sensors.sequences import HELD_OUT
 
@@ -187,16 +187,16 @@ def main(arguments: list[str] | None = None) -> int:
             trials += protocol_trials(options.middlebury)
         for folder in options.recording:
             trials += recording_trials(folder, options.coarse)
+        rows = summary(trials)
+        console.print(_table(rows))
+        for group, row in rows.items():
+            if row["frames"] == 1:
+                console.print(f"{group}: {row['last']}", soft_wrap=True)
+        if options.json is not None:
+            write_json(options.json, rows)
     except PagnetError as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
-    rows = summary(trials)
-    console.print(_table(rows))
-    for group, row in rows.items():
-        if row["frames"] == 1:
-            console.print(f"{group}: {row['last']}", soft_wrap=True)
-    if options.json is not None:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -7,7 +7,6 @@ errors by region -> table and JSON. Every method has to answer for every pixel; 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from rich.table import Table
 from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.simulation import SensorMemory, SensorProfile, load_profile, sense
+from pagnet_training.json_file import write_json
 from pagnet_training.sensors.regions import distance_to, edge_mask, footprint
 from pagnet_training.sensors.restorers import CLASSICAL, Method, network
 from pagnet_training.sensors.sequences import HELD_OUT, SequencePlan, true_frames
@@ -227,11 +227,11 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(width=max(140, Console().width))
     try:
         results = _run(options, console)
+        if options.json:
+            write_json(options.json, results)
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
     return 0
 
 

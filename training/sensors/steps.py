@@ -19,14 +19,12 @@ class Steps(NamedTuple):
     Attributes:
         depth_m: Step of the depth, 0 for none.
         inverse: Step of the inverse depth in 1/m, 0 for none.
-        inverse_spread: Half a 95 % interval of it.
         values: Distinct values behind it.
         note: What should be told about it.
     """
 
     depth_m: float
     inverse: float
-    inverse_spread: float
     values: int
     note: str
 
@@ -44,14 +42,11 @@ def find_steps(values: set[float], overflowed: bool) -> Steps:
     """
     z = np.array(sorted(values))
     if z.size < MIN_VALUES:
-        return Steps(0.0, 0.0, 0.0, z.size, f"only {z.size} distinct depth values: steps cannot be told")
+        return Steps(0.0, 0.0, z.size, f"only {z.size} distinct depth values: steps cannot be told")
     if overflowed:
-        return Steps(0.0, 0.0, 0.0, z.size, "")
+        return Steps(0.0, 0.0, z.size, "")
     storage = _depth_step(z)
-    inverse, spread = _inverse_step(z, storage)
-    if inverse > 0:
-        return Steps(storage, inverse, spread, z.size, "")
-    return Steps(storage, 0.0, 0.0, z.size, "")
+    return Steps(storage, _inverse_step(z, storage), z.size, "")
 
 
 def _depth_step(z: Array) -> float:
@@ -67,8 +62,8 @@ def _depth_step(z: Array) -> float:
     return 0.0
 
 
-def _inverse_step(z: Array, storage: float) -> tuple[float, float]:
-    """Step of the inverse depth and half its 95 % interval; zeros if there is none.
+def _inverse_step(z: Array, storage: float) -> float:
+    """Step of the inverse depth; 0 if there is none.
 
     Values that the storage's own rounding blurs (neighbouring steps less than three storage steps apart) are left out.
     Gaps far below the typical one are repeats of one step, blurred by interpolation or filtering: too many of them
@@ -80,21 +75,20 @@ def _inverse_step(z: Array, storage: float) -> tuple[float, float]:
     error = 0.5 * (blur[1:] + blur[:-1])
     trusted = gaps > 3 * error
     if trusted.sum() < MIN_VALUES // 2:
-        return 0.0, 0.0
+        return 0.0
     guess = float(np.quantile(gaps[trusted], 0.15))
     for _ in range(8):
         multiple = np.maximum(np.rint(gaps / guess), 1.0)
         fine = trusted & (multiple <= 3) & (np.abs(gaps / guess - multiple) < 0.3)
         if fine.sum() < MIN_VALUES // 2:
-            return 0.0, 0.0
+            return 0.0
         weight = 1.0 / np.square(error[fine] + 1e-3 * guess)
         guess = float((weight * gaps[fine] * multiple[fine]).sum() / (weight * multiple[fine] ** 2).sum())
     off = np.abs(gaps[trusted] / guess - np.maximum(np.rint(gaps[trusted] / guess), 1.0))
     tolerance = 0.1 + 1.2 * (error / guess)[trusted]
     if (off < tolerance).mean() < 0.85:
-        return 0.0, 0.0
+        return 0.0
     chance = np.minimum(2 * tolerance, 1.0).mean()
     if chance > 0.7:
-        return 0.0, 0.0
-    spread = 1.96 * float(np.sqrt(1.0 / weight.sum())) + 1e-3 * guess
-    return guess, spread
+        return 0.0
+    return guess

@@ -40,3 +40,15 @@ def test_several_processes_render_the_same_scenes() -> None:
         assert alone.name == together.name
         assert np.array_equal(alone.rgb, together.rgb)
         assert np.array_equal(alone.depth, together.depth)
+
+
+def test_several_processes_render_only_what_the_cache_lacks(tmp_path: Path) -> None:
+    source = SourceRecipe(kind="procedural", scenes=3, size=(40, 48), cache=str(tmp_path))
+    fresh = render_scenes(source)
+    first, last = sorted(tmp_path.glob("*.npz"))[::2]
+    before = first.stat().st_mtime_ns
+    last.unlink()
+    for one, other in zip(fresh, render_scenes(source, processes=2), strict=True):
+        assert np.array_equal(one.depth, other.depth)
+    assert last.is_file()
+    assert first.stat().st_mtime_ns == before

@@ -57,6 +57,11 @@ def test_a_scale_that_does_not_divide_the_image_is_named(folder, tmp_path, capsy
     assert "scale 7 does not divide 160x120" in capsys.readouterr().err.replace("\n", " ")
 
 
+def test_a_place_that_is_not_there_is_named_before_the_fit(tmp_path, capsys):
+    assert main([str(tmp_path / "no_recording"), "--out", str(tmp_path / "none" / "p.yaml")]) == 2
+    assert "there is no folder" in capsys.readouterr().err.replace("\n", " ")
+
+
 def test_a_bag_gives_the_frames_of_its_folder(folder, bag):
     for from_bag, from_folder in zip(recorded_frames(bag), recorded_frames(folder), strict=True):
         assert np.array_equal(from_bag.depth, from_folder.depth)

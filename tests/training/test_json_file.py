@@ -1,0 +1,31 @@
+"""Figures on disk: they come back, and what stands in the way is named."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from pagnet_ros.errors import ConfigError
+from pagnet_training.json_file import write_json
+
+
+def test_figures_come_back_and_the_folder_is_made(tmp_path):
+    path = tmp_path / "new" / "figures.json"
+    write_json(path, {"rmse": [1.5, None]})
+    assert json.loads(path.read_text()) == {"rmse": [1.5, None]}
+
+
+def test_a_full_disk_is_named_with_the_file(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ConfigError, match=r"figures\.json: the figures cannot be written: No space left.*free some"):
+        write_json(tmp_path / "figures.json", {})
+
+
+def test_a_place_that_is_no_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"file/figures\.json: the figures cannot be written"):
+        write_json(tmp_path / "file" / "figures.json", {})
