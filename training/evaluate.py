@@ -6,7 +6,6 @@ Data flows: images -> one `Case` per image, scale and kind of input -> every met
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from pagnet_ros.native import NativePagNet, load_library
 from pagnet_ros.simulation import load_profile
 from pagnet_ros.weights import load_weights
 from pagnet_training.baselines import BASELINES
+from pagnet_training.json_file import write_json
 from pagnet_training.protocol import (
     Case,
     ProtocolImage,
@@ -213,13 +213,13 @@ def main(arguments: list[str] | None = None) -> int:
         if options.sensor:
             return _through_sensor(console, images, options)
         scores = evaluate(methods, images, options.scales, options.inputs, options.pictures, options.noise)
+        for table in tables(_merged_families(scores), options.scales, options.inputs):
+            console.print(table)
+        if options.json:
+            write_json(options.json, [score._asdict() for score in scores])
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    for table in tables(_merged_families(scores), options.scales, options.inputs):
-        console.print(table)
-    if options.json:
-        options.json.write_text(json.dumps([score._asdict() for score in scores], indent=1), encoding="utf-8")
     return 0
 
 
@@ -230,7 +230,7 @@ def _through_sensor(console: Console, images: Sequence[ProtocolImage], options: 
     for scale in options.scales:
         console.print(degraded.table(scores, scale, options.sensor))
     if options.json:
-        options.json.write_text(json.dumps([score._asdict() for score in scores], indent=1), encoding="utf-8")
+        write_json(options.json, [score._asdict() for score in scores])
     return 0
 
 

@@ -53,7 +53,7 @@ def export(
 
     Args:
         checkpoint_path: written by training.
-        target: the weights file.
+        target: the weights file; its name is the network's.
         description: one sentence for a person choosing.
         command: the command that trained it.
         variant: the degradation it was trained for.
@@ -84,7 +84,7 @@ def export(
     recipe |= {"steps_done": checkpoint.step, "training_minutes": round(checkpoint.seconds / 60, 1)}
     data = sorted({source["path"] or source["kind"] for source in recipe["data"]["sources"]})
     header = WeightsHeader(
-        name=recipe["name"],
+        name=target.stem,
         config=config,
         description=description,
         variant=variant,

@@ -26,6 +26,7 @@ from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.network import PagNet
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint
 from pagnet_training.cost import Cost, measure_costs
+from pagnet_training.json_file import write_json
 from pagnet_training.protocol import (
     Case,
     ProtocolImage,
@@ -248,14 +249,14 @@ def main(arguments: list[str] | None = None) -> int:
         study = load_study(options.study, options.steps)
         out = options.out or Path("runs") / options.study.stem
         scores = run_study(study, out, options.data, passed_on, not options.no_costs, options.self_ensemble)
+        Console(width=max(180, Console().width)).print(table(study, scores))
+        if options.json:
+            write_json(options.json, [asdict(score) for score in scores])
+        if options.picture:
+            draw_front(options.picture, scores)
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    Console(width=max(180, Console().width)).print(table(study, scores))
-    if options.json:
-        options.json.write_text(json.dumps([asdict(score) for score in scores], indent=1), encoding="utf-8")
-    if options.picture:
-        draw_front(options.picture, scores)
     return 0
 
 

@@ -55,17 +55,7 @@ def test_a_child_that_ended_well_is_no_error(tmp_path, module):
 
 
 def test_leaving_interrupts_the_children_as_ctrl_c_does(tmp_path, module):
-    name = module(
-        "polite",
-        """
-        import time
-        try:
-            print('up', flush=True)
-            time.sleep(600)
-        except KeyboardInterrupt:
-            print('said goodbye', flush=True)
-        """,
-    )
+    name = module("polite", POLITE)
     with Children(tmp_path, _environment(tmp_path)) as children:
         child = children.start("node", name, [])
         _wait_for_log(child, "up")
@@ -108,6 +98,15 @@ def test_a_child_that_ignores_both_signals_is_killed(tmp_path, module, monkeypat
     assert child.process.returncode == -signal.SIGKILL
 
 
+POLITE = """
+import time
+try:
+    print('up', flush=True)
+    time.sleep(600)
+except KeyboardInterrupt:
+    print('said goodbye', flush=True)
+"""
+
 PARENT = """
 import sys, time
 from pathlib import Path
@@ -124,17 +123,7 @@ with Children(folder) as children:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_parent_that_is_terminated_leaves_no_child_behind(tmp_path, module):
-    name = module(
-        "polite",
-        """
-        import time
-        try:
-            print('up', flush=True)
-            time.sleep(600)
-        except KeyboardInterrupt:
-            print('said goodbye', flush=True)
-        """,
-    )
+    name = module("polite", POLITE)
     environ = _environment(tmp_path) | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     words = [sys.executable, "-c", PARENT, str(tmp_path), name]
     with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, text=True) as parent:

@@ -89,7 +89,7 @@ def test_another_scale_starts_from_this_ones_weights(recipe_path: Path, data_roo
 
 def test_a_run_starts_from_an_exported_file_too(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
     run(recipe_path, data_root, tmp_path / "run")
-    target = tmp_path / "tiny.safetensors"
+    target = tmp_path / "my-x2-clean.safetensors"
     export(tmp_path / "run" / "checkpoint.safetensors", target)
     recipe = replace(load_recipe(recipe_path), warm_start=str(target), steps=1)
     recipe = replace(recipe, optimiser=replace(recipe.optimiser, rate=1e-12))
@@ -126,7 +126,7 @@ def test_exported_weights_load_and_tell_their_recipe(recipe_path: Path, data_roo
         validation=data_root / "val",
     )
     net, header = load_weights(target)
-    assert header.name == "tiny-x2"
+    assert header.name == target.stem
     assert header.recipe["command"] == "how"
     assert header.recipe["steps_done"] == 8
     assert header.config.back_projections == 1
