@@ -60,4 +60,4 @@ def test_a_recording_becomes_a_profile_weights_and_figures(recording, tmp_path):
     assert replay([str(recording), *arguments, "--out", str(tmp_path / "out")]) == 0
     figures = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     names = [method["name"] for method in figures["methods"]]
-    assert names == ["my-x2-camera", "node-bicubic"]
+    assert names == [weights.stem, "node-bicubic"]
