@@ -12,6 +12,7 @@ from typing import Any
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.simulation.scene import STYLES as SCENE_STYLES
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.folders import LAYOUTS
 from pagnet_training.data.known_sensor import Sensors
@@ -39,6 +40,7 @@ class SourceRecipe:
         size: procedural only: (H, W) of a rendered scene in pixels.
         seed: procedural only: first scene's seed.
         cache: procedural only: folder in which rendered scenes are kept between runs; empty keeps them in memory.
+        style: procedural only: the style of every scene; empty takes several in turn.
     """
 
     kind: str = "middlebury"
@@ -51,6 +53,7 @@ class SourceRecipe:
     size: tuple[int, int] = (384, 512)
     seed: int = 0
     cache: str = ""
+    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -319,6 +322,8 @@ def _out_of_range(recipe: Recipe) -> list[str]:
                 f"data.sources[{i}]: scenes={source.scenes}, size={source.size}, expected scenes of at "
                 "least 1 and a size of at least 32"
             )
+        if source.style not in ("", *SCENE_STYLES):
+            problems.append(f"data.sources[{i}].style={source.style!r}, expected empty or one of {SCENE_STYLES}")
     for each in fields(Augmentation):
         if not 0 <= getattr(recipe.augmentation, each.name) <= 1:
             problems.append(f"augmentation.{each.name}={getattr(recipe.augmentation, each.name)}, expected 0 to 1")

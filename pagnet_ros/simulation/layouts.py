@@ -13,7 +13,7 @@ from pagnet_ros.simulation.camera import FloatArray, look_at
 from pagnet_ros.simulation.palette import Rng
 from pagnet_ros.simulation.props import Place
 from pagnet_ros.simulation.shading import ColorOptics, Lighting
-from pagnet_ros.simulation.surfaces import Material, SurfaceBuilder, Surfaces, rotation_euler, rotation_facing
+from pagnet_ros.simulation.surfaces import SQUARE, Material, SurfaceBuilder, Surfaces, rotation_euler, rotation_facing
 
 
 @dataclass(frozen=True)
@@ -259,6 +259,26 @@ def _float(b: SurfaceBuilder, rng: Rng, at: FloatArray, size: float, kind: int) 
             b.card(leaf, at + offset, (size * 0.4, size * 0.3), green, outline=palette.cutout(rng, "leaf"))
 
 
+def posters(rng: Rng) -> Layout:
+    """A few large printed sheets with straight edges, leaning at different angles: nothing but slanted planes."""
+    b = SurfaceBuilder()
+    far = rng.uniform(1.2, 3.5)
+    _backdrop(b, rng, far)
+    for _ in range(int(rng.integers(3, 8))):
+        depth = far * rng.uniform(0.4, 0.9)
+        half = (depth * rng.uniform(0.2, 0.6), depth * rng.uniform(0.15, 0.5))
+        facing = rotation_facing(np.array([0, -1.0, 0]) + rng.normal(0, 0.35, 3), rng.normal(0, 0.35))
+        at = _in_view(rng, depth, 0.6)
+        skin = palette.sheet(rng, half) if rng.random() < 0.4 else palette.thing(rng, half[0])
+        b.card(facing, at, half, skin, outline=SQUARE if rng.random() < 0.7 else palette.cutout(rng, "polygon"))
+        for _ in range(int(rng.integers(0, 8))):
+            small = (half[0] * rng.uniform(0.1, 0.45), half[1] * rng.uniform(0.1, 0.45))
+            spot = at + facing @ np.array([rng.uniform(-0.7, 0.7) * half[0], rng.uniform(-0.7, 0.7) * half[1], 0])
+            b.card(facing, spot, small, palette.sheet(rng, small), decal=True)
+    lamp = np.array([rng.uniform(-0.5, 0.5), -0.3, rng.uniform(0, 0.6)])
+    return _finish(b, rng, np.zeros(3), np.array([0.0, far, 0.0]), lamp)
+
+
 def traps(rng: Rng) -> Layout:
     """Strong patterns on flat surfaces, and depth edges that no colour betrays."""
     b = SurfaceBuilder()
@@ -272,7 +292,7 @@ def traps(rng: Rng) -> Layout:
         for _ in range(int(rng.integers(1, 6))):
             small = (half[0] * rng.uniform(0.1, 0.5), half[1] * rng.uniform(0.1, 0.5))
             spot = at + facing @ np.array([rng.uniform(-0.6, 0.6) * half[0], rng.uniform(-0.6, 0.6) * half[1], 0])
-            outline = -2 if rng.random() < 0.5 else palette.cutout(rng, "blob", "letter", "ring", "polygon")
+            outline = SQUARE if rng.random() < 0.5 else palette.cutout(rng, "blob", "letter", "ring", "polygon")
             b.card(facing, spot, small, palette.sheet(rng, small), outline=outline, decal=True)
     for _ in range(int(rng.integers(2, 4))):
         _camouflage(b, rng, far)
@@ -299,7 +319,7 @@ def _camouflage(b: SurfaceBuilder, rng: Rng, far: float) -> None:
         size = depth * rng.uniform(0.25, 0.35) * 0.75**step
         b.card(
             rotation_facing(normal, rng.uniform(-0.5, 0.5)), centre * depth, (size, size * rng.uniform(0.5, 1.0)), skin,
-            outline=palette.cutout(rng, "blob", "polygon", "grille") if step and rng.random() < 0.7 else -2,
+            outline=palette.cutout(rng, "blob", "polygon", "grille") if step and rng.random() < 0.7 else SQUARE,
         )  # fmt: skip
 
 
@@ -308,4 +328,5 @@ LAYOUTS: dict[str, Callable[[Rng], Layout]] = {
     "tabletop": tabletop,
     "clutter": clutter,
     "traps": traps,
+    "posters": posters,
 }

@@ -48,7 +48,8 @@ class Scene:
             seed: Any whole number >= 0.
             style: "room" (furnished), "tabletop" (many small things before a wall, as in stereo benchmarks),
                 "clutter" (everything everywhere, the most varied), "traps" (strong patterns on flat surfaces and
-                depth edges without a colour edge), or "mixed" (one of them, drawn by the seed).
+                depth edges without a colour edge), "posters" (leaning prints with straight edges), or "mixed" (one of
+                the first four, drawn by the seed).
             bank_seed: Seed of the pattern bank, >= 0; training may vary it now and then.
 
         Raises:

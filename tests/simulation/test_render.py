@@ -175,7 +175,7 @@ def test_the_lamp_casts_a_shadow_on_the_far_side_of_an_object():
     assert right.min() < 0.6 * left.min()
 
 
-@pytest.mark.parametrize("style", ["room", "tabletop", "clutter", "traps"])
+@pytest.mark.parametrize("style", ["room", "tabletop", "clutter", "traps", "posters"])
 def test_random_scenes_are_closed_varied_and_within_range(style):
     camera = PinholeCamera.from_fov(96, 72)
     for seed in range(5):
@@ -240,7 +240,7 @@ def test_two_views_agree_on_the_world():
 
 
 def test_unknown_styles_and_negative_seeds_are_refused():
-    with pytest.raises(ConfigError, match=r"'attic'.*room, tabletop, clutter, traps, mixed"):
+    with pytest.raises(ConfigError, match=r"'attic'.*room, tabletop, clutter, traps, posters, mixed"):
         Scene.random(1, "attic")
     with pytest.raises(ConfigError, match="seed is -1"):
         Scene.random(-1)
@@ -248,6 +248,14 @@ def test_unknown_styles_and_negative_seeds_are_refused():
 
 def test_mixed_scenes_draw_every_style():
     assert {Scene.random(seed).style for seed in range(40)} == {"room", "tabletop", "clutter", "traps"}
+
+
+def test_posters_are_planes_but_for_their_edges():
+    for seed in range(3):
+        inverse = 1 / render(Scene.random(seed, "posters"), CAMERA).depth_m.astype(np.float64)
+        bend = np.abs(np.diff(inverse, 2, axis=1)) / np.ptp(inverse)
+        assert (bend < 1e-3).mean() > 0.8
+        assert (bend > 0.05).any()
 
 
 def test_a_pose_that_is_none_is_refused_before_rendering():

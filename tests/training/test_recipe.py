@@ -48,10 +48,12 @@ def test_every_problem_is_listed_at_once_with_the_nearest_name(tmp_path: Path) -
 
 def test_values_out_of_range_are_listed_together(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
-    path.write_text("patch: 130\nbatch: 0\nprecision: fp8\nmodel: {scale: 4}\ndata: {sources: [{kind: sintle}]}\n")
+    path.write_text(
+        "patch: 130\nbatch: 0\nprecision: fp8\nmodel: {scale: 4}\ndata: {sources: [{kind: sintle, style: attic}]}\n"
+    )
     with pytest.raises(ConfigError) as caught:
         load_recipe(path)
-    for expected in ("patch=130", "batch=0", "precision='fp8'", "did you mean 'sintel'"):
+    for expected in ("patch=130", "batch=0", "precision='fp8'", "did you mean 'sintel'", "style='attic'"):
         assert expected in str(caught.value)
 
 

@@ -49,6 +49,8 @@ class Augmentation:
             depth, by up to two of its pixels, and the network learns to move its edges to those of colour.
         blurred: colour is blurred, out of focus or by motion.
         grey: the guidance loses its colour; at 1 the network learns from brightness alone, and export makes it so.
+        stepped: the truth is rounded to whole levels after all other changes, as published disparity is: slanted
+            surfaces become stairs, which the network learns to keep.
     """
 
     turn: float = 1.0
@@ -64,6 +66,7 @@ class Augmentation:
     blurred: float = 0.0
     grey: float = 0.0
     snapped: float = 0.0
+    stepped: float = 0.0
 
     @classmethod
     def paper(cls) -> Augmentation:

@@ -107,7 +107,7 @@ class Patches(Dataset[PatchBatch]):
         chosen = min(int(np.searchsorted(self._cumulative, rng.uniform(), side="right")), len(self.images) - 1)
         image = self.images[chosen]
         odds = self.augmentation
-        rare = (odds.sensor, odds.misaligned, odds.blurred, odds.grey, odds.snapped)
+        rare = (odds.sensor, odds.misaligned, odds.blurred, odds.grey, odds.snapped, odds.stepped)
         later = (rng.uniform() if odd else 1.0 for odd in rare)
         chance = Augmentation(*rng.uniform(size=8).tolist(), *later)
         snapped = chance.snapped < odds.snapped
@@ -139,6 +139,8 @@ class Patches(Dataset[PatchBatch]):
                 depth = augment.invert(depth)
             if chance.tilt < odds.tilt:
                 depth = augment.tilt(depth, rng)
+            if chance.stepped < odds.stepped:
+                depth = np.rint(depth)
             if profile is not None:
                 low, measured = self._observe_profile(_unit_free_patch(depth, image, window), profile, 1.0, dice)
             elif chance.sensor < odds.sensor:

@@ -53,27 +53,29 @@ def render_scenes(source: SourceRecipe, processes: int = 1) -> list[RgbdImage]:
 
 
 def _path(source: SourceRecipe, number: int) -> Path | None:
-    return Path(source.cache) / f"scene{number:06d}_{source.size[0]}x{source.size[1]}.npz" if source.cache else None
+    name = f"{source.style or 'scene'}{number:06d}_{source.size[0]}x{source.size[1]}.npz"
+    return Path(source.cache) / name if source.cache else None
 
 
 def _render_and_keep(source: SourceRecipe, number: int) -> RgbdImage:
-    image = render_scene(number, source.size)
+    image = render_scene(number, source.size, source.style)
     _to_cache(_path(source, number), image)
     return image
 
 
-def render_scene(seed: int, size: tuple[int, int]) -> RgbdImage:
+def render_scene(seed: int, size: tuple[int, int], style: str = "") -> RgbdImage:
     """One scene, a pure function of its seed.
 
     Most frames become disparity (1/depth), the rest stay depth, so that the network meets both; half are rounded to
     whole levels, as published disparity is. The frame's range becomes 80 to 200 levels.
 
     Args:
-        seed: which scene; the style goes through `STYLES` in turn.
+        seed: which scene.
         size: ``(H, W)`` in pixels.
+        style: of `pagnet_ros.simulation`; empty goes through `STYLES` in turn.
     """
     rng = np.random.default_rng([seed, 4242])
-    scene = Scene.random(seed, STYLES[seed % len(STYLES)], bank_seed=seed // 64)
+    scene = Scene.random(seed, style or STYLES[seed % len(STYLES)], bank_seed=seed // 64)
     camera = PinholeCamera.from_fov(size[1], size[0], float(rng.uniform(35.0, 75.0)))
     frame = Renderer(scene)(camera, noise_seed=seed)
     levels = _to_levels(frame.depth_m, rng)

@@ -101,3 +101,14 @@ def test_the_truth_of_a_misaligned_patch_lies_with_the_measurement_or_with_colou
         off_low += int((box != measured).sum())
     assert (off_colour == 0) == (snapped == 1.0)
     assert (off_low == 0) == (snapped == 0.0)
+
+
+def test_a_stepped_patch_has_whole_levels_on_slanted_surfaces(data_root: Path) -> None:
+    for share in (0.0, 1.0):
+        patches = patches_of(data_root, augmentation=Augmentation(tilt=1.0, stepped=share))
+        sample = patches[0]
+        levels = sample["truth"] * sample["span"]
+        apart = (levels - levels.flatten()[0]).numpy()
+        whole = np.abs(apart - np.rint(apart)) < 1e-3
+        assert whole.all() == (share == 1.0)
+        assert np.ptp(apart) > 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,12 @@ def test_several_processes_render_only_what_the_cache_lacks(tmp_path: Path) -> N
         assert np.array_equal(one.depth, other.depth)
     assert last.is_file()
     assert first.stat().st_mtime_ns == before
+
+
+def test_a_source_may_ask_for_one_style_and_keeps_its_scenes_apart(tmp_path: Path) -> None:
+    several = SourceRecipe(kind="procedural", scenes=1, size=(40, 48), cache=str(tmp_path))
+    posters = replace(several, style="posters")
+    for source in (several, posters, posters):
+        (image,) = render_scenes(source)
+        assert np.array_equal(image.depth, render_scene(0, (40, 48), source.style).depth)
+    assert len(list(tmp_path.glob("*.npz"))) == 2
