@@ -8,9 +8,11 @@ scores.
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -22,6 +24,7 @@ from pagnet_ros.shipped import zoo, zoo_path
 from pagnet_ros.weights import WeightsHeader, load_weights
 from pagnet_training.baselines import BASELINES
 from pagnet_training.evaluate import INPUTS, Method, Score, evaluate, method_of_weights
+from pagnet_training.json_file import explained
 from pagnet_training.protocol import read_protocol_images
 from pagnet_training.published import MSG_FLOAT, PAPER_IMAGES, PAPER_TABLE
 
@@ -44,7 +47,7 @@ def validation_tables(scores: Sequence[Score]) -> str:
         if kind == "float" and set(MSG_FLOAT) <= set(images):
             quoted = (_cell(MSG_FLOAT[i]) if i in MSG_FLOAT else "-" for i in images)
             parts.append(_row("MSG-Net, its weights", *quoted))
-            parts += ["", *_ratios(found, dict.fromkeys(score.method for score in scores))]
+            parts += ["", *_ratios([score for score in scores if score.input == kind])]
     return "\n".join(parts[1:])
 
 
@@ -84,18 +87,49 @@ def zoo_table(headers: Mapping[str, WeightsHeader]) -> str:
 
 
 def insert(path: Path, mark: str, text: str) -> None:
-    """Put text between ``<!-- begin MARK -->`` and ``<!-- end MARK -->`` of a document.
+    """Put text between ``<!-- begin MARK -->`` and ``<!-- end MARK -->`` of a document, which changes in one step.
 
     Raises:
-        ConfigError: the document has no such marks.
+        ConfigError: the document has no such marks, or cannot be read or written; it stays as it was.
     """
+    before, after = _around(path, mark)
+    target = path.resolve()
+    temporary = target.with_name(f".{os.getpid()}.{target.name}")
+    try:
+        with explained(path, "the table"):
+            temporary.write_text(f"{before}\n\n{text}\n\n{after}", encoding="utf-8")
+            shutil.copymode(target, temporary)
+            os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _around(path: Path, mark: str) -> tuple[str, str]:
+    """A document up to its mark and from its mark on, both included."""
     begin, end = f"<!-- begin {mark} -->", f"<!-- end {mark} -->"
-    content = path.read_text(encoding="utf-8") if path.is_file() else ""
+    try:
+        content = path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as text ({error}); expected a document with marks") from error
     before, found, rest = content.partition(begin)
     _, closed, after = rest.partition(end)
     if not found or not closed:
         raise ConfigError(f"{path}: no {begin} ... {end} in it; expected both marks; put them where the table belongs")
-    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+    return before + begin, end + after
+
+
+def _insert_all(path: Path, tables: Mapping[str, str]) -> None:
+    """Put each table at its mark; what cannot be kept there is printed, for it may have taken hours."""
+    try:
+        for mark, text in tables.items():
+            insert(path, mark, text)
+    except ConfigError:
+        _print(*tables.values())
+        raise
+
+
+def _print(*tables: str) -> None:
+    Console(width=200).print("\n\n".join(tables), markup=False, soft_wrap=True)
 
 
 def _header(*names: str) -> list[str]:
@@ -110,20 +144,23 @@ def _cell(values: Mapping[int, float | None]) -> str:
     return " / ".join("-" if values.get(scale) is None else f"{values[scale]:.3f}" for scale in SCALES)
 
 
-def _ratios(found: Mapping[tuple[str, str, int], float], methods: Iterator[str] | Mapping[str, None]) -> list[str]:
+def _ratios(scores: Sequence[Score]) -> list[str]:
     """Mean over the cells of RMSE / MSG-Net's RMSE, for methods that have all of them."""
-    lines = _header("", "mean of RMSE / MSG-Net's over the 16 cells", "cells below MSG-Net")
-    for method in methods:
-        ratios = [
-            found[method, image, scale] / value
-            for image, row in MSG_FLOAT.items()
-            for scale, value in row.items()
-            if (method, image, scale) in found
-        ]
-        if len(ratios) == 16:
-            below = sum(ratio < 1 for ratio in ratios)
-            lines.append(_row(method, f"{statistics.fmean(ratios):.3f}", f"{below} of 16"))
+    names = ("mean of RMSE / MSG-Net's over the 16 cells", "cells below MSG-Net")
+    lines = _header("", *names, "mean, result rounded to whole levels", "cells below")
+    cells = [(image, scale, value) for image, row in MSG_FLOAT.items() for scale, value in row.items()]
+    for method in dict.fromkeys(score.method for score in scores):
+        own = {(s.image, s.scale): s for s in scores if s.method == method}
+        if all((image, scale) in own for image, scale, _ in cells):
+            plain = [own[image, scale].rmse / value for image, scale, value in cells]
+            whole = [own[image, scale].whole / value for image, scale, value in cells]
+            figures = (_mean_and_below(ratios) for ratios in (plain, whole))
+            lines.append(_row(method, *(text for pair in figures for text in pair)))
     return lines
+
+
+def _mean_and_below(ratios: Sequence[float]) -> tuple[str, str]:
+    return f"{statistics.fmean(ratios):.3f}", f"{sum(ratio < 1 for ratio in ratios)} of {len(ratios)}"
 
 
 def _methods() -> list[Method]:
@@ -147,16 +184,17 @@ def main(arguments: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     try:
         if options.zoo_readme is not None:
-            insert(options.zoo_readme, "zoo", zoo_table(zoo()))
+            _insert_all(options.zoo_readme, {"zoo": zoo_table(zoo())})
         if options.document is not None:
             if options.data is None:
                 raise ConfigError("--document needs --data, a folder with NAME_rgb.png and NAME_disparity.png")
+            for mark in ("validation", "paper"):
+                _around(options.document, mark)  # told now, not after the measurement
             scores = evaluate(_methods(), read_protocol_images(options.data), SCALES)
             family = [s._replace(method=s.method.replace(f"-x{s.scale}-", "-")) for s in scores]
-            insert(options.document, "validation", validation_tables(family))
-            insert(options.document, "paper", paper_table())
+            _insert_all(options.document, {"validation": validation_tables(family), "paper": paper_table()})
         if options.zoo_readme is None and options.document is None:
-            Console(width=200).print(zoo_table(zoo()), markup=False)
+            _print(zoo_table(zoo()))
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

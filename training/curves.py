@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pagnet_ros.errors import PagnetError, RecordingError
+from pagnet_training.picture_file import write_picture
 
 __all__ = ["draw_curves", "main", "read_curve"]
 
@@ -40,7 +41,11 @@ def read_curve(folder: Path) -> list[tuple[float, float]]:
 
 
 def draw_curves(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
-    """Draw every curve, the error on a logarithmic axis."""
+    """Draw every curve, the error on a logarithmic axis.
+
+    Raises:
+        ConfigError: the picture cannot be written.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
@@ -52,7 +57,7 @@ def draw_curves(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]])
         formatted("{x:.1f}")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
-    figure.savefig(path, dpi=100)
+    write_picture(path, figure, dpi=100)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -63,13 +63,23 @@ class Method(NamedTuple):
 
 
 class Score(NamedTuple):
-    """One cell of the table. `image` is ``dolls>9`` for the mean over pixels with ground truth above 9."""
+    """One cell of the table.
+
+    Attributes:
+        method: a row of the table.
+        scale: up-sampling factor.
+        input: of `INPUTS`.
+        image: its name, or ``dolls>9`` for the mean over pixels with ground truth above 9.
+        rmse: in levels.
+        whole: the same, the result first rounded to whole levels, as an 8-bit disparity image holds it.
+    """
 
     method: str
     scale: int
     input: str
     image: str
     rmse: float
+    whole: float
 
 
 def evaluate(
@@ -99,10 +109,12 @@ def evaluate(
                 case = _noisy(make_case(image, scale, rounded=kind == "rounded"), noise, (image.name, scale))
                 for method in able:
                     result = method.run(case.low, case.rgb, scale)
-                    scores.append(Score(method.name, scale, kind, image.name, rmse(result, case.truth)))
+                    both = (result, np.rint(result))
+                    errors = (rmse(each, case.truth) for each in both)
+                    scores.append(Score(method.name, scale, kind, image.name, *errors))
                     if image.name == MASKED_NAME:
-                        masked = rmse(result, case.truth, MASKED_ABOVE)
-                        scores.append(Score(method.name, scale, kind, f"{image.name}>{MASKED_ABOVE:.0f}", masked))
+                        masked = (rmse(each, case.truth, MASKED_ABOVE) for each in both)
+                        scores.append(Score(method.name, scale, kind, f"{image.name}>{MASKED_ABOVE:.0f}", *masked))
                     if pictures is not None and kind == "float":
                         pictures.mkdir(parents=True, exist_ok=True)
                         write_error_picture(pictures / f"{image.name}_x{scale}_{method.name}.png", result, case.truth)

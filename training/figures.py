@@ -24,6 +24,7 @@ from pagnet_ros.simulation.camera import PinholeCamera
 from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
 from pagnet_ros.weights import load_weights
+from pagnet_training.picture_file import write_picture
 from pagnet_training.protocol import Case, ProtocolImage, make_case, read_protocol_images
 
 __all__ = ["StageMaps", "attention_maps", "draw_sheet", "main", "texture_traps"]
@@ -84,7 +85,11 @@ def texture_traps(size: tuple[int, int] = (240, 320)) -> list[ProtocolImage]:
 
 
 def draw_sheet(path: Path, case: Case, stages: list[StageMaps]) -> None:
-    """Write one sheet as a picture."""
+    """Write one sheet as a picture.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 2.4 * (1 + len(stages))), layout="constrained")
@@ -103,7 +108,7 @@ def draw_sheet(path: Path, case: Case, stages: list[StageMaps]) -> None:
             place.set_title(f"stage {number}: {title}", fontsize=9)
     for place in axes.flat:
         place.set_axis_off()
-    figure.savefig(path, dpi=80)
+    write_picture(path, figure, dpi=80)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -115,7 +120,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         net, header = load_weights(options.weights)
-        options.out.mkdir(parents=True, exist_ok=True)
         for image in texture_traps() if options.data is None else read_protocol_images(options.data):
             case = make_case(image, header.config.scale, rounded=False)
             draw_sheet(options.out / f"attention_{image.name}.png", case, attention_maps(net, case))

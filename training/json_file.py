@@ -1,14 +1,36 @@
-"""Figures -> a JSON file; what stands in the way is told by name, for they may have taken hours."""
+"""Results -> files; what stands in the way is told by name, for the results may have taken hours."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pagnet_ros.errors import ConfigError
 
-__all__ = ["write_json"]
+__all__ = ["explained", "write_json"]
+
+
+@contextmanager
+def explained(path: Path, what: str) -> Iterator[None]:
+    """Write a file inside of this, in a folder that is made where there is none.
+
+    Args:
+        path: the file.
+        what: what is written, for the message: "the figures".
+
+    Raises:
+        ConfigError: the file cannot be written, as on a full disk.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: {what} cannot be written: {error.strerror or error}; free some space, or choose another file"
+        ) from error
 
 
 def write_json(path: Path, figures: Any) -> None:
@@ -18,10 +40,5 @@ def write_json(path: Path, figures: Any) -> None:
         ConfigError: the file cannot be written, as on a full disk.
     """
     text = json.dumps(figures, indent=1) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with explained(path, "the figures"):
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: the figures cannot be written: {error.strerror or error}; free some space, or choose another file"
-        ) from error

@@ -12,7 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.network import PagNet
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint
 from pagnet_training.cost import Cost, measure_costs
-from pagnet_training.json_file import write_json
+from pagnet_training.json_file import explained, write_json
+from pagnet_training.picture_file import write_picture
 from pagnet_training.protocol import (
     Case,
     ProtocolImage,
@@ -106,8 +107,8 @@ def load_study(path: Path, steps: int | None = None) -> Study:
 
 def run_study(
     study: Study, out: Path, data: Path, train_arguments: Sequence[str], costs: bool, ensemble: bool = False
-) -> list[VariantScore]:
-    """Train what is not trained yet, then score everything.
+) -> Iterator[VariantScore]:
+    """Train what is not trained yet, then score everything, one variant after the other.
 
     Args:
         study: what to compare.
@@ -118,7 +119,7 @@ def run_study(
         ensemble: measure the mean over 8 flips and rotations too, which takes eight times as long.
 
     Raises:
-        ConfigError: no validation images are named, or a training failed.
+        ConfigError: no validation images are named, a training failed, or its recipe cannot be written.
     """
     if not study.base.data.validation:
         raise ConfigError("study: the recipe names no data.validation; a study needs images to compare on")
@@ -127,10 +128,8 @@ def run_study(
             _train(replace(recipe, seed=seed), out / f"{name}-s{seed}", data, train_arguments)
     images = read_protocol_images(data / study.base.data.validation)
     measured = measure_costs([recipe.model for recipe in study.recipes.values()]) if costs else {}
-    return [
-        _score(name, recipe, study.seeds, out, images, measured.get(recipe.model), ensemble)
-        for name, recipe in study.recipes.items()
-    ]
+    for name, recipe in study.recipes.items():
+        yield _score(name, recipe, study.seeds, out, images, measured.get(recipe.model), ensemble)
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
@@ -147,9 +146,9 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def _train(recipe: Recipe, folder: Path, data: Path, arguments: Sequence[str]) -> None:
     if (done := _checkpoint(folder)) is not None and done.step >= recipe.steps:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(_plain(recipe)), encoding="utf-8")
+    with explained(path, "the recipe of this run"):
+        path.write_text(yaml.safe_dump(_plain(recipe)), encoding="utf-8")
     command = [sys.executable, "-m", "pagnet_training.train", str(path), "--data", str(data), "--out", str(folder)]
     done_process = subprocess.run([*command, "--resume", "--quiet", *arguments], check=False)
     if done_process.returncode:
@@ -219,7 +218,11 @@ def table(study: Study, scores: Sequence[VariantScore]) -> Table:
 
 
 def draw_front(path: Path, scores: Sequence[VariantScore]) -> None:
-    """Mean RMSE against time per frame, one point per variant."""
+    """Mean RMSE against time per frame, one point per variant.
+
+    Raises:
+        ConfigError: the picture cannot be written.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
@@ -230,7 +233,7 @@ def draw_front(path: Path, scores: Sequence[VariantScore]) -> None:
             axes.annotate(score.name, (score.cost.bf16_ms, score.mean), textcoords="offset points", xytext=(6, 4))
     axes.set(xlabel="ms per 640x480 frame, bfloat16", ylabel="mean validation RMSE, levels", xscale="log")
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=140)
+    write_picture(path, figure, dpi=140)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -245,19 +248,36 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write every figure here")
     parser.add_argument("--picture", type=Path, help="draw RMSE against time here")
     options, passed_on = parser.parse_known_args(arguments)
+    out = options.out or Path("runs") / options.study.stem
+    scores: list[VariantScore] = []
+    problems: list[str] = []
     try:
         study = load_study(options.study, options.steps)
-        out = options.out or Path("runs") / options.study.stem
-        scores = run_study(study, out, options.data, passed_on, not options.no_costs, options.self_ensemble)
-        Console(width=max(180, Console().width)).print(table(study, scores))
-        if options.json:
-            write_json(options.json, [asdict(score) for score in scores])
-        if options.picture:
-            draw_front(options.picture, scores)
+        for score in run_study(study, out, options.data, passed_on, not options.no_costs, options.self_ensemble):
+            scores.append(score)
     except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+        problems.append(str(error))
+    if scores:
+        Console(width=max(180, Console().width)).print(table(study, scores))
+        problems += _written(options, scores)
+    if problems:
+        sys.stderr.write(f"error: {'; '.join(problems)}\n")
+    return 2 if problems else 0
+
+
+def _written(options: argparse.Namespace, scores: Sequence[VariantScore]) -> list[str]:
+    """Write the figures and draw them, where that is asked for; returns what stood in the way."""
+    problems = []
+    for path, write in (
+        (options.json, lambda path: write_json(path, [asdict(score) for score in scores])),
+        (options.picture, lambda path: draw_front(path, scores)),
+    ):
+        if path:
+            try:
+                write(path)
+            except PagnetError as error:
+                problems.append(str(error))
+    return problems
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Accuracy tables: what is quoted is complete, what is measured lands in its cell, documents keep their own text."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,13 @@ def test_every_quoted_row_has_a_cell_per_image():
 def test_scores_land_in_their_cells_and_the_ratio_is_their_mean():
     factors = {2: 0.5, 4: 1.5, 8: 1.0, 16: 2.0}
     scores = [
-        Score("ours", scale, "float", image, factors[scale] * value)
+        Score("ours", scale, "float", image, factors[scale] * value, 0.9 * value)
         for image, row in MSG_FLOAT.items()
         for scale, value in row.items()
     ]
     text = validation_tables(scores)
     assert "| ours | 0.453 / 3.893 / 4.229 / 12.384 |" in text
-    assert "| ours | 1.250 | 4 of 16 |" in text
+    assert "| ours | 1.250 | 4 of 16 | 0.900 | 16 of 16 |" in text
 
 
 def test_the_zoo_table_has_a_row_for_every_file():
@@ -54,6 +55,52 @@ def test_a_document_without_marks_is_refused_and_left_alone(tmp_path, capsys):
     assert main(["--zoo-readme", str(path)]) == 2
     assert "begin zoo" in capsys.readouterr().err
     assert path.read_text(encoding="utf-8") == "nothing to fill\n"
+
+
+MARKED = "before\n<!-- begin {0} -->\nold\n<!-- end {0} -->\nafter\n"
+
+
+def test_a_full_disk_leaves_the_document_whole_and_prints_the_table(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "page.md"
+    path.write_text(MARKED.format("zoo"), encoding="utf-8")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert main(["--zoo-readme", str(path)]) == 2
+    shown = capsys.readouterr()
+    assert all(line in shown.out.splitlines() for line in zoo_table(zoo()).splitlines())
+    assert shown.err.startswith(f"error: {path}: the table cannot be written: No space left")
+    assert shown.err.count("\n") == 1
+    assert path.read_text(encoding="utf-8") == MARKED.format("zoo")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_document_keeps_its_permissions_and_a_link_stays_one(tmp_path):
+    path, link = tmp_path / "page.md", tmp_path / "link.md"
+    path.write_text(MARKED.format("zoo"), encoding="utf-8")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    insert(link, "zoo", "new")
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert "new" in path.read_text(encoding="utf-8")
+
+
+def test_marks_are_missed_before_anything_is_measured(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "page.md"
+    path.write_text(MARKED.format("validation"), encoding="utf-8")
+    monkeypatch.setattr("pagnet_training.accuracy.evaluate", lambda *_: pytest.fail("measured"))
+    assert main(["--document", str(path), "--data", str(tmp_path)]) == 2
+    assert "begin paper" in capsys.readouterr().err
+
+
+def test_what_is_no_text_is_named(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(ConfigError, match=r"page\.md: not readable as text"):
+        insert(path, "zoo", "new")
 
 
 @pytest.mark.parametrize(("name", "mark"), [("docs/accuracy.md", "validation"), ("pagnet_ros/zoo/README.md", "zoo")])

@@ -138,3 +138,12 @@ def test_a_self_ensemble_averages_what_depends_on_direction() -> None:
     result = self_ensemble(ramp)(low, rgb, 2)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, np.repeat(np.repeat(low, 2, 0), 2, 1), atol=1e-6)
+
+
+def test_a_result_less_than_half_a_level_off_is_exact_in_whole_levels() -> None:
+    truth = scene()
+    off = np.where(np.random.default_rng(0).uniform(size=truth.disparity.shape) < 0.5, 0.4, -0.4).astype(np.float32)
+    nearly = Method("nearly", lambda low, rgb, scale: truth.disparity + off, (1,))
+    (score,) = evaluate([nearly], [truth], [1], ["rounded"])
+    assert score.rmse == pytest.approx(0.4, abs=1e-4)
+    assert score.whole == 0

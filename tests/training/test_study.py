@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pagnet_ros.errors import ConfigError
-from pagnet_training.study import load_study, main
+from pagnet_training.cost import Cost
+from pagnet_training.study import VariantScore, load_study, main
 
 from .conftest import ROOT
 
@@ -52,6 +53,53 @@ def test_what_is_no_study_is_refused(tmp_path, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match="study"):
         load_study(path)
+
+
+def scored(monkeypatch, *names, then=None):
+    """Measurement gives these variants, then fails where an error is given."""
+
+    def run_study(*_):
+        for name in names:
+            yield VariantScore(name, {"venus": 1.5}, 0.0, 1.0, Cost(5000, 1.0, 2.0, 1.0, 9.0), None)
+        if then is not None:
+            raise then
+
+    monkeypatch.setattr("pagnet_training.study.run_study", run_study)
+
+
+def test_what_was_measured_before_a_failure_is_shown_and_kept(recipe_path, tmp_path, monkeypatch, capsys):
+    scored(monkeypatch, "plain", then=ConfigError("training of bare-s1 ended with 1"))
+    figures, picture = tmp_path / "new" / "figures.json", tmp_path / "other" / "front.png"
+    words = [str(write_study(recipe_path, "{plain: {}}")), "--data", str(tmp_path)]
+    assert main([*words, "--json", str(figures), "--picture", str(picture)]) == 2
+    shown = capsys.readouterr()
+    assert "1.500" in shown.out
+    assert shown.err == "error: training of bare-s1 ended with 1\n"
+    assert [row["name"] for row in json.loads(figures.read_text(encoding="utf-8"))] == ["plain"]
+    assert picture.is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("full", ["--json", "--picture"])
+def test_a_full_disk_costs_neither_the_table_nor_the_other_file(recipe_path, tmp_path, monkeypatch, capsys, full):
+    scored(monkeypatch, "plain", "bare")
+    files = {"--json": tmp_path / "figures.json", "--picture": tmp_path / "front.png"}
+    files[full].symlink_to("/dev/full")
+    words = [str(write_study(recipe_path, "{plain: {}, bare: {}}")), "--data", str(tmp_path)]
+    assert main([*words, *(word for name, path in files.items() for word in (name, str(path)))]) == 2
+    shown = capsys.readouterr()
+    assert "bare" in shown.out
+    assert shown.err.count("error:") == shown.err.count("\n") == 1
+    assert f"{files.pop(full)}: the " in shown.err
+    assert "No space left" in shown.err
+    assert all(path.stat().st_size > 100 for path in files.values())
+
+
+def test_a_folder_for_the_runs_that_cannot_be_is_named(recipe_path, data_root, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "runs"
+    assert main([str(write_study(recipe_path, "{plain: {}}")), "--data", str(data_root), "--out", str(out)]) == 2
+    assert f"{out}/plain-s1/recipe.yaml: the recipe of this run cannot be written" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(900)
