@@ -73,6 +73,7 @@ def recorded(recording: AbstractContextManager[Any], function: Function, inputs:
         NotRecordableError: anything else that torch did not like.
     """
     first: RuntimeError | None = None
+    cause: RuntimeError | None = None
     try:
         with recording:
             try:
@@ -85,6 +86,8 @@ def recorded(recording: AbstractContextManager[Any], function: Function, inputs:
         if isinstance(cause, torch.OutOfMemoryError):
             raise cause from None
         raise NotRecordableError((str(cause).splitlines() or [type(cause).__name__])[0]) from error
+    finally:
+        first = cause = None  # else error and frame hold each other, and the frame what was recorded
 
 
 class GraphCache:

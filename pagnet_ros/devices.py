@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from pagnet_ros.errors import DeviceError, DeviceFailureError, OutOfMemoryError
+from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError
 
 __all__ = ["BACKENDS", "PRECISIONS", "check_backend", "choose_device", "choose_precision", "named_device_errors"]
 
@@ -19,6 +19,20 @@ _BF16_CAPABILITY = (8, 0)
 """NVIDIA's Ampere; cuDNN has no bfloat16 convolutions for older ones."""
 _NO_MEMORY = ("allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED", "unable to find an engine")
 """cuDNN passes over every algorithm that has no room for its workspace, and then has none left."""
+_LOST = (
+    "illegal memory access",
+    "device-side assert",
+    "misaligned address",
+    "unspecified launch failure",
+    "illegal instruction",
+    "invalid program counter",
+    "hardware stack error",
+    "not supported on global/shared address space",
+    "launch timed out",
+    "uncorrectable ECC error",
+    "context is destroyed",
+)
+"""After these a process gets the same error from every later call (CUDA runtime API, `cudaError_t`)."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -98,21 +112,30 @@ def named_device_errors(device: torch.device) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(_out_of_memory(device, error)) from error
     except RuntimeError as error:
-        text = str(error)
-        if any(words in text for words in _NO_MEMORY):
-            raise OutOfMemoryError(_out_of_memory(device, error)) from error
-        if "no kernel image" in text:
-            built_for = ", ".join(torch.cuda.get_arch_list()) or "no GPU at all"
-            raise DeviceError(
-                f"torch {torch.__version__} was not built for {device}; expected one of {built_for}; install a torch "
-                "built for this GPU, or set device:=cpu"
-            ) from error
-        if isinstance(error, torch.AcceleratorError) or any(name in text for name in ("CUDA error", "cuDNN", "CUBLAS")):
-            raise DeviceFailureError(
-                f"{device} failed in the middle of a frame ({_first_line(error)}); expected it to compute; build the "
-                "engine anew, and if that fails too restart the process: a CUDA context does not always survive"
-            ) from error
-        raise
+        named = _named(device, error)
+        if named is None:
+            raise
+        raise named from error
+
+
+def _named(device: torch.device, error: RuntimeError) -> DeviceError | None:
+    """What an error of torch means; None where it is not the device's."""
+    text = str(error)
+    if any(words in text for words in _NO_MEMORY):
+        return OutOfMemoryError(_out_of_memory(device, error))
+    if "no kernel image" in text:
+        built_for = ", ".join(torch.cuda.get_arch_list()) or "no GPU at all"
+        return DeviceError(
+            f"torch {torch.__version__} was not built for {device}; expected one of {built_for}; install a torch "
+            "built for this GPU, or set device:=cpu"
+        )
+    is_devices = isinstance(error, getattr(torch, "AcceleratorError", ()))  # which torch has since 2.8
+    if not is_devices and not any(name in text for name in ("CUDA error", "cuDNN", "CUBLAS")):
+        return None
+    failed = f"{device} failed in the middle of a frame ({_first_line(error)}); expected it to compute"
+    if any(words in text for words in _LOST):
+        return DeviceLostError(f"{failed}; restart the process, for this one can never use the device again")
+    return DeviceFailureError(f"{failed}; build the engine anew, and if that fails too restart the process")
 
 
 def _out_of_memory(device: torch.device, error: Exception) -> str:

@@ -7,6 +7,7 @@ they come (`pagnet_ros.lanes`); everything else happens on the device.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -167,8 +168,8 @@ class Engine:
                 slot.mark("trust")
                 slot.download(believed)
                 slot.mark("download")
-        except OutOfMemoryError:
-            self._give_up_memory()
+        except OutOfMemoryError as error:
+            self._give_up_memory(error)
             raise
         started: Slot = slot
         return started
@@ -241,7 +242,11 @@ class Engine:
             "graph" if self.device.type == "cuda" and backend == "auto" else backend.replace("auto", "eager")
         ), moved
 
-    def _give_up_memory(self) -> None:
+    def _give_up_memory(self, error: BaseException | None) -> None:
+        """Give up what the failed frame and the recordings hold; else it would stay as long as the error does."""
+        while error is not None:
+            traceback.clear_frames(error.__traceback__)
+            error = error.__cause__ or error.__context__
         if self._graphs is not None:
             self._graphs.clear()
         if self.device.type == "cuda":

@@ -9,6 +9,7 @@ __all__ = [
     "ConfigError",
     "DeviceError",
     "DeviceFailureError",
+    "DeviceLostError",
     "InputError",
     "MessageError",
     "OutOfMemoryError",
@@ -48,6 +49,10 @@ class OutOfMemoryError(DeviceError):
 
 class DeviceFailureError(DeviceError):
     """The device failed in the middle of a frame; what was on it has to be built anew."""
+
+
+class DeviceLostError(DeviceFailureError):
+    """The device failed for good as far as this process is concerned; only a new process can use it again."""
 
 
 class RecordingError(PagnetError):

@@ -82,6 +82,11 @@ class Turns:
         """This one is free again."""
         self._taken[turn] = False
 
+    def give_back(self, turn: int) -> None:
+        """The latest one was not used; it comes next."""
+        self._taken[turn] = False
+        self._next = turn
+
 
 class CpuSlot:
     """The CPU's memory is the caller's: nothing moves, and what was computed is there."""
@@ -205,7 +210,7 @@ class CudaLane:
                 self._slots[turn].begin()
                 yield self._slots[turn]
         except BaseException:
-            self.turns.free(turn)
+            self.turns.give_back(turn)
             raise
 
 

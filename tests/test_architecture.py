@@ -13,7 +13,7 @@ TREES = {"pagnet_ros": ROOT / "pagnet_ros", "pagnet_training": ROOT / "training"
 
 # A module imports from levels below its own, never from its own or above.
 LEVELS = [
-    {"allocator", "errors", "recent"},
+    {"allocator", "errors", "recent", "with_parent"},
     {"bicubic", "lanes", "model_config", "planarity"},
     {"cuda_graph", "devices", "network", "pairing", "health", "ladder", "messages", "registration", "resources"},
     {"depth", "native", "transport", "trust", "weights"},

@@ -1,6 +1,8 @@
 """The benchmark of the engine runs and prints what it promises (never how fast)."""
 
 import json
+import time
+import weakref
 
 import numpy as np
 import pytest
@@ -8,11 +10,13 @@ import torch
 
 from pagnet_ros import bench
 from pagnet_ros.bench import cli, rows, startup
+from pagnet_ros.bench import measure as measuring
 from pagnet_ros.bench.floor import Need, need_of
 from pagnet_ros.bench.machine import MachineRates, describe_machine
-from pagnet_ros.bench.measure import call, hidden_share, two_under_way_ms, write_trace
+from pagnet_ros.bench.measure import call, hidden_share, measure, two_under_way_ms, write_trace
 from pagnet_ros.bench.subjects import frame, make_engine, network_named
-from pagnet_ros.errors import DeviceError, DeviceFailureError, OutOfMemoryError, WeightsError
+from pagnet_ros.engine import EngineOutput
+from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError, WeightsError
 from pagnet_ros.model_config import ModelConfig
 from pagnet_ros.shipped import zoo
 
@@ -172,6 +176,77 @@ def test_what_was_measured_before_the_end_is_kept(tmp_path, small, monkeypatch):
     assert [failure["size"] for failure in json.loads(target.read_text())["failures"]] == ["640x480"]
 
 
+ROW = rows.Row("rt-x4", "640x480", "eager", "fp32", 1.0, 2.0, 3.0, 1.5, 0.1, 9.0, None, 0.5, 0.4, 0.6, None, None)
+
+
+@pytest.mark.parametrize("error", [DeviceLostError("cuda:0 failed for good"), KeyboardInterrupt()], ids=["lost", "^C"])
+def test_the_table_of_a_run_that_ends_early_is_printed(error, capsys, small, monkeypatch):
+    def end(names, size, plan):
+        yield [ROW], []
+        raise error
+
+    monkeypatch.setattr(cli, "measure_rows", end)
+    assert bench.main(["--device", "cpu", "--weights", "rt-x4"]) == int(isinstance(error, DeviceLostError))
+    said = capsys.readouterr()
+    assert "│ rt-x4" in said.out
+    assert "rt-x4 640x480 eager fp32: p50 2.00 ms" in said.err
+    assert "cuda:0 failed for good" in said.err or "interrupted" in said.out
+
+
+def test_extras_that_fail_do_not_take_the_table_with_them(tmp_path, capsys, small, monkeypatch):
+    def fail(*arguments):
+        raise DeviceError("the process that was timed failed")
+
+    monkeypatch.setattr(cli, "measure_rows", lambda *arguments: iter([([ROW], [])]))
+    monkeypatch.setattr(cli, "measure_start_up", fail)
+    monkeypatch.setattr(cli, "with_trace", fail)
+    target = tmp_path / "out.json"
+    extras = ["--start-up", "--trace", str(tmp_path / "trace.json"), "--json", str(target)]
+    assert bench.main(["--device", "cpu", "--weights", "rt-x4", *extras]) == 0
+    printed = capsys.readouterr().out
+    assert "│ rt-x4" in printed
+    assert "no time of a new process: the process that was timed failed" in printed
+    assert "no trace: DeviceError" in printed
+    assert len(json.loads(target.read_text())["remarks"]) == 2
+
+
+def test_no_row_is_begun_after_the_time_limit_and_those_left_out_are_named():
+    rates = MachineRates({"fp32": 100.0, "bf16": 200.0}, 10.0)
+    plan = rows.Plan(["eager"], ["fp32", "bf16"], torch.device("cpu"), 1, rates, until=time.monotonic() - 1)
+    ((measured, failures),) = rows.measure_rows(["rt-x4"], ("640x480", (640, 480)), plan)
+    assert measured == []
+    assert [(each.way, each.precision, each.reason) for each in failures] == [
+        ("eager", "fp32", "not begun within --time-limit"),
+        ("eager", "bf16", "not begun within --time-limit"),
+    ]
+
+
+def test_a_device_that_is_lost_ends_the_rows(monkeypatch, small):
+    def lose(*arguments):
+        raise DeviceLostError("cuda:0 failed; restart the process")
+
+    monkeypatch.setattr(rows, "_reference", lambda name, images, plan: None)
+    monkeypatch.setattr(rows, "make_engine", lose)
+    plan = rows.Plan(["eager"], ["fp32"], torch.device("cpu"), 1, MachineRates({"fp32": 100.0}, 10.0))
+    with pytest.raises(DeviceLostError):
+        list(rows.measure_rows(["rt-x4"], ("640x480", (128, 96)), plan))
+
+
+def test_only_the_last_result_is_kept_while_times_are_taken(monkeypatch):
+    seen = []
+
+    def call_once(engine, images):
+        out = EngineOutput(np.zeros((4, 4), np.float32), None, np.zeros((4, 4), np.uint8), {"network": len(seen)})
+        seen.append(weakref.ref(out))
+        return out
+
+    monkeypatch.setattr(measuring, "call", call_once)
+    taken = measure({"a": None}, None, 5)
+    assert len(taken["a"].milliseconds) == 5
+    assert [ref() is not None for ref in seen] == [False] * 6 + [True]
+    assert taken["a"].output is seen[-1]()
+
+
 def test_uploads_beside_computing_are_told_from_a_trace():
     def event(kind, name, start, duration):
         return {"cat": kind, "name": name, "ts": start, "dur": duration}
@@ -194,3 +269,12 @@ def test_a_trace_is_written(small, tmp_path):
     images = frame((128, 96), 4)
     assert write_trace(make_engine("rt-x4", "eager", "fp32", "cpu"), images, tmp_path / "trace.json") is None
     assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+
+
+def test_the_row_that_was_traced_tells_how_much_of_the_uploads_was_hidden(small, tmp_path, monkeypatch):
+    traced = []
+    monkeypatch.setattr(rows, "call", lambda engine, images: traced.append(images[1].shape))
+    monkeypatch.setattr(rows, "write_trace", lambda engine, images, path: traced.append(path) or 0.75)
+    plan = rows.Plan(["eager"], ["fp32"], torch.device("cpu"), 1, MachineRates({"fp32": 100.0}, 10.0))
+    assert rows.with_trace(ROW, plan, tmp_path / "row.json") == ROW._replace(upload_hidden=0.75)
+    assert traced == [(96, 128, 3), tmp_path / "row.json"]

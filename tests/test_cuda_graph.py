@@ -1,6 +1,7 @@
 """Recordings are made once per size and setting, fed by copies, and given up oldest first. On a GPU they are right."""
 
-from contextlib import contextmanager
+import weakref
+from contextlib import contextmanager, suppress
 
 import pytest
 import torch
@@ -118,6 +119,20 @@ def test_the_first_thing_that_went_wrong_decides(inside, at_the_end, expected):
     words = "previous error during capture" if inside is None else str(inside)
     assert words in str(caught.value)
     assert "more" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, RuntimeError])
+def test_a_recording_that_failed_holds_no_memory_once_its_error_is_gone(kind):
+    held = []
+
+    def function(tensor):
+        large = tensor.clone()
+        held.append(weakref.ref(large))
+        raise kind("no room, or not recordable")
+
+    with suppress(torch.OutOfMemoryError, NotRecordableError):
+        recorded(recording_that_ends_badly(False), function, [torch.ones(1)])
+    assert held[0]() is None
 
 
 def test_a_recording_that_works_gives_the_results():

@@ -5,7 +5,7 @@ import torch
 
 from pagnet_ros import devices
 from pagnet_ros.devices import check_backend, choose_device, choose_precision, named_device_errors
-from pagnet_ros.errors import DeviceError, DeviceFailureError, OutOfMemoryError
+from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError
 
 CPU = torch.device("cpu")
 
@@ -66,8 +66,7 @@ def test_memory_that_ran_out(error):
 @pytest.mark.parametrize(
     "error",
     [
-        torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nmore"),
-        RuntimeError("CUDA error: unspecified launch failure"),
+        torch.AcceleratorError("CUDA error: too many resources requested for launch\nmore"),
         RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
         RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling ..."),
     ],
@@ -78,6 +77,37 @@ def test_a_device_that_fails(error):
         raise error
     assert "more" not in str(caught.value)
     assert "build the engine anew" in str(caught.value)
+    assert not isinstance(caught.value, DeviceLostError)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "an illegal memory access was encountered",
+        "device-side assert triggered",
+        "misaligned address",
+        "unspecified launch failure",
+        "an illegal instruction was encountered",
+        "the launch timed out and was terminated",
+        "uncorrectable ECC error encountered",
+    ],
+)
+@pytest.mark.parametrize("kind", [torch.AcceleratorError, RuntimeError])
+def test_a_device_that_this_process_has_lost_asks_for_a_new_process(words, kind):
+    named = named_device_errors(torch.device("cuda:0"))
+    with pytest.raises(DeviceLostError, match=f"cuda:0 failed in the middle of a frame .*{words}") as caught, named:
+        raise kind(f"CUDA error: {words}\nmore")
+    assert "restart the process" in str(caught.value)
+    assert "build the engine anew" not in str(caught.value)
+
+
+def test_torch_before_2_8_names_its_devices_errors_by_their_words_only(monkeypatch):
+    monkeypatch.delattr(torch, "AcceleratorError")
+    named = named_device_errors(torch.device("cuda:0"))
+    with pytest.raises(DeviceFailureError), named:
+        raise RuntimeError("CUDA error: too many resources requested for launch")
+    with pytest.raises(RuntimeError, match="shapes"), named_device_errors(torch.device("cuda:0")):
+        raise RuntimeError("shapes cannot be multiplied")
 
 
 def test_other_errors_pass():

@@ -1,6 +1,7 @@
 """The engine: one result on every device and precision, errors of memory, and that results belong to the caller."""
 
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -65,7 +66,8 @@ def test_bicubic_is_the_same_on_every_device_and_precision(device_precision_tole
     depth, rgb = scene()
     expected = infer(Engine(Bicubic(4), "cpu", "fp32"), depth, rgb)
     ours = infer(Engine(Bicubic(4), device, precision), depth, rgb)
-    np.testing.assert_allclose(ours.depth, expected.depth, atol=5e-6)
+    # cuDNN may pick a Winograd transform, as accurate as single precision allows it
+    np.testing.assert_allclose(ours.depth, expected.depth, atol=5e-6 if device == "cpu" else 5e-5)
     assert np.array_equal(ours.provenance, expected.provenance)
 
 
@@ -193,6 +195,20 @@ def test_running_out_of_memory_says_how_to_mend_it_and_the_next_frame_works(erro
     assert np.isfinite(infer(engine, *scene()).depth).all()
 
 
+def test_an_error_of_memory_holds_nothing_of_the_frame_that_failed():
+    held = []
+
+    def act(up):
+        large = torch.empty(4)
+        held.append(weakref.ref(large))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(OutOfMemoryError) as caught:
+        infer(Engine(Stub(act), "cpu"), *scene())
+    assert caught.value.__cause__ is not None
+    assert held[0]() is None
+
+
 def test_other_errors_are_not_taken_for_memory_errors():
     def act(up):
         raise RuntimeError("shapes cannot be multiplied")
@@ -300,12 +316,15 @@ def test_results_are_not_overwritten_by_later_frames():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("backend", ["graph", "eager", "compiled"])
+@pytest.mark.parametrize(
+    "backend", ["graph", "eager", pytest.param("compiled", marks=[pytest.mark.slow, pytest.mark.timeout(400)])]
+)
 def test_a_gpu_takes_changing_sizes_and_settings(backend):
     if not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
-    engine = Engine(random_network(), "cuda", "fp32", backend)
-    eager = Engine(random_network(), "cpu", "fp32", "eager")
+    shape = {"channels": 4, "growth": 2, "convolutions": 1, "blocks": 1} if backend == "compiled" else {}
+    engine = Engine(random_network(**shape), "cuda", "fp32", backend)
+    eager = Engine(random_network(**shape), "cpu", "fp32", "eager")
     for size in ((24, 32), (40, 20), (24, 32), (16, 16), (12, 30), (24, 32)):
         for options in (EVERYTHING, TrustOptions()):
             depth, rgb = scene(size)

@@ -173,9 +173,7 @@ def _score(
     cases = {image.name: make_case(image, scale, rounded=False) for image in images}
     per_seed, ensembled, texture = [], [], []
     for seed in seeds:
-        net = PagNet(recipe.model)
-        net.load_state_dict(read_checkpoint(out / f"{name}-s{seed}" / "checkpoint.safetensors").part("ema"))
-        run = network_upsampler(net.eval())
+        run = network_upsampler(_trained(recipe, out / f"{name}-s{seed}" / "checkpoint.safetensors"))
         per_seed.append(_errors(run, cases, scale))
         texture.append(texture_copying(run, scale).ratio)
         if ensemble:
@@ -184,6 +182,18 @@ def _score(
     mean = {key: statistics.fmean(scores[key] for scores in per_seed) for key in per_seed[0]}
     spread, eightfold = max(means) - min(means), statistics.fmean(ensembled) if ensembled else None
     return VariantScore(name, mean, spread, statistics.fmean(texture), cost, eightfold)
+
+
+def _trained(recipe: Recipe, checkpoint: Path) -> PagNet:
+    net = PagNet(recipe.model)
+    try:
+        net.load_state_dict(read_checkpoint(checkpoint).part("ema"))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{checkpoint}: trained as another network than {recipe.name} is now; expected one of the same shape; "
+            "delete it to train anew, or choose another --out"
+        ) from error
+    return net.eval()
 
 
 def _errors(run: Upsampler, cases: dict[str, Case], scale: int) -> dict[str, float]:
@@ -268,15 +278,16 @@ def main(arguments: list[str] | None = None) -> int:
 def _written(options: argparse.Namespace, scores: Sequence[VariantScore]) -> list[str]:
     """Write the figures and draw them, where that is asked for; returns what stood in the way."""
     problems = []
-    for path, write in (
-        (options.json, lambda path: write_json(path, [asdict(score) for score in scores])),
-        (options.picture, lambda path: draw_front(path, scores)),
-    ):
-        if path:
-            try:
-                write(path)
-            except PagnetError as error:
-                problems.append(str(error))
+    if options.json:
+        try:
+            write_json(options.json, [asdict(score) for score in scores])
+        except PagnetError as error:
+            problems.append(str(error))
+    if options.picture:
+        try:
+            draw_front(options.picture, scores)
+        except PagnetError as error:
+            problems.append(str(error))
     return problems
 
 

@@ -52,35 +52,38 @@ def _settings(engine: Engine, frame: Frame) -> tuple[Any, Any, Any]:
 
 def measure(engines: Mapping[str, Engine], frame: Frame, count: int) -> dict[str, Measured]:
     """`count` calls of each engine, in turn, after a warm-up."""
-    taken: dict[str, list[tuple[float, EngineOutput]]] = {name: [] for name in engines}
+    taken: dict[str, list[tuple[float, dict[str, float]]]] = {name: [] for name in engines}
+    latest: dict[str, EngineOutput] = {}  # all of them would make every frame ask the kernel for new memory
     for i in range(count + WARM_UPS):
         for name, engine in engines.items():
             begin = time.perf_counter()
-            out = call(engine, frame)
+            latest[name] = call(engine, frame)
             if i >= WARM_UPS:
-                taken[name].append(((time.perf_counter() - begin) * 1e3, out))
+                taken[name].append(((time.perf_counter() - begin) * 1e3, latest[name].stage_ms))
     return {
         name: Measured(
             np.array([milliseconds for milliseconds, _ in calls]),
-            {stage: float(np.median([out.stage_ms[stage] for _, out in calls])) for stage in calls[0][1].stage_ms},
-            calls[-1][1],
+            {stage: float(np.median([stage_ms[stage] for _, stage_ms in calls])) for stage in calls[0][1]},
+            latest[name],
         )
         for name, calls in taken.items()
     }
 
 
 def memory_mb(engine: Engine, frame: Frame) -> float:
-    """What running an engine's first frames takes at its peak, beyond what there was before, 1e6 bytes.
+    """What an engine takes at its peak, 1e6 bytes.
 
-    On a CPU by the resident memory of the process, so memory that an earlier engine left is not counted twice.
+    On a GPU what torch holds there while a frame runs, weights and recordings included, once the first frames are
+    over: while cuDNN measures its algorithms it takes all that the slowest of them asks for. On a CPU what the first
+    frames add to the resident memory of the process, so memory that an earlier engine left is not counted twice.
     """
-    if engine.device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(engine.device)
     before = _resident_mb()
     for _ in range(WARM_UPS):
         call(engine, frame)
     if engine.device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(engine.device)
+        call(engine, frame)
         return torch.cuda.max_memory_reserved(engine.device) / 1e6
     return max(0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6 - before)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 from pagnet_ros.bench.floor import Need, need_of
 from pagnet_ros.bench.machine import MachineRates
 from pagnet_ros.bench.measure import Frame, Measured, call, measure, memory_mb, two_under_way_ms, write_trace
-from pagnet_ros.bench.subjects import frame, make_engine, network_named
-from pagnet_ros.devices import PRECISIONS
+from pagnet_ros.bench.subjects import SIZES, frame, make_engine, network_named
+from pagnet_ros.devices import PRECISIONS, named_device_errors
 from pagnet_ros.engine import Engine
-from pagnet_ros.errors import DeviceError, DeviceFailureError, OutOfMemoryError
+from pagnet_ros.errors import DeviceError, DeviceLostError
 
-__all__ = ["Failure", "Plan", "Row", "measure_rows"]
+__all__ = ["Failure", "Plan", "Row", "measure_rows", "with_trace"]
 
 Key = tuple[str, str, str]
 """Weights, way, precision."""
@@ -73,7 +74,7 @@ class Plan(NamedTuple):
         device: where.
         frames: per row.
         rates: what the machine can do.
-        trace: where to write a trace of the first way, if anywhere.
+        until: the time of `time.monotonic` from which on no row is begun.
     """
 
     ways: Sequence[str]
@@ -81,7 +82,7 @@ class Plan(NamedTuple):
     device: torch.device
     frames: int
     rates: MachineRates
-    trace: Path | None
+    until: float = float("inf")
 
 
 def measure_rows(
@@ -91,17 +92,31 @@ def measure_rows(
 
     On a GPU, where there is little noise and less memory, one after the other, with an answer each: one that fails
     leaves the others alone.
+
+    Raises:
+        DeviceLostError: no further row can be had from this process.
     """
-    images = frame(size[1], network_named(names[0])[1].config.scale)
     keys = list(itertools.product(names, plan.ways, plan.precisions))
+    if time.monotonic() > plan.until:
+        yield _left_out(keys, size[0])
+        return
+    images = frame(size[1], network_named(names[0])[1].config.scale)
     on_gpu = plan.device.type == "cuda"
     references = {} if on_gpu else {name: _reference(name, images, plan) for name in names}
     for together in [[key] for key in keys] if on_gpu else [keys]:
+        if time.monotonic() > plan.until:
+            yield _left_out(together, size[0])
+            continue
         for name in {key[0] for key in together} - {*references}:
             references = {name: _reference(name, images, plan)}  # of one network at a time
         yield _measure(together, size[0], images, references, plan)
         if on_gpu:
-            _give_back()
+            with named_device_errors(plan.device):
+                _give_back()
+
+
+def _left_out(keys: Sequence[Key], size: str) -> tuple[list[Row], list[Failure]]:
+    return [], [Failure(key[0], size, *key[1:], "not begun within --time-limit") for key in keys]
 
 
 def _give_back() -> None:
@@ -114,7 +129,9 @@ def _give_back() -> None:
 def _reference(name: str, images: Frame, plan: Plan) -> NDArray[np.float32] | None:
     try:
         return call(make_engine(name, "eager", "fp32", str(plan.device)), images).depth
-    except (OutOfMemoryError, DeviceFailureError):
+    except DeviceLostError:
+        raise
+    except Exception:  # the row of this very way says what it was
         return None
 
 
@@ -133,6 +150,8 @@ def _measure(
             engine = make_engine(*key, str(plan.device))
             memory[key] = memory_mb(engine, images)
             engines[key] = engine
+        except DeviceLostError:
+            raise
         except Exception as error:
             if type(error) is not DeviceError:  # which says that this device does not offer it
                 failures.append(_failure(key, size, error))
@@ -145,6 +164,8 @@ def _measure(
             for key in engines
         ]
         rows = [_with_two(row, engine, images, plan) for row, engine in zip(rows, engines.values(), strict=True)]
+    except DeviceLostError:
+        raise
     except Exception as error:
         return [], failures + [_failure(key, size, error) for key in engines]
     return rows, failures
@@ -180,9 +201,15 @@ def _row(
 
 
 def _with_two(row: Row, engine: Engine, images: Frame, plan: Plan) -> Row:
-    """The row, with what two frames under way give on a GPU; and its trace, where one is wanted."""
-    two = two_under_way_ms(engine, images, plan.frames) if plan.device.type == "cuda" else None
-    hidden = None
-    if plan.trace is not None and row.way == plan.ways[0]:
-        hidden = write_trace(engine, images, plan.trace)
-    return row._replace(two_under_way=two, upload_hidden=hidden)
+    """The row, with what two frames under way give on a GPU."""
+    if plan.device.type != "cuda":
+        return row
+    return row._replace(two_under_way=two_under_way_ms(engine, images, plan.frames))
+
+
+def with_trace(row: Row, plan: Plan, path: Path) -> Row:
+    """The row, once a trace of a few of its frames is written; see `pagnet_ros.bench.measure.write_trace`."""
+    engine = make_engine(row.weights, row.way, row.precision, str(plan.device))
+    images = frame(SIZES[row.size], engine.scale)
+    call(engine, images)
+    return row._replace(upload_hidden=write_trace(engine, images, path))

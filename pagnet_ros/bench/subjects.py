@@ -26,7 +26,10 @@ from pagnet_ros.weights import WeightsHeader, load_weights
 __all__ = ["SIZES", "WAYS", "PlainNetwork", "frame", "make_engine", "network_named"]
 
 SIZES = {"640x480": (640, 480), "1280x720": (1280, 720), "1920x1080": (1920, 1080)}
-WAYS = {"cpu": ("native", "eager", "plain", "compiled", "onnx"), "cuda": ("graph", "compiled", "eager", "onnx")}
+WAYS = {
+    "cpu": ("native", "eager", "plain", "compiled", "onnx"),
+    "cuda": ("graph", "compiled", "eager", "plain", "onnx"),
+}
 """The engine's backends and, to compare with, ``plain``: torch as it comes, float32 in NCHW layout."""
 FAMILIES: dict[str, Callable[[int], ModelConfig]] = {
     "paper": ModelConfig.paper,

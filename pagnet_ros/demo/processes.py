@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from pagnet_ros.errors import PagnetError
+from pagnet_ros.with_parent import words
 
 __all__ = ["Child", "ChildError", "Children"]
 
@@ -27,7 +28,7 @@ class ChildError(PagnetError):
 
 
 class Child:
-    """One child process: ``python -m module arguments``, its output in a log file."""
+    """One child process: ``python -m module arguments``, its output in a log file. On Linux it ends with its parent."""
 
     def __init__(self, name: str, module: str, arguments: Sequence[str], log: Path, environ: Mapping[str, str]) -> None:
         """Start it, in a session of its own so that a Ctrl-C reaches it once, through `stop`."""
@@ -35,7 +36,7 @@ class Child:
         self.log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [sys.executable, *words(module, *arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -120,8 +120,10 @@ class PairReader:
             mend = "check that the sensor is not covered, too near, or in bright sun"
         else:
             came = f"{self._depth_topic}: all depth values lie at {measured.min():g} to {measured.max():g} m"
-            mend = "set min_depth_m and max_depth_m to the sensor's range"
-            if depth.dtype == np.float32 and measured.min() > 100.0:
+            mend = "set min_depth_m and max_depth_m, and the sensor profile where one is named, to the sensor's range"
+            if depth.dtype == np.uint16:
+                mend += "; if the scene is elsewhere, the driver's unit is not the millimetre of 16UC1 (REP 118)"
+            elif measured.min() > 100.0:
                 mend = "these look like millimetres, and 32FC1 must be metres (REP 118): publish 16UC1 instead"
         self._report("no_valid_depth", f"{came}; expected some within {limits}. The output is all NaN; {mend}")
 

@@ -47,7 +47,8 @@ class BagPlayerOptions:
         clock_hz: Publish `/clock` this often, per second; 0 for never.
         topics: Play these only; all if empty.
         qos: "reliable", "best_effort", or "recorded". Topics recorded as transient local stay so.
-        restamp: Header stamps: "none" leaves them, "now" moves them to the present, their distances kept.
+        restamp: Header stamps: "none" leaves them, "now" moves them to the present, their distances kept; one
+            of zero is no time and stays.
         wait_s: Wait for a subscriber on every topic played, at most this long, seconds.
     """
 
@@ -144,7 +145,7 @@ class BagPlayer(Node):
             if not self.clock.wait_until(message.stamp_ns):
                 return
             raw = message.raw
-            if self._options.restamp == "now" and (stamp_ns := message.header_stamp_ns) is not None:
+            if self._options.restamp == "now" and (stamp_ns := message.header_stamp_ns):
                 raw = with_header_stamp(raw, origin_ns + self.clock.elapsed_wall_ns(stamp_ns))
             self._outputs[message.topic.name].publish(raw)
             self.published, last_ns = self.published + 1, message.stamp_ns

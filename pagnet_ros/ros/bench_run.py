@@ -7,6 +7,7 @@ is the camera.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,12 @@ STAGES = ("convert", "upsample", "encode", "publish")
 _MODULE = "pagnet_ros.ros.bench_run"
 _FIRST_OUTPUT_S = 120.0
 _NODE, _ANSWER_S = "pagnet_node", 10.0
+_BUSY = """
+import os, sys
+while os.getppid() == int(sys.argv[1]):
+    for _ in range(1_000_000):
+        pass
+"""
 
 
 class FrameSizes(NamedTuple):
@@ -192,8 +199,9 @@ def node_under_load(rate_hz: float, sizes: FrameSizes, **parameters: object) -> 
 
 @contextmanager
 def busy_neighbours(count: int) -> Iterator[None]:
-    """Processes that keep a core busy each, while the context lasts."""
-    neighbours = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(count)]
+    """Processes that keep a core busy each, while the context lasts, and this process."""
+    command = [sys.executable, "-S", "-c", _BUSY, str(os.getpid())]
+    neighbours = [subprocess.Popen(command) for _ in range(count)]
     try:
         yield
     finally:

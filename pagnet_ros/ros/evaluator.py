@@ -107,7 +107,11 @@ class Evaluator(Node):
         """Publish the recent figures."""
         name = f"{self.get_fully_qualified_name().lstrip('/')}: depth quality"
         summary = self._recent.summary(self.parameters.with_reference)
-        self._diagnostics.publish(diagnostic_array(summary, self.get_clock().now().to_msg(), name, ""))
+        try:
+            self._diagnostics.publish(diagnostic_array(summary, self.get_clock().now().to_msg(), name, ""))
+        except Exception:
+            if self.context.ok():  # else a signal has shut ROS down meanwhile; the results are still wanted
+                raise
 
     def destroy_node(self) -> None:
         """End the thread before the node goes."""
@@ -224,7 +228,11 @@ def main(args: list[str] | None = None) -> int:
         Exit status: 0; 1 with the reason on stderr where parameters do not fit; 2 where nothing could be evaluated.
     """
     prepare_process()  # for `ros2 run`; launch files have set it
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except Exception as error:  # rclpy's own classes for this are private
+        sys.stderr.write(f"evaluate: the arguments after --ros-args: {error}\n")
+        return 1
     node: Evaluator | None = None
     try:
         node = Evaluator()

@@ -120,10 +120,11 @@ class Inputs:
             self._pairing.clear()
 
     def close(self) -> None:
-        """Unsubscribe."""
+        """Unsubscribe, and forget what waits; the calibration stays."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
+        self.clear()
 
     def _subscribe(self, topic: str, message_type: Any, callback: Callable[[Any], None], qos: QoSProfile) -> None:
         try:

@@ -144,7 +144,8 @@ class PagnetNode(LifecycleNode):
             act()
         except Exception as error:
             text = str(error) if isinstance(error, PagnetError) else traceback.format_exc()
-            self.get_logger().error(f"cannot {name}: {text}")
+            if self.context.ok():  # else ROS was shut down meanwhile, and that is what failed
+                self.get_logger().error(f"cannot {name}: {text}")
             if undo is not None:
                 undo()
             return _FAILURE
@@ -181,7 +182,7 @@ class PagnetNode(LifecycleNode):
                 reporter,
                 parameters=lambda: self._settings,
                 options=lambda settings: options_of(settings, sensor),
-                camera_info=lambda: self._inputs.camera_info if self._inputs else None,
+                camera_info=lambda: inputs.camera_info if (inputs := self._inputs) else None,
                 now_ns=lambda: int(self.get_clock().now().nanoseconds),
                 is_running=self.context.ok,
                 on_failure=self._on_failure,
@@ -217,8 +218,8 @@ class PagnetNode(LifecycleNode):
             self._jump.unregister()
             self._jump = None
         if self._inputs is not None:
-            self._inputs.close()
-        self._inputs = self._watch = None
+            self._inputs.close()  # kept for the running frame, which is published with its calibration
+        self._watch = None
 
     def _release(self) -> None:
         """Give back whatever is held, in any state."""
@@ -228,7 +229,7 @@ class PagnetNode(LifecycleNode):
         self._timers_of_state = []
         if self._worker is not None and not self._worker.stop():
             self.get_logger().warn("the worker did not end within 30 s; leaving it behind")
-        self._worker = self._rungs = None
+        self._worker = self._rungs = self._inputs = None
         if self._outputs is not None:
             self._outputs.close()
         self._outputs = None
@@ -251,8 +252,7 @@ class PagnetNode(LifecycleNode):
     def _read_or_default(self) -> NodeParameters:
         try:
             return read(self)
-        except ConfigError as error:  # each value is sound, but not their combination
-            self._bad_overrides["min_depth_m"] = str(error)
+        except ConfigError:  # each value is sound, but not their combination; configure reads them again, and says so
             return NodeParameters(autostart=bool(self.get_parameter("autostart").value))
 
     def _check_parameters(self, parameters: list[Any]) -> SetParametersResult:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from pagnet_ros.errors import MessageError
+from pagnet_ros.errors import ConfigError, MessageError
 from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.messages.image import MalformedMessageError, fill_depth_image
 from pagnet_ros.ros.names import TopicNames
@@ -36,18 +36,31 @@ class Outputs:
             topics: Where.
             parameters: Reliability.
             reporter: Told of unmatched QoS and of a missing or unusable calibration.
+
+        Raises:
+            ConfigError: DDS refuses a topic, or an override of its QoS is not sound.
         """
         self.topics = topics
         self._node, self._reporter = node, reporter
+        self._publishers: list[Any] = []
 
         def advertise(message_type: Any, topic: str) -> Any:
-            return node.create_lifecycle_publisher(
-                message_type,
-                topic,
-                image_qos(parameters.output_reliability),
-                event_callbacks=publisher_events(reporter, topic),
-                qos_overriding_options=overriding_options(),
-            )
+            try:
+                publisher = node.create_lifecycle_publisher(
+                    message_type,
+                    topic,
+                    image_qos(parameters.output_reliability),
+                    event_callbacks=publisher_events(reporter, topic),
+                    qos_overriding_options=overriding_options(),
+                )
+            except Exception as error:  # rclpy has no public class for what the middleware refuses
+                self.close()
+                raise ConfigError(
+                    f"cannot publish {topic} as {message_type.__name__}: {error}. Expected valid QoS, and a name that "
+                    "nobody in this process uses with another type: mend qos_overrides, or remap it"
+                ) from error
+            self._publishers.append(publisher)
+            return publisher
 
         self._image = advertise(Image, topics.output)
         self._rect = advertise(Image, topics.output_rect)
@@ -55,7 +68,7 @@ class Outputs:
 
     def wanted(self) -> bool:
         """Whether anybody subscribes to any output."""
-        return any(p.get_subscription_count() > 0 for p in (self._image, self._rect, self._info))
+        return any(publisher.get_subscription_count() > 0 for publisher in self._publishers)
 
     def encode(self, depth_m: NDArray[np.float32], stamp: Any, frame_id: str, encoding: str) -> Image:
         """Build the image message.
@@ -89,8 +102,9 @@ class Outputs:
 
     def close(self) -> None:
         """Withdraw the publishers."""
-        for publisher in (self._image, self._rect, self._info):
+        for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers = []
 
     def _calibration(self, message: Image, color_info: CameraInfo | None) -> CameraInfo | None:
         if color_info is None:

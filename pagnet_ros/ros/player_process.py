@@ -49,6 +49,9 @@ def player_main(body: Callable[[list[str], threading.Event], None], arguments: l
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():  # else a signal has shut ROS down while the player was made: no error of the player's
+            raise
     finally:
         stop.set()
         rclpy.try_shutdown()

@@ -110,7 +110,8 @@ class FrameProcessor:
         if registrar := getattr(self._rungs.upsampler, "registrar", None):
             self._registration.look(registrar)
         if result.is_empty:
-            self._reader.report_empty(depth, parameters.min_depth_m, parameters.max_depth_m)
+            limits = self._rungs.upsampler.options
+            self._reader.report_empty(depth, limits.min_depth_m, limits.max_depth_m)
         computed = time.monotonic_ns()
         frame_id = parameters.output_frame_id or job.pair.color.header.frame_id
         stamp = job.pair.depth.header.stamp

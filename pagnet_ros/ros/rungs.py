@@ -1,8 +1,8 @@
 """Keeps the frames coming when time or the device falls short: the ladder's decisions carried out and told.
 
 Owns the ladder of one configured node. Too little time or memory: the next rung. A device that failed: the engine built
-anew, once in a while; if that does not help, the failure is passed on to the node. Every change is logged, counted and
-on the diagnostics. Runs in the worker's thread; no ROS import.
+anew, once in a while; if that does not help, or cannot, the failure is passed on to the node. Every change is logged,
+counted and on the diagnostics. Runs in the worker's thread; no ROS import.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import DeviceFailureError, InputError, OutOfMemoryError
+from pagnet_ros.errors import DeviceFailureError, DeviceLostError, InputError, OutOfMemoryError
 from pagnet_ros.health import Health
 from pagnet_ros.ladder import NETWORK, Ladder, LadderOptions, Step
 from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
@@ -78,7 +78,7 @@ class Rungs:
         Raises:
             InputError: Arrays that break the depth contract.
             OutOfMemoryError: Not even the last rung has the memory.
-            DeviceFailureError: The device failed, and again with a new engine.
+            DeviceFailureError: The device failed, and again with a new engine, or is lost to this process.
         """
         while True:
             try:
@@ -89,6 +89,8 @@ class Rungs:
                     raise
                 self._take(step, str(error))
                 continue
+            except DeviceLostError:
+                raise
             except DeviceFailureError as error:
                 result = self._rebuilt(error, depth, rgb)
             self._health.count(f"rung.{self.rung}")

@@ -21,6 +21,9 @@ def run_node(make_node: Callable[[], Any]) -> None:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():  # else a signal has shut ROS down under a callback: no error of the node's
+            raise
     finally:
         if node is not None:
             node.destroy_node()

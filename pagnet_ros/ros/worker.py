@@ -24,6 +24,7 @@ class Mailbox(Generic[T]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._item: T | None = None
+        self._in_hand = False
         self._closed = False
 
     def put(self, item: T) -> bool:
@@ -31,20 +32,24 @@ class Mailbox(Generic[T]):
         with self._changed:
             replaced = self._item is not None
             self._item = item
-            self._changed.notify()
+            self._changed.notify_all()
             return replaced
 
     def take(self) -> T | None:
-        """Wait for an item; None once the mailbox is closed."""
+        """Wait for an item; None once the mailbox is closed. Who takes has done with the item before."""
         with self._changed:
+            self._in_hand = False
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._closed or self._item is not None)
             item, self._item = self._item, None
-            return None if self._closed else item
+            self._in_hand = not self._closed
+            return item if self._in_hand else None
 
-    def clear(self) -> None:
-        """Throw away what waits."""
+    def drain(self, timeout_s: float) -> bool:
+        """Throw away what waits, and wait until what was taken is done with; false if it outlasts the timeout."""
         with self._changed:
             self._item = None
+            return self._changed.wait_for(lambda: not self._in_hand, timeout_s)
 
     def close(self) -> None:
         """Let every `take` return None from now on."""
@@ -66,7 +71,6 @@ class Worker(Generic[T]):
         self._on_error = on_error
         self._name = name
         self._mailbox: Mailbox[T] = Mailbox()
-        self._busy = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def start(self, build_step: Callable[[], Callable[[T], None]]) -> None:
@@ -89,11 +93,7 @@ class Worker(Generic[T]):
 
     def drain(self, timeout_s: float = 30.0) -> bool:
         """Throw away the waiting job and wait for the running one; false if it outlasts the timeout."""
-        self._mailbox.clear()
-        done = self._busy.acquire(timeout=timeout_s)
-        if done:
-            self._busy.release()
-        return done
+        return self._mailbox.drain(timeout_s)
 
     def stop(self, timeout_s: float = 30.0) -> bool:
         """End the thread after the running job; false if it outlasts the timeout."""
@@ -111,9 +111,8 @@ class Worker(Generic[T]):
             return
         built.set_result(None)
         while (job := self._mailbox.take()) is not None:
-            with self._busy:
-                try:
-                    step(job)
-                except Exception as error:
-                    self._on_error(error)
-                    time.sleep(0.001)  # a step that fails at once must not take the GIL from the callbacks
+            try:
+                step(job)
+            except Exception as error:
+                self._on_error(error)
+                time.sleep(0.001)  # a step that fails at once must not take the GIL from the callbacks

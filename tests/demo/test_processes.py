@@ -1,6 +1,7 @@
 """The demo's children: started, watched, and never left behind."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -133,6 +134,34 @@ def test_a_parent_that_is_terminated_leaves_no_child_behind(tmp_path, module):
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
     assert "said goodbye" in (tmp_path / "node.log").read_text()
+
+
+STUBBORN = """
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+alive = os.open(os.environ["ALIVE"], os.O_WRONLY)
+print('up', flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
+def test_a_parent_that_is_killed_takes_its_children_along(tmp_path, module):
+    name, alive = module("stubborn", STUBBORN), tmp_path / "alive"
+    os.mkfifo(alive)
+    ear = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        environ = _environment(tmp_path) | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+        words = [sys.executable, "-c", PARENT, str(tmp_path), name]
+        with subprocess.Popen(words, env=environ | {"ALIVE": str(alive)}, stdout=subprocess.PIPE) as parent:
+            parent.stdout.readline()
+            assert not select.select([ear], [], [], 0)[0], "the child lives"
+            parent.kill()
+            assert select.select([ear], [], [], DEADLINE_S)[0], "the child outlived its parent"
+            assert os.read(ear, 1) == b""
+    finally:
+        os.close(ear)
 
 
 def test_the_programs_own_answer_to_sigterm_stays(tmp_path):

@@ -87,6 +87,7 @@ def test_negative_metres_are_said_and_infinite_ones_are_not(reader, said):
     [
         (np.zeros((2, 2), np.uint16), "all 4 depth values are 0 or not finite"),
         (np.full((2, 2), 50, np.uint16), "all depth values lie at 0.05 to 0.05 m; expected some within 0.1 to 10 m"),
+        (np.full((2, 2), 15000, np.uint16), "the driver's unit is not the millimetre of 16UC1"),
         (np.full((2, 2), 1500.0, np.float32), "look like millimetres"),
     ],
 )

@@ -148,6 +148,15 @@ def test_restamping_moves_stamps_to_the_present_and_keeps_their_distances(ros, p
     assert [m.data[0] for m in messages] == list(range(10))
 
 
+def test_restamping_leaves_a_stamp_that_was_never_set(ros, play, tmp_path):
+    path = bags.write(tmp_path / "b", [("/depth", START_NS, bags.image(np.ones((6, 8), np.uint16), 0))])
+    seen = ros.collect(ros.node(), Image, "/depth", 50)
+
+    play(path, restamp="now")
+
+    assert stamps(seen.wait_for(1)) == [0]
+
+
 def qos_recorded(reliability, durability):
     zero = QosTime(0, 0)
     return Qos(QosHistory.KEEP_LAST, 7, reliability, durability, zero, zero, QosLiveliness.AUTOMATIC, zero, False)

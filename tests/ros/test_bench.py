@@ -88,6 +88,22 @@ def test_the_budget_falls_and_grows_again_by_equal_factors():
     assert shares == pytest.approx([1, 1, 0.5, 0.25, 0.125, 0.125, 0.125, 0.125, 0.25, 0.5, 1, 1, 1])
 
 
+NEIGHBOURED = """
+import time
+from pagnet_ros.ros.bench_run import busy_neighbours
+with busy_neighbours(1):
+    print("up", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_neighbours_end_with_a_benchmark_that_is_killed():
+    with subprocess.Popen([sys.executable, "-c", NEIGHBOURED], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout.readline() == "up\n"
+        parent.kill()
+        assert parent.communicate(timeout=30) == ("", None)  # the end of what the neighbour holds open too
+
+
 def test_soak_needs_frames_or_minutes():
     with pytest.raises(SystemExit):
         bench_soak.main([])

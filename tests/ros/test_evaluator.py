@@ -18,6 +18,7 @@ from sensor_msgs.msg import Image
 
 from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.replay.results import Results
+from pagnet_ros.ros import evaluator
 from pagnet_ros.ros.encode import image_message
 from pagnet_ros.ros.evaluator import Evaluator
 
@@ -126,6 +127,21 @@ def test_metrics_can_be_set(ros):
     assert node.parameters.metrics.voxel_m == 0.1
     assert node.parameters.metrics.range_edges_m == (0.0, 2.0, 5.0)
     assert node.parameters.slop_ms == 5.0
+
+
+def test_command_line_that_ros_refuses_is_an_error_without_a_traceback(monkeypatch, capfd):
+    monkeypatch.setattr(evaluator, "prepare_process", lambda: None)
+    assert evaluator.main(["evaluate", "--ros-args", "-p", "broken"]) == 1
+    assert "evaluate: the arguments after --ros-args:" in capfd.readouterr().err
+
+
+def test_a_signal_in_the_middle_of_the_diagnostics_costs_no_results(ros):
+    context = ros.rclpy.Context()
+    ros.rclpy.init(context=context, domain_id=ros.domain_id)
+    node = Evaluator(context=context)
+    ros.rclpy.shutdown(context=context)
+    node.publish_diagnostics()
+    node.destroy_node()
 
 
 def test_the_executable_prints_the_json_when_it_is_told_to_end(ros):

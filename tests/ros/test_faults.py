@@ -29,7 +29,8 @@ START_NS = 1_700_000_000_000_000_000
 FRAME_NS = 33_000_000
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB"
-ILLEGAL_ACCESS = "CUDA error: an illegal memory access was encountered"
+FAILURE = "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"
+LOST = "CUDA error: an illegal memory access was encountered"
 
 
 class FaultyDevice:
@@ -173,13 +174,13 @@ def test_device_error_in_mid_run_gets_a_new_engine_and_loses_no_frame(ros, devic
     rig = Rig(ros)
     assert rig.answered() == NETWORK
     built = device.built
-    device.faults = [("run", torch.AcceleratorError(ILLEGAL_ACCESS))]
+    device.faults = [("run", torch.AcceleratorError(FAILURE))]
     assert rig.answered() == NETWORK
     assert device.built == built + 1
     line = next(line for line in rig.log if "[device_failed]" in line)
-    assert "illegal memory access" in line
+    assert "EXECUTION_FAILED" in line
     assert "built anew" in line
-    rig.wait_status(lambda s: s.level == bytes([2]) and "illegal memory access" in s.message)
+    rig.wait_status(lambda s: s.level == bytes([2]) and "EXECUTION_FAILED" in s.message)
 
 
 @pytest.mark.parametrize("where", ["build", "run"])
@@ -188,18 +189,29 @@ def test_device_that_stays_broken_ends_in_error_processing_with_the_reason(ros, 
     assert rig.answered() == NETWORK
     said = []
     rig.node.get_logger = lambda: SimpleNamespace(info=said.append, warn=said.append, error=said.append)
-    device.faults = [("run", torch.AcceleratorError(ILLEGAL_ACCESS)), (where, torch.AcceleratorError(ILLEGAL_ACCESS))]
+    device.faults = [("run", torch.AcceleratorError(FAILURE)), (where, torch.AcceleratorError(FAILURE))]
     rig.send()
     ros.wait_until(lambda: rig.node._state == "unconfigured", what="error processing")
-    assert any("the device failed" in line and "illegal memory access" in line for line in said)
+    assert any("the device failed" in line and "EXECUTION_FAILED" in line for line in said)
     assert rig.node._state_machine.current_state[1] == "unconfigured"
     assert not [t for t in threading.enumerate() if t.name == "pagnet_worker"]
     status = rig.wait_status(lambda s: s.level == bytes([2]) and "A new engine failed too" in s.message)
-    assert "illegal memory access" in status.message
+    assert "EXECUTION_FAILED" in status.message
     assert rig.node.trigger_configure().name == "SUCCESS"
     assert rig.node.trigger_activate().name == "SUCCESS"
     rig.wait_matched()
     assert rig.answered() == NETWORK
+
+
+def test_a_device_lost_to_the_process_is_not_tried_again_and_the_node_asks_for_a_new_process(ros, device):
+    rig = Rig(ros)
+    assert rig.answered() == NETWORK
+    built = device.built
+    device.faults = [("run", torch.AcceleratorError(LOST))]
+    rig.send()
+    ros.wait_until(lambda: rig.node._state == "unconfigured", what="error processing")
+    assert device.built == built
+    rig.wait_status(lambda s: s.level == bytes([2]) and "restart the process" in s.message)
 
 
 def test_a_device_that_failed_while_inactive_is_not_activated_in_silence(ros, device):
@@ -218,7 +230,7 @@ def test_a_device_that_failed_while_inactive_is_not_activated_in_silence(ros, de
 def test_under_autostart_a_broken_device_is_tried_again_by_itself(ros, device, monkeypatch):
     monkeypatch.setattr(node_module, "_RETRY_S", 0.05)
     rig = Rig(ros, autostart=True)
-    broken = torch.AcceleratorError(ILLEGAL_ACCESS)
+    broken = torch.AcceleratorError(FAILURE)
     device.faults = [("run", broken), ("build", broken), ("build", broken)]
     rig.send()
     ros.wait_until(lambda: not device.faults and rig.node._state == "active", what="the node to come back")

@@ -164,6 +164,37 @@ def test_busy_worker_takes_the_newest_pair_and_counts_the_rest(ros):
     assert rig.counts()["superseded"] == 4
 
 
+def test_the_frame_that_runs_while_the_node_is_deactivated_keeps_its_calibration(ros):
+    entered, release = threading.Event(), threading.Event()
+
+    def load(parameters):
+        inner = DepthUpsampler.bicubic(device="cpu")
+
+        class Slow:
+            name, device, precision, options = "slow", "cpu", "fp32", inner.options
+
+            def __call__(self, depth, rgb):
+                entered.set()
+                assert release.wait(20.0)
+                return inner(depth, rgb)
+
+        return Slow()
+
+    rig = Rig(ros, load=load)
+    rig.info.publish(info_message())
+    ros.wait_until(lambda: rig.node._inputs.camera_info is not None, what="camera_info")
+    rig.send(START_NS)
+    assert entered.wait(20.0)
+    deactivation = threading.Thread(target=rig.node.trigger_deactivate)
+    deactivation.start()
+    ros.wait_until(lambda: rig.depth.get_subscription_count() == 0, what="the node to unsubscribe")
+    release.set()
+    deactivation.join(20.0)
+    assert rig.node._state == "inactive"
+    assert stamp_ns(rig.out.wait_for(1)[0]) == stamp_ns(rig.out_info.wait_for(1)[0]) == START_NS
+    assert "problem.no_camera_info" not in rig.counts()
+
+
 def test_of_several_pairs_decided_at_once_the_newest_is_computed(ros):
     rig = Rig(ros, slop_ms=100.0)
     for index in range(3):
@@ -220,5 +251,6 @@ def test_a_sensor_profile_narrows_what_the_node_believes(ros, tmp_path):
     ros.wait_until(lambda: rig.node._inputs.camera_info is not None)
     rig.send(START_NS, value=2.5)
     assert np.isnan(depth_from_image(rig.out.wait_for(1)[0])).all()
+    assert "all depth values lie at 2.5 to 2.5 m; expected some within 0.5 to 2 m" in rig.wait_log("no_valid_depth")
     rig.send(START_NS + 100 * MS, value=1.5)
     assert np.isfinite(depth_from_image(rig.out.wait_for(2)[1])).all()

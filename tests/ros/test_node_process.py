@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sensor_msgs.msg import Image
 from pagnet_ros.ros import node
 from pagnet_ros.ros.encode import image_message
 
+ROOT = Path(__file__).parents[2]
 RELIABLE = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -69,6 +71,33 @@ def test_command_line_that_ros_refuses_is_an_error_without_a_traceback(monkeypat
     monkeypatch.setattr(node, "prepare_process", lambda: None)
     assert node.main(["pagnet_node", "--ros-args", "-p", "broken"]) == 1
     assert "error: the arguments after --ros-args:" in capfd.readouterr().err
+
+
+SIGNALLED_WHILE_LOADING = """
+import os, signal, sys, time
+import rclpy
+from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.ros.node import PagnetNode, run_node
+
+def load(parameters):
+    os.kill(os.getpid(), int(sys.argv[1]))
+    while rclpy.ok():
+        time.sleep(0.01)
+    return DepthUpsampler.bicubic(device="cpu")
+
+rclpy.init(args=["node", "--ros-args", "-p", "autostart:=true"])
+run_node(lambda: PagnetNode(load=load))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_weights_are_loaded_ends_the_node_cleanly(ros, how):
+    command = [sys.executable, "-c", SIGNALLED_WHILE_LOADING, str(int(how))]
+    done = subprocess.run(
+        command, cwd=ROOT, env=ros.child_environment(), capture_output=True, text=True, timeout=110, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -94,6 +94,31 @@ def test_bad_configuration_fails_with_a_reason_and_the_node_lives(ros, monkeypat
     assert rig.node._state in ("unconfigured", "inactive")
 
 
+@pytest.mark.parametrize(
+    ("parameters", "mended", "value"),
+    [
+        ({"min_depth_m": 5.0, "max_depth_m": 2.0}, "max_depth_m", 9.0),
+        ({"registration": "somewhere"}, "registration", "none"),
+    ],
+)
+def test_values_that_do_not_fit_together_can_be_mended_and_configured(ros, parameters, mended, value):
+    rig = Rig(ros, activate=False, **parameters)
+    assert rig.node.trigger_configure().name == "FAILURE"
+    assert rig.node.set_parameters([Parameter(mended, value=value)])[0].successful
+    assert rig.node.trigger_configure().name == "SUCCESS"
+
+
+def test_an_output_that_cannot_be_advertised_is_named_and_leaves_none_behind(ros):
+    rig = Rig(ros, activate=False, listen=False, **{"qos_overrides./depth_hr/camera_info.publisher.depth": "many"})
+    said = []
+    rig.node.get_logger = lambda: SimpleNamespace(error=said.append, info=said.append)
+    assert rig.node.trigger_configure().name == "FAILURE"
+    assert "cannot publish /depth_hr/camera_info as CameraInfo" in said[-1]
+    assert "mend qos_overrides" in said[-1]
+    assert "Traceback" not in said[-1]
+    ros.wait_until(lambda: rig.camera.count_publishers("depth_hr") == 0, what="the other outputs to be withdrawn")
+
+
 def test_foreign_weights_file_is_refused_by_name(ros, tmp_path):
     path = tmp_path / "foreign.safetensors"
     path.write_bytes(b"\x08\0\0\0\0\0\0\0{}      garbage")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pagnet_ros.errors import DeviceFailureError, InputError, OutOfMemoryError
+from pagnet_ros.errors import DeviceFailureError, DeviceLostError, InputError, OutOfMemoryError
 from pagnet_ros.health import Health
 from pagnet_ros.ladder import BICUBIC, JOINT_BILATERAL, NETWORK, SMALLER_SIZE
 from pagnet_ros.ros.reporter import Reporter
@@ -121,11 +121,19 @@ def test_no_memory_even_for_the_last_rung_is_an_error():
 
 def test_a_failed_device_gets_new_engines_and_the_frame_is_not_lost():
     rig = Rig()
-    rig.up.faults = {NETWORK: [DeviceFailureError("an illegal memory access")]}
+    rig.up.faults = {NETWORK: [DeviceFailureError("cuDNN error")]}
     assert rig.rungs(*FRAME).rung == NETWORK
     assert rig.up.rebuilt == 1
     assert rig.lines[0][0] == "error"
-    assert "an illegal memory access" in rig.lines[0][1]
+    assert "cuDNN error" in rig.lines[0][1]
+
+
+def test_a_device_that_is_lost_to_the_process_gets_no_new_engines():
+    rig = Rig()
+    rig.up.faults = {NETWORK: [DeviceLostError("an illegal memory access; restart the process")]}
+    with pytest.raises(DeviceLostError, match="restart the process"):
+        rig.rungs(*FRAME)
+    assert rig.up.rebuilt == 0
 
 
 @pytest.mark.parametrize("again", [DeviceFailureError("still dead"), RuntimeError("still dead")])

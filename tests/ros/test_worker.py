@@ -82,6 +82,28 @@ def test_exception_in_a_step_is_handed_on_and_the_next_job_is_done():
     assert [str(error) for error in errors] == ["boom"]
 
 
+def test_drain_waits_for_a_job_that_was_only_just_taken():
+    taken, release, ran = threading.Event(), threading.Event(), []
+    worker = Worker(on_error=pytest.fail)
+    take = worker._mailbox.take
+
+    def take_and_pause():
+        job = take()
+        taken.set()
+        assert release.wait(TIMEOUT_S)
+        return job
+
+    worker._mailbox.take = take_and_pause
+    worker.start(lambda: ran.append)
+    worker.submit("job")
+    assert taken.wait(TIMEOUT_S)
+    assert worker.drain(timeout_s=0.01) is False
+    release.set()
+    assert worker.drain(TIMEOUT_S)
+    assert ran == ["job"]
+    assert worker.stop(TIMEOUT_S)
+
+
 def test_drain_drops_the_waiting_job_and_waits_for_the_running_one():
     entered, release, ran = threading.Event(), threading.Event(), []
 

@@ -1,11 +1,14 @@
 """Studies: variants become recipes, are trained once, scored, and tabulated."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.network import PagNet
+from pagnet_training.checkpoint import Checkpoint, write_checkpoint
 from pagnet_training.cost import Cost
 from pagnet_training.study import VariantScore, load_study, main
 
@@ -100,6 +103,16 @@ def test_a_folder_for_the_runs_that_cannot_be_is_named(recipe_path, data_root, t
     out = tmp_path / "file" / "runs"
     assert main([str(write_study(recipe_path, "{plain: {}}")), "--data", str(data_root), "--out", str(out)]) == 2
     assert f"{out}/plain-s1/recipe.yaml: the recipe of this run cannot be written" in capsys.readouterr().err
+
+
+def test_a_run_of_another_network_is_named(recipe_path, data_root, tmp_path, capsys):
+    study, out = write_study(recipe_path, "{plain: {}}"), tmp_path / "out"
+    other = replace(load_study(study).recipes["plain"].model, channels=4)
+    tensors = {f"ema.{name}": tensor for name, tensor in PagNet(other).state_dict().items()}
+    for seed in (1, 2):
+        write_checkpoint(out / f"plain-s{seed}" / "checkpoint.safetensors", Checkpoint(2, 0.0, {}, tensors))
+    assert main([str(study), "--data", str(data_root), "--out", str(out), "--no-costs"]) == 2
+    assert "plain-s1/checkpoint.safetensors: trained as another network than plain" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(900)
