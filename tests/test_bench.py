@@ -210,6 +210,16 @@ def test_extras_that_fail_do_not_take_the_table_with_them(tmp_path, capsys, smal
     assert len(json.loads(target.read_text())["remarks"]) == 2
 
 
+def test_a_json_file_that_cannot_be_written_is_told_below_the_table(tmp_path, capsys, small, monkeypatch):
+    monkeypatch.setattr(cli, "measure_rows", lambda *arguments: iter([([ROW], []), ([ROW], [])]))
+    (tmp_path / "file").write_text("no folder")
+    target = tmp_path / "file" / "out.json"
+    assert bench.main(["--device", "cpu", "--weights", "rt-x4", "--json", str(target)]) == 1
+    printed = capsys.readouterr().out
+    assert "│ rt-x4" in printed
+    assert printed.count("not written") == 1
+
+
 def test_no_row_is_begun_after_the_time_limit_and_those_left_out_are_named():
     rates = MachineRates({"fp32": 100.0, "bf16": 200.0}, 10.0)
     plan = rows.Plan(["eager"], ["fp32", "bf16"], torch.device("cpu"), 1, rates, until=time.monotonic() - 1)

@@ -26,7 +26,7 @@ from pagnet_ros.native import NativePagNet, load_library
 from pagnet_ros.simulation import load_profile
 from pagnet_ros.weights import load_weights
 from pagnet_training.baselines import BASELINES
-from pagnet_training.json_file import write_json
+from pagnet_training.json_file import explained, write_json
 from pagnet_training.protocol import (
     Case,
     ProtocolImage,
@@ -116,7 +116,6 @@ def evaluate(
                         masked = (rmse(each, case.truth, MASKED_ABOVE) for each in both)
                         scores.append(Score(method.name, scale, kind, f"{image.name}>{MASKED_ABOVE:.0f}", *masked))
                     if pictures is not None and kind == "float":
-                        pictures.mkdir(parents=True, exist_ok=True)
                         write_error_picture(pictures / f"{image.name}_x{scale}_{method.name}.png", result, case.truth)
     return scores
 
@@ -151,9 +150,15 @@ def method_of_weights(path: Path, native: str | None = None) -> Method:
 
 
 def write_error_picture(path: Path, result: NDArray[np.float32], truth: NDArray[np.float32], full: float = 8.0) -> None:
-    """Absolute error as a colour picture; `full` levels and more are the brightest."""
+    """Absolute error as a colour picture; `full` levels and more are the brightest.
+
+    Raises:
+        ConfigError: the picture cannot be written.
+    """
     error = np.clip(np.abs(result - truth) * (255 / full), 0, 255).astype(np.uint8)
-    cv2.imwrite(str(path), cv2.applyColorMap(error, cv2.COLORMAP_INFERNO))
+    _, png = cv2.imencode(".png", cv2.applyColorMap(error, cv2.COLORMAP_INFERNO))
+    with explained(path, "the error picture"):
+        path.write_bytes(png.tobytes())
 
 
 def tables(scores: Sequence[Score], scales: Sequence[int], inputs: Sequence[str]) -> Iterator[Table]:

@@ -60,10 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failed = _failed(error)
     except KeyboardInterrupt:
         report.remarks.append("interrupted; the rows that are missing were not measured")
-    report.write(options.json)
+    written = report.write(options.json)
     if report.rows or not failed:
         report.print()
-    return failed or int(not report.rows)
+    return failed or int(not report.rows or not written)
 
 
 def _failed(error: PagnetError) -> int:

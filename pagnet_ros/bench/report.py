@@ -31,17 +31,25 @@ class Report:
     start_up: dict[str, float] | None = None
     remarks: list[str] = field(default_factory=list)
 
-    def write(self, path: Path | None) -> None:
-        """All of it as JSON, if a file is named."""
-        if path is not None:
-            tables = {
-                "rows": [row._asdict() for row in self.rows],
-                "failures": [each._asdict() for each in self.failures],
-            }
-            text = json.dumps(
-                {"machine": self.machine, **tables, "start_up": self.start_up, "remarks": self.remarks}, indent=1
-            )
-            path.write_text(text, encoding="utf-8")
+    def write(self, path: Path | None) -> bool:
+        """All of it as JSON, if a file is named; what stands in the way becomes a remark below the table.
+
+        Returns:
+            Whether it was written, where a file is named.
+        """
+        if path is None:
+            return True
+        tables = {"rows": [row._asdict() for row in self.rows], "failures": [each._asdict() for each in self.failures]}
+        figures = {"machine": self.machine, **tables, "start_up": self.start_up, "remarks": self.remarks}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        except OSError as error:
+            remark = f"{path}: not written: {error.strerror or error}; free some space, or choose another file"
+            if remark not in self.remarks:
+                self.remarks.append(remark)
+            return False
+        return True
 
     def add(self, rows: list[Row], failures: list[Failure]) -> None:
         """Take rows in, and tell of them at once on standard error: a long run may end early."""

@@ -19,6 +19,26 @@ from pagnet_ros.ros.sensor_limits import options_of
 from tests.ros.node_rig import MS, RELIABLE, START_NS, Rig, color_message, depth_message, info_message
 
 
+def held_network():
+    """A loader of a network that tells when a frame has entered it, and keeps that frame until it is let go."""
+    entered, release = threading.Event(), threading.Event()
+
+    def load(parameters):
+        inner = DepthUpsampler.bicubic(device="cpu")
+
+        class Held:
+            name, device, precision, options = "held", "cpu", "fp32", inner.options
+
+            def __call__(self, depth, rgb):
+                entered.set()
+                assert release.wait(20.0)
+                return inner(depth, rgb)
+
+        return Held()
+
+    return load, entered, release
+
+
 def test_output_has_the_depth_stamp_the_color_frame_and_exactly_the_color_size(ros):
     rig = Rig(ros)
     rig.info.publish(info_message())
@@ -137,21 +157,7 @@ def test_nothing_is_computed_until_somebody_subscribes(ros):
 
 
 def test_busy_worker_takes_the_newest_pair_and_counts_the_rest(ros):
-    entered, release = threading.Event(), threading.Event()
-
-    def load(parameters):
-        inner = DepthUpsampler.bicubic(device="cpu")
-
-        class Slow:
-            name, device, precision, options = "slow", "cpu", "fp32", inner.options
-
-            def __call__(self, depth, rgb):
-                entered.set()
-                assert release.wait(20.0)
-                return inner(depth, rgb)
-
-        return Slow()
-
+    load, entered, release = held_network()
     rig = Rig(ros, load=load)
     rig.send(START_NS)
     assert entered.wait(20.0)
@@ -165,21 +171,7 @@ def test_busy_worker_takes_the_newest_pair_and_counts_the_rest(ros):
 
 
 def test_the_frame_that_runs_while_the_node_is_deactivated_keeps_its_calibration(ros):
-    entered, release = threading.Event(), threading.Event()
-
-    def load(parameters):
-        inner = DepthUpsampler.bicubic(device="cpu")
-
-        class Slow:
-            name, device, precision, options = "slow", "cpu", "fp32", inner.options
-
-            def __call__(self, depth, rgb):
-                entered.set()
-                assert release.wait(20.0)
-                return inner(depth, rgb)
-
-        return Slow()
-
+    load, entered, release = held_network()
     rig = Rig(ros, load=load)
     rig.info.publish(info_message())
     ros.wait_until(lambda: rig.node._inputs.camera_info is not None, what="camera_info")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.model_config import ModelConfig
 from pagnet_ros.network import PagNet
 from pagnet_ros.weights import WeightsHeader, save_weights
@@ -147,3 +148,9 @@ def test_a_result_less_than_half_a_level_off_is_exact_in_whole_levels() -> None:
     (score,) = evaluate([nearly], [truth], [1], ["rounded"])
     assert score.rmse == pytest.approx(0.4, abs=1e-4)
     assert score.whole == 0
+
+
+def test_an_error_picture_that_cannot_be_written_is_told_by_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ConfigError, match=r"scene_x2_bicubic\.png: the error picture cannot be written"):
+        evaluate([Method("bicubic", bicubic, (2,))], [scene()], [2], ["float"], pictures=tmp_path / "file")

@@ -50,7 +50,7 @@ class Augmentation:
         blurred: colour is blurred, out of focus or by motion.
         grey: the guidance loses its colour; at 1 the network learns from brightness alone, and export makes it so.
         stepped: the truth is rounded to whole levels after all other changes, as published disparity is: slanted
-            surfaces become stairs, which the network learns to keep.
+            surfaces become stairs.
     """
 
     turn: float = 1.0
