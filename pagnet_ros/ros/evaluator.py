@@ -36,6 +36,7 @@ from pagnet_ros.ros.evaluator_parameters import read_evaluator_parameters
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.qos import image_qos, overriding_options
+from pagnet_ros.ros.running import spin
 from pagnet_ros.transport import prepare_process
 
 __all__ = ["Evaluator", "main"]
@@ -251,8 +252,7 @@ def _spin_until_ended(node: Evaluator) -> None:
     executor = SingleThreadedExecutor()
     try:
         executor.add_node(node)
-        while not node.ended.is_set():
-            executor.spin_once(timeout_sec=0.2)
+        spin(executor, node.get_logger(), until=node.ended.is_set)
     except (KeyboardInterrupt, ExternalShutdownException):
         return
 

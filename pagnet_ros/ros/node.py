@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
@@ -82,6 +83,7 @@ class PagnetNode(LifecycleNode):
         self._failure = ""
         self._failed = self.create_guard_condition(self._fail)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._refuse_impossible_transitions()
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._autostart_timer: Any = None
@@ -89,6 +91,24 @@ class PagnetNode(LifecycleNode):
             self._autostart_timer = self.create_timer(0.01, self._autostart, clock=self._steady)
         else:
             self.get_logger().info(f"waiting: ros2 lifecycle set {self.get_fully_qualified_name()} configure")
+
+    def _refuse_impossible_transitions(self) -> None:
+        """Answer a lifecycle request out of sequence with "no success"; rclpy raises on it, and never answers."""
+        service = next(service for service in self.services if service.srv_type is ChangeState)
+        change_state = service.callback
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return change_state(request, response)
+            except Exception as error:
+                self.get_logger().warn(
+                    f"lifecycle request {request.transition.label or request.transition.id} refused in state "
+                    f"{self._state}; expected a transition that starts there ({error})"
+                )
+                response.success = False
+                return response
+
+        service.callback = answer
 
     # Transitions: rclpy swallows what they raise, so each is guarded and says what failed.
 

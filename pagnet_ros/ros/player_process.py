@@ -14,11 +14,11 @@ from typing import Any
 import rclpy
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.ros.player_clock import PlaybackClock
+from pagnet_ros.ros.running import spin
 from pagnet_ros.transport import prepare_process
 
 __all__ = ["finish_playing", "play_while_spinning", "player_main", "wait_for_subscribers"]
@@ -83,7 +83,7 @@ def play_while_spinning(node: Any, play: Callable[[], None], stop: threading.Eve
     """
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
-    done = Future(executor=executor)
+    done = threading.Event()
     failure: list[BaseException] = []
 
     def work() -> None:
@@ -92,16 +92,17 @@ def play_while_spinning(node: Any, play: Callable[[], None], stop: threading.Eve
         except BaseException as error:  # raised again in the spinning thread
             failure.append(error)
         finally:
-            done.set_result(None)
+            done.set()
+            executor.wake()
 
     thread = threading.Thread(target=work, name="play")
     thread.start()
     try:
-        executor.spin_until_future_complete(done)
+        spin(executor, node.get_logger(), until=done.is_set)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
-        ended_early, interrupted = not done.done(), not node.context.ok()
+        ended_early, interrupted = not done.is_set(), not node.context.ok()
         stop.set()
         thread.join()
         executor.remove_node(node)

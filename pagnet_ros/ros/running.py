@@ -1,24 +1,36 @@
-"""How a process of one node runs: from a ready ROS to its end."""
+"""How a process of one node runs: from a ready ROS to its end.
+
+Nothing that a message brings may end a process: an exception that leaves a callback, one of rclpy's own as well, is
+logged, and the executor goes on. rclpy 7.1 raises for a `/clock` with negative seconds, for a parameter of unknown
+type, and for a lifecycle request out of sequence.
+"""
 
 from __future__ import annotations
 
+import time
+import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-__all__ = ["run_node"]
+__all__ = ["run_node", "spin"]
+
+_PAUSE_S: Final = 0.01
+"""Rest after an exception, so that one that comes back at once does not take the whole processor."""
+_REPORT_PERIOD_S: Final = 5.0
+_POLL_S: Final = 0.2
 
 
 def run_node(make_node: Callable[[], Any]) -> None:
     """Make a node and spin it until Ctrl-C or SIGTERM; then shut ROS down, which has to be initialised before."""
     node = None
+    executor = SingleThreadedExecutor()
     try:
         node = make_node()
-        executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
+        spin(executor, node.get_logger())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except Exception:
@@ -27,4 +39,36 @@ def run_node(make_node: Callable[[], Any]) -> None:
     finally:
         if node is not None:
             node.destroy_node()
+        executor.shutdown()
         rclpy.try_shutdown()
+
+
+def spin(executor: Any, logger: Any, until: Callable[[], bool] | None = None) -> None:
+    """Run callbacks until ROS is shut down; what one of them raises is logged, and the next one is run.
+
+    Args:
+        executor: A single-threaded executor with its nodes.
+        logger: Of the node, for what callbacks raise; the same line at most once in five seconds.
+        until: Asked after each callback, and five times a second; true ends it. None for never.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+        ExternalShutdownException: ROS was shut down by a signal.
+    """
+    said: dict[str, float] = {}
+    timeout_s = None if until is None else _POLL_S
+    while executor.context.ok() and not (until is not None and until()):
+        try:
+            executor.spin_once(timeout_sec=timeout_s)
+        except ExternalShutdownException:
+            raise
+        except Exception as error:
+            if not executor.context.ok():
+                return
+            line = f"{type(error).__name__}: {error}"[:500]
+            now = time.monotonic()
+            if now - said.get(line, -_REPORT_PERIOD_S) >= _REPORT_PERIOD_S:
+                said = {kept: at for kept, at in said.items() if now - at < _REPORT_PERIOD_S} | {line: now}
+                logger.error(f"[internal_error] a callback failed and the node goes on: {line}")
+                logger.debug(traceback.format_exc())
+            time.sleep(_PAUSE_S)

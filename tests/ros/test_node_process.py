@@ -11,7 +11,14 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
 
+from builtin_interfaces.msg import Time
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from pagnet_ros.ros import node
@@ -131,3 +138,49 @@ def test_node_process_works_on_remapped_topics_and_ends_cleanly(ros, start, how)
     assert status == 0, said
     assert "Traceback" not in said
     assert "[no_camera_info] no camera_info on /cam/camera_info" in said
+
+
+def call(ros, client, request):
+    """What a service answers; the client's node is spun by the harness."""
+    ros.wait_until(client.service_is_ready, 60.0, "the service")
+    future = client.call_async(request)
+    ros.wait_until(future.done, 30.0, "the answer")
+    return future.result()
+
+
+def test_lifecycle_requests_out_of_sequence_are_refused_and_the_node_goes_on(ros, start):
+    process = start()
+    probe = ros.node("manager")
+    ros.wait_until(lambda: process.says("]: active:"), 60.0, "the active node")
+    change = probe.create_client(ChangeState, "/pagnet_node/change_state")
+    for wanted in (Transition(id=Transition.TRANSITION_CONFIGURE), Transition(id=255), Transition(label="activate")):
+        assert not call(ros, change, ChangeState.Request(transition=wanted)).success
+    deactivate = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+    assert call(ros, change, deactivate).success
+    assert not call(ros, change, deactivate).success
+    assert call(ros, change, ChangeState.Request(transition=Transition(label="activate"))).success
+    status, said = process.end()
+    assert status == 0, said
+    assert "refused in state active; expected a transition that starts there" in said
+
+
+def test_what_rclpy_itself_cannot_take_does_not_end_the_node(ros, start):
+    process = start("-p", "use_sim_time:=true")
+    probe = ros.node("world")
+    ros.wait_until(lambda: process.says("]: active:"), 60.0, "the active node")
+    clock = probe.create_publisher(Clock, "/clock", RELIABLE)
+    ros.wait_matched(clock)
+
+    def tell_a_time_before_zero():
+        clock.publish(Clock(clock=Time(sec=-5)))
+        return process.says("a callback failed and the node goes on")
+
+    ros.wait_until(tell_a_time_before_zero, 30.0, "the report")
+    set_parameters = probe.create_client(SetParameters, "/pagnet_node/set_parameters")
+    unknown = ParameterMessage(name="slop_ms", value=ParameterValue(type=200))
+    ros.wait_until(set_parameters.service_is_ready, 30.0, "the service")
+    set_parameters.call_async(SetParameters.Request(parameters=[unknown]))
+    good = ParameterMessage(name="slop_ms", value=ParameterValue(type=3, double_value=33.0))
+    assert call(ros, set_parameters, SetParameters.Request(parameters=[good])).results[0].successful
+    status, said = process.end()
+    assert status == 0, said
