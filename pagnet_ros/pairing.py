@@ -6,7 +6,8 @@ the depth frame's stamp is in, because only then can no nearer one come. A stamp
 restarted camera) clears from both queues what lies in its future, so stale frames never block new ones; depth
 frames that waited there take the nearest colour frame at hand, because no nearer one will come.
 
-What comes out depends only on the order of the messages, so a replay gives the pairs of the live node.
+Frames wait for a partner that comes late, for as long as the caller allows. That time is measured by the stamps of
+their own stream, so what comes out depends only on the order of the messages: a replay gives the live node's pairs.
 """
 
 from __future__ import annotations
@@ -64,19 +65,25 @@ class PairingCounts:
 class NearestPairing(Generic[D, C]):
     """Nearest-stamp pairing of two streams. Not thread-safe: the caller locks, and acts on the result outside."""
 
-    def __init__(self, slop_ns: int, queue_size: int = 10) -> None:
+    def __init__(self, slop_ns: int, queue_size: int | None = None, *, max_late_ns: int | None = None) -> None:
         """Create empty queues.
 
         Args:
             slop_ns: largest stamp difference of a pair, nanoseconds, at least 0, inclusive.
-            queue_size: frames kept per stream while waiting for the other, at least 1.
+            queue_size: most frames kept per stream while waiting for the other, at least 1, which bounds the memory;
+                None for any number, as for a recording that is read from disk.
+            max_late_ns: how much later than its partner a frame may come, nanoseconds, at least 0; None for any time.
 
         Raises:
             ConfigError: a value out of range.
         """
-        if slop_ns < 0 or queue_size < 1:
-            raise ConfigError(f"pairing: slop_ns={slop_ns}, queue_size={queue_size}; expected >= 0 and >= 1")
+        if slop_ns < 0 or (queue_size is not None and queue_size < 1) or (max_late_ns is not None and max_late_ns < 0):
+            raise ConfigError(
+                f"pairing: slop_ns={slop_ns}, queue_size={queue_size}, max_late_ns={max_late_ns}; expected >= 0, >= 1, "
+                "and >= 0"
+            )
         self.slop_ns = slop_ns
+        self.max_late_ns = max_late_ns
         self._depth: deque[_Stamped[D]] = deque()
         self._color: deque[_Stamped[C]] = deque()
         self._queue_size = queue_size
@@ -104,7 +111,7 @@ class NearestPairing(Generic[D, C]):
             return pairs
         self._last_depth_ns = stamp_ns
         self._depth.append((stamp_ns, depth))
-        if len(self._depth) > self._queue_size:
+        while self._waits_too_long(self._depth):
             self._depth.popleft()
             self._count(depth_unmatched=1)
         return pairs + self._decide()
@@ -125,7 +132,7 @@ class NearestPairing(Generic[D, C]):
             return pairs
         self._last_color_ns = stamp_ns
         self._color.append((stamp_ns, color))
-        if len(self._color) > self._queue_size:
+        while self._waits_too_long(self._color):
             self._drop_oldest_color()
         return pairs + self._decide()
 
@@ -136,6 +143,13 @@ class NearestPairing(Generic[D, C]):
         while self._color:
             self._drop_oldest_color()
         self._last_depth_ns = self._last_color_ns = self._left_behind_ns = None
+
+    def _waits_too_long(self, queue: deque[_Stamped[T]]) -> bool:
+        """Whether the oldest frame has to give way to the newest: too old for a partner, or one too many."""
+        if self._queue_size is not None and len(queue) > self._queue_size:
+            return True
+        waited_ns = queue[-1][0] - queue[0][0]
+        return self.max_late_ns is not None and waited_ns > self.max_late_ns + self.slop_ns
 
     def _rewind(self, depth_until_ns: int, color_until_ns: int) -> list[Pair[D, C]]:
         """Clear what lies after the given stamps, because time went backwards to before it."""

@@ -167,10 +167,35 @@ def test_clear_forgets_frames_and_stamps_but_not_counts():
     assert (counts.depth_unmatched, counts.color_unmatched) == (2, 2)
 
 
-@pytest.mark.parametrize(("slop", "queue"), [(-1, 10), (5, 0)])
-def test_values_out_of_range_are_refused(slop, queue):
-    with pytest.raises(ConfigError, match=f"slop_ns={slop}, queue_size={queue}"):
-        NearestPairing(slop, queue)
+@pytest.mark.parametrize(("slop", "queue", "late"), [(-1, 10, None), (5, 0, None), (5, None, -1)])
+def test_values_out_of_range_are_refused(slop, queue, late):
+    with pytest.raises(ConfigError, match=f"slop_ns={slop}, queue_size={queue}, max_late_ns={late}"):
+        NearestPairing(slop, queue, max_late_ns=late)
+
+
+@pytest.mark.parametrize("late_ms", [0, 170, 300, 480])
+def test_depth_that_comes_late_pairs_with_its_own_colour_at_any_rate(late_ms):
+    """Colour at 60 Hz, depth at 5 Hz with the stamp of a colour frame, but published later."""
+    stamps = [index * 50 * MS // 3 for index in range(480)]
+    messages = [("c", stamp, stamp) for stamp in stamps]
+    messages += [("d", stamp, stamp + late_ms * MS + 1) for stamp in stamps[::12]]
+    pairing = NearestPairing(20 * MS, queue_size=60, max_late_ns=500 * MS)
+    pairs = feed(pairing, sorted(messages, key=lambda message: message[2]))
+    assert pairs == [(stamp, stamp) for stamp in stamps[::12]]
+
+
+@pytest.mark.parametrize("kind", ["d", "c"])
+def test_frames_wait_for_as_long_as_their_partner_may_be_late(kind):
+    other = "c" if kind == "d" else "d"
+    pairing = NearestPairing(1 * MS, max_late_ns=100 * MS)
+    feed(pairing, [(kind, stamp * MS) for stamp in range(0, 1000, 10)])
+    assert feed(pairing, [(other, stamp * MS) for stamp in (880, 890, 990)]) == [(890 * MS,) * 2, (990 * MS,) * 2]
+
+
+def test_without_limits_nothing_is_dropped_before_its_partner_comes():
+    pairing = NearestPairing(0)
+    feed(pairing, [("c", stamp) for stamp in range(0, 10**12, 10**9)])
+    assert feed(pairing, [("d", 0), ("d", 10**9), ("d", 999 * 10**9)]) == [(s * 10**9,) * 2 for s in (0, 1, 999)]
 
 
 def looped_bag(depth_hz, color_hz, jitter_ms, seed, loops=4, seconds=1.0):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, NamedTuple, Protocol
 
 from rclpy.qos import QoSProfile
@@ -25,6 +26,7 @@ from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscription_events
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.ros.sync import FilterPairing
+from pagnet_ros.stamps import PairingFault, StampHistory, pairing_fault
 
 __all__ = ["Inputs", "Job"]
 
@@ -84,6 +86,7 @@ class Inputs:
         self._lock = threading.Lock()
         self._pairing = make_pairing(parameters)
         self._newest_ns: dict[str, int] = {}
+        self._history = {"depth": StampHistory(), "color": StampHistory()}
         self._arrivals_ns: deque[tuple[int, int]] = deque(maxlen=2 * parameters.queue_size)
         self._camera_info: CameraInfo | None = None
         self._subscriptions: list[Any] = []
@@ -100,19 +103,28 @@ class Inputs:
         """Newest calibration of the colour camera, if any came."""
         return self._camera_info
 
-    @property
-    def offset_ms(self) -> float | None:
-        """Colour stamp minus depth stamp, milliseconds, of the latest decision, else of the newest messages."""
-        newest = dict(self._newest_ns)
-        if len(newest) < 2:
-            return None
-        decided = self._pairing.counts.last_offset_ns if isinstance(self._pairing, NearestPairing) else 0
-        return (decided or newest["color"] - newest["depth"]) / NS_PER_MS
-
-    def set_slop(self, slop_ms: float) -> None:
-        """Change the largest stamp difference of a pair, milliseconds."""
+    def pairing_fault(self, parameters: NodeParameters) -> PairingFault | None:
+        """Why depth and colour, though both arrive, have not paired since the last pair."""
+        nearest = parameters.sync == "nearest"
         with self._lock:
-            self._pairing.slop_ns = round(slop_ms * NS_PER_MS)
+            depth, color = (deepcopy(self._history[stream]) for stream in ("depth", "color"))
+        return pairing_fault(
+            depth,
+            color,
+            (self.topics.depth, self.topics.color),
+            slop_ns=0 if parameters.sync == "exact" else round(parameters.slop_ms * NS_PER_MS),
+            max_late_ns=round(parameters.max_late_ms * NS_PER_MS) if nearest else None,
+            queue_size=parameters.queue_size,
+        )
+
+    def apply(self, parameters: NodeParameters) -> None:
+        """Take changed limits of the pairing."""
+        with self._lock:
+            slop_ns = round(parameters.slop_ms * NS_PER_MS)
+            if self._pairing.slop_ns != slop_ns:
+                self._pairing.slop_ns = slop_ns
+            if isinstance(self._pairing, NearestPairing):
+                self._pairing.max_late_ns = round(parameters.max_late_ms * NS_PER_MS)
 
     def clear(self) -> None:
         """Forget all waiting messages, as after a clock jump."""
@@ -164,12 +176,19 @@ class Inputs:
                 self._refuse_unstamped(stream)
                 return
             with self._lock:
-                if stamp < self._newest_ns.get(stream, 0):
+                newest_ns = self._newest_ns.get(stream, 0)
+                if stamp < newest_ns:
                     self._health.count("backward_stamps")
+                elif stamp == newest_ns:
+                    self._health.count("repeated_stamps")
                 self._newest_ns[stream] = stamp
+                self._history[stream].add(stamp, now_ns)
                 add = self._pairing.add_depth if stream == "depth" else self._pairing.add_color
                 pairs = add(stamp, message)
                 self._arrivals_ns.append((id(message), now_ns))
+                if pairs:
+                    for history in self._history.values():
+                        history.clear()
             if pairs:
                 self._health.count("pairs", len(pairs))
                 self._health.saw("pairs", now_ns)
@@ -197,7 +216,7 @@ def make_pairing(parameters: NodeParameters) -> _Pairing:
     """The pairing policy that the parameters ask for.
 
     Args:
-        parameters: `sync`, `slop_ms` and `queue_size`.
+        parameters: `sync`, `slop_ms`, `max_late_ms` and `queue_size`.
 
     Returns:
         Fresh queues.
@@ -207,5 +226,6 @@ def make_pairing(parameters: NodeParameters) -> _Pairing:
     """
     slop_ns = round(parameters.slop_ms * NS_PER_MS)
     if parameters.sync == "nearest":
-        return NearestPairing(slop_ns, parameters.queue_size)
+        max_late_ns = round(parameters.max_late_ms * NS_PER_MS)
+        return NearestPairing(slop_ns, parameters.queue_size, max_late_ns=max_late_ns)
     return FilterPairing(slop_ns, parameters.queue_size, exact=parameters.sync == "exact")

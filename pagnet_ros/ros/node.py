@@ -301,7 +301,7 @@ class PagnetNode(LifecycleNode):
             return
         self._reporter.set_period(self._settings.report_period_s)
         if self._inputs is not None:
-            self._inputs.set_slop(self._settings.slop_ms)
+            self._inputs.apply(self._settings)
 
     # Timers and clock
 

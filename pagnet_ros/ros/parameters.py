@@ -64,7 +64,8 @@ class NodeParameters:
             beyond it cheaper ways of up-sampling are taken until there is time again; 0 for any (live).
         sync: "nearest" (own policy), "approximate" or "exact" (message_filters, where ROS provides it).
         slop_ms: Largest difference of the stamps of a pair, milliseconds, 0 to 10000 (live).
-        queue_size: Messages kept per topic while waiting for a partner, 1 to 1000.
+        max_late_ms: How much later than its partner an image may come, milliseconds, 0 to 10000 (live).
+        queue_size: Most images kept per topic while waiting for a partner, which bounds the memory, 1 to 1000.
         depth_transport: "raw" or "compressedDepth".
         color_transport: "raw" or "compressed".
         input_reliability: "best_effort" (accepts any publisher) or "reliable".
@@ -109,7 +110,10 @@ class NodeParameters:
         choices=("nearest", "approximate", "exact"),
     )
     slop_ms: float = _setting(20.0, "largest stamp difference of a pair, ms", low=0.0, high=10000.0, runtime=True)
-    queue_size: int = _setting(10, "messages kept per topic while waiting for a partner", low=1, high=1000)
+    max_late_ms: float = _setting(
+        500.0, "how much later than its partner an image may come, ms", low=0.0, high=10000.0, runtime=True
+    )
+    queue_size: int = _setting(60, "most images kept per topic while waiting for a partner", low=1, high=1000)
     depth_transport: str = _setting("raw", "how depth comes", choices=("raw", "compressedDepth"))
     color_transport: str = _setting("raw", "how colour comes", choices=("raw", "compressed"))
     input_reliability: str = _setting(

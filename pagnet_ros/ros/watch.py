@@ -118,23 +118,19 @@ class Watch:
             )
 
     def _report_unpaired(self, parameters: NodeParameters) -> None:
-        offset_ms = self._inputs.offset_ms
-        if offset_ms is None:
+        fault = self._inputs.pairing_fault(parameters)
+        if fault is None:
             return
-        if abs(offset_ms) > 1000.0:
-            mend = (
-                "The two stamps come from different clocks: let both drivers stamp with the system's (or /clock's) time"
+        if fault.cause == "frozen":
+            self._reporter.report(
+                "frozen_stamps", f"{fault.text}; expected the time of each exposure. {fault.mend}", "error"
             )
-        elif parameters.sync == "exact":
-            mend = "Set sync:=nearest, which needs no equal stamps"
-        else:
-            mend = f"Set slop_ms above {abs(offset_ms):.0f}, or synchronise the cameras"
-        self._reporter.report(
-            "never_pairs",
-            f"depth and colour arrive but do not pair: colour is stamped {offset_ms:+.1f} ms from depth; expected "
-            f"within slop_ms = {parameters.slop_ms:g}. {mend}",
-            "error",
-        )
+            return
+        exact = parameters.sync == "exact"
+        expected = "equal stamps, as sync = exact asks for" if exact else f"within slop_ms = {parameters.slop_ms:g}"
+        mend = "Set sync:=nearest, which needs no equal stamps" if exact and fault.cause == "offset" else fault.mend
+        text = f"depth and colour arrive but do not pair: {fault.text}; expected {expected}. {mend}"
+        self._reporter.report("never_pairs", text, "error")
 
     def _candidates(self, expected: str) -> str:
         """Which topics of a type there are, for the user to choose from."""
