@@ -42,10 +42,10 @@ format: ## let ruff put the code in order
 
 bench: ## speed here: the engine, the node beside a bare relay, age of the output at any input rate
 	@scripts/setup.sh '$(DEVELOP)'
-	$(RUN) python -m pagnet_ros.bench
-	$(RUN) python -m pagnet_ros.ros.bench
-	$(RUN) python -m pagnet_ros.ros.bench_age
-	$(RUN) python -m pagnet_ros.bench_rungs
+	$(RUN) python -m benchmarks.engine
+	$(RUN) python -m benchmarks.node_overhead
+	$(RUN) python -m benchmarks.age
+	$(RUN) python -m benchmarks.levels
 
 clean: ## remove the environments and everything that was built
 	rm -rf .venv .venv-kilted .venv-installed build install log dist *.egg-info out

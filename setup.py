@@ -79,14 +79,12 @@ setup(
     package_data={
         "pagnet_ros": [
             "py.typed",
-            "native/*.cpp",
+            "runtime/native/*.cpp",
             "replay/report/*.css",
-            "zoo/*.safetensors",
-            "zoo/*.json",
-            "zoo/*.yaml",
-            "zoo/*.md",
+            "model/zoo/*.safetensors",
+            "model/zoo/*.md",
         ],
-        "pagnet_training": ["py.typed", "recipes/*.yaml", "studies/*.yaml", "README.md"],
+        "pagnet_training": ["py.typed", "recipes/*.yaml", "README.md"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),

@@ -2,7 +2,8 @@
 
 Include it before a camera driver (what already runs is not touched): the profile counts where images are published. It
 sets the Fast DDS profile `config/dds/fastdds_large_images*.xml` and two malloc thresholds, each only where the user has
-set none; DDS vendors other than Fast DDS are left alone. `pagnet_ros.transport` does the same for plain processes.
+set none; DDS vendors other than Fast DDS are left alone. `pagnet_ros.system.transport` does the same for plain
+processes.
 """
 
 import os

@@ -10,8 +10,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pagnet_ros.model.zoo import zoo
     from pagnet_ros.pipeline import DepthUpsampler, UpsampledDepth, UpsamplerOptions
-    from pagnet_ros.shipped import zoo
 
 __all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions", "zoo"]
 __version__ = "0.1.0"
@@ -25,9 +25,10 @@ def __getattr__(name: str) -> Any:
     """Import what the package offers when it is first asked for (PEP 562): modules that need no torch load none."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pagnet_ros import pipeline, shipped
+    from pagnet_ros import pipeline
+    from pagnet_ros.model import zoo
 
-    return getattr(shipped if name == "zoo" else pipeline, name)
+    return zoo.zoo if name == "zoo" else getattr(pipeline, name)
 
 
 def __dir__() -> list[str]:

@@ -1,8 +1,8 @@
 """The one call per frame: depth contract -> registration -> engine -> trust. The node and the replay both use it.
 
 `DepthUpsampler` is also the API for notebooks. Which colour frame belongs to which depth frame is decided before,
-by `pagnet_ros.pairing`; which rung a frame's time allows, by `pagnet_ros.ladder`; which network runs there, by
-`pagnet_ros.rung_engines`.
+by `pagnet_ros.core.pairing`; which rung a frame's time allows, by `pagnet_ros.core.degradation`; which network runs
+there, by `pagnet_ros.runtime.engine_pool`.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros import depth as depth_contract
-from pagnet_ros import trust
-from pagnet_ros.engine import EngineOutput, FrameLimits, Network
+from pagnet_ros.core import depth as depth_contract
+from pagnet_ros.core import validity
+from pagnet_ros.core.degradation import BICUBIC, NETWORK, SMALLER_SIZE
+from pagnet_ros.core.registration.registrar import Registrar
+from pagnet_ros.core.registration.shift import Shift
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.fallback import FALLBACKS
-from pagnet_ros.ladder import BICUBIC, NETWORK, SMALLER_SIZE
-from pagnet_ros.network import Bicubic, PagNet
-from pagnet_ros.onnx_network import OnnxNetwork
-from pagnet_ros.registration.registrar import Registrar
-from pagnet_ros.registration.shift import Shift
-from pagnet_ros.rung_engines import Loaders, RungEngines
-from pagnet_ros.shipped import smaller_network, zoo_members, zoo_path
-from pagnet_ros.upsampler_options import UpsamplerOptions
-from pagnet_ros.weights import WeightsHeader, load_weights
+from pagnet_ros.model.network import Bicubic, PagNet
+from pagnet_ros.model.weights import WeightsHeader, load_weights
+from pagnet_ros.model.zoo import smaller_network, zoo_members, zoo_path
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.runtime.engine import EngineOutput, FrameLimits, Network
+from pagnet_ros.runtime.engine_pool import Loaders, RungEngines
+from pagnet_ros.runtime.filter_engine import FALLBACKS
+from pagnet_ros.runtime.onnx import OnnxNetwork
 
 __all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions"]
 
@@ -45,7 +45,7 @@ class UpsampledDepth:
         provenance: ``[H, W]`` uint8: 0 not believed, 1 measured, 2 filled.
         stage_ms: milliseconds per stage.
         scale: factor of the network that ran.
-        rung: which way of up-sampling gave it, of `pagnet_ros.ladder.RUNGS`.
+        rung: which way of up-sampling gave it, of `pagnet_ros.core.degradation.RUNGS`.
         offset_px: ``(x, y)`` that the measurement was moved by to lie on the colour image, colour pixels.
     """
 
@@ -180,7 +180,7 @@ class DepthUpsampler:
 
     @property
     def backend(self) -> str:
-        """How the network runs, see `pagnet_ros.engine.Engine`; empty until it has run."""
+        """How the network runs, see `pagnet_ros.runtime.engine.Engine`; empty until it has run."""
         return self._engines.backend
 
     @property
@@ -284,9 +284,9 @@ def _placed(result: UpsampledDepth, shift: Shift, offset_px: tuple[float, float]
     sigma = None if result.sigma is None else shift.placed(result.sigma)
     repeated = shift.repeated((depth.shape[0], depth.shape[1]))
     if fills:
-        provenance[repeated & (provenance == trust.MEASURED)] = trust.FILLED
+        provenance[repeated & (provenance == validity.MEASURED)] = validity.FILLED
     else:
-        provenance[repeated] = trust.NOTHING
+        provenance[repeated] = validity.NOTHING
         for image in (depth,) if sigma is None else (depth, sigma):
             image[repeated] = np.nan
     return replace(result, depth=depth, sigma=sigma, provenance=provenance, offset_px=offset_px)

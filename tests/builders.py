@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from pagnet_ros.model_config import ModelConfig
-from pagnet_ros.network import PagNet
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 
 EVERYTHING = UpsamplerOptions(fill="all", remove_flying=False)

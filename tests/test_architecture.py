@@ -9,34 +9,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TREES = {"pagnet_ros": ROOT / "pagnet_ros", "pagnet_training": ROOT / "training"}
+TREES = {
+    "pagnet_ros": ROOT / "pagnet_ros",
+    "pagnet_training": ROOT / "training",
+    "benchmarks": ROOT / "benchmarks",
+    "studies": ROOT / "studies",
+}
 
-# A module imports from levels below its own, never from its own or above.
+# A module imports from its own part and from levels below, never from another part of its level or from above.
 LEVELS = [
-    {"allocator", "errors", "recent", "with_parent"},
-    {"bicubic", "lanes", "model_config", "planarity"},
-    {
-        "cuda_graph",
-        "devices",
-        "network",
-        "pairing",
-        "stamps",
-        "health",
-        "ladder",
-        "messages",
-        "registration",
-        "resources",
-    },
-    {"depth", "native", "transport", "trust", "weights"},
-    {"filters", "onnx_network", "recordings", "shipped", "simulation"},
-    {"engine", "export_onnx"},
-    {"fallback", "upsampler_options"},
-    {"rung_engines"},
+    {"errors"},
+    {"model", "system", "messages", "recordings"},
+    {"core", "sensors"},
+    {"runtime", "simulation"},
+    {"options"},
     {"pipeline"},
-    {"bench", "bench_rungs", "replay"},
-    {"ros", "demo"},
+    {"replay"},
+    {"ros"},
+    {"demo"},
 ]
-RIM = LEVELS[-1]  # conducts and talks ROS; its parts may know each other
+OUTSIDE = {"pagnet_training", "benchmarks", "studies"}  # use what the robot runs, and are used by nothing there
 
 ROS = {"rclpy", "message_filters", "cv_bridge", "launch", "launch_ros", "rcl_interfaces", "std_srvs"}
 TRAINING_ONLY = {"lightning", "pytorch_lightning", "tensorboard", "torchmetrics"}
@@ -49,7 +41,7 @@ def is_ros(name):
 
 @functools.cache
 def sources():
-    """{path below the root: (module name, syntax tree)} of everything that is installed."""
+    """{path below the root: (module name, syntax tree)} of everything but the tests."""
     found = {}
     for package, folder in TREES.items():
         for path in sorted(folder.rglob("*.py")):
@@ -83,7 +75,7 @@ def place(module):
 
 def test_the_walk_sees_the_packages():
     modules = {module for module, _ in sources().values()}
-    assert {"pagnet_ros.network", "pagnet_ros.ros.node", "pagnet_training.train"} <= modules
+    assert {"pagnet_ros.model.network", "pagnet_ros.ros.node.node", "pagnet_training.train"} <= modules
 
 
 def group(module):
@@ -102,26 +94,39 @@ def foreign(folder, is_foreign):
     ]
 
 
+def test_the_root_holds_the_pipeline_and_nothing_beside_it():
+    files = {path.name for path in (ROOT / "pagnet_ros").glob("*.py")}
+    assert files == {"__init__.py", "errors.py", "options.py", "pipeline.py"}
+
+
 def test_imports_point_inwards():
     def points_outwards(module, name):
         if not name.startswith("pagnet_ros.") or group(module) in {"", group(name)}:
             return False
-        return place(name) >= place(module) and not {group(name), group(module)} <= RIM
+        return place(name) >= place(module)
 
     assert not foreign("pagnet_ros/", points_outwards)
 
 
-def test_what_runs_on_the_robot_knows_no_training():
-    unknown = {"training", "pagnet_training", *TRAINING_ONLY}
+def test_what_runs_on_the_robot_knows_nothing_around_it():
+    unknown = {"training", *OUTSIDE, *TRAINING_ONLY}
     assert not foreign("pagnet_ros/", lambda _, name: name.split(".")[0] in unknown)
 
 
+def test_what_is_installed_does_without_benchmarks_and_studies():
+    assert not foreign("training/", lambda _, name: name.split(".")[0] in {"benchmarks", "studies"})
+
+
 def test_ros_is_imported_at_the_rim_only():
-    assert not foreign("", lambda module, name: is_ros(name) and group(module) not in RIM)
+    def at_the_rim(module):
+        return module.startswith(("pagnet_ros.ros", "pagnet_ros.demo", "benchmarks."))
+
+    assert not foreign("", lambda module, name: is_ros(name) and not at_the_rim(module))
 
 
 def test_training_leaves_the_rim_alone():
-    assert not foreign("training/", lambda _, name: name.startswith("pagnet_ros.") and group(name) in RIM)
+    rim = {"ros", "demo"}
+    assert not foreign("training/", lambda _, name: name.startswith("pagnet_ros.") and group(name) in rim)
 
 
 def test_nothing_is_unpickled():
@@ -185,18 +190,21 @@ def test_the_package_needs_no_ros_and_no_training():
 
 
 def test_what_computes_no_depth_waits_for_no_torch():
-    light = ("health", "ladder", "messages", "pairing", "recordings", "resources", "transport")
+    light = ("core.degradation", "core.pairing", "messages", "recordings")
+    light += ("system.health", "system.resources", "system.transport")
     import_without(", ".join(f"pagnet_ros.{name}" for name in light), "torch")
 
 
 def test_the_players_wait_for_no_torch():
     pytest.importorskip("rclpy", reason="ROS 2 is not installed here (make setup brings it as wheels)")
-    import_without("pagnet_ros.ros.bag_player, pagnet_ros.ros.frame_player, pagnet_ros.ros.parameters", "torch")
+    import_without(
+        "pagnet_ros.ros.players.bag_player, pagnet_ros.ros.players.frame_player, pagnet_ros.ros.parameters", "torch"
+    )
 
 
 def test_the_node_needs_no_training():
     pytest.importorskip("rclpy", reason="ROS 2 is not installed here (make setup brings it as wheels)")
-    import_without("pagnet_ros.ros.node", *TRAINING_ONLY, "matplotlib", "rosbags")
+    import_without("pagnet_ros.ros.node.node", *TRAINING_ONLY, "matplotlib", "rosbags")
 
 
 def test_recordings_and_simulation_need_no_ros():

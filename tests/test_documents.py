@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.rst", "training/README.md", "docs/*.md", "pagnet_ros/**/*.md")
 DOCUMENTS = sorted(path for pattern in PROSE for path in ROOT.glob(pattern))
 COMMENTED = sorted([*ROOT.glob("config/**/*.yaml"), *ROOT.glob("launch/*.py")])
-PASSES_ON = {"pagnet_training.study": ("pagnet_training.train", "RECIPE")}  # options, and what they stand behind
-TREE = ("config", "docs", "launch", "pagnet_ros", "scripts", "tests", "training")
+PASSES_ON = {"studies.ablation": ("pagnet_training.train", "RECIPE")}  # options, and what they stand behind
+TREE = ("benchmarks", "config", "docs", "launch", "pagnet_ros", "scripts", "studies", "tests", "training")
 
 
 class Found(NamedTuple):
@@ -84,16 +84,19 @@ def refusal(monkeypatch, capsys):
 
 def _import(name):
     """The module that `python -m` would run."""
-    if name.startswith("pagnet_training"):
+    if name.startswith(("pagnet_training", "studies")):
         pytest.importorskip("lightning", reason="the training extra is not installed here")
         pytest.importorskip("pagnet_training", reason="the project is not installed here (make setup)")
-    if name.startswith("pagnet_ros.ros"):
+    if name.startswith(("pagnet_ros.ros", "benchmarks")):
         pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
     module = importlib.import_module(name)
     return importlib.import_module(f"{name}.__main__") if hasattr(module, "__path__") else module
 
 
-@pytest.mark.parametrize("command", _commands(r"python -m pagnet_[\w.]+"), ids=lambda found: found.text)
+MODULE = r"python -m (?:pagnet_|benchmarks|studies)[\w.]+"
+
+
+@pytest.mark.parametrize("command", _commands(MODULE), ids=lambda found: found.text)
 def test_a_module_that_is_to_be_run_understands_its_options(command, refusal):
     module, *words = _words(command.text.removeprefix("python -m "))
     assert not refusal(module, words), f"{command.where}: `{command.text}`"

@@ -187,9 +187,8 @@ def test_colcon_build_gives_the_layout_of_ros2_run_and_launch(workspace, how):
     assert (prefix / "share/ament_index/resource_index/packages/pagnet_ros").is_file()
     for path in files_below("launch", "config"):
         assert (prefix / "share/pagnet_ros" / path.relative_to(ROOT)).is_file()
-    ask = (
-        "import pagnet_ros, pagnet_training.recipe; from pagnet_ros.resources import config_path; print(config_path())"
-    )
+    imports = "import pagnet_ros, pagnet_training.recipe; from pagnet_ros.system.resources import config_path"
+    ask = f"{imports}; print(config_path())"
     setup = f". {base}/local_setup.sh && cd / && {sys.executable} -c '{ask}'"
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(["sh", "-c", setup], env=environ, capture_output=True, text=True, check=False)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from pagnet_ros.core.degradation import BICUBIC, JOINT_BILATERAL, NETWORK, SMALLER_NETWORK, SMALLER_SIZE
 from pagnet_ros.errors import ConfigError, DeviceError, WeightsError
-from pagnet_ros.ladder import BICUBIC, JOINT_BILATERAL, NETWORK, SMALLER_NETWORK, SMALLER_SIZE
-from pagnet_ros.network import Bicubic
+from pagnet_ros.model.network import Bicubic
+from pagnet_ros.model.weights import WeightsHeader, save_weights
 from pagnet_ros.pipeline import DepthUpsampler
-from pagnet_ros.weights import WeightsHeader, save_weights
 from tests.builders import EVERYTHING, bicubic, colour, slanted, small_network, upsampler
 
 

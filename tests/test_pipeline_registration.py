@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pagnet_ros import trust
+from pagnet_ros.core import validity
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.pipeline import UpsamplerOptions
 from pagnet_ros.recordings.coarse import coarse_depth
 from tests.builders import EVERYTHING, bicubic, upsampler
-from tests.registration.boxes import boxes
+from tests.core.registration.boxes import boxes
 
 OFF = (7, -6)
 FIXED = ",".join(map(str, OFF))
@@ -59,7 +59,7 @@ def test_a_fixed_offset_moves_whole_depth_pixels_untouched():
 def test_what_comes_in_from_outside_is_filled_and_says_so():
     depth, rgb = frame()
     out = upsampler(options=options(registration=FIXED), log_sigma=True)(depth, rgb)
-    measured = out.provenance == trust.MEASURED
+    measured = out.provenance == validity.MEASURED
     assert not measured[:, :7].any()
     assert not measured[-6:].any()
     assert measured[2:-6, 7:-1].all()
@@ -74,7 +74,7 @@ def test_without_filling_it_stays_unknown():
     for side in (np.s_[:, :5], np.s_[-5:]):
         assert np.isnan(out.depth[side]).all()
         assert np.isnan(out.sigma[side]).all()
-        assert (out.provenance[side] == trust.NOTHING).all()
+        assert (out.provenance[side] == validity.NOTHING).all()
 
 
 def test_every_rung_mends():

@@ -14,7 +14,7 @@ STREAMS = {"depth", "color"}  # likewise
 def _calls(names):
     """(called name, its first argument's value) of every call with a literal there, in what the node consists of."""
     for folder in ("pagnet_ros/ros", "pagnet_ros/messages"):
-        for path in (ROOT / folder).glob("*.py"):
+        for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
                     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -41,7 +41,7 @@ def test_every_counter_and_stream_is_explained():
 
 
 def test_every_stage_is_explained():
-    text = (ROOT / "pagnet_ros/ros/processing.py").read_text(encoding="utf-8")
+    text = (ROOT / "pagnet_ros/ros/node/processing.py").read_text(encoding="utf-8")
     spans = [*re.findall(r"^ {12}\"(\w+)\": ", text, re.MULTILINE), "age", "receive"]
     explained = TEXT.split("`<stage> p50/p95/p99 [ms]`")[1].split("\n")[0]
     assert set(re.findall(r"`(\w+)`", explained)) == {*spans, "upload", "network", "trust", "download"}

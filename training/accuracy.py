@@ -19,9 +19,9 @@ import torch
 from rich.console import Console
 
 from pagnet_ros.errors import ConfigError, PagnetError
-from pagnet_ros.model_config import SCALES
-from pagnet_ros.shipped import zoo, zoo_path
-from pagnet_ros.weights import WeightsHeader, load_weights
+from pagnet_ros.model.config import SCALES
+from pagnet_ros.model.weights import WeightsHeader, load_weights
+from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_training.baselines import BASELINES
 from pagnet_training.evaluate import INPUTS, Method, Score, evaluate, method_of_weights
 from pagnet_training.json_file import explained

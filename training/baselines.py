@@ -1,6 +1,7 @@
 """Classical up-sampling methods that learn nothing, for comparison. Each is an `Upsampler` of the protocol.
 
-The filters are those of `pagnet_ros.filters`; parameters follow the cited papers, with radii in units of the scale.
+The filters are those of `pagnet_ros.core.filters`; parameters follow the cited papers, with radii in
+units of the scale.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros import filters
+from pagnet_ros.core import filters
 from pagnet_training.protocol import Upsampler, bicubic
 from pagnet_training.solvers import bilateral_solver, tgv
 

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pagnet_ros.devices import choose_device
 from pagnet_ros.errors import ConfigError, PagnetError
-from pagnet_ros.model_config import SCALES
-from pagnet_ros.native import NativePagNet, load_library
-from pagnet_ros.simulation import load_profile
-from pagnet_ros.weights import load_weights
+from pagnet_ros.model.config import SCALES
+from pagnet_ros.model.weights import load_weights
+from pagnet_ros.runtime.devices import choose_device
+from pagnet_ros.runtime.native import NativePagNet, load_library
+from pagnet_ros.sensors import load_profile
 from pagnet_training.baselines import BASELINES
 from pagnet_training.json_file import explained, write_json
 from pagnet_training.protocol import (
@@ -196,7 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
     parser.add_argument(
-        "--native", choices=("fp32", "bf16"), help="run weights as the robot's CPU does (pagnet_ros.native)"
+        "--native", choices=("fp32", "bf16"), help="run weights as the robot's CPU does (pagnet_ros.runtime.native)"
     )
     parser.add_argument("--self-ensemble", action="store_true", help="add weights' mean over 8 flips and rotations")
     parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))

@@ -14,9 +14,9 @@ from pathlib import Path
 from torch import nn
 
 from pagnet_ros.errors import PagnetError
-from pagnet_ros.model_config import ModelConfig
-from pagnet_ros.network import PagNet
-from pagnet_ros.weights import WeightsHeader, load_weights, save_weights
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.weights import WeightsHeader, load_weights, save_weights
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.evaluate import score_weights
 from pagnet_training.protocol import read_protocol_images

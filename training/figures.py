@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pagnet_ros.depth import Normalisation
+from pagnet_ros.core.depth import Normalisation
 from pagnet_ros.errors import ConfigError, PagnetError
-from pagnet_ros.network import AttentionGuidance, PagNet
-from pagnet_ros.simulation.camera import PinholeCamera
+from pagnet_ros.model.network import AttentionGuidance, PagNet
+from pagnet_ros.model.weights import load_weights
+from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
-from pagnet_ros.weights import load_weights
 from pagnet_training.picture_file import write_picture
 from pagnet_training.protocol import Case, ProtocolImage, make_case, read_protocol_images
 

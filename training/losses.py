@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pagnet_ros.network import PagNetOutput
+from pagnet_ros.model.network import PagNetOutput
 from pagnet_training.data.patches import PatchBatch
 from pagnet_training.recipe import LossRecipe
 

@@ -15,7 +15,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from pagnet_ros.network import PagNet, PagNetOutput
+from pagnet_ros.model.network import PagNet, PagNetOutput
 from pagnet_training.checkpoint import Checkpoint, adam_tensors, restore_adam
 from pagnet_training.data.patches import PatchBatch
 from pagnet_training.losses import patch_loss

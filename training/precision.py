@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pagnet_ros.network import PagNet
+from pagnet_ros.model.network import PagNet
 
 __all__ = ["keep_depth_in_float32"]
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pagnet_ros.depth import Normalisation, imresize
+from pagnet_ros.core.depth import Normalisation, imresize
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.network import PagNet, PagNetOutput
+from pagnet_ros.model.network import PagNet, PagNetOutput
 from pagnet_training.data.augment import turn, turn_back
 from pagnet_training.data.images import read_array, read_rgb
 

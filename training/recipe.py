@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.simulation.scene import STYLES as SCENE_STYLES
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.folders import LAYOUTS

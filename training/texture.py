@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pagnet_ros.depth import imresize
+from pagnet_ros.core.depth import imresize
 from pagnet_training.protocol import Case, Upsampler, rmse
 
 __all__ = ["TextureScore", "texture_case", "texture_copying"]

@@ -17,9 +17,9 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
-from pagnet_ros.bench.floor import need_of
-from pagnet_ros.bench.machine import device_name, matrix_gflops
-from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.runtime.machine import device_name, matrix_gflops
+from pagnet_ros.runtime.roofline import need_of
 from pagnet_training.data.patches import PatchBatch
 from pagnet_training.recipe import Recipe
 

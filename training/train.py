@@ -23,8 +23,8 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
-from pagnet_ros.network import PagNet
-from pagnet_ros.weights import load_weights
+from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.weights import load_weights
 from pagnet_training.callbacks import Checkpoints, ProtocolValidation, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.known_sensor import Sensors

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from pagnet_ros.model_config import ModelConfig
-from pagnet_ros.network import PagNet
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
 
 __all__ = ["warm_start"]
 

@@ -24,7 +24,7 @@ from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import COMPRESSED, find_rgbd_topics
-from pagnet_ros.transport import enter_own_domain
+from pagnet_ros.system.transport import enter_own_domain
 
 if TYPE_CHECKING:
     from pagnet_ros.ros.watcher import StreamState, WatchedFrame, Watcher
@@ -139,17 +139,17 @@ def _source(options: DemoOptions) -> _Source:
         arguments = [str(options.bag), "--loop", "--restamp", "now"]
         topics |= {"depth": found.depth, "color": found.color}
         info = found.camera_info or "/color/camera_info"
-        return _Source(f"bag {options.bag}", "pagnet_ros.ros.bag_player", arguments, topics, info, compressed)
+        return _Source(f"bag {options.bag}", "pagnet_ros.ros.players.bag_player", arguments, topics, info, compressed)
     if options.frames is not None:
         arguments = [str(options.frames), "--loop", "--downsample", str(options.downsample), *rate]
         if options.downsample > 1:
             topics["truth"] = "/depth_reference"
-        return _Source(f"frames {options.frames}", "pagnet_ros.ros.frame_player", arguments, topics)
+        return _Source(f"frames {options.frames}", "pagnet_ros.ros.players.frame_player", arguments, topics)
     topics["truth"] = "/depth_truth"
     settings = {"sensor": options.sensor, "rate_hz": f"{options.rate or 15.0:.3f}"}
     arguments = ["--ros-args", *(word for key, value in settings.items() for word in ("-p", f"{key}:={value}"))]
     what = f"simulated {options.sensor} camera"
-    return _Source(what, "pagnet_ros.ros.simulated_camera", arguments, topics)
+    return _Source(what, "pagnet_ros.ros.players.simulated_camera", arguments, topics)
 
 
 def _node_arguments(options: DemoOptions, source: _Source) -> list[str]:
@@ -190,7 +190,7 @@ def _run(options: DemoOptions) -> int:
     spinner.start()
     try:
         with Children(options.out) as children:
-            children.start("node", "pagnet_ros.ros.node", _node_arguments(options, source))
+            children.start("node", "pagnet_ros.ros.node.node", _node_arguments(options, source))
             children.start("camera", source.module, source.arguments)
             show = _Show(options, watcher, children)
             show.wait_for_first_output()

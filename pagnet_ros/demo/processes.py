@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from pagnet_ros.errors import PagnetError
-from pagnet_ros.with_parent import words
+from pagnet_ros.system.processes import words
 
 __all__ = ["Child", "ChildError", "Children"]
 

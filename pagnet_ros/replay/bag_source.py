@@ -16,19 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pagnet_ros.core.pairing import NearestPairing, Pair
 from pagnet_ros.errors import ConfigError, InputError, RecordingError
 from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import PairReader, read_depth
-from pagnet_ros.pairing import NearestPairing, Pair
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.recordings.cdr_images import CdrCompressedImage, CdrImage, image_from_cdr
 from pagnet_ros.recordings.joined import JoinedBags
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, COMPRESSED, IMAGE, RgbdTopics, find_rgbd_topics
+from pagnet_ros.replay.frame import NS_PER_S, RawDepth, ReplayFrame, SourceOptions
 from pagnet_ros.replay.references import References
 from pagnet_ros.replay.results import Pairing, Recording
-from pagnet_ros.replay.source import NS_PER_S, RawDepth, ReplayFrame, SourceOptions
 from pagnet_ros.replay.tally import Tally
 
 __all__ = ["BagSource"]

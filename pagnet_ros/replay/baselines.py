@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pagnet_ros import filters
-from pagnet_ros.depth import fill_holes
+from pagnet_ros.core import filters
+from pagnet_ros.core.depth import fill_holes
+from pagnet_ros.core.validity import TrustOptions, believe
 from pagnet_ros.errors import InputError
-from pagnet_ros.trust import TrustOptions, believe
 
 __all__ = ["ABSENT_BASELINES", "BASELINES", "Baseline", "baselines"]
 

@@ -21,10 +21,10 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pagnet_ros.allocator import keep_freed_memory
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.pipeline import UpsamplerOptions
 from pagnet_ros.replay.files import OutputError
+from pagnet_ros.replay.frame import SourceOptions
 from pagnet_ros.replay.gate import Verdict, compare, parse_share
 from pagnet_ros.replay.methods import Method, make_baselines, make_networks
 from pagnet_ros.replay.metrics import MetricSettings
@@ -32,8 +32,9 @@ from pagnet_ros.replay.modes import MODES
 from pagnet_ros.replay.outputs import OutputOptions, ReplayOutputs
 from pagnet_ros.replay.results import Results, read_results
 from pagnet_ros.replay.run import RunOptions, evaluate, main_method
-from pagnet_ros.replay.source import Source, SourceOptions, open_source
+from pagnet_ros.replay.source import Source, open_source
 from pagnet_ros.replay.summary import print_summary
+from pagnet_ros.system.allocator import keep_freed_memory
 
 __all__ = ["BAD_INPUT", "CANNOT_WRITE", "FELL", "FINE", "INTERRUPTED", "PARTLY_READ", "main"]
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple
 
+from pagnet_ros.core.pairing import NearestPairing, Pair
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import PairReader
-from pagnet_ros.pairing import NearestPairing, Pair
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame
 from pagnet_ros.recordings.images import read_rgb
+from pagnet_ros.replay.frame import NS_PER_S, RawDepth, ReplayFrame, SourceOptions
 from pagnet_ros.replay.results import Pairing, Recording
-from pagnet_ros.replay.source import NS_PER_S, RawDepth, ReplayFrame, SourceOptions
 from pagnet_ros.replay.tally import Tally
 
 __all__ = ["FolderSource"]

@@ -17,16 +17,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pagnet_ros.core.pairing import NearestPairing, Pair
 from pagnet_ros.errors import InputError
 from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.messages.image import MalformedMessageError, stamp_ns
 from pagnet_ros.messages.pair import PairReader, read_depth
-from pagnet_ros.pairing import NearestPairing, Pair
 from pagnet_ros.recordings.bags import BagMessage
+from pagnet_ros.replay.frame import RawDepth, ReplayFrame
 from pagnet_ros.replay.methods import MethodOutput
 from pagnet_ros.replay.references import References
 from pagnet_ros.replay.results import Pairing, Recording
-from pagnet_ros.replay.source import RawDepth, ReplayFrame
 from pagnet_ros.replay.tally import Tally
 
 __all__ = ["RESULT", "LiveResult", "LiveSource"]

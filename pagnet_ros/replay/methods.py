@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pagnet_ros.core.registration.registrar import Registrar
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
-from pagnet_ros.registration.registrar import Registrar
 from pagnet_ros.replay.baselines import ABSENT_BASELINES, baselines
-from pagnet_ros.replay.source import ReplayFrame
-from pagnet_ros.shipped import zoo, zoo_path
+from pagnet_ros.replay.frame import ReplayFrame
 
 __all__ = [
     "Baseline",

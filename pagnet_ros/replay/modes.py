@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.depth import MILLIMETRES_PER_METRE
+from pagnet_ros.core.depth import MILLIMETRES_PER_METRE
 from pagnet_ros.errors import InputError
 from pagnet_ros.recordings.coarse import coarse_depth, coarse_intrinsics
-from pagnet_ros.replay.source import RawDepth, ReplayFrame
+from pagnet_ros.replay.frame import RawDepth, ReplayFrame
 
 __all__ = ["MODES", "Metres", "made_coarser"]
 

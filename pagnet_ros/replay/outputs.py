@@ -13,12 +13,12 @@ from pathlib import Path
 
 from pagnet_ros.recordings.bags import BagMessage, BagTopic
 from pagnet_ros.replay.files import OutputFolder
+from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import FrameTruth
 from pagnet_ros.replay.panels import FrameView, PanelCollector
 from pagnet_ros.replay.report import ranking_figure, write_report
 from pagnet_ros.replay.results import Results
 from pagnet_ros.replay.run import Figures, Observer, Outputs
-from pagnet_ros.replay.source import ReplayFrame
 from pagnet_ros.replay.tables import FrameTable, write_methods
 from pagnet_ros.replay.write_bag import BagCopy
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
-from pagnet_ros.pairing import Pair
+from pagnet_ros.core.pairing import Pair
 
 __all__ = ["References"]
 

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import ConfigError, InputError, RecordingError
 from pagnet_ros.recordings.bags import BagMessage
+from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.methods import Method, MethodOutput
 from pagnet_ros.replay.metrics import FrameContexts, FrameTruth, Scorer
 from pagnet_ros.replay.modes import Metres, made_coarser
 from pagnet_ros.replay.results import MethodResult, Results, plain
 from pagnet_ros.replay.run_options import TIMELINE_FIGURES, Figures, Observer, Outputs, RunOptions
-from pagnet_ros.replay.source import ReplayFrame, Source
+from pagnet_ros.replay.source import Source
 from pagnet_ros.replay.timeline import Timeline
 from pagnet_ros.replay.times import Times, versions
 

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.pipeline import UpsamplerOptions
+from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.methods import MethodOutput
 from pagnet_ros.replay.metrics import FrameTruth, MetricSettings
 from pagnet_ros.replay.modes import MODES, SCALES
-from pagnet_ros.replay.source import ReplayFrame
 
 __all__ = ["TIMELINE_FIGURES", "Figures", "Observer", "Outputs", "RunOptions"]
 

@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import METRICS, FrameTruth
 from pagnet_ros.replay.results import Results
 from pagnet_ros.replay.run import Figures, Outputs
-from pagnet_ros.replay.source import ReplayFrame
 
 __all__ = ["FrameTable", "write_methods"]
 

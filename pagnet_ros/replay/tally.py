@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from pagnet_ros.pairing import PairingCounts
+from pagnet_ros.core.pairing import PairingCounts
 from pagnet_ros.replay.results import Counts, Pairing, Problem
 
 __all__ = ["Tally"]

@@ -16,9 +16,9 @@ from pagnet_ros.errors import ConfigError, MessageError
 from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.recordings.bag_writer import MessageBuilder
 from pagnet_ros.recordings.bags import BagMessage, BagTopic, require_rosbags
+from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import FrameTruth
 from pagnet_ros.replay.run import Figures, Outputs
-from pagnet_ros.replay.source import ReplayFrame
 
 __all__ = ["BagCopy"]
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from pagnet_ros.health import HealthSnapshot
 from pagnet_ros.ros.reporter import Problem
+from pagnet_ros.system.health import HealthSnapshot
 
 __all__ = ["Summary", "diagnostic_array", "summarise"]
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pagnet_ros.core.registration.setting import RegistrationSetting
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.registration.setting import RegistrationSetting
 
 __all__ = [
     "PARAMETER_NAMES",

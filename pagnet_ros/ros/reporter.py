@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, Protocol
 
-from pagnet_ros.health import SECOND_NS, Health, RateLimiter
+from pagnet_ros.system.health import SECOND_NS, Health, RateLimiter
 
 __all__ = ["Problem", "Reporter"]
 

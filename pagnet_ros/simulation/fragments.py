@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pagnet_ros.sensors.camera import FloatArray, PinholeCamera
 from pagnet_ros.simulation import hits
-from pagnet_ros.simulation.camera import FloatArray, PinholeCamera
 from pagnet_ros.simulation.surfaces import CARD, CONE, ELLIPSOID, ROUND, SQUARE, Surfaces
 from pagnet_ros.simulation.textures import CUTOUT_SIZE, PatternBank
 

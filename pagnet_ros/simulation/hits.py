@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from pagnet_ros.simulation.camera import FloatArray
+from pagnet_ros.sensors.camera import FloatArray
 from pagnet_ros.simulation.surfaces import CARD, CONE, Surfaces
 
 Coefficients = Sequence[float] | Sequence[torch.Tensor]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pagnet_ros.sensors.camera import FloatArray, look_at
 from pagnet_ros.simulation import palette
-from pagnet_ros.simulation.camera import FloatArray, look_at
 from pagnet_ros.simulation.palette import Rng
 from pagnet_ros.simulation.shading import ColorOptics, Lighting
 from pagnet_ros.simulation.surfaces import SurfaceBuilder, Surfaces

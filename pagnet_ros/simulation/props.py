@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
+from pagnet_ros.sensors.camera import FloatArray
 from pagnet_ros.simulation import palette
-from pagnet_ros.simulation.camera import FloatArray
 from pagnet_ros.simulation.palette import Rng
 from pagnet_ros.simulation.surfaces import ROUND, Material, SurfaceBuilder, rotation_euler, rotation_facing
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pagnet_ros.sensors.camera import FloatArray, PinholeCamera
 from pagnet_ros.simulation import hits
-from pagnet_ros.simulation.camera import FloatArray, PinholeCamera
 from pagnet_ros.simulation.fragments import draw_fragments
 from pagnet_ros.simulation.hits import local_from_camera
 from pagnet_ros.simulation.surfaces import CARD, CONE, ELLIPSOID, ROUND, SQUARE, UNBOUNDED, Surfaces

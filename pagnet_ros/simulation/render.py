@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pagnet_ros.simulation.camera import PinholeCamera, check_pose
+from pagnet_ros.sensors.camera import PinholeCamera, check_pose
 from pagnet_ros.simulation.raster import FAR_M, SurfaceTables, rasterize, surface_attributes
 from pagnet_ros.simulation.scene import Scene
 from pagnet_ros.simulation.shading import ShadowMap, expose, shade

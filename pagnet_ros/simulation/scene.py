@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.simulation.camera import FloatArray
+from pagnet_ros.sensors.camera import FloatArray
 from pagnet_ros.simulation.layouts import LAYOUTS
 from pagnet_ros.simulation.shading import ColorOptics, Lighting
 from pagnet_ros.simulation.surfaces import Surfaces

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pagnet_ros.simulation.camera import FloatArray, PinholeCamera, look_at
+from pagnet_ros.sensors.camera import FloatArray, PinholeCamera, look_at
 from pagnet_ros.simulation.raster import Attributes, rasterize
 from pagnet_ros.simulation.surfaces import Surfaces
 from pagnet_ros.simulation.textures import PatternBank, sampling_grid

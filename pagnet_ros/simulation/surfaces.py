@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from pagnet_ros.simulation.camera import FloatArray
+from pagnet_ros.sensors.camera import FloatArray
 
 CARD, ELLIPSOID, CONE = 0, 1, 2
 UNBOUNDED, SQUARE, ROUND = -3, -2, -1  # outlines; 0 and above are cut-out numbers

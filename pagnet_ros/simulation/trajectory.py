@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.simulation.camera import FloatArray, look_at
+from pagnet_ros.sensors.camera import FloatArray, look_at
 from pagnet_ros.simulation.scene import Scene
 
 

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.resources import config_path
 from pagnet_ros.ros.parameters import NodeParameters
-from pagnet_ros.ros.simulated_frames import SimulatedCameraOptions
+from pagnet_ros.ros.players.simulated_frames import SimulatedCameraOptions
+from pagnet_ros.system.resources import config_path
 
 FILES = {"pagnet.yaml": NodeParameters, "simulated_camera.yaml": SimulatedCameraOptions}
 

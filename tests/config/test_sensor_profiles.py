@@ -6,8 +6,8 @@ import re
 import pytest
 import torch
 
-from pagnet_ros.resources import config_path
-from pagnet_ros.simulation import PROFILES, SensorProfile, axial_sigma, load_profile
+from pagnet_ros.sensors import PROFILES, SensorProfile, axial_sigma, load_profile
+from pagnet_ros.system.resources import config_path
 
 FILES = sorted(config_path("sensors").glob("*.yaml"))
 TEXTS = {"name", "description", "provenance", "weights", "reduction", "rate_hz", "width", "height", "covered"}

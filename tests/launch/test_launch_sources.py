@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pagnet_ros.ros.parameters import NodeParameters
-from pagnet_ros.ros.simulated_frames import SimulatedCameraOptions
-from pagnet_ros.transport import image_environment
+from pagnet_ros.ros.players.simulated_frames import SimulatedCameraOptions
+from pagnet_ros.system.transport import image_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {path.name.removesuffix(".launch.py"): path for path in (ROOT / "launch").glob("*.launch.py")}
@@ -95,7 +95,7 @@ def test_overridden_parameters_are_declared_by_the_camera():
 
 def test_the_players_options_exist():
     pytest.importorskip("rclpy", reason="ROS 2 is not installed here (make setup brings it as wheels)")
-    from pagnet_ros.ros.bag_player import parse_arguments
+    from pagnet_ros.ros.players.bag_player import parse_arguments
 
     options = sorted(text for text in strings(function("replay_bag", "make_player")) if text.startswith("--"))
     assert options == ["--clock", "--loop", "--rate", "--start", "--wait"]

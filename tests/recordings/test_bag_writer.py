@@ -112,7 +112,7 @@ def test_a_full_disk_leaves_nothing(build, tmp_path, storage):
     # A file size limit makes writes fail as a full disk does, without filling one.
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1500000, 1500000));"
-        "from pagnet_ros.ros.frames_to_bag import main; sys.exit(main(sys.argv[1:]))"
+        "from pagnet_ros.ros.players.frames_to_bag import main; sys.exit(main(sys.argv[1:]))"
     )
 
     done = subprocess.run(

@@ -15,7 +15,7 @@ for name in ("rclpy", "sensor_msgs", "std_msgs", "rosgraph_msgs", "builtin_inter
 import pagnet_ros.recordings
 for module in pkgutil.iter_modules(pagnet_ros.recordings.__path__):
     __import__(f"pagnet_ros.recordings.{module.name}")
-import pagnet_ros.ros.frames_to_bag
+import pagnet_ros.ros.players.frames_to_bag
 """
 
 

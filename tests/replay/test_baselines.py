@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from pagnet_ros import filters
+from pagnet_ros.core import filters
+from pagnet_ros.core.validity import NOTHING, TrustOptions, provenance
 from pagnet_ros.errors import InputError
 from pagnet_ros.replay.baselines import ABSENT_BASELINES, BASELINES, baselines
-from pagnet_ros.trust import NOTHING, TrustOptions, provenance
 
 NAN = float("nan")
 ALL = {"nearest", "bilinear", "bicubic", "joint-bilateral", "guided", "fast-global-smoother"}

@@ -10,7 +10,7 @@ pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.replay.cli import BAD_INPUT, FINE, main
-from tests.registration.boxes import boxes
+from tests.core.registration.boxes import boxes
 
 OFF = (7, -6)
 

@@ -7,11 +7,12 @@ pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 
 from pagnet_ros.errors import ConfigError, InputError, RecordingError
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.replay.frame import ReplayFrame, SourceOptions
 from pagnet_ros.replay.methods import Baseline, Identity, Network, make_baselines, make_networks
 from pagnet_ros.replay.metrics import MetricSettings
 from pagnet_ros.replay.modes import Metres, made_coarser
 from pagnet_ros.replay.run import RunOptions, evaluate
-from pagnet_ros.replay.source import ReplayFrame, SourceOptions, open_source
+from pagnet_ros.replay.source import open_source
 from tests.replay.bags import SIZE, START_NS, STEP_NS, color, depth_mm, image, rgbd, write
 
 LOW = (SIZE[0] // 2, SIZE[1] // 2)
@@ -219,7 +220,7 @@ def test_sizes_are_cut_to_multiples_of_the_scale():
 def test_metres_are_those_of_the_pipeline(dtype):
     import torch
 
-    from pagnet_ros.depth import decode_depth
+    from pagnet_ros.core.depth import decode_depth
 
     raw = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     if dtype == np.float32:

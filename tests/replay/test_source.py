@@ -9,9 +9,10 @@ import pytest
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 from rosbags.rosbag2 import CompressionMode
 
+from pagnet_ros.core.pairing import NearestPairing
 from pagnet_ros.errors import ConfigError, RecordingError
-from pagnet_ros.pairing import NearestPairing
-from pagnet_ros.replay.source import SourceOptions, open_source
+from pagnet_ros.replay.frame import SourceOptions
+from pagnet_ros.replay.source import open_source
 from tests.replay.bags import (
     MATRIX,
     SIZE,

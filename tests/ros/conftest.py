@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from pagnet_ros.transport import image_environment
+from pagnet_ros.system.transport import image_environment
 
 # Before the first DDS participant: whole images arrive, and readers of another vendor match.
 os.environ.update(image_environment())

@@ -7,10 +7,10 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 
-from pagnet_ros.health import Health
 from pagnet_ros.ros.diagnostics import summarise
-from pagnet_ros.ros.node import PagnetNode
+from pagnet_ros.ros.node.node import PagnetNode
 from pagnet_ros.ros.reporter import Problem
+from pagnet_ros.system.health import Health
 
 SECOND = 1_000_000_000
 

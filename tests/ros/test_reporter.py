@@ -2,8 +2,8 @@
 
 from types import SimpleNamespace
 
-from pagnet_ros.health import Health
 from pagnet_ros.ros.reporter import Reporter
+from pagnet_ros.system.health import Health
 
 SECOND = 1_000_000_000
 

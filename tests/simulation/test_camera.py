@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.simulation import LookAround, PinholeCamera, Scene, look_at
-from pagnet_ros.simulation.camera import check_pose
+from pagnet_ros.sensors import PinholeCamera, look_at
+from pagnet_ros.sensors.camera import check_pose
+from pagnet_ros.simulation import LookAround, Scene
 
 POINT = st.tuples(*[st.floats(-5, 5)] * 3)
 

@@ -6,7 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.simulation import PinholeCamera, Renderer, Scene, look_at, raster, render
+from pagnet_ros.sensors import PinholeCamera, look_at
+from pagnet_ros.simulation import Renderer, Scene, raster, render
 from pagnet_ros.simulation.shading import ColorOptics, Lighting
 from pagnet_ros.simulation.surfaces import (
     ROUND,

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pagnet_ros.simulation import PinholeCamera, Scene
+from pagnet_ros.sensors import PinholeCamera
+from pagnet_ros.simulation import Scene
 from pagnet_ros.simulation.shading import ColorOptics, Lighting
 from pagnet_ros.simulation.surfaces import Material, SurfaceBuilder
 

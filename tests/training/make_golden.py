@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pagnet_ros.shipped import zoo, zoo_path
-from pagnet_ros.simulation.camera import PinholeCamera
+from pagnet_ros.model.weights import load_weights
+from pagnet_ros.model.zoo import zoo, zoo_path
+from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation.render import render
 from pagnet_ros.simulation.scene import Scene
-from pagnet_ros.weights import load_weights
 from pagnet_training.protocol import Case, ProtocolImage, make_case, network_upsampler
 
 FOLDER = Path(__file__).parent / "golden"

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.shipped import zoo
+from pagnet_ros.model.zoo import zoo
 from pagnet_training.accuracy import insert, main, paper_table, validation_tables, zoo_table
 from pagnet_training.evaluate import Score
 from pagnet_training.published import MSG_FLOAT, PAPER_IMAGES, PAPER_TABLE
-
-from .conftest import ROOT
+from tests.training.conftest import ROOT
 
 
 def test_every_quoted_row_has_a_cell_per_image():
@@ -103,7 +102,9 @@ def test_what_is_no_text_is_named(tmp_path):
         insert(path, "zoo", "new")
 
 
-@pytest.mark.parametrize(("name", "mark"), [("docs/accuracy.md", "validation"), ("pagnet_ros/zoo/README.md", "zoo")])
+@pytest.mark.parametrize(
+    ("name", "mark"), [("docs/accuracy.md", "validation"), ("pagnet_ros/model/zoo/README.md", "zoo")]
+)
 def test_the_shipped_documents_have_their_marks(name, mark):
     text = (ROOT / Path(name)).read_text(encoding="utf-8")
     assert f"<!-- begin {mark} -->" in text
@@ -111,4 +112,4 @@ def test_the_shipped_documents_have_their_marks(name, mark):
 
 
 def test_the_zoos_readme_is_up_to_date():
-    assert zoo_table(zoo()) in (ROOT / "pagnet_ros/zoo/README.md").read_text(encoding="utf-8")
+    assert zoo_table(zoo()) in (ROOT / "pagnet_ros/model/zoo/README.md").read_text(encoding="utf-8")

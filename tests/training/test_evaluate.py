@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.model_config import ModelConfig
-from pagnet_ros.network import PagNet
-from pagnet_ros.weights import WeightsHeader, save_weights
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.weights import WeightsHeader, save_weights
 from pagnet_training.baselines import BASELINES
 from pagnet_training.evaluate import Method, evaluate, main, method_of_weights
 from pagnet_training.protocol import ProtocolImage, bicubic, make_case, read_protocol_images, rmse, self_ensemble

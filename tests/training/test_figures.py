@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from pagnet_ros.model_config import ModelConfig
-from pagnet_ros.network import PagNet
-from pagnet_ros.weights import WeightsHeader, save_weights
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.weights import WeightsHeader, save_weights
 from pagnet_training.figures import attention_maps, main, texture_traps
 from pagnet_training.protocol import make_case
 

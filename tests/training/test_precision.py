@@ -7,8 +7,8 @@ import copy
 import pytest
 import torch
 
-from pagnet_ros.model_config import ModelConfig
-from pagnet_ros.network import PagNet
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
 from pagnet_training.precision import keep_depth_in_float32
 
 CONFIG = ModelConfig(

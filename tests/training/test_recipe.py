@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.model_config import ModelConfig
+from pagnet_ros.model.config import ModelConfig
 from pagnet_training.recipe import OptimiserRecipe, load_recipe
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "training" / "recipes").glob("*.yaml"))

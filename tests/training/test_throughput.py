@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pagnet_ros.network import PagNet
+from pagnet_ros.model.network import PagNet
 from pagnet_training import throughput
 from pagnet_training.recipe import load_recipe
 from pagnet_training.throughput import Pauses, Throughput, TimedLoader, patch_gflop

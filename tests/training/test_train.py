@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.network import PagNet, PagNetOutput
-from pagnet_ros.weights import load_weights
+from pagnet_ros.model.network import PagNet, PagNetOutput
+from pagnet_ros.model.weights import load_weights
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.export import export, see_brightness_only
 from pagnet_training.losses import patch_loss

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pagnet_ros.model_config import ModelConfig
-from pagnet_ros.network import PagNet
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
 from pagnet_training.warm_start import warm_start
 
 NARROW = ModelConfig(scale=4, channels=8, growth=4, convolutions=2, residual=True, mask_channel=True, feature_stride=2)

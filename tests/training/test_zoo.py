@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pagnet_ros.shipped import zoo
+from pagnet_ros.model.zoo import zoo
 from pagnet_training.protocol import bicubic, rmse
 
 _spec = importlib.util.spec_from_file_location("make_golden", Path(__file__).with_name("make_golden.py"))

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from pagnet_ros.core.pairing import NearestPairing
 from pagnet_ros.errors import MessageError, RecordingError
 from pagnet_ros.messages.pair import read_color, read_depth
-from pagnet_ros.pairing import NearestPairing
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
 from pagnet_training.data.images import RgbdImage, fit_levels, make_image, reduce_rgb

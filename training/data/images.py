@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pagnet_ros.depth import fill_holes
+from pagnet_ros.core.depth import fill_holes
 from pagnet_ros.errors import RecordingError
 from pagnet_training.data.known_sensor import MetricDepth
 from pagnet_training.data.numpy_files import MAX_FILE_BYTES, read_numpy

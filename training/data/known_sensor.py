@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.simulation.camera import PinholeCamera
-from pagnet_ros.simulation.curves import Curve
-from pagnet_ros.simulation.profile_yaml import load_profile
-from pagnet_ros.simulation.sensor import sense
-from pagnet_ros.simulation.sensor_profile import SensorProfile
+from pagnet_ros.sensors.camera import PinholeCamera
+from pagnet_ros.sensors.curves import Curve
+from pagnet_ros.sensors.profile import SensorProfile
+from pagnet_ros.sensors.profile_yaml import load_profile
+from pagnet_ros.sensors.simulate import sense
 
 __all__ = [
     "LEVELS_OF_A_FRAME",

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from pagnet_ros.bicubic import BicubicDownsample
-from pagnet_ros.depth import fill_holes
-from pagnet_ros.simulation.sensor_profile import SensorProfile
+from pagnet_ros.core.depth import fill_holes
+from pagnet_ros.model.resize import BicubicDownsample
+from pagnet_ros.sensors.profile import SensorProfile
 from pagnet_training.data import augment
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.images import RgbdImage

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.simulation.camera import PinholeCamera
+from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
 from pagnet_training.data.images import RgbdImage, make_image

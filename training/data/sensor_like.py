@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pagnet_ros.bicubic import BicubicDownsample
+from pagnet_ros.model.resize import BicubicDownsample
 
 __all__ = ["sensor_like"]
 

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
-from pagnet_ros.depth import Normalisation, fill_holes
+from pagnet_ros.core.depth import Normalisation, fill_holes
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.simulation import SensorProfile
-from pagnet_ros.weights import load_weights
+from pagnet_ros.model.weights import load_weights
+from pagnet_ros.sensors import SensorProfile
 from pagnet_training.data.known_sensor import MetricPatch, observe
 from pagnet_training.protocol import Case, ProtocolImage, make_case, rmse
 from pagnet_training.sensors.regions import footprint
@@ -70,7 +70,7 @@ def degraded_case(image: ProtocolImage, scale: int, profile: SensorProfile) -> C
         raise ConfigError(
             f"sensor profile {profile.name!r} measures metres, but the images are disparities in levels; expected a "
             "profile whose effects have no unit, such as kinect_paper or tof_paper; for others see "
-            "pagnet_training.sensors.restoration"
+            "studies.restoration"
         )
     case = make_case(image, scale, rounded=False)
     rng = np.random.default_rng([zlib.crc32(f"{profile.name} {image.name}".encode()), scale])

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import RecordedFrame
-from pagnet_ros.simulation import SensorProfile, save_profile
+from pagnet_ros.sensors import SensorProfile, save_profile
 from pagnet_training.sensors.collect import Collector, Quality
 from pagnet_training.sensors.edge_effects import EdgeFit, fit_edges
 from pagnet_training.sensors.fitted_profile import build_profile

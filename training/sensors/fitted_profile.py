@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.simulation import Evidence, SensorProfile
+from pagnet_ros.sensors import Evidence, SensorProfile
 from pagnet_training.sensors.collect import Collector
 from pagnet_training.sensors.edge_effects import EdgeFit
 from pagnet_training.sensors.missing import AddedCurve, MissingFit

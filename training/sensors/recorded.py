@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pagnet_ros.core.pairing import NearestPairing
 from pagnet_ros.errors import MessageError, RecordingError
 from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
 from pagnet_ros.messages.image import color_from_image, depth_from_image
-from pagnet_ros.pairing import NearestPairing
 from pagnet_ros.recordings.bags import Bag, BagMessage
 from pagnet_ros.recordings.frames import RecordedFrame, open_frames, quaternion_pose
 from pagnet_ros.recordings.layouts import detect_layout

@@ -1,6 +1,6 @@
 """Whether a recording's depth lies on its colour images, as fields of a profile and as a sentence.
 
-Frames pass through on their way to the fit; `pagnet_ros.registration` looks at some of them, as the node would.
+Frames pass through on their way to the fit; `pagnet_ros.core.registration` looks at some of them, as the node would.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from pagnet_ros.core.registration.estimator import RegistrationEstimator
 from pagnet_ros.recordings.frames import RecordedFrame
-from pagnet_ros.registration.estimator import RegistrationEstimator
-from pagnet_ros.simulation import Evidence, SensorProfile
+from pagnet_ros.sensors import Evidence, SensorProfile
 
 __all__ = ["RegistrationCheck"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.simulation import SensorProfile
+from pagnet_ros.sensors import SensorProfile
 from pagnet_training.sensors import report_figures
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.simulation import PinholeCamera, sense
+from pagnet_ros.sensors import PinholeCamera, sense
 from pagnet_training.sensors.cells import ANGLE_EDGES, BRIGHTNESS_EDGES, CELLS, RANGE_EDGES
 from pagnet_training.sensors.count_holes import HOLE_LAGS_PX
 from pagnet_training.sensors.count_noise import CORRELATION_PX, SPACINGS

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros import filters
+from pagnet_ros.core import filters
+from pagnet_ros.model.weights import read_header
+from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
-from pagnet_ros.shipped import zoo, zoo_path
-from pagnet_ros.weights import read_header
 from pagnet_training.sensors.regions import nearest_filled
 
 __all__ = ["CLASSICAL", "Method", "network"]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.depth import check_rgb
+from pagnet_ros.core.depth import check_rgb
 from pagnet_ros.errors import InputError
 from pagnet_ros.replay.metrics.flying import Surroundings, surroundings
 from pagnet_ros.replay.metrics.obstacles import VoxelGrid

@@ -86,7 +86,7 @@ def nearest_index(count: int, size: int) -> NDArray[np.intp]:
 
 
 def nearest_up(low: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.generic]:
-    """Repeat pixels up to a size, as `pagnet_ros.trust.provenance` does."""
+    """Repeat pixels up to a size, as `pagnet_ros.core.validity.provenance` does."""
     if low.shape == size:
         return low
     rows, columns = nearest_index(low.shape[0], size[0]), nearest_index(low.shape[1], size[1])

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from pagnet_ros.core.validity import MEASURED, TrustOptions, provenance
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.replay.metrics.regions import depth_steps, footprint_depth, grown, nearest_up, texture
-from pagnet_ros.trust import MEASURED, TrustOptions, provenance
 
 NAN = np.nan
 

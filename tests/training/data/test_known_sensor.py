@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.simulation import PROFILES, SensorProfile, save_profile
+from pagnet_ros.sensors import PROFILES, SensorProfile, save_profile
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.folders import read_frames, read_middlebury
 from pagnet_training.data.images import RgbdImage, make_image

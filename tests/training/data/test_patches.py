@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pagnet_ros.depth import imresize
+from pagnet_ros.core.depth import imresize
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.folders import read_middlebury
 from pagnet_training.data.images import make_image

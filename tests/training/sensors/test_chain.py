@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from pagnet_ros.model.weights import load_weights
 from pagnet_ros.replay.cli import main as replay
-from pagnet_ros.simulation import load_profile
-from pagnet_ros.weights import load_weights
+from pagnet_ros.sensors import load_profile
 from pagnet_training.export import main as export
 from pagnet_training.sensors.fit import main as fit
 from pagnet_training.train import main as train

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.model_config import ModelConfig
-from pagnet_ros.network import PagNet
-from pagnet_ros.simulation import load_profile
-from pagnet_ros.weights import WeightsHeader, save_weights
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.weights import WeightsHeader, save_weights
+from pagnet_ros.sensors import load_profile
 from pagnet_training.evaluate import main
 from pagnet_training.protocol import ProtocolImage, make_case
 from pagnet_training.sensors.degraded import classical, degraded_case, restorer_of, score
@@ -103,7 +103,7 @@ def test_command_line_gives_a_table_by_region(
 
 def test_a_sheet_is_a_small_picture(data_root: Path, weights: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the sheet is drawn by matplotlib")
-    from pagnet_training.sensors.degraded_sheet import main as sheet
+    from studies.degraded_sheet import main as sheet
 
     out = tmp_path / "sheet.png"
     assert sheet(["--data", str(data_root / "val"), "--rows", f"kinect_paper={weights}", "--out", str(out)]) == 0
@@ -115,7 +115,7 @@ def test_a_sheet_is_a_small_picture(data_root: Path, weights: Path, tmp_path: Pa
 def test_a_sheets_rows_are_checked(
     row: str, said: str, data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pagnet_training.sensors.degraded_sheet import main as sheet
+    from studies.degraded_sheet import main as sheet
 
     assert sheet(["--data", str(data_root / "val"), "--rows", row, "--out", str(tmp_path / "s.png")]) == 2
     assert said in capsys.readouterr().err

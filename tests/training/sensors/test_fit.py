@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pagnet_training.sensors.fit")
-from pagnet_ros.simulation import load_profile, save_profile
+from pagnet_ros.sensors import load_profile, save_profile
 from pagnet_training.sensors.fit import fit_recording
-from pagnet_training.sensors.known_sensors import KNOWN, Recording
-from pagnet_training.sensors.sequences import SequencePlan
+from studies.known_sensors import KNOWN, Recording
+from studies.sequences import SequencePlan
 from tests.training.sensors.fit_worlds import gaussian, record
 
 

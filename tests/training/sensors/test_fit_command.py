@@ -7,7 +7,7 @@ pytest.importorskip("pagnet_training.sensors.fit")
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
 from pagnet_ros.recordings.frames import open_frames
-from pagnet_ros.simulation import load_profile
+from pagnet_ros.sensors import load_profile
 from pagnet_training.sensors.fit import main
 from pagnet_training.sensors.recorded import Selection, count_frames, recorded_frames
 from tests.training.sensors.fit_worlds import MATRIX, gaussian, record, write_folder

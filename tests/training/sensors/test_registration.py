@@ -5,10 +5,10 @@ import pytest
 
 pytest.importorskip("pagnet_training.sensors.registration")
 from pagnet_ros.recordings.frames import RecordedFrame
-from pagnet_ros.simulation import SensorProfile, load_profile, save_profile
+from pagnet_ros.sensors import SensorProfile, load_profile, save_profile
 from pagnet_training.sensors.registration import RegistrationCheck
-from pagnet_training.sensors.registration_study import Trial, scene_trials, summary
-from tests.registration.boxes import boxes
+from studies.registration_study import Trial, scene_trials, summary
+from tests.core.registration.boxes import boxes
 
 
 def check(offset, seeds=range(3, 6)):

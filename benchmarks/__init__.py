@@ -1,0 +1,1 @@
+"""How fast it is, measured beside something else. Run from the checkout; not installed."""

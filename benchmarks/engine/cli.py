@@ -1,0 +1,142 @@
+"""The command line of the benchmark: which engines, one table, JSON."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+
+from benchmarks.engine.report import Report
+from benchmarks.engine.rows import Plan, measure_rows, with_trace
+from benchmarks.engine.startup import measure_start_up
+from benchmarks.engine.subjects import SIZES, WAYS, network_named
+from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
+from pagnet_ros.runtime.devices import PRECISIONS, choose_device, choose_precision
+from pagnet_ros.runtime.machine import describe_machine, measure_machine
+
+__all__ = ["main"]
+
+DEFAULT_WAYS = {"cpu": ("native", "eager", "plain"), "cuda": ("graph", "eager")}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--weights", nargs="+", default=["rt-x4-sensor"], help="zoo names, files, or full-x4, rt-x8 ..."
+    )
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["640x480"], help="of colour and output")
+    parser.add_argument("--ways", nargs="+", help=f"CPU: {' '.join(WAYS['cpu'])}; GPU: {' '.join(WAYS['cuda'])}")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
+    parser.add_argument("--frames", type=int, default=40, help="per row")
+    parser.add_argument("--time-limit", type=float, default=float("inf"), help="begin no row after this many seconds")
+    parser.add_argument("--busy", type=int, default=0, help="other processes that keep a core busy each")
+    parser.add_argument("--start-up", action="store_true", help="also time a new process to its first output")
+    parser.add_argument("--trace", type=Path, help="write a trace of a few frames of the first row")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    options = parser.parse_args(arguments)
+    until = time.monotonic() + options.time_limit
+    torch.set_num_threads(options.threads)
+    try:
+        plan = _plan(options, until)
+        machine = describe_machine(plan.device, options.threads) | plan.rates._asdict() | {"busy": options.busy}
+    except PagnetError as error:
+        return _failed(error)
+    report, failed = Report(machine), 0
+    try:
+        with _busy_neighbours(options.busy):
+            _measure(options, plan, report)
+        _extras(options, plan, report)
+    except PagnetError as error:
+        failed = _failed(error)
+    except KeyboardInterrupt:
+        report.remarks.append("interrupted; the rows that are missing were not measured")
+    written = report.write(options.json)
+    if report.rows or not failed:
+        report.print()
+    return failed or int(not report.rows or not written)
+
+
+def _failed(error: PagnetError) -> int:
+    sys.stderr.write(f"bench: {error}\n")
+    return 1
+
+
+def _plan(options: argparse.Namespace, until: float) -> Plan:
+    device = choose_device(options.device)
+    ways = options.ways or DEFAULT_WAYS[device.type]
+    unknown = [way for way in ways if way not in WAYS[device.type]]
+    if unknown:
+        raise ConfigError(f"way {unknown[0]!r} is not one of {', '.join(WAYS[device.type])} on {device}")
+    rates = measure_machine(device, _offered(device))
+    return Plan(ways, options.precisions, device, options.frames, rates, until)
+
+
+def _by_scale(names: Sequence[str]) -> list[list[str]]:
+    """Networks that see the same frame, in the order they were named."""
+    groups: dict[int, list[str]] = {}
+    for name in names:
+        groups.setdefault(network_named(name)[1].config.scale, []).append(name)
+    return list(groups.values())
+
+
+def _offered(device: torch.device) -> list[str]:
+    """The precisions of a device."""
+    offered = []
+    for name in PRECISIONS:
+        with suppress(DeviceError):
+            offered.append(choose_precision(name, device))
+    return offered
+
+
+def _measure(options: argparse.Namespace, plan: Plan, report: Report) -> None:
+    """All rows; what there is already is told and written after each step, for a long run may end early."""
+    for size in options.sizes:
+        for names in _by_scale(options.weights):
+            for rows, failures in measure_rows(names, (size, SIZES[size]), plan):
+                report.add(rows, failures)
+                report.write(options.json)
+    if not report.rows and not report.failures:
+        asked = f"{', '.join(options.weights)} on {plan.device} in {', '.join(plan.precisions)}"
+        raise DeviceError(f"none of {', '.join(plan.ways)} runs {asked}; give other --ways or --precisions")
+
+
+def _extras(options: argparse.Namespace, plan: Plan, report: Report) -> None:
+    """What is not a row, last: a profiler that has run once slows what comes after it down."""
+    try:
+        if options.start_up:
+            report.start_up = measure_start_up(options.weights[0], options.device)._asdict()
+    except PagnetError as error:
+        report.remarks.append(f"no time of a new process: {error}")
+    if options.trace and report.rows:
+        try:
+            report.rows[0] = with_trace(report.rows[0], plan, options.trace)
+        except Exception as error:
+            report.remarks.append(f"no trace: {type(error).__name__}: {error}")
+
+
+@contextmanager
+def _busy_neighbours(count: int) -> Iterator[None]:
+    context = multiprocessing.get_context("spawn")
+    neighbours = [context.Process(target=_spin_for_ever, daemon=True) for _ in range(count)]
+    for neighbour in neighbours:
+        neighbour.start()
+    try:
+        yield
+    finally:
+        for neighbour in neighbours:
+            neighbour.kill()
+
+
+def _spin_for_ever() -> None:
+    while True:
+        pass

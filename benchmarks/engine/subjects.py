@@ -1,0 +1,99 @@
+"""What is measured: networks by name, each on an engine, and a frame for them."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pagnet_ros.errors import DeviceError
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet, PagNetOutput
+from pagnet_ros.model.weights import WeightsHeader, load_weights
+from pagnet_ros.model.zoo import zoo_path
+from pagnet_ros.runtime.engine import Engine, Network
+from pagnet_ros.runtime.export_onnx import export_onnx
+from pagnet_ros.runtime.onnx import OnnxNetwork
+from pagnet_ros.sensors import PROFILES, PinholeCamera, sense, to_millimetres
+from pagnet_ros.simulation import Renderer, Scene
+
+__all__ = ["SIZES", "WAYS", "PlainNetwork", "frame", "make_engine", "network_named"]
+
+SIZES = {"640x480": (640, 480), "1280x720": (1280, 720), "1920x1080": (1920, 1080)}
+WAYS = {
+    "cpu": ("native", "eager", "plain", "compiled", "onnx"),
+    "cuda": ("graph", "compiled", "eager", "plain", "onnx"),
+}
+"""The engine's backends and, to compare with, ``plain``: torch as it comes, float32 in NCHW layout."""
+FAMILIES: dict[str, Callable[[int], ModelConfig]] = {
+    "paper": ModelConfig.paper,
+    "full": ModelConfig.full,
+    "mid": ModelConfig.mid,
+    "rt": ModelConfig.rt,
+    "tiny": ModelConfig.tiny,
+}
+
+
+def network_named(name: str) -> tuple[PagNet, WeightsHeader]:
+    """A shipped network, a weights file, or ``full-x4`` and the like: a family's shape with random weights."""
+    random = re.fullmatch(r"(\w+)-x(2|4|8|16)", name)
+    if random and random[1] in FAMILIES:
+        torch.manual_seed(0)
+        config = FAMILIES[random[1]](int(random[2]))
+        network = PagNet(config)
+        nn.init.normal_(network.head.weight, std=0.01)  # a residual head starts at zero, and would hide every error
+        return network.eval(), WeightsHeader(name, config)
+    return load_weights(name if Path(name).suffix else zoo_path(name))
+
+
+class PlainNetwork:
+    """A network as torch runs it untouched, whatever the engine would do to it."""
+
+    backend = "plain"
+
+    def __init__(self, network: PagNet) -> None:
+        """Keep the network."""
+        self.scale = network.scale
+        self._network = network
+
+    def on(self, device: torch.device, stream: int = 0) -> Callable[[Tensor, Tensor, Tensor], PagNetOutput]:
+        """The network as a function, see `pagnet_ros.runtime.onnx.OnnxNetwork.on`."""
+        return self._network.eval().requires_grad_(False).to(device)
+
+
+def make_engine(name: str, way: str, precision: str, device: str) -> Engine:
+    """An engine that runs one network in one way.
+
+    Raises:
+        DeviceError: that way does not exist here, or not in this precision.
+    """
+    if way in ("plain", "onnx") and precision != "fp32":
+        raise DeviceError(f"{way} is measured in fp32, not in {precision}")
+    network, header = network_named(name)
+    prepared: Network = deepcopy(network)
+    if way == "plain":
+        prepared = PlainNetwork(network)
+    elif way == "onnx":
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "network.onnx"
+            export_onnx(network, header, path)
+            prepared = OnnxNetwork(path)
+            return Engine(prepared, device, precision)  # reads the file once more
+    return Engine(prepared, device, precision, "auto" if way == "plain" else way)
+
+
+def frame(size: tuple[int, int], scale: int) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """A simulated camera's depth and colour of ``(width, height)``, cut to multiples of the scale."""
+    camera = PinholeCamera.from_fov(*size)
+    seen = Renderer(Scene.random(7, "room"))(camera)
+    coarse = sense(
+        seen.depth_m, camera, PROFILES["tof"], 0, factor=scale, albedo=seen.albedo, cos_incidence=seen.cos_incidence
+    )
+    return to_millimetres(coarse), seen.rgb[: size[1] // scale * scale, : size[0] // scale * scale].copy()

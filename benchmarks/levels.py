@@ -1,0 +1,108 @@
+"""What each rung of the latency ladder costs and gives: time, and error against the truth of simulated scenes.
+
+``python -m benchmarks.levels``. Frames go to all rungs in turn, so that noise of the machine meets all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.sensors import PROFILES, PinholeCamera, sense, to_millimetres
+from pagnet_ros.simulation import Renderer, Scene
+
+__all__ = ["main"]
+
+STYLE = "room"
+
+
+class _Frame(NamedTuple):
+    """A sensed frame and its truth, metres."""
+
+    depth_mm: NDArray[np.uint16]
+    rgb: NDArray[np.uint8]
+    truth_m: NDArray[np.float32]
+
+
+class _Result(NamedTuple):
+    """One rung's answer to one frame."""
+
+    spent_ms: float
+    rmse_mm: float
+    believed: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.levels", description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", default="rt-x4-sensor", help="zoo name")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="kinect", help="the simulated sensor")
+    parser.add_argument("--scenes", type=int, default=8, help="frames, each of a scene of its own (default 8)")
+    parser.add_argument("--repeats", type=int, default=3, help="times each frame is timed (default 3)")
+    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--scale", type=int, default=4, help="colour size over depth size")
+    options = parser.parse_args(arguments)
+    upsampler = DepthUpsampler.from_zoo(options.weights, options=UpsamplerOptions(metric=True))
+    frames = [_frame(seed, options) for seed in range(options.scenes)]
+    results: dict[str, list[_Result]] = {rung: [] for rung in upsampler.rungs}
+    for i, frame in enumerate([frames[0], *frames]):
+        for rung in upsampler.rungs:
+            upsampler.rung = rung
+            result = _run(upsampler, frame, options.repeats)
+            if i:  # the first one warms up
+                results[rung].append(result)
+    _print(results, options)
+    return 0
+
+
+def _frame(seed: int, options: argparse.Namespace) -> _Frame:
+    size = options.width // options.scale * options.scale, options.height // options.scale * options.scale
+    camera = PinholeCamera.from_fov(*size)
+    frame = Renderer(Scene.random(seed, STYLE))(camera)
+    coarse = sense(
+        frame.depth_m,
+        camera,
+        PROFILES[options.profile],
+        seed,
+        factor=options.scale,
+        albedo=frame.albedo,
+        cos_incidence=frame.cos_incidence,
+    )
+    return _Frame(to_millimetres(coarse), frame.rgb, frame.depth_m)
+
+
+def _run(upsampler: DepthUpsampler, frame: _Frame, repeats: int) -> _Result:
+    spent_ms = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        out = upsampler(frame.depth_mm, frame.rgb)
+        spent_ms.append((time.perf_counter() - begin) * 1e3)
+    known = np.isfinite(frame.truth_m)
+    both = np.isfinite(out.depth) & known
+    error_mm = 1e3 * (out.depth[both] - frame.truth_m[both]).astype(np.float64)
+    rmse_mm = float(np.sqrt(np.mean(error_mm**2))) if both.any() else float("nan")
+    return _Result(float(np.median(spent_ms)), rmse_mm, float(both.sum() / max(1, known.sum())))
+
+
+def _print(results: dict[str, list[_Result]], options: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"{options.weights}, {options.width}x{options.height} out, {options.profile}, {options.scenes} scenes"
+    table = Table("rung", "p50 ms", "RMSE mm, median", "believed, %", title=title)
+    for rung, taken in results.items():
+        spent_ms, rmse_mm, believed = (float(np.median(column)) for column in zip(*taken, strict=True))
+        table.add_row(rung, f"{spent_ms:.1f}", f"{rmse_mm:.1f}", f"{100 * believed:.1f}")
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The shape of a PAG-Net, as it stands in a recipe and in the header of a weights file. Plain values, no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from pagnet_ros.errors import ConfigError
+
+__all__ = ["SCALES", "ModelConfig"]
+
+SCALES = (2, 4, 8, 16)
+_RANGES = {
+    "channels": (4, 256),
+    "growth": (1, 128),
+    "convolutions": (1, 8),
+    "blocks": (1, 8),
+    "back_projections": (0, 8),
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of a PAG-Net. The defaults are the paper's network; every switch beyond it is named as such.
+
+    Attributes:
+        scale: up-sampling factor, 2, 4, 8 or 16 (specific weights per scale, paper section 2).
+        channels: feature channels C, 4 to 256, even. The paper leaves it open; 64.
+        growth: channels added by each convolution of a dense block, 1 to 128. Open in the paper; 32.
+        convolutions: convolutions per dense block, 1 to 8. Open in the paper; 4.
+        blocks: dense blocks per residual dense network, 1 to 8. The paper: 3.
+        attention: weigh the guidance by attention from the depth features (AGFE, paper Fig. 2b).
+        residual: addition: predict the difference to bicubic up-sampling instead of depth itself. The head starts at
+            zero, so an untrained network is exactly bicubic.
+        mask_channel: addition: a second input channel, 1 where depth was measured and 0 where it was filled.
+        log_sigma: addition: a second output channel, the logarithm of the standard deviation of the depth.
+        feature_stride: addition (real-time family): the finest features live at 1/stride of the output, 1 or 2; colour
+            enters by pixel-unshuffle and depth leaves by pixel-shuffle, so no dense block runs at full size.
+        back_projections: addition: back-projection steps, 0 to 8, that make the output agree with the measured
+            input once it is down-sampled again.
+        planar_gate: addition, needs `residual`: where the measured depth is planar, nothing is added to bicubic (which
+            is exact there), whatever colour shows; see `pagnet_ros.model.planarity`. For noise-free depth.
+        progressive: double the resolution stage by stage (the paper). False, to compare with: all stages but the last
+            work at the low resolution, which the last one multiplies at once.
+    """
+
+    scale: int = 4
+    channels: int = 64
+    growth: int = 32
+    convolutions: int = 4
+    blocks: int = 3
+    attention: bool = True
+    residual: bool = False
+    mask_channel: bool = False
+    log_sigma: bool = False
+    feature_stride: int = 1
+    back_projections: int = 0
+    planar_gate: bool = False
+    progressive: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every field; raise one `ConfigError` that lists all problems."""
+        problems = []
+        if type(self.scale) is not int or self.scale not in SCALES:
+            problems.append(f"scale={self.scale!r}, expected one of {SCALES}")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                problems.append(f"{name}={value!r}, expected an integer from {low} to {high}")
+        if isinstance(self.channels, int) and self.channels % 2:
+            problems.append(f"channels={self.channels}, expected an even number (attention halves it)")
+        if type(self.feature_stride) is not int or self.feature_stride not in (1, 2):
+            problems.append(f"feature_stride={self.feature_stride!r}, expected 1 or 2")
+        for name in ("attention", "residual", "mask_channel", "log_sigma", "planar_gate", "progressive"):
+            if type(getattr(self, name)) is not bool:
+                problems.append(f"{name}={getattr(self, name)!r}, expected true or false")
+        if self.planar_gate is True and self.residual is False:
+            problems.append("planar_gate=True with residual=False, expected residual=True (there is nothing to gate)")
+        if problems:
+            raise ConfigError("model configuration: " + "; ".join(problems))
+
+    @property
+    def stages(self) -> int:
+        """Number of stages l, where scale = 2**l."""
+        return int(math.log2(self.scale))
+
+    @classmethod
+    def paper(cls, scale: int = 4) -> ModelConfig:
+        """The paper's network, without any addition of ours."""
+        return cls(scale=scale)
+
+    @classmethod
+    def full(cls, scale: int = 4) -> ModelConfig:
+        """The paper's width with our additions: residual over bicubic and the mask channel."""
+        return cls(scale=scale, residual=True, mask_channel=True)
+
+    @classmethod
+    def mid(cls, scale: int = 4) -> ModelConfig:
+        """Twice as wide as `rt`, and started from it; the widest family that was trained without a GPU."""
+        return replace(cls.rt(scale), channels=48, growth=24, planar_gate=True)
+
+    @classmethod
+    def rt(cls, scale: int = 4) -> ModelConfig:
+        """The real-time family: narrow, and no dense block at full size."""
+        return cls(
+            scale=scale,
+            channels=24,
+            growth=12,
+            convolutions=3,
+            residual=True,
+            mask_channel=True,
+            feature_stride=2,
+        )
+
+    @classmethod
+    def tiny(cls, scale: int = 4) -> ModelConfig:
+        """What a robot falls back to when `rt` is too slow: narrower and shallower."""
+        return replace(cls.rt(scale), channels=16, growth=8, convolutions=2, blocks=2)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Build from a mapping, refusing unknown keys with the nearest known name.
+
+        Raises:
+            ConfigError: unknown key or value out of range.
+        """
+        known = {field.name for field in fields(cls)}
+        problems = []
+        for key in values:
+            if key not in known:
+                near = get_close_matches(str(key), known, n=1)
+                problems.append(f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+        if problems:
+            raise ConfigError("model configuration: " + "; ".join(problems))
+        return cls(**dict(values))
+
+    def to_dict(self) -> dict[str, int | bool]:
+        """Plain values, for a weights file's header."""
+        return asdict(self)
+
+    def at_scale(self, scale: int) -> ModelConfig:
+        """The same shape for another scale."""
+        return replace(self, scale=scale)

@@ -1,0 +1,99 @@
+"""The shipped weights: one safetensors file each, described by its own header.
+
+What each was trained on, how it scores, and the command that gives the figure: README.md in the folder `zoo`, where the
+files lie.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from pagnet_ros.errors import WeightsError
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.weights import WeightsHeader, read_header
+
+__all__ = ["family_of", "smaller_network", "zoo", "zoo_members", "zoo_path"]
+
+FOLDER = Path(__file__).parent
+_MUCH_CHEAPER = 0.7
+"""Share of a network's operations that another must stay below to be worth changing to."""
+
+
+def zoo() -> dict[str, WeightsHeader]:
+    """All shipped networks by name, each with its header: configuration, data, recipe, scores."""
+    return dict(_headers())
+
+
+@cache
+def _headers() -> dict[str, WeightsHeader]:
+    headers = [read_header(path) for path in sorted(FOLDER.glob("*.safetensors"))]
+    headers.sort(key=lambda header: (header.name.split("-")[0], header.variant, header.config.scale))
+    return {header.name: header for header in headers}
+
+
+def zoo_path(name: str) -> Path:
+    """File of a shipped network.
+
+    Raises:
+        WeightsError: no network of that name; the nearest and all names are listed.
+    """
+    path = FOLDER / f"{name}.safetensors"
+    if path not in FOLDER.glob("*.safetensors"):
+        near = get_close_matches(name, zoo(), n=1)
+        raise WeightsError(
+            f"no shipped network is called {name!r}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+            + f"; shipped: {', '.join(zoo()) or 'none'}; give one of these, or the path of a weights file"
+        )
+    return path
+
+
+def family_of(name: str) -> str:
+    """The family a network belongs to, all of whose scales are asked for by that name: its own without the scale."""
+    return re.sub(r"-x\d+-", "-", name)
+
+
+def zoo_members(name: str) -> dict[int, str]:
+    """The networks that a name stands for, by scale: all of a family (``rt-sensor``), or one (``rt-x4-sensor``).
+
+    Raises:
+        WeightsError: neither has that name.
+    """
+    headers = zoo()
+    family = {header.config.scale: each for each, header in headers.items() if family_of(each) == name}
+    if family:
+        return family
+    member = zoo_path(name).stem
+    return {headers[member].config.scale: member}
+
+
+def smaller_network(name: str) -> str | None:
+    """The next cheaper shipped network of the same scale, trained for the same input; None where there is none."""
+    headers = zoo()
+    own = headers[name]
+    alike = [
+        other
+        for other, header in headers.items()
+        if other != name and (header.config.scale, header.variant) == (own.config.scale, own.variant)
+    ]
+    limit = _MUCH_CHEAPER * _operations(own.config) if alike else 0
+    cheaper = [other for other in alike if _operations(headers[other].config) <= limit]
+    return max(cheaper, key=lambda other: _operations(headers[other].config), default=None)
+
+
+@cache
+def _operations(config: ModelConfig) -> int:
+    """Floating-point operations for a small frame, counted without computing anything."""
+    from torch.utils.flop_counter import FlopCounterMode  # slow to import, and seldom needed
+
+    side = 16
+    with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        depth, valid = torch.zeros(1, 1, side, side), torch.ones(1, 1, side, side, dtype=torch.bool)
+        PagNet(config)(depth, torch.zeros(1, 3, side * config.scale, side * config.scale), valid)
+    return int(counter.get_total_flops())

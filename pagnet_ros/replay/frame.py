@@ -1,0 +1,98 @@
+"""What a replay reads: its options, and the frame that it hands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.errors import ConfigError
+
+__all__ = ["NS_PER_S", "RawDepth", "ReplayFrame", "SourceOptions"]
+
+NS_PER_S = 1_000_000_000
+RawDepth = NDArray[np.uint16] | NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What to read, and how depth and colour are paired (the node's defaults).
+
+    Attributes:
+        depth: depth topic of a bag; found if empty and unambiguous.
+        color: colour topic, likewise.
+        reference: topic of a better depth image of the same view; "" looks for ``<depth>_reference`` or ``_truth``.
+        use_reference: False leaves out any reference.
+        start_s: leave out this much of the beginning, seconds, at least 0.
+        duration_s: replay this much, seconds, above 0; None for all.
+        every: evaluate each how-many-th pair, at least 1.
+        slop_ms: largest stamp difference of a pair, milliseconds, 0 to 10000.
+        queue_size: images kept per stream while waiting, 1 to 1000.
+        hz: frames per second of a folder without stamps; None for its default.
+        only: frames of a folder whose name contains this.
+    """
+
+    depth: str = ""
+    color: str = ""
+    reference: str = ""
+    use_reference: bool = True
+    start_s: float = 0.0
+    duration_s: float | None = None
+    every: int = 1
+    slop_ms: float = 20.0
+    queue_size: int = 10
+    hz: float | None = None
+    only: str = ""
+
+    def __post_init__(self) -> None:
+        """Check every field; raise one `ConfigError` that lists all problems."""
+        problems = [
+            f"{name} {value!r}; expected {expected}"
+            for name, value, expected, fits in (
+                ("start", self.start_s, "0 or more seconds", 0.0 <= self.start_s < 1e9),
+                ("duration", self.duration_s, "above 0 seconds", self.duration_s is None or 0 < self.duration_s < 1e9),
+                ("every", self.every, "1 or more", self.every >= 1),
+                ("slop", self.slop_ms, "0 to 10000 ms", 0.0 <= self.slop_ms <= 10000.0),
+                ("queue size", self.queue_size, "1 to 1000", 1 <= self.queue_size <= 1000),
+            )
+            if not fits
+        ]
+        if self.reference and not self.use_reference:
+            problems.append(f"reference {self.reference} beside a mode that takes none; leave out one of the two")
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+
+@dataclass(frozen=True)
+class ReplayFrame:
+    """A pair of images that the node would up-sample.
+
+    Attributes:
+        index: number of the pair in the recording, counted from 0 before ``every`` leaves any out.
+        depth_stamp_ns: header stamp of the depth image, nanoseconds.
+        color_stamp_ns: header stamp of the colour image.
+        depth: ``[h, w]`` uint16 millimetres (0 invalid) or float32 metres (non-finite or 0 invalid), as decoded.
+        rgb: ``[H, W, 3]`` uint8.
+        reference: ``[H, W]`` as `depth`, or None.
+        intrinsics: ``[3, 3]`` float64 of the colour image, pixels, or None.
+        pose: ``[4, 4]`` float64 camera-to-world, metres, or None.
+        camera_info: newest calibration message of the colour camera (an object with its fields), or None.
+        frame_id: the colour camera's optical frame; empty for a folder.
+        recorded_ns: recording time of the message that completed the pair; the depth stamp in a folder.
+        decode_ms: how long decoding and checking took, milliseconds.
+    """
+
+    index: int
+    depth_stamp_ns: int
+    color_stamp_ns: int
+    depth: RawDepth
+    rgb: NDArray[np.uint8]
+    reference: RawDepth | None = None
+    intrinsics: NDArray[np.float64] | None = None
+    pose: NDArray[np.float64] | None = None
+    camera_info: Any = None
+    frame_id: str = ""
+    recorded_ns: int = 0
+    decode_ms: float = 0.0

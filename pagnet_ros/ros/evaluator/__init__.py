@@ -1,0 +1,1 @@
+"""Scores the running node."""

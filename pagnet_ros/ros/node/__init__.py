@@ -1,0 +1,1 @@
+"""The node: topics in, the pipeline, topics out."""

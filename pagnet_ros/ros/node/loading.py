@@ -1,0 +1,83 @@
+"""From the node's parameters to a working up-sampler.
+
+Owns what the parameter `weights` means, left at its default with a sensor too, and that a bad choice fails here, with a
+reason, instead of at the first frame. There is no silent fall-back to bicubic: it has to be asked for. No ROS import.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from pagnet_ros.model.zoo import family_of, zoo
+from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.ros.node.sensor_limits import SensorLimits, sensor_limits
+from pagnet_ros.ros.parameters import NodeParameters
+
+__all__ = ["choose_weights", "load_upsampler"]
+
+_ANY_SENSOR: Final = "rt-sensor"
+
+_WARM_UP_DEPTH: Final = (48, 64)
+_WARM_UP_COLOR: Final = (192, 256)
+_TRIAL_DEPTH: Final = (120, 160)
+_TRIAL_COLOR: Final = (480, 640)
+_TRIES: Final = 3
+"""Where time is limited: on a small frame, or in a single run, the rungs do not compare as they do later."""
+
+
+def load_upsampler(parameters: NodeParameters) -> DepthUpsampler:
+    """The up-sampler that the parameters ask for, run once; where time is limited, tried on every rung.
+
+    Args:
+        parameters: `weights` ("auto", "bicubic", a path or a name of the zoo), `sensor`, `device` and `precision`.
+
+    Returns:
+        A working up-sampler, its options at their defaults.
+
+    Raises:
+        ConfigError: No such sensor.
+        WeightsError: Weights missing, unreadable or foreign.
+        DeviceError: Device or precision not available.
+    """
+    weights, _ = choose_weights(parameters, sensor_limits(parameters.sensor))
+    where: dict[str, Any] = {"device": parameters.device, "precision": parameters.precision}
+    if weights == "bicubic":
+        upsampler = DepthUpsampler.bicubic(**where)
+    elif weights.endswith((".safetensors", ".onnx")) or os.sep in weights:
+        upsampler = DepthUpsampler.from_file(os.path.expanduser(weights), **where)
+    else:
+        upsampler = DepthUpsampler.from_zoo(weights, **where)
+    if parameters.latency_budget_ms:
+        for rung in reversed(upsampler.rungs):
+            upsampler.rung = rung
+            upsampler.warm_up(_TRIAL_DEPTH, _TRIAL_COLOR, tries=_TRIES)
+    else:
+        upsampler.warm_up(_WARM_UP_DEPTH, _WARM_UP_COLOR)
+    return upsampler
+
+
+def choose_weights(parameters: NodeParameters, sensor: SensorLimits) -> tuple[str, str]:
+    """What `weights` stands for, and what is worth saying about it.
+
+    Args:
+        parameters: The node's parameters.
+        sensor: Limits of its sensor.
+
+    Returns:
+        The parameter where it is set; else the network, or family of networks, that was trained for the sensor; else
+        the one for any sensor. And a remark, empty where the choice needs none.
+    """
+    if parameters.weights != "auto":
+        return parameters.weights, ""
+    if not sensor.weights:
+        return _ANY_SENSOR, ""
+    if sensor.weights.endswith(".safetensors"):
+        return sensor.weights, ""
+    shipped = {name for full in zoo() for name in (full, family_of(full))}
+    if sensor.weights in shipped:
+        return sensor.weights, f"weights {sensor.weights}, trained for the sensor {parameters.sensor}"
+    return _ANY_SENSOR, (
+        f"no weights {sensor.weights} for the sensor {parameters.sensor} are shipped; taking {_ANY_SENSOR}, trained "
+        "for any sensor. Set weights to choose another network"
+    )

@@ -1,0 +1,384 @@
+"""The lifecycle node: stamped depth and colour in, up-sampled depth and its calibration out.
+
+Owns the states and what lives in each. Configured: the up-sampler in its worker thread, publishers, timers. Active: the
+subscriptions. Data flows from `inputs` (newest pair) through the worker's mailbox to `processing` and `outputs`;
+`watch` and `diagnostics` look on. Executable: `pagnet_node`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
+from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.ros.diagnostics import diagnostic_array, summarise
+from pagnet_ros.ros.names import resolve_topics
+from pagnet_ros.ros.node.between_frames import BetweenFrames
+from pagnet_ros.ros.node.inputs import Inputs, Job
+from pagnet_ros.ros.node.loading import choose_weights, load_upsampler
+from pagnet_ros.ros.node.outputs import Outputs
+from pagnet_ros.ros.node.processing import FrameProcessor
+from pagnet_ros.ros.node.rungs import Rungs
+from pagnet_ros.ros.node.sensor_limits import ANY_SENSOR, options_of, sensor_limits
+from pagnet_ros.ros.node.watch import Watch
+from pagnet_ros.ros.node.worker import Worker
+from pagnet_ros.ros.parameters import PARAMETER_NAMES, NodeParameters, changed_names, declare, is_runtime, read
+from pagnet_ros.ros.reporter import Reporter
+from pagnet_ros.ros.running import run_node
+from pagnet_ros.system.health import Health
+from pagnet_ros.system.transport import prepare_process
+
+__all__ = ["PagnetNode", "main"]
+
+_WATCH_PERIOD_S: Final = 1.0
+_RETRY_S: Final = 5.0
+_RECENT_S: Final = 10.0
+_FACTS: Final = ("name", "device", "precision", "backend")
+_SUCCESS, _FAILURE, _ERROR = (
+    TransitionCallbackReturn.SUCCESS,
+    TransitionCallbackReturn.FAILURE,
+    TransitionCallbackReturn.ERROR,
+)
+
+
+class PagnetNode(LifecycleNode):
+    """Depth up-sampling as a managed node; see README for topics and parameters."""
+
+    def __init__(self, *, load: Callable[[NodeParameters], DepthUpsampler] = load_upsampler, **kwargs: Any) -> None:
+        """Declare the parameters; everything else waits for configure.
+
+        Args:
+            load: Makes the up-sampler at configure, in the worker's thread.
+            kwargs: For rclpy's LifecycleNode (context, namespace, parameter_overrides, ...).
+        """
+        super().__init__("pagnet_node", **kwargs)
+        self._load = load
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._bad_overrides = declare(self)
+        self._settings = self._read_or_default()
+        self._sensor = ANY_SENSOR
+        self._state = "unconfigured"
+        self._health = Health()
+        self._reporter = Reporter(self.get_logger(), self._health, self._settings.report_period_s)
+        self._worker: Worker[Job] | None = None
+        self._outputs: Outputs | None = None
+        self._inputs: Inputs | None = None
+        self._watch: Watch | None = None
+        self._jump: Any = None
+        self._timers_of_state: list[Any] = []
+        self._facts: dict[str, str] = {}
+        self._rungs: Rungs | None = None
+        self._failure = ""
+        self._failed = self.create_guard_condition(self._fail)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._refuse_impossible_transitions()
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
+        self._autostart_timer: Any = None
+        if self._settings.autostart:
+            self._autostart_timer = self.create_timer(0.01, self._autostart, clock=self._steady)
+        else:
+            self.get_logger().info(f"waiting: ros2 lifecycle set {self.get_fully_qualified_name()} configure")
+
+    def _refuse_impossible_transitions(self) -> None:
+        """Answer a lifecycle request out of sequence with "no success"; rclpy raises on it, and never answers."""
+        service = next(service for service in self.services if service.srv_type is ChangeState)
+        change_state = service.callback
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return change_state(request, response)
+            except Exception as error:
+                self.get_logger().warn(
+                    f"lifecycle request {request.transition.label or request.transition.id} refused in state "
+                    f"{self._state}; expected a transition that starts there ({error})"
+                )
+                response.success = False
+                return response
+
+        service.callback = answer
+
+    # Transitions: rclpy swallows what they raise, so each is guarded and says what failed.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the weights, advertise the outputs; a failure says why and leaves the node unconfigured."""
+        return self._transition("configure", self._configure, "inactive", undo=self._release)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe and begin to publish."""
+        return self._transition("activate", lambda: self._activate(state), "active", undo=self._unsubscribe)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe, let the running frame end, publish no more; after a failure of the device on to `on_error`."""
+        result = self._transition("deactivate", lambda: self._deactivate(state), "inactive")
+        return _ERROR if self._failure else result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back the device and withdraw the outputs."""
+        return self._transition("cleanup", self._release, "unconfigured")
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back everything, from any state."""
+        return self._transition("shutdown", self._release, "finalized")
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back everything, and be ready to be configured again."""
+        return self._transition("error processing", self._release, "unconfigured")
+
+    def _on_failure(self, reason: str) -> None:
+        """The device has failed for good. Called in the worker's thread; the executor's takes it from here."""
+        self._failure = reason
+        self._failed.trigger()
+
+    def _fail(self) -> None:
+        """Leave the active state through error processing: the only way the lifecycle has for it."""
+        if self._state != "active":
+            return
+        self.get_logger().error(f"the device failed and the node goes to unconfigured: {self._failure}")
+        self._publish_diagnostics()  # the last for now
+        self.trigger_deactivate()
+        if self._settings.autostart:
+            self._autostart_timer = self.create_timer(_RETRY_S, self._autostart, clock=self._steady)
+
+    def destroy_node(self) -> None:
+        """Stop the worker before the publishers go."""
+        self._release()
+        super().destroy_node()
+
+    def _transition(
+        self, name: str, act: Callable[[], None], state: str, undo: Callable[[], None] | None = None
+    ) -> TransitionCallbackReturn:
+        try:
+            act()
+        except Exception as error:
+            text = str(error) if isinstance(error, PagnetError) else traceback.format_exc()
+            if self.context.ok():  # else ROS was shut down meanwhile, and that is what failed
+                self.get_logger().error(f"cannot {name}: {text}")
+            if undo is not None:
+                undo()
+            return _FAILURE
+        self._state = state
+        self.get_logger().info(f"{state}: {self._what_is_set_up()}" if state in ("inactive", "active") else state)
+        return _SUCCESS
+
+    def _configure(self) -> None:
+        if self._bad_overrides:
+            raise ConfigError("; ".join(self._bad_overrides.values()))
+        self._failure = ""
+        parameters = self._settings = read(self)
+        self._sensor = sensor = sensor_limits(parameters.sensor)
+        options_of(parameters, sensor)
+        if remark := choose_weights(parameters, sensor)[1]:
+            self.get_logger().info(remark)
+        self._health = health = Health()
+        self._reporter = reporter = Reporter(self.get_logger(), health, parameters.report_period_s)
+        topics = resolve_topics(self, parameters)
+        outputs = self._outputs = Outputs(self, topics, parameters, reporter)
+        diagnosis = BetweenFrames(self._publish_diagnostics, round(parameters.diagnostics_period_s * 1e9))
+
+        def build_step() -> FrameProcessor:
+            upsampler = self._load(parameters)
+            self._facts = {name: str(getattr(upsampler, name, "?")) for name in _FACTS}
+            if remark := getattr(upsampler, "remark", ""):
+                self.get_logger().info(remark)
+            rungs = self._rungs = Rungs(upsampler, health, reporter)
+            return FrameProcessor(
+                rungs,
+                topics,
+                outputs,
+                health,
+                reporter,
+                parameters=lambda: self._settings,
+                options=lambda settings: options_of(settings, sensor),
+                camera_info=lambda: inputs.camera_info if (inputs := self._inputs) else None,
+                now_ns=lambda: int(self.get_clock().now().nanoseconds),
+                is_running=self.context.ok,
+                on_failure=self._on_failure,
+                on_done=diagnosis.frame_done,
+            )
+
+        self._worker = Worker(lambda error: reporter.report("internal_error", repr(error), "error"))
+        self._worker.start(build_step)
+        self._timers_of_state = [
+            self.create_timer(parameters.diagnostics_period_s, diagnosis.due, clock=self._steady),
+            self.create_timer(_WATCH_PERIOD_S, self._check_topics, clock=self._steady),
+        ]
+
+    def _activate(self, state: LifecycleState) -> None:
+        assert self._worker is not None and self._outputs is not None  # noqa: PT018  # by the lifecycle
+        if self._failure:
+            raise DeviceError(f"{self._failure}; expected a working device; clean up and configure again")
+        topics, parameters = self._outputs.topics, self._settings
+        self._inputs = Inputs(self, topics, parameters, self._health, self._reporter, self._worker.submit)
+        self._watch = Watch(self, self._inputs, parameters, self._health, self._reporter)
+        backward = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
+        self._jump = self.get_clock().create_jump_callback(backward, post_callback=self._on_jump)
+        super().on_activate(state)
+
+    def _deactivate(self, state: LifecycleState) -> None:
+        self._unsubscribe()
+        if self._worker is not None and not self._worker.drain():
+            self.get_logger().warn("the running frame did not end within 30 s; it will not be published")
+        super().on_deactivate(state)
+
+    def _unsubscribe(self) -> None:
+        if self._jump is not None:
+            self._jump.unregister()
+            self._jump = None
+        if self._inputs is not None:
+            self._inputs.close()  # kept for the running frame, which is published with its calibration
+        self._watch = None
+
+    def _release(self) -> None:
+        """Give back whatever is held, in any state."""
+        self._unsubscribe()
+        for timer in self._timers_of_state:
+            self.destroy_timer(timer)
+        self._timers_of_state = []
+        if self._worker is not None and not self._worker.stop():
+            self.get_logger().warn("the worker did not end within 30 s; leaving it behind")
+        self._worker = self._rungs = self._inputs = None
+        if self._outputs is not None:
+            self._outputs.close()
+        self._outputs = None
+        self._sensor = ANY_SENSOR
+
+    def _autostart(self) -> None:
+        """Configure and activate; on a failure try again later, as a camera or file may come."""
+        self.destroy_timer(self._autostart_timer)
+        self._autostart_timer = None
+        if self._state == "unconfigured":
+            self.trigger_configure()
+        if self._state == "inactive":
+            self.trigger_activate()
+        if self._state in ("unconfigured", "inactive"):
+            self.get_logger().info(f"autostart: trying again in {_RETRY_S:g} s")
+            self._autostart_timer = self.create_timer(_RETRY_S, self._autostart, clock=self._steady)
+
+    # Parameters
+
+    def _read_or_default(self) -> NodeParameters:
+        try:
+            return read(self)
+        except ConfigError:  # each value is sound, but not their combination; configure reads them again, and says so
+            return NodeParameters(autostart=bool(self.get_parameter("autostart").value))
+
+    def _check_parameters(self, parameters: list[Any]) -> SetParametersResult:
+        try:
+            after = read(self, {p.name: p.value for p in parameters if p.name in PARAMETER_NAMES})
+            options_of(after, self._sensor)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        fixed = [name for name in changed_names(self._settings, after) if not is_runtime(name)]
+        if fixed and self._state in ("inactive", "active"):
+            lifecycle = f"ros2 lifecycle set {self.get_fully_qualified_name()}"
+            first = f"{lifecycle} deactivate, " if self._state == "active" else ""
+            return SetParametersResult(
+                successful=False,
+                reason=f"{', '.join(fixed)} cannot change while the node is {self._state}; expected unconfigured. Do "
+                f"{first}{lifecycle} cleanup, set it, {lifecycle} configure",
+            )
+        return SetParametersResult(successful=True)
+
+    def _apply_parameters(self, parameters: list[Any]) -> None:
+        for parameter in parameters:
+            self._bad_overrides.pop(parameter.name, None)
+        try:
+            self._settings = read(self)
+        except ConfigError:  # unsound from the start, not yet mended; configure says so
+            return
+        self._reporter.set_period(self._settings.report_period_s)
+        if self._inputs is not None:
+            self._inputs.apply(self._settings)
+
+    # Timers and clock
+
+    def _on_jump(self, jump: Any) -> None:
+        if self._inputs is not None:
+            self._inputs.clear()
+        self._reporter.report("clock_jump", "time went backwards (a looped bag?); waiting frames are dropped", "info")
+
+    def _check_topics(self) -> None:
+        watch = self._watch
+        if watch is not None:
+            self._guarded("topic check", lambda: watch.check(self._settings))
+
+    def _publish_diagnostics(self) -> None:
+        self._guarded("diagnostics", self._diagnose)
+
+    def _diagnose(self) -> None:
+        wanted = self._outputs is not None and (self._outputs.wanted() or not self._settings.lazy)
+        summary = summarise(
+            self._health.snapshot(time.monotonic_ns()),
+            self._reporter.recent(max(_RECENT_S, 2 * self._settings.report_period_s)),
+            {"state": self._state, **self._facts, **self._rung_facts()},
+            active=self._state == "active",
+            wanted=wanted,
+            failure=self._failure,
+        )
+        name = f"{self.get_fully_qualified_name().lstrip('/')}: depth_hr"
+        device = self._facts.get("device", "")
+        self._diagnostics.publish(diagnostic_array(summary, self.get_clock().now().to_msg(), name, device))
+
+    def _rung_facts(self) -> dict[str, str]:
+        rungs = self._rungs
+        if rungs is None:
+            return {}
+        budget = f"{self._settings.latency_budget_ms:g}" if self._settings.latency_budget_ms else "any"
+        facts = {"rung": rungs.rung, "best rung": rungs.top, "latency budget [ms]": budget}
+        if registrar := getattr(rungs.upsampler, "registrar", None):
+            facts["registration"] = str(registrar)
+        return facts
+
+    def _guarded(self, what: str, act: Callable[[], None]) -> None:
+        """Nothing a timer does may end the executor."""
+        try:
+            act()
+        except Exception as error:
+            if self.context.ok():
+                self._reporter.report("internal_error", f"{what}: {type(error).__name__}: {error}", "error")
+
+    def _what_is_set_up(self) -> str:
+        if self._outputs is None:
+            return ""
+        t, f = self._outputs.topics, self._facts
+        return (
+            f"{t.depth} + {t.color} + {t.color_info} -> {t.output}; weights {f.get('name')} on {f.get('device')} "
+            f"({f.get('precision')}), slop {self._settings.slop_ms:g} ms"
+        )
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until Ctrl-C or SIGTERM.
+
+    Args:
+        args: Command line with --ros-args; None for the process's own.
+
+    Returns:
+        Exit status: 0, also after Ctrl-C; 1 where the command line cannot be understood, which is then on stderr.
+    """
+    # For `ros2 run`; launch files have set it. Fast DDS reads it at init, and loses large images without.
+    prepare_process()
+    try:
+        rclpy.init(args=args)
+    except Exception as error:  # rclpy's own classes for this are private
+        sys.stderr.write(f"error: the arguments after --ros-args: {error}\n")
+        return 1
+    run_node(PagnetNode)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

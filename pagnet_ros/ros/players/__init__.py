@@ -1,0 +1,1 @@
+"""Sources of messages: bags, folders of frames, and the simulated camera."""

@@ -1,0 +1,270 @@
+"""Plays a ROS 2 bag: the recorded bytes straight to the publishers, nothing decoded, at the recorded times.
+
+Data flows from the bag (read ahead in a thread) through the pace to one publisher per topic.
+
+    ros2 run pagnet_ros bag_player BAG --rate 1.0 --loop --clock --topics /camera/depth /camera/color
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from pagnet_ros.errors import ConfigError, RecordingError
+from pagnet_ros.recordings.bags import Bag, BagMessage, BagTopic
+from pagnet_ros.recordings.cdr import with_header_stamp
+from pagnet_ros.recordings.prefetch import Prefetch
+from pagnet_ros.ros.players.clock import PlaybackClock, clock_publisher
+from pagnet_ros.ros.players.process import finish_playing, play_while_spinning, player_main, wait_for_subscribers
+
+__all__ = ["BagPlayer", "BagPlayerOptions", "main", "parse_arguments"]
+
+NS_PER_S = 1_000_000_000
+QOS_CHOICES = ("reliable", "best_effort", "recorded")
+QUEUE_DEPTH = 10
+MESSAGE_OVERHEAD = 256
+
+
+@dataclass(frozen=True)
+class BagPlayerOptions:
+    """How to play a bag.
+
+    Attributes:
+        rate: Recording seconds per wall second, 0.01 to 100.
+        loop: Begin again at the end.
+        start_s: Leave out this much of the beginning, seconds.
+        duration_s: Play this much, seconds; 0 for all.
+        clock_hz: Publish `/clock` this often, per second; 0 for never.
+        topics: Play these only; all if empty.
+        qos: "reliable", "best_effort", or "recorded". Topics recorded as transient local stay so.
+        restamp: Header stamps: "none" leaves them, "now" moves them to the present, their distances kept; one
+            of zero is no time and stays.
+        wait_s: Wait for a subscriber on every topic played, at most this long, seconds.
+    """
+
+    rate: float = 1.0
+    loop: bool = False
+    start_s: float = 0.0
+    duration_s: float = 0.0
+    clock_hz: float = 0.0
+    topics: tuple[str, ...] = ()
+    qos: str = "reliable"
+    restamp: str = "none"
+    wait_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check everything at once."""
+        problems = [
+            f"{name} {value!r}; expected {expected}"
+            for name, value, expected, fits in (
+                ("rate", self.rate, "0.01 to 100", 0.01 <= self.rate <= 100.0),
+                ("start", self.start_s, "0 or more seconds", self.start_s >= 0.0),
+                ("duration", self.duration_s, "0 or more seconds", self.duration_s >= 0.0),
+                ("clock", self.clock_hz, "0 to 1000 Hz", 0.0 <= self.clock_hz <= 1000.0),
+                ("qos", self.qos, " or ".join(QOS_CHOICES), self.qos in QOS_CHOICES),
+                ("restamp", self.restamp, "none or now", self.restamp in ("none", "now")),
+                ("wait", self.wait_s, "0 or more seconds", self.wait_s >= 0.0),
+            )
+            if not fits
+        ]
+        if self.restamp == "now" and self.clock_hz:
+            problems.append("restamp now together with clock: stamps and /clock would disagree; choose one")
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+
+class BagPlayer(Node):
+    """Publishes a bag's messages.
+
+    Attributes:
+        published: Number of messages published so far.
+        skipped: Topics left out because their message package is not installed, with the reason.
+    """
+
+    def __init__(self, bag: Bag, options: BagPlayerOptions, stop: threading.Event, **kwargs: Any) -> None:
+        """Make the publishers.
+
+        Args:
+            bag: An open bag.
+            options: How to play it.
+            stop: Ends playing when set.
+            kwargs: For `rclpy.node.Node`.
+
+        Raises:
+            RecordingError: A topic asked for is not in the bag or its type is not installed, or nothing is left.
+        """
+        super().__init__("bag_player", **kwargs)
+        self.published = 0
+        self.skipped: dict[str, str] = {}
+        self._bag, self._options, self._stop = bag, options, stop
+        self._start_ns = bag.start_ns + round(options.start_s * NS_PER_S)
+        self._stop_ns = bag.end_ns
+        if options.duration_s:
+            self._stop_ns = min(bag.end_ns, self._start_ns + round(options.duration_s * NS_PER_S))
+        if self._start_ns >= self._stop_ns:
+            length_s = (bag.end_ns - bag.start_ns) / NS_PER_S
+            raise RecordingError(
+                f"{bag.path}: nothing to play from {options.start_s:g} s on; it is {length_s:.3f} s long"
+            )
+        self._outputs = self._make_publishers()
+        on_tick = clock_publisher(self) if options.clock_hz else None
+        self.clock = PlaybackClock(options.rate, stop, tick_hz=options.clock_hz, on_tick=on_tick)
+
+    @property
+    def topics(self) -> list[str]:
+        """Topics that are played, as the bag names them."""
+        return sorted(self._outputs)
+
+    def play(self) -> None:
+        """Play until the end (for ever with `loop`) or until stopped."""
+        wait_for_subscribers(self._outputs.values(), self._options.wait_s, self._stop)
+        with Prefetch(self._passes(), size=lambda m: MESSAGE_OVERHEAD + (len(m.raw) if m else 0)) as messages:
+            messages.wait_filled(timeout_s=1.0)
+            self._play(iter(messages))
+        finish_playing(self, self.clock, self._outputs.values(), self._stop)
+
+    def _play(self, messages: Iterator[BagMessage | None]) -> None:
+        origin_ns = last_ns = 0
+        for message in messages:
+            if message is None:
+                if last_ns and not self.clock.wait_until(last_ns + self._gap_ns):
+                    return
+                self.clock.start(self._start_ns)
+                origin_ns = self.get_clock().now().nanoseconds
+                continue
+            if not self.clock.wait_until(message.stamp_ns):
+                return
+            raw = message.raw
+            if self._options.restamp == "now" and (stamp_ns := message.header_stamp_ns):
+                raw = with_header_stamp(raw, origin_ns + self.clock.elapsed_wall_ns(stamp_ns))
+            self._outputs[message.topic.name].publish(raw)
+            self.published, last_ns = self.published + 1, message.stamp_ns
+
+    @property
+    def _gap_ns(self) -> int:
+        """Pause between the last message and the first of the next pass: the mean distance on the busiest topic."""
+        busiest = max(self._bag.topics[name].count for name in self._outputs)
+        return min((self._bag.end_ns - self._bag.start_ns) // max(busiest - 1, 1), NS_PER_S)
+
+    def _passes(self) -> Iterator[BagMessage | None]:
+        """All messages to play, each pass through the bag beginning with None."""
+        while not self._stop.is_set():
+            yield None
+            empty = True
+            for message in self._bag.messages(list(self._outputs), self._start_ns, self._stop_ns):
+                yield message
+                empty = False
+            if empty or not self._options.loop:
+                return
+
+    def _make_publishers(self) -> dict[str, Any]:
+        chosen = self._bag.check_topics(self._options.topics) if self._options.topics else list(self._bag.topics)
+        if not self._options.topics and self._options.clock_hz and "/clock" in chosen:
+            chosen.remove("/clock")  # else two clocks would run against each other
+        publishers = {}
+        for topic in (self._bag.topics[name] for name in chosen):
+            try:
+                kind = message_class(topic.msgtype)
+                publishers[topic.name] = self.create_publisher(kind, topic.name, self._qos(topic))
+            except RecordingError as error:
+                self.skipped[topic.name] = str(error)
+        if self.skipped:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(self.skipped.items()))
+            if self._options.topics or not publishers:
+                raise RecordingError(f"{self._bag.path}: cannot play {reasons}")
+            self.get_logger().warning(f"left out {reasons}")
+        if not publishers:
+            raise RecordingError(f"{self._bag.path}: it has no topic to play")
+        return publishers
+
+    def _qos(self, topic: BagTopic) -> QoSProfile:
+        offered = topic.qos[0] if topic.qos else None
+        reliable = self._options.qos == "reliable"
+        if self._options.qos == "recorded" and offered is not None:
+            reliable = all(q.reliability.name != "BEST_EFFORT" for q in topic.qos)
+        latched = offered is not None and all(q.durability.name == "TRANSIENT_LOCAL" for q in topic.qos)
+        return QoSProfile(
+            depth=min(max(offered.depth, 1), 1000) if latched and offered is not None else QUEUE_DEPTH,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+
+
+def message_class(msgtype: str) -> Any:
+    """Import a message type such as "sensor_msgs/msg/Image".
+
+    The name comes from the bag, and importing a package runs it: only one that has messages is imported.
+
+    Raises:
+        RecordingError: Its package is not installed, or it is no message type.
+    """
+    package, _, name = msgtype.partition("/msg/")
+    if not (package.isidentifier() and name.isidentifier()):
+        raise RecordingError(f"type {msgtype!r}; expected package/msg/Name")
+    try:
+        spec = importlib.util.find_spec(package)
+        folders = spec.submodule_search_locations or () if spec else ()
+        if not any((Path(folder) / "msg").is_dir() for folder in folders):
+            raise ModuleNotFoundError(f"{package} has no messages")
+        return getattr(importlib.import_module(f"{package}.msg"), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise RecordingError(f"type {msgtype} is not installed here; install the ROS package {package}") from error
+
+
+def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, BagPlayerOptions]:
+    """Command line (without ROS's part) to options."""
+    parser = argparse.ArgumentParser(
+        prog="bag_player",
+        description="Play a ROS 2 bag (mcap or sqlite3). Topics are renamed with --ros-args -r /from:=/to.",
+    )
+    parser.add_argument("bag", help="bag folder, or a .mcap or .db3 file")
+    parser.add_argument("-r", "--rate", type=float, default=1.0, help="recording seconds per second (default 1)")
+    parser.add_argument("-l", "--loop", action="store_true", help="begin again at the end")
+    parser.add_argument("--start", "--start-offset", type=float, default=0.0, metavar="S", help="skip S seconds")
+    parser.add_argument("--duration", "--playback-duration", type=float, default=0.0, metavar="S", help="play S s")
+    parser.add_argument("--clock", type=float, nargs="?", const=40.0, default=0.0, metavar="HZ",
+                        help="publish /clock (default 40 Hz)")  # fmt: skip
+    parser.add_argument("--topics", nargs="+", default=(), metavar="TOPIC", help="play these topics only")
+    parser.add_argument("--qos", choices=QOS_CHOICES, default="reliable", help="what to offer (default reliable)")
+    parser.add_argument("--restamp", choices=("none", "now"), default="none", help="move header stamps to the present")
+    parser.add_argument("--wait", type=float, default=0.0, metavar="S", help="wait up to S seconds for subscribers")
+    parser.add_argument("--list", action="store_true", help="list the topics and end")
+    given = parser.parse_args(arguments)
+    options = BagPlayerOptions(
+        rate=given.rate, loop=given.loop, start_s=given.start, duration_s=given.duration, clock_hz=given.clock,
+        topics=tuple(given.topics), qos=given.qos, restamp=given.restamp, wait_s=given.wait,
+    )  # fmt: skip
+    return given, options
+
+
+def _run(arguments: list[str], stop: threading.Event) -> None:
+    given, options = parse_arguments(arguments)
+    with Bag(given.bag) as bag:
+        if given.list:
+            sys.stdout.write(f"{bag.describe()}\n")
+            return
+        player = BagPlayer(bag, options, stop)
+        try:
+            player.get_logger().info(f"playing {', '.join(player.topics)} from {bag.path}")
+            play_while_spinning(player, player.play, stop)
+        finally:
+            player.destroy_node()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of `bag_player`."""
+    return player_main(_run, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,130 @@
+"""The process around a player: argument splitting, spinning, Ctrl-C, and errors as one line on stderr.
+
+Owns start and end only. A player hands in its node and the function that plays; both run until the function returns,
+the context is shut down, or a signal comes. What every player does before its first message and after its last is here.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Collection
+from typing import Any
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.utilities import remove_ros_args
+
+from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.ros.players.clock import PlaybackClock
+from pagnet_ros.ros.running import spin
+from pagnet_ros.system.transport import prepare_process
+
+__all__ = ["finish_playing", "play_while_spinning", "player_main", "wait_for_subscribers"]
+
+NS_PER_S = 1_000_000_000
+ACK_TIMEOUT_S = 1.0
+POLL_S = 0.05
+
+
+def player_main(body: Callable[[list[str], threading.Event], None], arguments: list[str] | None = None) -> int:
+    """Run a player as a process.
+
+    Args:
+        body: Gets the command line without ROS's part, and the event that ends it; runs with rclpy initialised.
+        arguments: Command line with the program name first; `sys.argv` if None.
+
+    Returns:
+        Exit status: 0, also after Ctrl-C; 1 after an error, which is then on stderr.
+    """
+    arguments = list(sys.argv if arguments is None else arguments)
+    stop = threading.Event()
+    try:
+        # Set here for those who start a player by hand; DDS reads it at init. Without it large images get lost.
+        prepare_process()
+        body(_init(arguments), stop)
+    except PagnetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception:
+        if rclpy.ok():  # else a signal has shut ROS down while the player was made: no error of the player's
+            raise
+    finally:
+        stop.set()
+        rclpy.try_shutdown()
+    return 0
+
+
+def _init(arguments: list[str]) -> list[str]:
+    """Initialise rclpy with ROS's part of the command line; returns the rest, without the program's name."""
+    try:
+        plain: list[str] = remove_ros_args(arguments)[1:]
+        rclpy.init(args=arguments)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        raise
+    except Exception as error:  # rclpy's own classes for this are private
+        raise ConfigError(f"the arguments after --ros-args: {error}") from error
+    return plain
+
+
+def play_while_spinning(node: Any, play: Callable[[], None], stop: threading.Event) -> None:
+    """Spin a node in this thread while `play` runs in another, until `play` returns or the context ends.
+
+    Args:
+        node: The node.
+        play: Plays; must return soon after `stop` is set.
+        stop: Set when the context ends or a signal comes.
+
+    Raises:
+        BaseException: What `play` raised, unless it was only the context ending under it.
+    """
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    done = threading.Event()
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            play()
+        except BaseException as error:  # raised again in the spinning thread
+            failure.append(error)
+        finally:
+            done.set()
+            executor.wake()
+
+    thread = threading.Thread(target=work, name="play")
+    thread.start()
+    try:
+        spin(executor, node.get_logger(), until=done.is_set)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        ended_early, interrupted = not done.is_set(), not node.context.ok()
+        stop.set()
+        thread.join()
+        executor.remove_node(node)
+        executor.shutdown(timeout_sec=1.0)
+    # A publisher fails when a signal has shut its context down: that is no error of the player's.
+    if failure and (isinstance(failure[0], PagnetError) or not (ended_early or interrupted)):
+        raise failure[0]
+
+
+def wait_for_subscribers(publishers: Collection[Any], timeout_s: float, stop: threading.Event) -> None:
+    """Wait until each publisher has a subscriber, for `timeout_s` seconds at most or until stopped."""
+    for _ in range(round(timeout_s / POLL_S)):
+        if all(publisher.get_subscription_count() > 0 for publisher in publishers) or stop.wait(POLL_S):
+            return
+
+
+def finish_playing(node: Any, clock: PlaybackClock, publishers: Collection[Any], stop: threading.Event) -> None:
+    """Say where playing took longer than planned, and wait until the last messages have arrived."""
+    if clock.shifted_ns:
+        node.get_logger().warning(
+            f"could not keep up: playing took {clock.shifted_ns / NS_PER_S:.1f} s longer than planned"
+        )
+    if node.context.ok() and not stop.is_set():
+        for publisher in publishers:
+            publisher.wait_for_all_acked(Duration(nanoseconds=round(ACK_TIMEOUT_S * NS_PER_S)))

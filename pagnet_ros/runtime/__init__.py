@@ -1,0 +1,1 @@
+"""Where a network runs: engine, devices, streams, CUDA graphs, native CPU kernels, ONNX."""

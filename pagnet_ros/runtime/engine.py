@@ -1,0 +1,269 @@
+"""Owns the device and the network on it. NumPy in, NumPy out.
+
+`Engine.submit` is the hot path: upload -> decode, fill, normalise -> forward -> trust -> download; `Engine.collect`
+waits for it, the one synchronisation of the frame; `Engine.infer` is both. Raw uint16 and uint8 images are uploaded as
+they come (`pagnet_ros.runtime.streams`); everything else happens on the device.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pagnet_ros.core import validity
+from pagnet_ros.core.depth import Normalisation, WorkingSize, back_project, decode_depth, fill_holes, pool_valid
+from pagnet_ros.errors import DeviceError, OutOfMemoryError
+from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
+from pagnet_ros.runtime.cuda_graph import GraphCache, NotRecordableError
+from pagnet_ros.runtime.devices import PRECISIONS, check_backend, choose_device, choose_precision, named_device_errors
+from pagnet_ros.runtime.native import NativePagNet, NativeUnavailableError, load_library
+from pagnet_ros.runtime.streams import CpuLane, CudaLane, Lane, Slot
+from pagnet_ros.system.allocator import keep_freed_memory
+
+__all__ = ["Engine", "EngineOutput", "FrameLimits", "Network", "choose_device", "choose_precision"]
+
+
+class PlacedNetwork(Protocol):
+    """A network that puts itself on a device, as `pagnet_ros.runtime.onnx.OnnxNetwork` does."""
+
+    scale: int
+    backend: str
+
+    def on(self, device: torch.device, stream: int = 0) -> Callable[[Tensor, Tensor, Tensor], PagNetOutput]:
+        """The network as a function; `stream` is CUDA's pointer of the stream that will be current."""
+
+
+Network = PagNet | Bicubic | PlacedNetwork
+
+
+class FrameLimits(NamedTuple):
+    """What bounds one frame's depth, in its unit.
+
+    Attributes:
+        minimum: smallest depth that counts as measured.
+        maximum: largest depth that counts as measured.
+        noise: the sensor's standard deviation is ``noise_floor + noise * depth**2`` (triangulation; Khoshelham and
+            Elberink 2012).
+        noise_floor: its constant part.
+    """
+
+    minimum: float
+    maximum: float
+    noise: float
+    noise_floor: float = 0.0
+
+
+@dataclass(frozen=True)
+class EngineOutput:
+    """One frame's result, as NumPy arrays the caller owns.
+
+    Attributes:
+        depth: ``[H, W]`` float32, NaN where not believed, unit of the input (metres for uint16).
+        sigma: ``[H, W]`` float32, same unit, or None where the network predicts none.
+        provenance: ``[H, W]`` uint8, see `pagnet_ros.core.validity`.
+        stage_ms: milliseconds per stage: upload, network, trust, download.
+    """
+
+    depth: NDArray[np.float32]
+    sigma: NDArray[np.float32] | None
+    provenance: NDArray[np.uint8]
+    stage_ms: dict[str, float]
+
+
+class _Frame(NamedTuple):
+    """Everything but its images that a frame's computation depends on; the key of its recording."""
+
+    size: WorkingSize
+    rgb_size: tuple[int, int]
+    limits: FrameLimits
+    options: validity.TrustOptions
+
+
+class Engine:
+    """One network on one device. Use from one thread at a time.
+
+    Attributes:
+        device: where it runs.
+        precision: what the features are computed in.
+        scale: the network's factor.
+        backend: how it runs: ``native`` (C++, `pagnet_ros.runtime.native`), ``graph`` (CUDA graphs), ``compiled``
+            (torch.compile), ``eager`` or ``onnx``.
+        remark: why it is not the fastest way there is; empty where it is.
+    """
+
+    def __init__(self, network: Network, device: str = "auto", precision: str = "auto", backend: str = "auto") -> None:
+        """Move the network to the device.
+
+        Args:
+            network: given over to the engine, which may change its precision.
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``.
+            precision: ``auto``, ``fp32``, ``bf16``, ``fp16``.
+            backend: ``auto`` takes ``native`` on a CPU where it can be had, ``graph`` on a GPU, else ``eager``.
+
+        Raises:
+            DeviceError: device, precision or backend not available, or out of memory.
+        """
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        check_backend(backend, self.device)
+        self.scale = network.scale
+        self.remark = ""
+        self._dtype = PRECISIONS[self.precision]
+        on_gpu = self.device.type == "cuda"
+        keep_freed_memory()  # on a GPU too: each frame's results are copied out of pinned memory
+        with named_device_errors(self.device):
+            self._lane: Lane = CudaLane(self.device) if on_gpu else CpuLane()
+            self.backend, self._forward = self._prepare(network, backend)
+            if on_gpu:  # the weights were laid out on another stream than the lane's
+                torch.cuda.current_stream(self.device).synchronize()
+        self._graphs = GraphCache() if on_gpu and self.backend in ("graph", "compiled") else None
+
+    def infer(
+        self,
+        depth: NDArray[np.generic],
+        rgb: NDArray[np.uint8],
+        size: WorkingSize,
+        limits: FrameLimits,
+        options: validity.TrustOptions,
+    ) -> EngineOutput:
+        """Up-sample one checked frame: ``depth [h, w]`` uint16 or float32, ``rgb [H, W, 3]`` uint8.
+
+        Raises:
+            OutOfMemoryError: the device ran out of memory.
+            DeviceFailureError: the device failed.
+        """
+        return self.collect(self.submit(depth, rgb, size, limits, options))
+
+    def submit(
+        self,
+        depth: NDArray[np.generic],
+        rgb: NDArray[np.uint8],
+        size: WorkingSize,
+        limits: FrameLimits,
+        options: validity.TrustOptions,
+    ) -> Slot:
+        """Start a frame, see `infer`. On a GPU this does not wait for it: a second one may follow before `collect`.
+
+        Returns:
+            What `collect` takes.
+        """
+        frame = _Frame(size, (rgb.shape[0], rgb.shape[1]), limits, options)
+        try:
+            with named_device_errors(self.device), torch.inference_mode(), _exact_float32(), self._lane.frame() as slot:
+                uploaded = slot.upload(depth, rgb)
+                slot.mark("upload")
+                predicted = self._run(self._predict, frame, uploaded)
+                slot.mark("network")
+                believed = self._run(self._believe, frame, predicted)
+                slot.mark("trust")
+                slot.download(believed)
+                slot.mark("download")
+        except OutOfMemoryError as error:
+            self._give_up_memory(error)
+            raise
+        started: Slot = slot
+        return started
+
+    def collect(self, slot: Slot) -> EngineOutput:
+        """The result of a submitted frame, oldest first; waits for it."""
+        with named_device_errors(self.device):
+            arrays, stage_ms = slot.wait()
+        return EngineOutput(arrays[0], arrays[2] if len(arrays) > 2 else None, arrays[1], stage_ms)
+
+    def _predict(self, frame: _Frame, raw: Tensor, colour: Tensor) -> list[Tensor]:
+        """Raw images ``[h, w]``, ``[H, W, 3]`` -> depth at colour size, measured depth, validity, sigma if any."""
+        size, limits = frame.size, frame.limits
+        measured, valid = decode_depth(raw[None, None], limits.minimum, limits.maximum)
+        low, low_valid = pool_valid(measured, valid, size.low) if size.pooled else (measured, valid)
+        filled = fill_holes(low, low_valid)
+        normal = Normalisation.of(filled)
+        guide = self._guidance(colour.permute(2, 0, 1)[None], size.high)
+        predicted = self._forward(normal.apply(filled), guide, low_valid)
+        tensors = [_resample(normal.undo(predicted.depth), frame.rgb_size), measured, valid]
+        if predicted.log_sigma is not None:
+            tensors.append(_resample(predicted.log_sigma.exp() * normal.span, frame.rgb_size))
+        return tensors
+
+    def _believe(self, frame: _Frame, result: Tensor, measured: Tensor, valid: Tensor, *sigma: Tensor) -> list[Tensor]:
+        """What `_predict` returns -> believed depth, its provenance, its sigma if any; ``[1, 1, H, W]`` each."""
+        if frame.size.pooled:
+            noise = frame.limits.noise_floor + frame.limits.noise * measured.square()
+            result = back_project(result, measured, valid, noise)
+        believed, origin, doubtful = validity.believe(result, valid, frame.options)
+        return [believed, origin, *(each.masked_fill(doubtful, float("nan")) for each in sigma)]
+
+    def _run(self, function: Callable[..., list[Tensor]], frame: _Frame, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        if self._graphs is not None:
+            try:
+                return self._graphs.run((function.__name__, frame), partial(function, frame), tensors)
+            except NotRecordableError as error:
+                self._graphs, self.backend = None, "eager" if self.backend == "graph" else self.backend
+                self.remark = f"without CUDA graphs: {error}"
+        return function(frame, *tensors)
+
+    def _guidance(self, colour: Tensor, size: tuple[int, int]) -> Tensor:
+        """``[1, 3, H, W]`` uint8 -> the network's colour input at the working size, -0.5 to 0.5."""
+        if tuple(colour.shape[-2:]) != size:
+            wide = F.interpolate(colour.to(torch.float32), size=size, mode="bilinear", antialias=True)
+            return (wide / 255.0 - 0.5).to(self._dtype)
+        if isinstance(self._forward, NativePagNet):
+            return colour  # which converts by itself
+        return (colour.to(torch.float32) / 255.0 - 0.5).to(self._dtype)
+
+    def _prepare(self, network: Network, backend: str) -> tuple[str, Callable[..., PagNetOutput]]:
+        """The name of the way to run, and the network as a function."""
+        if not isinstance(network, nn.Module):
+            stream = self._lane.stream.cuda_stream if isinstance(self._lane, CudaLane) else 0
+            return network.backend, network.on(self.device, stream)
+        if backend in ("auto", "native") and self.device.type == "cpu" and isinstance(network, PagNet):
+            try:
+                return "native", NativePagNet(network.eval(), load_library(), bf16=self.precision == "bf16")
+            except NativeUnavailableError as error:
+                self.remark = f"torch instead of C++: {error}"
+        if backend == "native":
+            raise DeviceError(
+                f"backend 'native' is not to be had: {self.remark or 'it takes a PagNet'}; set backend:=auto"
+            )
+        network = network.eval().requires_grad_(False).cast_features(self._dtype)
+        moved: Any = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if backend == "compiled":
+            return backend, torch.compile(moved, dynamic=False)
+        return (
+            "graph" if self.device.type == "cuda" and backend == "auto" else backend.replace("auto", "eager")
+        ), moved
+
+    def _give_up_memory(self, error: BaseException | None) -> None:
+        """Give up what the failed frame and the recordings hold; else it would stay as long as the error does."""
+        while error is not None:
+            traceback.clear_frames(error.__traceback__)
+            error = error.__cause__ or error.__context__
+        if self._graphs is not None:
+            self._graphs.clear()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _resample(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """``[1, 1, h, w]`` at exactly `size`; unchanged where it already is."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    return F.interpolate(image, size=size, mode="bilinear", align_corners=False)
+
+
+def _exact_float32() -> AbstractContextManager[None]:
+    """Keep float32 convolutions out of TensorFloat-32, whose 10 bits would cost the bicubic base up to 2 mm.
+
+    cuDNN measures its algorithms, once per shape.
+    """
+    exact: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
+    return exact

@@ -1,0 +1,266 @@
+"""A `PagNet` as a `Program`: which convolution reads and writes which feature map.
+
+The mathematics is that of `pagnet_ros.model.network`. Two things differ in form, not in value: each attention map is
+computed as one 9x9 convolution (its two branches are linear, so they add up to one: a column of nine taps for each
+horizontal tap, then nine shifted sums), and a stride-2 convolution is a 1x1 over the four phases of its input.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pagnet_ros.model.network import (
+    AttentionGuidance,
+    PagNet,
+    PagNetOutput,
+    ResidualDenseBlock,
+    ResidualDenseNetwork,
+    Stage,
+    stage_sizes,
+)
+from pagnet_ros.model.planarity import planarity_gate
+from pagnet_ros.model.resize import pad_mirrored
+from pagnet_ros.runtime.native.library import Library, NativeUnavailableError
+from pagnet_ros.runtime.native.program import FeatureMap, Op, Program
+from pagnet_ros.runtime.recent import Recent
+
+__all__ = ["NativePagNet"]
+
+KEPT_SIZES = 2
+
+
+class NativePagNet:
+    """Runs like the network it was made of, for one frame at a time. Use from one thread at a time."""
+
+    def __init__(self, network: PagNet, library: Library, *, bf16: bool) -> None:
+        """Keep the network's weights by reference; they are packed when the first frame's size is known.
+
+        Args:
+            network: on the CPU, float32.
+            library: the compiled kernels.
+            bf16: compute features in bfloat16 instead of float32.
+
+        Raises:
+            NativeUnavailableError: this CPU or this configuration cannot.
+        """
+        if bf16 and not library.has_bf16:
+            raise NativeUnavailableError("this CPU has no bfloat16 instructions for it")
+        if bf16 and network.config.growth % 2:
+            raise NativeUnavailableError(f"growth is {network.config.growth}, expected an even number for bfloat16")
+        self.scale = network.scale
+        self._network = network
+        self._library = library
+        self._bf16 = bf16
+        self._frames: Recent[tuple[int, int], _Frame] = Recent(KEPT_SIZES)
+
+    def __call__(self, depth: Tensor, rgb: Tensor, valid: Tensor | None = None) -> PagNetOutput:
+        """As `PagNet.forward`, for one image; `rgb` may also be uint8, 0 to 255, of any strides.
+
+        The result lies in memory that the next call writes over.
+        """
+        size = (depth.shape[-2], depth.shape[-1])
+        with torch.inference_mode():
+            frame = self._frames.get(size, lambda: _Frame(self._network, self._library, size, bf16=self._bf16))
+            images = frame.run(depth, rgb, valid, torch.get_num_threads())
+            predicted = images[0][None, None]
+            if frame.base is not None:
+                gate = planarity_gate(depth, valid, self.scale)
+                predicted = torch.addcmul(frame.base[None, None], gate, predicted)
+            predicted = self._network.back_project(predicted, depth, valid)
+        return PagNetOutput(predicted, images[1][None, None] if len(images) > 1 else None)
+
+
+class _Frame:
+    """The program for one size of frame, and where its inputs and outputs lie.
+
+    Attributes:
+        images: ``[s*h, s*w]``: normalised depth, and log sigma where the network has it.
+        base: the bicubic base, where it is still to be added to what the planar gate lets through.
+    """
+
+    def __init__(self, network: PagNet, library: Library, size: tuple[int, int], *, bf16: bool) -> None:
+        config = network.config
+        self._program = program = Program(library, pairs=bf16)
+        self._mask = config.mask_channel
+        self._depth = program.map(size, 2 if self._mask else 1, pairs=False)
+        sizes = [(size[0] * ratio, size[1] * ratio) for ratio in stage_sizes(config)]
+        high = (size[0] * config.scale, size[1] * config.scale)
+        self._high = high
+        self._mirrored: FeatureMap | None = None
+        outputs = 2 if config.log_sigma else 1
+        self.images = [torch.empty(high) for _ in range(outputs)]
+        self.base = torch.empty(high) if config.planar_gate else None
+
+        pyramid = self._add_guidance(network, sizes[-1])
+        features = program.map(size, config.channels)
+        _conv(program, [self._depth], network.enter_depth, features)
+        for stage, level, stage_size in zip(network.stages, network.guidance_level, sizes, strict=True):
+            assert isinstance(stage, Stage)
+            refined = _add_stage(program, stage, features, pyramid[level], stage_size)
+            program.release(features)
+            features = refined
+        self._add_head(network, features, size)
+        program.finish()
+
+    def _add_guidance(self, network: PagNet, fine: tuple[int, int]) -> list[FeatureMap]:
+        program, stride = self._program, network.config.feature_stride
+        unshuffled = program.map(fine, 3 * stride**2)
+        program.colour(unshuffled, stride)
+        features = program.map(fine, network.config.channels)
+        _conv(program, [unshuffled], network.guidance.enter, features)
+        program.release(unshuffled)
+        pyramid = [features]
+        for down in network.guidance.down:
+            assert isinstance(down, nn.Sequential)
+            size = features.size
+            generic = program.map(size, network.config.channels)
+            _conv(program, [features], down[0], generic)
+            half = (size[0] // 2, size[1] // 2)
+            phases = program.map(half, 4 * network.config.channels)
+            program.split(generic, phases, 2)
+            features = program.map(half, network.config.channels)
+            weight, bias = _weights(down[1])
+            program.conv([phases], weight.permute(0, 2, 3, 1).flatten(1)[..., None, None], bias, features)
+            program.release(generic, phases)
+            pyramid.append(features)
+        return pyramid
+
+    def _add_head(self, network: PagNet, features: FeatureMap, size: tuple[int, int]) -> None:
+        program, config = self._program, network.config
+        if config.residual:
+            self._mirrored = program.map((size[0] + 4, size[1] + 4), 1, pairs=False)
+            inside = FeatureMap(self._mirrored.cells[2:-2, :, 2:-2], False)
+            base = program.map(size, config.scale**2, pairs=False)
+            program.conv([inside], network.bicubic_up.kernel, None, base)
+            program.spread(base, self.images[0] if self.base is None else self.base, config.scale, add=False)
+        phases = config.feature_stride**2
+        out = program.map(features.size, len(self.images) * phases, pairs=False)
+        weight, bias = _weights(network.head)
+        program.conv([features], weight, bias, out, exact=True)
+        for i, image in enumerate(self.images):
+            part = out.channels(i * phases, phases)
+            onto_base = config.residual and i == 0 and self.base is None
+            program.spread(part, image, config.feature_stride, add=onto_base)
+
+    def run(self, depth: Tensor, rgb: Tensor, valid: Tensor | None, threads: int) -> list[Tensor]:
+        """Fill `images` and `base`."""
+        values = self._depth.values()
+        values[:, 0] = depth[0, 0]
+        if self._mask:
+            values[:, 1] = 1.0 if valid is None else valid[0, 0]
+        if self._mirrored is not None:
+            self._mirrored.values()[:, 0] = pad_mirrored(depth, 2)[0, 0]
+        image = rgb[0] if rgb.dtype == torch.uint8 else rgb[0].float()
+        if tuple(image.shape) != (3, *self._high):
+            raise ValueError(f"colour is {list(image.shape)}, expected {[3, *self._high]}")
+        _point_at(self._program.operation(0), image)
+        self._program.run(threads)
+        return self.images
+
+
+def _point_at(op: Op, image: Tensor) -> None:
+    op.weights = image.data_ptr()
+    op.eight_bit = image.dtype == torch.uint8
+    op.step_c, op.step_y, op.step_x = image.stride()
+
+
+def _weights(module: nn.Module) -> tuple[Tensor, Tensor | None]:
+    assert isinstance(module, nn.Conv2d)
+    return module.weight, module.bias
+
+
+def _conv(
+    program: Program,
+    sources: list[FeatureMap],
+    layer: nn.Module,
+    target: FeatureMap,
+    residual: FeatureMap | None = None,
+    factors: Tensor | None = None,
+) -> None:
+    """A convolution, or a generic one (followed by a ReLU), of the network."""
+    relu = isinstance(layer, nn.Sequential)
+    weight, bias = _weights(layer[0] if isinstance(layer, nn.Sequential) else layer)
+    program.conv(sources, weight, bias, target, relu=relu, residual=residual, factors=factors)
+
+
+def _add_stage(
+    program: Program, stage: Stage, features: FeatureMap, guidance: FeatureMap, size: tuple[int, int]
+) -> FeatureMap:
+    up = _add_dense_network(program, stage.refine_depth, features)
+    channels = stage.fuse.out_channels
+    if isinstance(stage.upsample, nn.Sequential):
+        weight, bias = _weights(stage.upsample[0])
+        factor = size[0] // up.size[0]
+        order = torch.arange(factor**2 * channels).view(channels, factor**2).T.reshape(-1)  # to (phase, channel)
+        phases = program.map(up.size, factor**2 * channels)
+        program.conv([up], weight[order], None if bias is None else bias[order], phases)
+        refined, up = up, program.map(size, channels)
+        program.interleave(phases, up, factor)
+        program.release(refined, phases)
+    factors = _add_attention(program, stage.attend, up) if stage.attend is not None else None
+    guide = program.map(size, channels)
+    _conv(program, [guidance], stage.enter_guidance, guide, factors=factors)
+    fused = program.map(size, channels)
+    _conv(program, [up, guide], stage.fuse, fused)
+    program.release(up, guide)
+    result = _add_dense_network(program, stage.refine_fused, fused)
+    program.release(fused)
+    return result
+
+
+def _add_dense_network(program: Program, dense: ResidualDenseNetwork, x: FeatureMap) -> FeatureMap:
+    channels = dense.smooth.out_channels
+    outputs: list[FeatureMap] = []
+    for block in dense.blocks:
+        assert isinstance(block, ResidualDenseBlock)
+        before = outputs[-1] if outputs else x
+        growth = len(block.layers) * _growth(block)
+        grown = program.map(x.size, growth)
+        for i, layer in enumerate(block.layers):
+            done = i * _growth(block)
+            seen = [before, grown.channels(0, done)] if done else [before]
+            _conv(program, seen, layer, grown.channels(done, _growth(block)))
+        outputs.append(program.map(x.size, channels))
+        _conv(program, [before, grown], block.fuse, outputs[-1], residual=before)
+        program.release(grown)
+    fused = program.map(x.size, channels)
+    _conv(program, outputs, dense.fuse, fused)
+    program.release(*outputs)
+    result = program.map(x.size, channels)
+    _conv(program, [fused], dense.smooth, result, residual=x)
+    program.release(fused)
+    return result
+
+
+def _growth(block: ResidualDenseBlock) -> int:
+    layer = block.layers[0]
+    assert isinstance(layer, nn.Sequential)
+    return int(_weights(layer[0])[0].shape[0])
+
+
+def _add_attention(program: Program, attend: AttentionGuidance, features: FeatureMap) -> Tensor:
+    """The attention map ``[height, width]``: both branches as one convolution of 9x9 taps."""
+    (v1, v1_bias), (v2, v2_bias) = (_weights(layer) for layer in attend.vertical_first)
+    (h1, h1_bias), (h2, h2_bias) = (_weights(layer) for layer in attend.horizontal_first)
+    assert v1_bias is not None
+    assert v2_bias is not None
+    assert h1_bias is not None
+    assert h2_bias is not None
+    v1, v2, h1, h2 = (weight.detach().double() for weight in (v1, v2, h1, h2))
+    columns = torch.einsum("mk,mcj->kcj", v2[0, :, 0, :], v1[:, :, :, 0])
+    columns += torch.einsum("mj,mck->kcj", h2[0, :, :, 0], h1[:, :, 0, :])
+    taps = program.map(features.size, columns.shape[0], pairs=False)
+    program.conv([features], columns[..., None], v2[0, :, 0, :].T @ v1_bias.double(), taps)
+    # the second branch's inner bias counts only for the rows that exist
+    reach = columns.shape[2] // 2
+    per_tap = h2[0, :, :, 0].T @ h1_bias.double()
+    height = features.size[0]
+    rows = torch.full((height,), float(v2_bias + h2_bias), dtype=torch.float64)
+    for j, value in enumerate(per_tap):
+        inside = torch.arange(height) + j - reach
+        rows += torch.where((inside >= 0) & (inside < height), value, 0.0)
+    factors = torch.empty(features.size)
+    program.attention(taps, rows.float(), factors)
+    program.release(taps)
+    return factors

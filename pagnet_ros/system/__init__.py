@@ -1,0 +1,1 @@
+"""Matters of the whole process: transport profiles, memory, shipped files, child processes, health."""

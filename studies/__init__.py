@@ -1,0 +1,1 @@
+"""How good the methods themselves are: what `fit` recovers, ablations. Run from the checkout; not installed."""

@@ -1,0 +1,295 @@
+"""``python -m studies.ablation STUDY.yaml``: variants of a network at equal training budgets, as one table.
+
+Data flows: a study file -> one recipe per variant and seed -> `pagnet_training.train` in processes of their own, each
+resumable -> RMSE on the validation images, parameters, operations, time and memory -> table, JSON and a picture of
+the front. What is already trained is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.model.network import PagNet
+from pagnet_training.checkpoint import Checkpoint, read_checkpoint
+from pagnet_training.json_file import explained, write_json
+from pagnet_training.picture_file import write_picture
+from pagnet_training.protocol import (
+    Case,
+    ProtocolImage,
+    Upsampler,
+    make_case,
+    network_upsampler,
+    read_protocol_images,
+    rmse,
+    self_ensemble,
+)
+from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
+from pagnet_training.texture import texture_copying
+from pagnet_training.yaml_file import read_yaml
+from studies.cost import Cost, measure_costs
+
+__all__ = ["Study", "VariantScore", "load_study", "main", "run_study"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared.
+
+    Attributes:
+        base: the recipe that every variant starts from; its steps are the budget.
+        recipes: complete recipe per variant, in the order of the file.
+        seeds: each variant is trained once per seed.
+    """
+
+    base: Recipe
+    recipes: dict[str, Recipe]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class VariantScore:
+    """One row of the study.
+
+    Attributes:
+        name: of the variant.
+        rmse: levels on each validation image with a floating-point input, mean over seeds.
+        spread: largest minus smallest mean RMSE over the seeds; 0 for one seed.
+        texture: RMSE on textured planes with the true colour image over that with a grey one, mean over seeds.
+        cost: None where it was not measured.
+        ensembled: mean RMSE of the mean over the 8 flips and rotations, levels; None where it was not measured.
+    """
+
+    name: str
+    rmse: dict[str, float]
+    spread: float
+    texture: float
+    cost: Cost | None
+    ensembled: float | None
+
+    @property
+    def mean(self) -> float:
+        """Mean over the images, levels."""
+        return statistics.fmean(self.rmse.values())
+
+
+def load_study(path: Path, steps: int | None = None) -> Study:
+    """Read a study file: ``recipe`` (path beside it), ``steps``, ``seeds``, ``variants: {name: {recipe keys}}``.
+
+    Raises:
+        ConfigError: unreadable, unknown keys, or a variant that is not a valid recipe.
+    """
+    content = read_yaml(path, "study")
+    expected = {"recipe", "steps", "seeds", "variants"}
+    if not isinstance(content, dict) or set(content) != expected or not content["variants"]:
+        came = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise ConfigError(f"study {path}: came with {came}; expected the keys {', '.join(sorted(expected))}")
+    base = replace(load_recipe(path.parent / str(content["recipe"])), warm_start="", steps=steps or content["steps"])
+    recipes = {}
+    for name, changes in content["variants"].items():
+        values = _merged(_plain(base), changes or {})
+        recipes[str(name)] = parse_recipe(values | {"name": str(name)}, f"{path}, variant {name}")
+    return Study(base, recipes, tuple(int(seed) for seed in content["seeds"]))
+
+
+def run_study(
+    study: Study, out: Path, data: Path, train_arguments: Sequence[str], costs: bool, ensemble: bool = False
+) -> Iterator[VariantScore]:
+    """Train what is not trained yet, then score everything, one variant after the other.
+
+    Args:
+        study: what to compare.
+        out: folder of the runs.
+        data: data root.
+        train_arguments: passed on to `pagnet_training.train`, for example ``--devices 2``.
+        costs: measure time and memory too, interleaved over the variants.
+        ensemble: measure the mean over 8 flips and rotations too, which takes eight times as long.
+
+    Raises:
+        ConfigError: no validation images are named, a training failed, or its recipe cannot be written.
+    """
+    if not study.base.data.validation:
+        raise ConfigError("study: the recipe names no data.validation; a study needs images to compare on")
+    for seed in study.seeds:
+        for name, recipe in study.recipes.items():
+            _train(replace(recipe, seed=seed), out / f"{name}-s{seed}", data, train_arguments)
+    images = read_protocol_images(data / study.base.data.validation)
+    measured = measure_costs([recipe.model for recipe in study.recipes.values()]) if costs else {}
+    for name, recipe in study.recipes.items():
+        yield _score(name, recipe, study.seeds, out, images, measured.get(recipe.model), ensemble)
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as YAML would give it."""
+    plain: dict[str, Any] = json.loads(json.dumps(recipe.to_dict()))
+    return plain
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    nested = {key: base[key] | value for key, value in changes.items() if isinstance(value, dict) and key in base}
+    return base | changes | nested
+
+
+def _train(recipe: Recipe, folder: Path, data: Path, arguments: Sequence[str]) -> None:
+    if (done := _checkpoint(folder)) is not None and done.step >= recipe.steps:
+        return
+    path = folder / "recipe.yaml"
+    with explained(path, "the recipe of this run"):
+        path.write_text(yaml.safe_dump(_plain(recipe)), encoding="utf-8")
+    command = [sys.executable, "-m", "pagnet_training.train", str(path), "--data", str(data), "--out", str(folder)]
+    done_process = subprocess.run([*command, "--resume", "--quiet", *arguments], check=False)
+    if done_process.returncode:
+        raise ConfigError(f"study: training of {folder.name} ended with {done_process.returncode}; see its message")
+
+
+def _checkpoint(folder: Path) -> Checkpoint | None:
+    path = folder / "checkpoint.safetensors"
+    return read_checkpoint(path) if path.is_file() else None
+
+
+def _score(
+    name: str,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    out: Path,
+    images: Sequence[ProtocolImage],
+    cost: Cost | None,
+    ensemble: bool,
+) -> VariantScore:
+    scale = recipe.model.scale
+    cases = {image.name: make_case(image, scale, rounded=False) for image in images}
+    per_seed, ensembled, texture = [], [], []
+    for seed in seeds:
+        run = network_upsampler(_trained(recipe, out / f"{name}-s{seed}" / "checkpoint.safetensors"))
+        per_seed.append(_errors(run, cases, scale))
+        texture.append(texture_copying(run, scale).ratio)
+        if ensemble:
+            ensembled.append(statistics.fmean(_errors(self_ensemble(run), cases, scale).values()))
+    means = [statistics.fmean(scores.values()) for scores in per_seed]
+    mean = {key: statistics.fmean(scores[key] for scores in per_seed) for key in per_seed[0]}
+    spread, eightfold = max(means) - min(means), statistics.fmean(ensembled) if ensembled else None
+    return VariantScore(name, mean, spread, statistics.fmean(texture), cost, eightfold)
+
+
+def _trained(recipe: Recipe, checkpoint: Path) -> PagNet:
+    net = PagNet(recipe.model)
+    try:
+        net.load_state_dict(read_checkpoint(checkpoint).part("ema"))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{checkpoint}: trained as another network than {recipe.name} is now; expected one of the same shape; "
+            "delete it to train anew, or choose another --out"
+        ) from error
+    return net.eval()
+
+
+def _errors(run: Upsampler, cases: dict[str, Case], scale: int) -> dict[str, float]:
+    """RMSE in levels, by image."""
+    return {name: rmse(run(case.low, case.rgb, scale), case.truth) for name, case in cases.items()}
+
+
+def table(study: Study, scores: Sequence[VariantScore]) -> Table:
+    """The study as a table; the best mean RMSE first comes first in the file's own order."""
+    scale = study.base.model.scale
+    title = (
+        f"{study.base.name}, {scale}x, {study.base.steps} steps of {study.base.batch} patches of {study.base.patch} "
+        f"each, {len(study.seeds)} seed(s)"
+    )
+    rows = Table(title=title)
+    images = list(scores[0].rmse)
+    ensemble = ["self-ensemble"] if scores[0].ensembled is not None else []
+    heads = ["variant", "mean RMSE", "spread", *ensemble, *images, "texture"]
+    for head in (*heads, "parameters", "GFLOP", "fp32 ms", "bf16 ms", "MiB"):
+        rows.add_column(head)
+    for score in scores:
+        cost = score.cost
+        costs = (
+            ["-"] * 5
+            if cost is None
+            else [f"{cost.parameters:,}", *(f"{v:.1f}" for v in list(asdict(cost).values())[1:])]
+        )
+        figures = [score.mean, score.spread, *([] if score.ensembled is None else [score.ensembled])]
+        figures += (score.rmse[image] for image in images)
+        rows.add_row(score.name, *(f"{figure:.3f}" for figure in figures), f"{score.texture:.2f}", *costs)
+    return rows
+
+
+def draw_front(path: Path, scores: Sequence[VariantScore]) -> None:
+    """Mean RMSE against time per frame, one point per variant.
+
+    Raises:
+        ConfigError: the picture cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for score in scores:
+        if score.cost is not None:
+            axes.plot(score.cost.bf16_ms, score.mean, "o", markersize=4 + 2 * np.log10(score.cost.parameters / 1e4))
+            axes.annotate(score.name, (score.cost.bf16_ms, score.mean), textcoords="offset points", xytext=(6, 4))
+    axes.set(xlabel="ms per 640x480 frame, bfloat16", ylabel="mean validation RMSE, levels", xscale="log")
+    axes.grid(alpha=0.3)
+    write_picture(path, figure, dpi=140)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status. Options it does not know go to `pagnet_training.train`."""
+    parser = argparse.ArgumentParser(prog="python -m studies.ablation", description=__doc__)
+    parser.add_argument("study", type=Path, help="YAML file, see studies/recipes/")
+    parser.add_argument("--data", type=Path, required=True, help="data root")
+    parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/<study's file name>)")
+    parser.add_argument("--steps", type=int, help="budget, replaces the study's")
+    parser.add_argument("--no-costs", action="store_true", help="leave time and memory out")
+    parser.add_argument("--self-ensemble", action="store_true", help="also score the mean of 8 flips and rotations")
+    parser.add_argument("--json", type=Path, help="write every figure here")
+    parser.add_argument("--picture", type=Path, help="draw RMSE against time here")
+    options, passed_on = parser.parse_known_args(arguments)
+    out = options.out or Path("runs") / options.study.stem
+    scores: list[VariantScore] = []
+    problems: list[str] = []
+    try:
+        study = load_study(options.study, options.steps)
+        for score in run_study(study, out, options.data, passed_on, not options.no_costs, options.self_ensemble):
+            scores.append(score)
+    except PagnetError as error:
+        problems.append(str(error))
+    if scores:
+        Console(width=max(180, Console().width)).print(table(study, scores))
+        problems += _written(options, scores)
+    if problems:
+        sys.stderr.write(f"error: {'; '.join(problems)}\n")
+    return 2 if problems else 0
+
+
+def _written(options: argparse.Namespace, scores: Sequence[VariantScore]) -> list[str]:
+    """Write the figures and draw them, where that is asked for; returns what stood in the way."""
+    problems = []
+    if options.json:
+        try:
+            write_json(options.json, [asdict(score) for score in scores])
+        except PagnetError as error:
+            problems.append(str(error))
+    if options.picture:
+        try:
+            draw_front(options.picture, scores)
+        except PagnetError as error:
+            problems.append(str(error))
+    return problems
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,290 @@
+"""The benchmark of the engine runs and prints what it promises (never how fast)."""
+
+import json
+import time
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import engine
+from benchmarks.engine import cli, rows, startup
+from benchmarks.engine import measure as measuring
+from benchmarks.engine.measure import call, hidden_share, measure, two_under_way_ms, write_trace
+from benchmarks.engine.subjects import frame, make_engine, network_named
+from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError, WeightsError
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.zoo import zoo
+from pagnet_ros.runtime.engine import EngineOutput
+from pagnet_ros.runtime.machine import MachineRates, describe_machine
+from pagnet_ros.runtime.roofline import Need, need_of
+
+needs_sensor_network = pytest.mark.skipif("rt-x4-sensor" not in zoo(), reason="the zoo does not hold rt-x4-sensor")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A small frame, and a machine whose rates are not measured."""
+    monkeypatch.setitem(engine.SIZES, "640x480", (128, 96))
+    rates = MachineRates({"fp32": 100.0, "bf16": 200.0}, 10.0)
+    monkeypatch.setattr(cli, "measure_machine", lambda device, precisions: rates)
+
+
+@needs_sensor_network
+def test_one_row_per_way_and_precision_with_accuracy_beside_time(tmp_path, capsys, small):
+    target = tmp_path / "out.json"
+    ways = ["--ways", "native", "eager", "plain"]
+    assert engine.main(["--device", "cpu", "--threads", "1", "--frames", "2", *ways, "--json", str(target)]) == 0
+    written = json.loads(target.read_text())
+    rows = {(row["way"], row["precision"]): row for row in written["rows"]}
+    assert {("eager", "fp32"), ("eager", "bf16"), ("plain", "fp32")} <= set(rows)
+    assert ("plain", "bf16") not in rows
+    for (_, precision), row in rows.items():
+        assert 0 < row["p50"] <= row["p99"]
+        assert row["gflop"] > 1.0
+        assert row["rms_to_fp32_mm"] < (0.01 if precision == "fp32" else 20.0)
+        assert row["floor"] <= row["layered_floor"]
+        assert row["two_under_way"] is None
+    assert written["machine"]["torch"] == torch.__version__
+    assert set(written["machine"]) >= {"device", "commit", "matrix_gflops", "threads", "copy_gbs"}
+    printed = capsys.readouterr().out
+    assert "RMS" in printed
+    assert "GFLOP" in printed
+
+
+def test_a_device_that_is_not_here_is_named(capsys):
+    assert engine.main(["--device", "cuda:99"]) == 1
+    assert "cuda:99" in capsys.readouterr().err
+
+
+def test_a_way_that_is_unknown_is_named_with_those_known(capsys, small):
+    assert engine.main(["--device", "cpu", "--ways", "graph"]) == 1
+    assert "'graph' is not one of native, eager, plain, compiled, onnx" in capsys.readouterr().err
+
+
+def test_nothing_to_measure_is_said(capsys, small):
+    assert engine.main(["--device", "cpu", "--weights", "rt-x4", "--ways", "plain", "--precisions", "bf16"]) == 1
+    assert "none of plain runs rt-x4 on cpu in bf16" in capsys.readouterr().err
+
+
+def test_a_family_by_name_has_its_shape_and_a_head_that_says_something():
+    network, header = network_named("full-x8")
+    assert header.config == network.config == ModelConfig.full(8)
+    assert network.head.weight.abs().max() > 0
+    with pytest.raises(WeightsError, match="no shipped network"):
+        network_named("fast-x4")
+
+
+def test_plain_torch_and_the_engine_agree(small):
+    images = frame((128, 96), 4)
+    expected = call(make_engine("rt-x4", "eager", "fp32", "cpu"), images).depth
+    ours = call(make_engine("rt-x4", "plain", "fp32", "cpu"), images).depth
+    assert np.nanmax(np.abs(ours - expected)) < 1e-4
+    with pytest.raises(DeviceError, match="plain is measured in fp32"):
+        make_engine("rt-x4", "plain", "bf16", "cpu")
+
+
+def test_frames_under_way_are_timed_each(small):
+    engine = make_engine("rt-x4", "eager", "fp32", "cpu")
+    assert two_under_way_ms(engine, frame((128, 96), 4), 2) > 0
+
+
+def test_operations_are_counted_from_the_shape_alone():
+    config = ModelConfig(scale=2, channels=4, growth=2, convolutions=1, blocks=1)
+    need, twice = need_of(config, (10, 12)), need_of(config, (20, 12))
+    assert twice.gflop == pytest.approx(2 * need.gflop)
+    assert sum(operations for operations, _ in need.layers) <= need.gflop * 1e9 * (1 + 1e-6)
+    # the depth's entering convolution: 4 outputs of 9 taps of 1 input
+    assert (2.0 * 10 * 12 * 4 * 9, 10 * 12 * 5 + 36) in need.layers
+
+
+def test_the_floor_is_operations_or_bytes_whatever_takes_longer():
+    need = Need(10.0, ((10e9, 1000),), 1000)
+    assert need.floor_ms(1000.0, 1.0, 2) == pytest.approx(10.0)
+    slow_memory = Need(10.0, ((5e9, 10**8), (5e9, 1000)), 10**7)
+    assert slow_memory.floor_ms(1000.0, 1.0, 2) == pytest.approx(20.0)
+    assert slow_memory.layered_floor_ms(1000.0, 1.0, 2) == pytest.approx(200.0 + 5.0)
+
+
+def test_a_machine_is_described():
+    machine = describe_machine(torch.device("cpu"), 3)
+    assert machine["threads"] == 3
+    assert machine["device"]
+    assert machine["cuda"] is None
+
+
+def test_starting_up_is_timed_cold_and_warm(monkeypatch):
+    monkeypatch.setattr(startup, "_FIRST_OUTPUT", "import os, sys; assert os.environ['PAGNET_CACHE'] and sys.argv[1:]")
+    cold, warm = startup.measure_start_up("rt-x4-sensor", "cpu")
+    assert cold > 0
+    assert warm > 0
+    monkeypatch.setattr(startup, "_FIRST_OUTPUT", "raise SystemExit('no such thing')")
+    with pytest.raises(DeviceError, match="no such thing"):
+        startup.measure_start_up("rt-x4-sensor", "cpu")
+
+
+def test_a_row_that_fails_is_named_and_the_others_are_there(tmp_path, capsys, small, monkeypatch):
+    built = rows.make_engine
+    errors = {
+        "eager": OutOfMemoryError("cpu ran out of memory"),
+        "compiled": ValueError("no compiler\nmore"),
+        "plain": DeviceError("not offered"),
+    }
+
+    def make(name, way, precision, device):
+        if way in errors:
+            raise errors[way]
+        return built("rt-x4", "eager", precision, device)
+
+    monkeypatch.setattr(rows, "make_engine", make)
+    monkeypatch.setattr(rows, "_reference", lambda name, images, plan: None)
+    target = tmp_path / "out.json"
+    arguments = [
+        "--device",
+        "cpu",
+        "--weights",
+        "rt-x4",
+        "--precisions",
+        "fp32",
+        "--frames",
+        "1",
+        "--json",
+        str(target),
+    ]
+    assert engine.main([*arguments, "--ways", "native", *errors]) == 0
+    written = json.loads(target.read_text())
+    assert [(row["way"], row["rms_to_fp32_mm"]) for row in written["rows"]] == [("native", None)]
+    assert {failure["way"]: failure["reason"] for failure in written["failures"]} == {
+        "eager": "OutOfMemoryError: cpu ran out of memory",
+        "compiled": "ValueError: no compiler",
+    }
+    assert "no row for rt-x4 640x480 compiled fp32: ValueError: no compiler" in capsys.readouterr().out
+    assert engine.main([*arguments, "--ways", "eager"]) == 1
+
+
+def test_what_was_measured_before_the_end_is_kept(tmp_path, small, monkeypatch):
+    def fail_later(names, size, plan):
+        if size[0] == "1280x720":
+            raise DeviceFailureError("cuda:0 failed")
+        yield [], [rows.Failure(names[0], size[0], "eager", "fp32", "none")]
+
+    monkeypatch.setattr(cli, "measure_rows", fail_later)
+    target = tmp_path / "out.json"
+    sizes = ["--sizes", "640x480", "1280x720"]
+    assert engine.main(["--device", "cpu", "--weights", "rt-x4", *sizes, "--json", str(target)]) == 1
+    assert [failure["size"] for failure in json.loads(target.read_text())["failures"]] == ["640x480"]
+
+
+ROW = rows.Row("rt-x4", "640x480", "eager", "fp32", 1.0, 2.0, 3.0, 1.5, 0.1, 9.0, None, 0.5, 0.4, 0.6, None, None)
+
+
+@pytest.mark.parametrize("error", [DeviceLostError("cuda:0 failed for good"), KeyboardInterrupt()], ids=["lost", "^C"])
+def test_the_table_of_a_run_that_ends_early_is_printed(error, capsys, small, monkeypatch):
+    def end(names, size, plan):
+        yield [ROW], []
+        raise error
+
+    monkeypatch.setattr(cli, "measure_rows", end)
+    assert engine.main(["--device", "cpu", "--weights", "rt-x4"]) == int(isinstance(error, DeviceLostError))
+    said = capsys.readouterr()
+    assert "│ rt-x4" in said.out
+    assert "rt-x4 640x480 eager fp32: p50 2.00 ms" in said.err
+    assert "cuda:0 failed for good" in said.err or "interrupted" in said.out
+
+
+def test_extras_that_fail_do_not_take_the_table_with_them(tmp_path, capsys, small, monkeypatch):
+    def fail(*arguments):
+        raise DeviceError("the process that was timed failed")
+
+    monkeypatch.setattr(cli, "measure_rows", lambda *arguments: iter([([ROW], [])]))
+    monkeypatch.setattr(cli, "measure_start_up", fail)
+    monkeypatch.setattr(cli, "with_trace", fail)
+    target = tmp_path / "out.json"
+    extras = ["--start-up", "--trace", str(tmp_path / "trace.json"), "--json", str(target)]
+    assert engine.main(["--device", "cpu", "--weights", "rt-x4", *extras]) == 0
+    printed = capsys.readouterr().out
+    assert "│ rt-x4" in printed
+    assert "no time of a new process: the process that was timed failed" in printed
+    assert "no trace: DeviceError" in printed
+    assert len(json.loads(target.read_text())["remarks"]) == 2
+
+
+def test_a_json_file_that_cannot_be_written_is_told_below_the_table(tmp_path, capsys, small, monkeypatch):
+    monkeypatch.setattr(cli, "measure_rows", lambda *arguments: iter([([ROW], []), ([ROW], [])]))
+    (tmp_path / "file").write_text("no folder")
+    target = tmp_path / "file" / "out.json"
+    assert engine.main(["--device", "cpu", "--weights", "rt-x4", "--json", str(target)]) == 1
+    printed = capsys.readouterr().out
+    assert "│ rt-x4" in printed
+    assert printed.count("not written") == 1
+
+
+def test_no_row_is_begun_after_the_time_limit_and_those_left_out_are_named():
+    rates = MachineRates({"fp32": 100.0, "bf16": 200.0}, 10.0)
+    plan = rows.Plan(["eager"], ["fp32", "bf16"], torch.device("cpu"), 1, rates, until=time.monotonic() - 1)
+    ((measured, failures),) = rows.measure_rows(["rt-x4"], ("640x480", (640, 480)), plan)
+    assert measured == []
+    assert [(each.way, each.precision, each.reason) for each in failures] == [
+        ("eager", "fp32", "not begun within --time-limit"),
+        ("eager", "bf16", "not begun within --time-limit"),
+    ]
+
+
+def test_a_device_that_is_lost_ends_the_rows(monkeypatch, small):
+    def lose(*arguments):
+        raise DeviceLostError("cuda:0 failed; restart the process")
+
+    monkeypatch.setattr(rows, "_reference", lambda name, images, plan: None)
+    monkeypatch.setattr(rows, "make_engine", lose)
+    plan = rows.Plan(["eager"], ["fp32"], torch.device("cpu"), 1, MachineRates({"fp32": 100.0}, 10.0))
+    with pytest.raises(DeviceLostError):
+        list(rows.measure_rows(["rt-x4"], ("640x480", (128, 96)), plan))
+
+
+def test_only_the_last_result_is_kept_while_times_are_taken(monkeypatch):
+    seen = []
+
+    def call_once(engine, images):
+        out = EngineOutput(np.zeros((4, 4), np.float32), None, np.zeros((4, 4), np.uint8), {"network": len(seen)})
+        seen.append(weakref.ref(out))
+        return out
+
+    monkeypatch.setattr(measuring, "call", call_once)
+    taken = measure({"a": None}, None, 5)
+    assert len(taken["a"].milliseconds) == 5
+    assert [ref() is not None for ref in seen] == [False] * 6 + [True]
+    assert taken["a"].output is seen[-1]()
+
+
+def test_uploads_beside_computing_are_told_from_a_trace():
+    def event(kind, name, start, duration):
+        return {"cat": kind, "name": name, "ts": start, "dur": duration}
+
+    upload, kernel = "Memcpy HtoD (Pinned -> Device)", "conv"
+    events = [
+        event("gpu_memcpy", upload, 0.0, 10.0),  # half of it beside two kernels that overlap
+        event("kernel", kernel, 4.0, 3.0),
+        event("kernel", kernel, 5.0, 4.0),
+        event("gpu_memcpy", upload, 20.0, 10.0),  # alone
+        event("gpu_memcpy", "Memcpy DtoH (Device -> Pinned)", 5.0, 100.0),
+        event("cpu_op", "aten::copy_", 20.0, 10.0),
+        {"name": "process_name", "ph": "M"},
+    ]
+    assert hidden_share({"traceEvents": events}) == pytest.approx(0.25)
+    assert hidden_share({"traceEvents": events[1:3]}) is None
+
+
+def test_a_trace_is_written(small, tmp_path):
+    images = frame((128, 96), 4)
+    assert write_trace(make_engine("rt-x4", "eager", "fp32", "cpu"), images, tmp_path / "trace.json") is None
+    assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+
+
+def test_the_row_that_was_traced_tells_how_much_of_the_uploads_was_hidden(small, tmp_path, monkeypatch):
+    traced = []
+    monkeypatch.setattr(rows, "call", lambda engine, images: traced.append(images[1].shape))
+    monkeypatch.setattr(rows, "write_trace", lambda engine, images, path: traced.append(path) or 0.75)
+    plan = rows.Plan(["eager"], ["fp32"], torch.device("cpu"), 1, MachineRates({"fp32": 100.0}, 10.0))
+    assert rows.with_trace(ROW, plan, tmp_path / "row.json") == ROW._replace(upload_hidden=0.75)
+    assert traced == [(96, 128, 3), tmp_path / "row.json"]

@@ -1,0 +1,165 @@
+"""Every shipped network loads, describes itself, and computes the same on every device; names are checked.
+
+What each computed when it was exported is compared in `tests/training`.
+"""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pagnet_ros import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.core.degradation import NETWORK, RUNGS, SMALLER_NETWORK
+from pagnet_ros.errors import WeightsError
+from pagnet_ros.model import zoo as zoo_module
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.weights import WeightsHeader, load_weights, save_weights
+from pagnet_ros.model.zoo import zoo, zoo_path
+
+SHIPPED = [*zoo()] or [pytest.param(None, marks=pytest.mark.skip("no network is shipped yet"))]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_loads_and_describes_itself(name):
+    path = zoo_path(name)
+    network, header = load_weights(path)
+    assert header.name == name == path.stem
+    assert name == f"{name.split('-')[0]}-x{network.scale}-{header.variant}"
+    assert header == zoo()[name]
+    assert header.description
+    assert header.data
+    assert header.scores
+    assert header.recipe.get("command")
+
+
+def small_frame(scale):
+    """A slanted floor, a near box and holes, 10x12, and a colour image whose edges are those of the depth."""
+    y, x = np.mgrid[0:10, 0:12]
+    depth = 1500 + 90 * y + 40 * x
+    depth[3:7, 4:9] = 900
+    depth[(3 * y + 5 * x) % 11 == 0] = 0
+    y, x = np.mgrid[0 : 10 * scale, 0 : 12 * scale]
+    box = (y >= 3 * scale) & (y < 7 * scale) & (x >= 4 * scale) & (x < 9 * scale)
+    grey = np.where(box, 180, 60) + (7 * y + 3 * x) % 40
+    return depth.astype(np.uint16), np.stack([grey, grey // 2, 255 - grey], axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_computes_the_same_on_every_device(name, device_precision_tolerance):
+    device, precision, tolerance = device_precision_tolerance
+    depth, rgb = small_frame(zoo()[name].config.scale)
+    options = UpsamplerOptions(fill="all", remove_flying=False)
+    expected = DepthUpsampler.from_zoo(name, device="cpu", precision="fp32", options=options)(depth, rgb).depth
+    ours = DepthUpsampler.from_zoo(name, device=device, precision=precision, options=options)(depth, rgb).depth
+    assert np.isfinite(expected).all()
+    assert np.sqrt(np.mean((ours - expected) ** 2)) < tolerance
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_follows_a_plane(name):
+    scale = zoo()[name].config.scale
+    y, x = np.mgrid[0:24, 0:32]
+    depth = (1500 + 20 * y + 10 * x).astype(np.uint16)
+    rgb = np.full((24 * scale, 32 * scale, 3), 128, np.uint8)
+    out = DepthUpsampler.from_zoo(name, device="cpu", precision="fp32")(depth, rgb).depth
+    inner = np.s_[4 * scale : -4 * scale, 4 * scale : -4 * scale]
+    y, x = (np.mgrid[0 : 24 * scale, 0 : 32 * scale] + 0.5) / scale - 0.5
+    assert np.abs(out - (1.5 + 0.02 * y + 0.01 * x))[inner].max() < 0.02
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A zoo of its own: two scales of one family, one of another."""
+    for name, scale in (("rt-x2-tof", 2), ("rt-x4-tof", 4), ("full-x4-tof", 4)):
+        config = ModelConfig(scale=scale, channels=4, growth=2, convolutions=1, blocks=1, residual=True)
+        header = WeightsHeader(name, config, variant="tof")
+        save_weights(tmp_path / f"{name}.safetensors", PagNet(config), header)
+    monkeypatch.setattr(zoo_module, "FOLDER", tmp_path)
+    zoo_module._headers.cache_clear()
+    yield tmp_path
+    monkeypatch.undo()
+    zoo_module._headers.cache_clear()
+
+
+def test_networks_are_listed_by_family_and_scale(folder):
+    assert [*zoo()] == ["full-x4-tof", "rt-x2-tof", "rt-x4-tof"]
+
+
+def test_a_family_name_runs_the_next_fitting_scale_and_a_full_name_only_its_own(folder):
+    rgb = np.zeros((40, 48, 3), np.uint8)
+    family = DepthUpsampler.from_zoo("rt-tof", device="cpu")
+    assert family.scales == (2, 4)
+    assert family(np.full((20, 24), 1500, np.uint16), rgb).scale == 2
+    assert family(np.full((10, 12), 1500, np.uint16), rgb).scale == 4
+    assert DepthUpsampler.from_zoo("rt-x4-tof", device="cpu").scales == (4,)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_and_all_names(folder):
+    with pytest.raises(WeightsError) as caught:
+        zoo_path("rt-x4-tov")
+    for part in ("'rt-x4-tov'", "did you mean 'rt-x4-tof'", "full-x4-tof, rt-x2-tof, rt-x4-tof"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "", "*", "rt-x4-*", "a" * 5000, "a\0b", "rt-x4-tof.safetensors"]
+)
+def test_a_name_cannot_lead_out_of_the_zoo(folder, name):
+    with pytest.raises(WeightsError, match="no shipped network"):
+        zoo_path(name)
+
+
+def test_an_empty_zoo_says_so(folder):
+    for path in folder.iterdir():
+        path.unlink()
+    assert zoo() == {}
+    with pytest.raises(WeightsError, match="shipped: none"):
+        zoo_path("rt-x4-tof")
+
+
+def test_a_caller_cannot_change_the_zoo(folder):
+    zoo().clear()
+    assert len(zoo()) == 3
+
+
+def test_the_smaller_network_is_the_next_cheaper_one_for_the_same_input(monkeypatch):
+    def header(name, variant="sensor", **config):
+        shape = ModelConfig(**{"scale": 4, "channels": 24, "growth": 12, "residual": True} | config)
+        return WeightsHeader(name, shape, variant=variant)
+
+    headers = [
+        header("rt-x4-sensor"),
+        header("tiny-x4-sensor", channels=8, growth=4),
+        header("small-x4-sensor", channels=16, growth=8),
+        header("like-x4-sensor", channels=22),
+        header("tiny-x4-clean", "clean", channels=8, growth=4),
+        header("tiny-x8-sensor", scale=8, channels=8, growth=4),
+    ]
+    monkeypatch.setattr(zoo_module, "zoo", lambda: {h.name: h for h in headers})
+    assert zoo_module.smaller_network("rt-x4-sensor") == "small-x4-sensor"
+    assert zoo_module.smaller_network("small-x4-sensor") == "tiny-x4-sensor"
+    assert zoo_module.smaller_network("tiny-x4-sensor") is None
+    assert zoo_module.smaller_network("tiny-x8-sensor") is None
+
+
+def test_a_smaller_sibling_becomes_a_rung_by_itself(folder):
+    for seed, (name, config) in enumerate(
+        {"rt-x4-sensor": ModelConfig.rt(4), "tiny-x4-sensor": ModelConfig.tiny(4)}.items()
+    ):
+        torch.manual_seed(seed)
+        network = PagNet(config)
+        nn.init.normal_(network.head.weight, std=0.01)
+        save_weights(folder / f"{name}.safetensors", network, WeightsHeader(name, config, variant="sensor"))
+    zoo_module._headers.cache_clear()
+    family = DepthUpsampler.from_zoo("rt-sensor", device="cpu")
+    assert family.rungs == RUNGS
+    assert DepthUpsampler.from_zoo("tiny-x4-sensor", device="cpu").rungs == tuple(
+        r for r in RUNGS if r != SMALLER_NETWORK
+    )
+    frame = small_frame(4)
+    expected = {name: DepthUpsampler.from_zoo(name, device="cpu")(*frame).depth for name in zoo() if "sensor" in name}
+    assert len(expected) == 2
+    for rung, name in ((SMALLER_NETWORK, "tiny-x4-sensor"), (NETWORK, "rt-x4-sensor")):
+        family.rung = rung
+        assert np.array_equal(family(*frame).depth, expected[name], equal_nan=True)

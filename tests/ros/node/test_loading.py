@@ -1,0 +1,63 @@
+"""Which network the parameters `weights` and `sensor` stand for."""
+
+import pytest
+
+from pagnet_ros.ros.node import loading
+from pagnet_ros.ros.node.loading import choose_weights, load_upsampler
+from pagnet_ros.ros.node.sensor_limits import ANY_SENSOR, SensorLimits, sensor_limits
+from pagnet_ros.ros.parameters import NodeParameters
+
+
+def choose(limits, **parameters):
+    return choose_weights(NodeParameters(**parameters), limits)
+
+
+def test_without_a_sensor_the_network_for_any_sensor_is_taken():
+    assert choose(ANY_SENSOR) == ("rt-sensor", "")
+    assert choose(sensor_limits("clean"), sensor="clean") == ("rt-sensor", "")
+
+
+@pytest.mark.parametrize("weights", ["bicubic", "rt-x4-clean", "/some/where.safetensors"])
+def test_weights_that_are_set_win_over_the_sensor(weights):
+    assert choose(SensorLimits(weights="rt-sensor"), sensor="mine", weights=weights) == (weights, "")
+
+
+@pytest.mark.parametrize("shipped", ["rt-clean", "rt-x4-sensor"])
+def test_the_sensors_own_family_or_network_is_taken_where_it_is_shipped(shipped):
+    weights, remark = choose(SensorLimits(weights=shipped), sensor="mine")
+    assert weights == shipped
+    assert "trained for the sensor mine" in remark
+
+
+def test_a_sensors_own_weights_file_is_taken():
+    assert choose(SensorLimits(weights="~/mine.safetensors"), sensor="mine") == ("~/mine.safetensors", "")
+
+
+def test_weights_that_are_not_shipped_are_replaced_and_it_is_said():
+    weights, remark = choose(SensorLimits(weights="rt-lidar"), sensor="mine")
+    assert weights == "rt-sensor"
+    assert "no weights rt-lidar for the sensor mine are shipped" in remark
+
+
+def test_the_choice_reaches_the_upsampler(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "_WARM_UP_DEPTH", (8, 8))
+    monkeypatch.setattr(loading, "_WARM_UP_COLOR", (32, 32))
+    path = tmp_path / "mine.yaml"
+    path.write_text("weights: rt-x4-clean\n")
+    assert load_upsampler(NodeParameters(sensor=str(path), device="cpu")).name == "rt-x4-clean"
+    assert load_upsampler(NodeParameters(device="cpu")).name == "rt-sensor"
+
+
+def test_where_time_is_limited_every_rung_has_been_tried(monkeypatch):
+    monkeypatch.setattr(loading, "_TRIAL_DEPTH", (8, 8))
+    monkeypatch.setattr(loading, "_TRIAL_COLOR", (32, 32))
+    upsampler = load_upsampler(NodeParameters(weights="rt-x4-sensor", device="cpu", latency_budget_ms=100.0))
+    assert upsampler.rung == upsampler.rungs[0]
+    assert set(upsampler.rung_ms) == set(upsampler.rungs)
+    assert all(spent_ms > 0 for spent_ms in upsampler.rung_ms.values())
+
+
+def test_where_any_time_is_fine_nothing_is_tried(monkeypatch):
+    monkeypatch.setattr(loading, "_WARM_UP_DEPTH", (8, 8))
+    monkeypatch.setattr(loading, "_WARM_UP_COLOR", (32, 32))
+    assert load_upsampler(NodeParameters(weights="bicubic", device="cpu")).rung_ms == {}

@@ -1,0 +1,248 @@
+"""The node over real DDS: what it publishes, from what, and when."""
+
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
+
+from builtin_interfaces.msg import Time
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
+
+from pagnet_ros.messages.image import depth_from_image, stamp_ns
+from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.ros.encode import set_stamp
+from pagnet_ros.ros.node.sensor_limits import options_of
+from tests.ros.node.node_rig import MS, RELIABLE, START_NS, Rig, color_message, depth_message, info_message
+
+
+def held_network():
+    """A loader of a network that tells when a frame has entered it, and keeps that frame until it is let go."""
+    entered, release = threading.Event(), threading.Event()
+
+    def load(parameters):
+        inner = DepthUpsampler.bicubic(device="cpu")
+
+        class Held:
+            name, device, precision, options = "held", "cpu", "fp32", inner.options
+
+            def __call__(self, depth, rgb):
+                entered.set()
+                assert release.wait(20.0)
+                return inner(depth, rgb)
+
+        return Held()
+
+    return load, entered, release
+
+
+def test_output_has_the_depth_stamp_the_color_frame_and_exactly_the_color_size(ros):
+    rig = Rig(ros)
+    rig.info.publish(info_message())
+    ros.wait_until(lambda: rig.node._inputs.camera_info is not None)
+    rig.send(START_NS + 7, color_offset_ns=3 * MS, value=2.5)
+    out = rig.out.wait_for(1)[0]
+    info = rig.out_info.wait_for(1)[0]
+    assert (out.height, out.width, out.encoding) == (96, 128, "32FC1")
+    assert stamp_ns(out) == START_NS + 7
+    assert out.header.frame_id == "color_optical"
+    assert info.header == out.header
+    assert (info.height, info.width) == (96, 128)
+    np.testing.assert_allclose(depth_from_image(out), 2.5, rtol=1e-4)
+
+
+def test_output_equals_the_pipeline_called_directly(ros):
+    rig = Rig(ros)
+    rng = np.random.default_rng(1)
+    depth = rng.uniform(1.0, 3.0, (24, 32)).astype(np.float32)
+    depth[5:9, 5:9] = np.nan
+    rig.send(START_NS, value=depth)
+    out = depth_from_image(rig.out.wait_for(1)[0])
+    direct = DepthUpsampler.bicubic(device="cpu", options=options_of(rig.node._settings))
+    expected = direct(depth, np.full((96, 128, 3), 128, np.uint8)).depth
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_millimetres_in_give_metres_out_and_millimetres_where_asked(ros):
+    rig = Rig(ros, output_encoding="16UC1")
+    rig.send(START_NS, value=np.full((24, 32), 1500, np.uint16))
+    out = rig.out.wait_for(1)[0]
+    assert out.encoding == "16UC1"
+    assert np.abs(depth_from_image(out).astype(int) - 1500).max() <= 1
+
+
+def test_compressed_inputs_are_read_from_image_transports_topics(ros):
+    rig = Rig(ros, activate=False, color_transport="compressed", depth_transport="compressedDepth")
+    depth = rig.camera.create_publisher(CompressedImage, "depth/compressedDepth", RELIABLE)
+    color = rig.camera.create_publisher(CompressedImage, "color/compressed", RELIABLE)
+    assert rig.node.trigger_configure().name == "SUCCESS"
+    assert rig.node.trigger_activate().name == "SUCCESS"
+    ros.wait_matched(depth)
+    ros.wait_matched(color)
+    ros.wait_until(rig.node._outputs.wanted)
+    for publisher, suffix, pixels, form, prefix in (
+        (color, ".jpg", np.full((96, 128, 3), 90, np.uint8), "rgb8; jpeg compressed bgr8", b""),
+        (depth, ".png", np.full((24, 32), 1500, np.uint16), "16UC1; compressedDepth png", bytes(12)),
+    ):
+        message = CompressedImage(format=form)
+        set_stamp(message, START_NS, "optical")
+        message.data.frombytes(prefix + cv2.imencode(suffix, pixels)[1].tobytes())
+        publisher.publish(message)
+    np.testing.assert_allclose(depth_from_image(rig.out.wait_for(1)[0]), 1.5, rtol=1e-3)
+
+
+def test_second_layout_carries_the_same_image(ros):
+    rig = Rig(ros, listen=False)
+    rect = ros.collect(rig.camera, Image, "depth_hr/image_rect", RELIABLE)
+    ros.wait_until(rig.node._outputs.wanted)
+    rig.send(START_NS)
+    assert stamp_ns(rect.wait_for(1)[0]) == START_NS
+
+
+def test_all_invalid_depth_is_published_as_nan(ros):
+    rig = Rig(ros)
+    rig.send(START_NS, value=np.nan)
+    assert np.isnan(depth_from_image(rig.out.wait_for(1)[0])).all()
+
+
+def test_big_endian_depth_is_read(ros):
+    rig = Rig(ros)
+    message = Image(height=24, width=32, encoding="16UC1", is_bigendian=1, step=64)
+    set_stamp(message, START_NS, "optical")
+    message.data.frombytes(np.full((24, 32), 1500, ">u2").tobytes())
+    rig.color.publish(color_message(START_NS))
+    rig.depth.publish(message)
+    np.testing.assert_allclose(depth_from_image(rig.out.wait_for(1)[0]), 1.5, rtol=1e-3)
+
+
+def test_changed_resolution_is_told_and_goes_on(ros):
+    rig = Rig(ros)
+    rig.send(START_NS)
+    rig.out.wait_for(1)
+    rig.color.publish(color_message(START_NS + 33 * MS, (48, 64)))
+    rig.depth.publish(depth_message(START_NS + 33 * MS))
+    assert (rig.out.wait_for(2)[1].height, rig.out.messages[1].width) == (48, 64)
+    assert "colour 128 x 96 -> 64 x 48; going on" in rig.wait_log("resolution_changed")
+
+
+def test_camera_info_of_half_the_size_is_scaled_about_pixel_centres(ros):
+    rig = Rig(ros)
+    rig.info.publish(info_message((48, 64)))
+    ros.wait_until(lambda: rig.node._inputs.camera_info is not None)
+    rig.send(START_NS)
+    info = rig.out_info.wait_for(1)[0]
+    assert (info.width, info.k[0], info.k[2]) == (128, 200.0, pytest.approx(63.5))
+
+
+def test_missing_camera_info_is_told_and_images_still_come(ros):
+    rig = Rig(ros)
+    rig.send(START_NS)
+    rig.out.wait_for(1)
+    assert "no camera_info on /color/camera_info" in rig.wait_log("no_camera_info")
+    assert not rig.out_info.messages
+
+
+def test_nothing_is_computed_until_somebody_subscribes(ros):
+    rig = Rig(ros, listen=False)
+    rig.send(START_NS)
+    ros.wait_until(lambda: rig.counts().get("skipped_no_subscriber"), what="a skipped frame")
+    assert "frames_out" not in rig.counts()
+    out = ros.collect(rig.camera, Image, "depth_hr", RELIABLE)
+    ros.wait_until(rig.node._outputs.wanted)
+    rig.send(START_NS + 33 * MS)
+    assert stamp_ns(out.wait_for(1)[0]) == START_NS + 33 * MS
+
+
+def test_busy_worker_takes_the_newest_pair_and_counts_the_rest(ros):
+    load, entered, release = held_network()
+    rig = Rig(ros, load=load)
+    rig.send(START_NS)
+    assert entered.wait(20.0)
+    for index in range(1, 6):
+        rig.send(START_NS + index * 33 * MS)
+        ros.wait_until(lambda index=index: rig.counts().get("pairs") == index + 1, what=f"pair {index + 1}")
+    release.set()
+    stamps = [stamp_ns(message) for message in rig.out.wait_for(2)]
+    assert stamps == [START_NS, START_NS + 5 * 33 * MS]
+    assert rig.counts()["superseded"] == 4
+
+
+def test_the_frame_that_runs_while_the_node_is_deactivated_keeps_its_calibration(ros):
+    load, entered, release = held_network()
+    rig = Rig(ros, load=load)
+    rig.info.publish(info_message())
+    ros.wait_until(lambda: rig.node._inputs.camera_info is not None, what="camera_info")
+    rig.send(START_NS)
+    assert entered.wait(20.0)
+    deactivation = threading.Thread(target=rig.node.trigger_deactivate)
+    deactivation.start()
+    ros.wait_until(lambda: rig.depth.get_subscription_count() == 0, what="the node to unsubscribe")
+    release.set()
+    deactivation.join(20.0)
+    assert rig.node._state == "inactive"
+    assert stamp_ns(rig.out.wait_for(1)[0]) == stamp_ns(rig.out_info.wait_for(1)[0]) == START_NS
+    assert "problem.no_camera_info" not in rig.counts()
+
+
+def test_of_several_pairs_decided_at_once_the_newest_is_computed(ros):
+    rig = Rig(ros, slop_ms=100.0)
+    for index in range(3):
+        rig.depth.publish(depth_message(START_NS + index * 33 * MS))
+    ros.wait_until(lambda: len(rig.node._inputs._pairing._depth) == 3, what="three waiting frames")
+    rig.color.publish(color_message(START_NS + 66 * MS))
+    assert stamp_ns(rig.out.wait_for(1)[0]) == START_NS + 66 * MS
+    assert rig.counts()["superseded"] == 2
+
+
+@pytest.mark.parametrize("sync", ["nearest", "approximate", "exact"])
+def test_looped_bag_loses_at_most_one_pair(ros, sync):
+    if sync != "nearest":
+        pytest.importorskip("message_filters", reason="ROS's message_filters is not installed")
+    rig = Rig(ros, sync=sync)
+    sent = 0
+    for loop in range(3):
+        for index in range(8):
+            rig.send(START_NS + index * 33 * MS, color_offset_ns=0 if sync == "exact" else 2 * MS)
+            sent += 1
+            ros.wait_until(
+                lambda sent=sent, loop=loop: rig.counts().get("pairs", 0) >= sent - 2 - loop,
+                what=f"pairs of {sent} sent",
+            )
+    ros.wait_until(lambda: rig.counts().get("pairs", 0) >= sent - 2, what=f"{sent - 2} of {sent} pairs")
+    assert rig.counts()["backward_stamps"] == 4
+
+
+def test_backward_clock_under_sim_time_drops_waiting_frames(ros):
+    rig = Rig(ros, use_sim_time=True)
+    clock = rig.camera.create_publisher(Clock, "/clock", 10)
+    ros.wait_matched(clock, 2 if rig.camera.get_parameter("use_sim_time").value else 1)
+
+    def tick_until(second, seen):
+        def tick():
+            clock.publish(Clock(clock=Time(sec=second)))
+            return seen()
+
+        ros.wait_until(tick, what=f"the clock at {second} s")
+
+    tick_until(100, lambda: rig.node.get_clock().now().nanoseconds == 100 * 10**9)
+    rig.depth.publish(depth_message(START_NS))
+    ros.wait_until(lambda: len(rig.node._inputs._pairing._depth) == 1, what="a waiting frame")
+    tick_until(50, lambda: rig.node.get_clock().now().nanoseconds == 50 * 10**9)
+    rig.wait_log("clock_jump")
+    assert len(rig.node._inputs._pairing._depth) == 0
+
+
+def test_a_sensor_profile_narrows_what_the_node_believes(ros, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("min_range_m: 0.5\nmax_range_m: 2.0\n")
+    rig = Rig(ros, sensor=str(path), fill="none")
+    rig.info.publish(info_message())
+    ros.wait_until(lambda: rig.node._inputs.camera_info is not None)
+    rig.send(START_NS, value=2.5)
+    assert np.isnan(depth_from_image(rig.out.wait_for(1)[0])).all()
+    assert "all depth values lie at 2.5 to 2.5 m; expected some within 0.5 to 2 m" in rig.wait_log("no_valid_depth")
+    rig.send(START_NS + 100 * MS, value=1.5)
+    assert np.isfinite(depth_from_image(rig.out.wait_for(2)[1])).all()

@@ -1,0 +1,186 @@
+"""The executable as a user runs it: its own process, remaps and parameters on the command line, Ctrl-C."""
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
+
+from builtin_interfaces.msg import Time
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+
+from pagnet_ros.ros.encode import image_message
+from pagnet_ros.ros.node import node
+
+ROOT = Path(__file__).parents[3]
+RELIABLE = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class Process:
+    """A child process whose output is collected, and which is ended by its own id."""
+
+    def __init__(self, command, environment):
+        self._process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.lines = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.lines.append(line)
+
+    def says(self, text):
+        return any(text in line for line in list(self.lines))
+
+    def end(self, how=signal.SIGINT):
+        """Send a signal; return the exit status and everything said."""
+        self._process.send_signal(how)
+        status = self._process.wait(timeout=30)
+        self._reader.join(timeout=10)
+        return status, "".join(self.lines)
+
+    def kill(self):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+
+@pytest.fixture
+def start(ros):
+    processes = []
+
+    def run(*ros_args):
+        arguments = ["-p", "weights:=bicubic", "-p", "device:=cpu", "-p", "autostart:=true", *ros_args]
+        command = [sys.executable, "-m", "pagnet_ros.ros.node", "--ros-args", *arguments]
+        processes.append(Process(command, ros.child_environment()))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+
+
+def test_command_line_that_ros_refuses_is_an_error_without_a_traceback(monkeypatch, capfd):
+    monkeypatch.setattr(node, "prepare_process", lambda: None)
+    assert node.main(["pagnet_node", "--ros-args", "-p", "broken"]) == 1
+    assert "error: the arguments after --ros-args:" in capfd.readouterr().err
+
+
+SIGNALLED_WHILE_LOADING = """
+import os, signal, sys, time
+import rclpy
+from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.ros.node.node import PagnetNode, run_node
+
+def load(parameters):
+    os.kill(os.getpid(), int(sys.argv[1]))
+    while rclpy.ok():
+        time.sleep(0.01)
+    return DepthUpsampler.bicubic(device="cpu")
+
+rclpy.init(args=["node", "--ros-args", "-p", "autostart:=true"])
+run_node(lambda: PagnetNode(load=load))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_weights_are_loaded_ends_the_node_cleanly(ros, how):
+    command = [sys.executable, "-c", SIGNALLED_WHILE_LOADING, str(int(how))]
+    done = subprocess.run(
+        command, cwd=ROOT, env=ros.child_environment(), capture_output=True, text=True, timeout=110, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_node_process_works_on_remapped_topics_and_ends_cleanly(ros, start, how):
+    process = start("-r", "depth:=/cam/depth", "-r", "color:=/cam/image", "-r", "depth_hr:=/sharp")
+    camera = ros.node("camera")
+    depth = camera.create_publisher(Image, "/cam/depth", RELIABLE)
+    color = camera.create_publisher(Image, "/cam/image", RELIABLE)
+    out = ros.collect(camera, Image, "/sharp", RELIABLE)
+    ros.wait_until(lambda: process.says("]: active: /cam/depth + /cam/image"), 60.0, "the active node")
+    ros.wait_matched(depth)
+    ros.wait_matched(color)
+    feeding = threading.Event()
+
+    def feed():
+        at = 10**18
+        while not feeding.wait(0.05):
+            color.publish(image_message(np.full((48, 64, 3), 90, np.uint8), at, "camera"))
+            depth.publish(image_message(np.full((12, 16), 1500, np.uint16), at, "camera"))
+            at += 33_000_000
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    try:
+        message = out.wait_for(2, 60.0)[0]
+        status, said = process.end(how)
+    finally:
+        feeding.set()
+        thread.join()
+    assert (message.width, message.height) == (64, 48)
+    assert status == 0, said
+    assert "Traceback" not in said
+    assert "[no_camera_info] no camera_info on /cam/camera_info" in said
+
+
+def call(ros, client, request):
+    """What a service answers; the client's node is spun by the harness."""
+    ros.wait_until(client.service_is_ready, 60.0, "the service")
+    future = client.call_async(request)
+    ros.wait_until(future.done, 30.0, "the answer")
+    return future.result()
+
+
+def test_lifecycle_requests_out_of_sequence_are_refused_and_the_node_goes_on(ros, start):
+    process = start()
+    probe = ros.node("manager")
+    ros.wait_until(lambda: process.says("]: active:"), 60.0, "the active node")
+    change = probe.create_client(ChangeState, "/pagnet_node/change_state")
+    for wanted in (Transition(id=Transition.TRANSITION_CONFIGURE), Transition(id=255), Transition(label="activate")):
+        assert not call(ros, change, ChangeState.Request(transition=wanted)).success
+    deactivate = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+    assert call(ros, change, deactivate).success
+    assert not call(ros, change, deactivate).success
+    assert call(ros, change, ChangeState.Request(transition=Transition(label="activate"))).success
+    status, said = process.end()
+    assert status == 0, said
+    assert "refused in state active; expected a transition that starts there" in said
+
+
+def test_what_rclpy_itself_cannot_take_does_not_end_the_node(ros, start):
+    process = start("-p", "use_sim_time:=true")
+    probe = ros.node("world")
+    ros.wait_until(lambda: process.says("]: active:"), 60.0, "the active node")
+    clock = probe.create_publisher(Clock, "/clock", RELIABLE)
+    ros.wait_matched(clock)
+
+    def tell_a_time_before_zero():
+        clock.publish(Clock(clock=Time(sec=-5)))
+        return process.says("a callback failed and the node goes on")
+
+    ros.wait_until(tell_a_time_before_zero, 30.0, "the report")
+    set_parameters = probe.create_client(SetParameters, "/pagnet_node/set_parameters")
+    unknown = ParameterMessage(name="slop_ms", value=ParameterValue(type=200))
+    ros.wait_until(set_parameters.service_is_ready, 30.0, "the service")
+    set_parameters.call_async(SetParameters.Request(parameters=[unknown]))
+    good = ParameterMessage(name="slop_ms", value=ParameterValue(type=3, double_value=33.0))
+    assert call(ros, set_parameters, SetParameters.Request(parameters=[good])).results[0].successful
+    status, said = process.end()
+    assert status == 0, said

@@ -1,0 +1,124 @@
+"""The worker: newest job wins, an exception ends nothing, stop and drain end what they should."""
+
+import threading
+
+import pytest
+
+from pagnet_ros.ros.node.worker import Mailbox, Worker
+
+TIMEOUT_S = 10.0
+
+
+def test_mailbox_keeps_the_newest_and_says_what_it_replaced():
+    box = Mailbox()
+    assert box.put(1) is False
+    assert box.put(2) is True
+    assert box.take() == 2
+    assert box.put(3) is False
+
+
+def test_closed_mailbox_gives_none_even_to_a_waiting_taker():
+    box = Mailbox()
+    got = []
+    taker = threading.Thread(target=lambda: got.append(box.take()))
+    taker.start()
+    box.close()
+    taker.join(TIMEOUT_S)
+    assert got == [None]
+
+
+def test_step_is_built_and_run_in_one_thread():
+    threads, done = [], threading.Event()
+
+    def build():
+        threads.append(threading.current_thread())
+
+        def step(job):
+            threads.append(threading.current_thread())
+            done.set()
+
+        return step
+
+    worker = Worker(on_error=pytest.fail)
+    worker.start(build)
+    worker.submit("job")
+    assert done.wait(TIMEOUT_S)
+    assert worker.stop(TIMEOUT_S)
+    assert threads[0] is threads[1] is not threading.current_thread()
+
+
+def test_failure_to_build_reaches_the_caller_and_leaves_no_thread():
+    def build():
+        raise ValueError("no weights")
+
+    worker = Worker(on_error=pytest.fail, name="short_lived")
+    with pytest.raises(ValueError, match="no weights"):
+        worker.start(build)
+    assert worker.stop(TIMEOUT_S)
+    assert "short_lived" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_exception_in_a_step_is_handed_on_and_the_next_job_is_done():
+    errors, done = [], threading.Event()
+
+    def step(job):
+        if job == "bad":
+            raise RuntimeError("boom")
+        done.set()
+
+    told = threading.Event()
+
+    def on_error(error):
+        errors.append(error)
+        told.set()
+
+    worker = Worker(on_error=on_error)
+    worker.start(lambda: step)
+    worker.submit("bad")
+    assert told.wait(TIMEOUT_S)
+    worker.submit("good")
+    assert done.wait(TIMEOUT_S)
+    worker.stop(TIMEOUT_S)
+    assert [str(error) for error in errors] == ["boom"]
+
+
+def test_drain_waits_for_a_job_that_was_only_just_taken():
+    taken, release, ran = threading.Event(), threading.Event(), []
+    worker = Worker(on_error=pytest.fail)
+    take = worker._mailbox.take
+
+    def take_and_pause():
+        job = take()
+        taken.set()
+        assert release.wait(TIMEOUT_S)
+        return job
+
+    worker._mailbox.take = take_and_pause
+    worker.start(lambda: ran.append)
+    worker.submit("job")
+    assert taken.wait(TIMEOUT_S)
+    assert worker.drain(timeout_s=0.01) is False
+    release.set()
+    assert worker.drain(TIMEOUT_S)
+    assert ran == ["job"]
+    assert worker.stop(TIMEOUT_S)
+
+
+def test_drain_drops_the_waiting_job_and_waits_for_the_running_one():
+    entered, release, ran = threading.Event(), threading.Event(), []
+
+    def step(job):
+        entered.set()
+        assert release.wait(TIMEOUT_S)
+        ran.append(job)
+
+    worker = Worker(on_error=pytest.fail)
+    worker.start(lambda: step)
+    worker.submit("running")
+    assert entered.wait(TIMEOUT_S)
+    worker.submit("waiting")
+    assert worker.drain(timeout_s=0.01) is False
+    release.set()
+    assert worker.drain(TIMEOUT_S)
+    worker.stop(TIMEOUT_S)
+    assert ran == ["running"]

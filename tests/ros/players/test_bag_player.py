@@ -1,0 +1,313 @@
+"""Playing bags: bytes, order, times, loops, clock, and what cannot be played."""
+
+import contextlib
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
+pytest.importorskip("rosbags", reason="the rosbags library is not installed")
+
+import itertools
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+from pagnet_ros.errors import ConfigError, RecordingError
+from pagnet_ros.messages.image import stamp_ns
+from pagnet_ros.recordings.bags import Bag
+from pagnet_ros.ros.players.bag_player import BagPlayer, BagPlayerOptions, main, message_class, parse_arguments
+from tests.replay import bags
+
+ROOT = Path(__file__).parents[3]
+START_NS = 100_000_000_000
+STEP_NS = 20_000_000
+
+
+def image(k):
+    """Frame k of a depth camera, all pixels k millimetres."""
+    return bags.image(np.full((6, 8), k, np.uint16), START_NS + k * STEP_NS)
+
+
+@pytest.fixture
+def bag_path(tmp_path):
+    """10 images 20 ms apart, and a text after each."""
+    messages = []
+    for k in range(10):
+        messages.append(("/depth", START_NS + k * STEP_NS, image(k)))
+        messages.append(("/chat", START_NS + k * STEP_NS + 1, bags.text(f"text {k}")))
+    return bags.write(tmp_path / "bag", messages)
+
+
+@pytest.fixture
+def opened():
+    """Bags to be closed at the end, once nobody plays them any more."""
+    with contextlib.ExitStack() as bags:
+        yield bags
+
+
+@pytest.fixture
+def play(opened, run_player):
+    """Start playing a bag in a thread."""
+
+    def start(path, *, wait=True, **options):
+        options = BagPlayerOptions(**{"wait_s": 20.0 if wait else 0.0, **options})
+        bag = opened.enter_context(Bag(path))
+        return run_player(lambda stop, **where: BagPlayer(bag, options, stop, **where))
+
+    return start
+
+
+def stamps(messages):
+    return [stamp_ns(m) for m in messages]
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_every_message_arrives_unchanged_and_in_order(ros, play, tmp_path, storage):
+    path = bags.write(
+        tmp_path / "b", [("/depth", START_NS + k * STEP_NS, image(k)) for k in range(10)], storage=storage
+    )
+    seen = ros.collect(ros.node(), Image, "/depth", 50)
+
+    player = play(path)
+    messages = seen.wait_for(10)
+
+    assert stamps(messages) == [START_NS + k * STEP_NS for k in range(10)]
+    assert [m.data[0] for m in messages] == list(range(10))
+    assert all((m.encoding, m.step, m.header.frame_id) == ("16UC1", 16, "optical") for m in messages)
+    ros.wait_until(lambda: not player.thread.is_alive())
+    assert player.published == 10
+
+
+def test_topics_select_what_is_played(ros, play, bag_path):
+    probe = ros.node()
+    seen = ros.collect(probe, Image, "/depth", 50)
+
+    player = play(bag_path, topics=("depth",))
+    seen.wait_for(10)
+
+    assert player.topics == ["/depth"]
+    assert probe.count_publishers("/chat") == 0
+
+
+def test_start_and_duration_cut_out_a_piece(ros, play, bag_path):
+    seen = ros.collect(ros.node(), Image, "/depth", 50)
+
+    player = play(bag_path, topics=("/depth",), start_s=0.04, duration_s=0.06)
+    ros.wait_until(lambda: not player.thread.is_alive())
+
+    assert stamps(seen.wait_for(3)) == [START_NS + k * STEP_NS for k in (2, 3, 4)]
+    assert player.published == 3
+
+
+def test_loop_sends_stamps_backward(ros, play, bag_path):
+    seen = ros.collect(ros.node(), Image, "/depth", 100)
+
+    play(bag_path, topics=("/depth",), loop=True, rate=4.0)
+    got = stamps(seen.wait_for(25))
+
+    assert got[:10] == [START_NS + k * STEP_NS for k in range(10)]
+    assert got[10:20] == got[:10]
+
+
+def test_clock_runs_with_the_recording_and_jumps_back_in_a_loop(ros, play, bag_path):
+    clock_msgs = pytest.importorskip("rosgraph_msgs.msg")
+    probe = ros.node()
+    clock = ros.collect(probe, clock_msgs.Clock, "/clock", 1000)
+    ros.collect(probe, Image, "/depth", 50)
+
+    play(bag_path, topics=("/depth",), loop=True, clock_hz=200.0)
+
+    def times():
+        return [m.clock.sec * 10**9 + m.clock.nanosec for m in list(clock.messages)]
+
+    ros.wait_until(lambda: any(b < a for a, b in zip(times(), times()[1:], strict=False)), what="a backward /clock")
+    got = times()
+    assert all(START_NS <= t <= START_NS + 11 * STEP_NS for t in got)
+    backward = [k for k, (a, b) in enumerate(itertools.pairwise(got)) if b < a]
+    assert got[backward[0] + 1] < START_NS + 2 * STEP_NS
+
+
+def test_restamping_moves_stamps_to_the_present_and_keeps_their_distances(ros, play, bag_path):
+    probe = ros.node()
+    seen = ros.collect(probe, Image, "/depth", 50)
+    before_ns = probe.get_clock().now().nanoseconds
+
+    play(bag_path, topics=("/depth",), restamp="now", rate=0.5)
+    messages = seen.wait_for(10)
+
+    got = stamps(messages)
+    assert before_ns < got[0] < probe.get_clock().now().nanoseconds
+    assert {b - a for a, b in itertools.pairwise(got)} == {2 * STEP_NS}
+    assert [m.data[0] for m in messages] == list(range(10))
+
+
+def test_restamping_leaves_a_stamp_that_was_never_set(ros, play, tmp_path):
+    path = bags.write(tmp_path / "b", [("/depth", START_NS, bags.image(np.ones((6, 8), np.uint16), 0))])
+    seen = ros.collect(ros.node(), Image, "/depth", 50)
+
+    play(path, restamp="now")
+
+    assert stamps(seen.wait_for(1)) == [0]
+
+
+def qos_recorded(reliability, durability):
+    zero = QosTime(0, 0)
+    return Qos(QosHistory.KEEP_LAST, 7, reliability, durability, zero, zero, QosLiveliness.AUTOMATIC, zero, False)
+
+
+def test_recorded_qos_is_offered_on_wish(ros, play, tmp_path):
+    offered = qos_recorded(QosReliability.BEST_EFFORT, QosDurability.VOLATILE)
+    path = bags.write(tmp_path / "b", [("/depth", START_NS, image(0))], qos=[offered])
+
+    recorded = play(path, wait=False, qos="recorded")
+    default = play(path, wait=False)
+
+    assert recorded._outputs["/depth"].qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    assert default._outputs["/depth"].qos_profile.reliability == ReliabilityPolicy.RELIABLE
+
+
+def test_latched_topics_stay_latched(ros, play, tmp_path):
+    offered = qos_recorded(QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL)
+    path = bags.write(tmp_path / "b", [("/map", START_NS, image(3))], qos=[offered])
+
+    player = play(path, wait=False)
+    ros.wait_until(lambda: player.published == 1)
+    late = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    seen = ros.collect(ros.node(), Image, "/map", late)
+
+    assert seen.wait_for(1)[0].data[0] == 3
+
+
+def with_foreign_type(tmp_path):
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg("float32 x", "robot_msgs_of_nobody/msg/Speed"))
+    speed = store.types["robot_msgs_of_nobody/msg/Speed"](1.5)
+    return bags.write(tmp_path / "b", [("/depth", START_NS, image(0)), ("/speed", START_NS + 1, speed)], store=store)
+
+
+def test_topics_of_types_that_are_not_installed_are_left_out_and_named(ros, play, tmp_path):
+    player = play(with_foreign_type(tmp_path), wait=False)
+
+    assert player.topics == ["/depth"]
+    assert list(player.skipped) == ["/speed"]
+    assert "robot_msgs_of_nobody/msg/Speed is not installed here; install the ROS package" in player.skipped["/speed"]
+
+
+def test_asking_for_such_a_topic_is_an_error(ros, play, tmp_path):
+    with pytest.raises(
+        RecordingError, match=r"cannot play /speed: type robot_msgs_of_nobody/msg/Speed is not installed"
+    ):
+        play(with_foreign_type(tmp_path), topics=("/speed",))
+
+
+def test_a_type_named_in_a_bag_imports_nothing_that_has_no_messages(tmp_path, monkeypatch):
+    (tmp_path / "innocent").mkdir()
+    (tmp_path / "innocent/__init__.py").write_text("raise SystemExit('it ran')")
+    (tmp_path / "msg_of_nobody.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    for msgtype in ("innocent/msg/X", "msg_of_nobody/msg/X", "os/msg/path"):
+        with pytest.raises(RecordingError, match="is not installed here"):
+            message_class(msgtype)
+    assert message_class("std_msgs/msg/String") is String
+
+
+def test_starting_past_the_end_is_an_error(ros, play, bag_path):
+    with pytest.raises(RecordingError, match=r"nothing to play from 60 s on; it is 0.180 s long"):
+        play(bag_path, start_s=60.0)
+
+
+def test_a_loop_over_nothing_ends(ros, play, bag_path):
+    # The first text comes a nanosecond after the first image: nothing of /chat is left in this piece.
+    player = play(bag_path, wait=False, topics=("/chat",), loop=True, duration_s=1e-9)
+
+    ros.wait_until(lambda: not player.thread.is_alive())
+    assert player.published == 0
+
+
+def test_damage_on_the_way_is_raised_after_what_was_readable(ros, tmp_path):
+    path = bags.write(tmp_path / "b", [("/depth", START_NS + k * 10**6, image(k)) for k in range(3)], storage="sqlite3")
+    file = path / "b.db3"
+    with Bag(path) as bag:
+        reader = bag._readers[0]
+        whole = reader.messages
+
+        def breaks(*arguments):
+            messages = whole(*arguments)
+            yield next(messages)
+            yield next(messages)
+            raise OSError("Input/output error")
+
+        reader.messages = breaks
+        player = ros.add(BagPlayer(bag, BagPlayerOptions(), threading.Event(), context=ros.context))
+        with pytest.raises(RecordingError, match=r"damaged after 2 readable messages.*Input/output error"):
+            player.play()
+        assert player.published == 2
+    assert file.exists()
+
+
+def test_options_name_everything_wrong_at_once():
+    with pytest.raises(ConfigError) as error:
+        BagPlayerOptions(rate=0.0, start_s=-1.0, qos="fast", restamp="now", clock_hz=40.0)
+
+    for part in (
+        "rate 0.0; expected 0.01 to 100",
+        "start -1.0",
+        "qos 'fast'; expected reliable or",
+        "restamp now together",
+    ):
+        assert part in str(error.value)
+
+
+def test_command_line_follows_ros2_bag_play():
+    given, options = parse_arguments(
+        [
+            "/a/bag",
+            "-r",
+            "2",
+            "-l",
+            "--start-offset",
+            "3",
+            "--playback-duration",
+            "4",
+            "--clock",
+            "--topics",
+            "/a",
+            "/b",
+        ]
+    )
+
+    assert given.bag == "/a/bag"
+    assert options == BagPlayerOptions(2.0, True, 3.0, 4.0, 40.0, ("/a", "/b"))
+
+
+def test_errors_are_one_line_and_status_one(ros_environment, tmp_path, capsys):
+    assert main(["bag_player", str(tmp_path / "absent")]) == 1
+
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'absent'}: nothing there; expected a bag folder")
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_process_plays_under_remapped_names_and_ends_cleanly_by_signal(ros, bag_path, sign):
+    probe = ros.node()
+    seen = ros.collect(probe, Image, "/camera/depth", 50)
+    chat = ros.collect(probe, String, "/chat", 50)
+
+    words = (str(bag_path), "--loop", "--ros-args", "-r", "/depth:=/camera/depth")
+    with ros.process_until_signal("pagnet_ros.ros.players.bag_player", *words, sign=sign):
+        seen.wait_for(12, timeout_s=60)
+        chat.wait_for(3)
+
+
+def test_process_lists_topics(ros, bag_path):
+    out, err = ros.start_process("pagnet_ros.ros.players.bag_player", str(bag_path), "--list").communicate(timeout=60)
+
+    assert out.split() == ["/chat", "std_msgs/msg/String", "10", "/depth", "sensor_msgs/msg/Image", "10"]
+    assert not err

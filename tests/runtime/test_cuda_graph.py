@@ -1,0 +1,155 @@
+"""Recordings are made once per size and setting, fed by copies, and given up oldest first. On a GPU they are right."""
+
+import weakref
+from contextlib import contextmanager, suppress
+
+import pytest
+import torch
+
+from pagnet_ros.runtime.cuda_graph import CudaGraph, GraphCache, NotRecordableError, recorded
+
+
+class Recording:
+    """Stands for a CUDA graph: fixed inputs, fixed outputs, computed on replay."""
+
+    made = 0
+
+    def __init__(self, function, inputs):
+        type(self).made += 1
+        self.function = function
+        self.inputs = [tensor.clone() for tensor in inputs]
+        self.outputs = [torch.full_like(tensor, -1) for tensor in function(*self.inputs)]
+
+    def replay(self):
+        for own, new in zip(self.outputs, self.function(*self.inputs), strict=True):
+            own.copy_(new)
+
+
+@pytest.fixture
+def recording():
+    return type("Fresh", (Recording,), {"made": 0})
+
+
+def double(tensor):
+    return [2 * tensor]
+
+
+def test_a_size_is_recorded_once_and_every_frame_replayed(recording):
+    cache = GraphCache(recording)
+    for value in (1.0, 2.0, 3.0):
+        (out,) = cache.run("double", double, [torch.full((4, 5), value)])
+        assert (out == 2 * value).all()
+    assert recording.made == 1
+
+
+def test_another_size_type_or_setting_is_recorded_anew(recording):
+    cache = GraphCache(recording)
+    for settings, tensor in [
+        ("double", torch.ones(4, 5)),
+        ("double", torch.ones(5, 4)),
+        ("double", torch.ones(4, 5, dtype=torch.float64)),
+        ("other", torch.ones(4, 5)),
+    ]:
+        assert (cache.run(settings, double, [tensor])[0] == 2).all()
+    assert recording.made == 4
+    cache.run("double", double, [torch.ones(5, 4)])
+    assert recording.made == 4
+
+
+def test_few_are_kept(recording):
+    cache = GraphCache(recording, limit=2)
+    for side in (3, 4, 5, 3):
+        cache.run("double", double, [torch.ones(side)])
+    assert recording.made == 4
+    cache.clear()
+    cache.run("double", double, [torch.ones(3)])
+    assert recording.made == 5
+
+
+def test_one_recordings_output_feeds_the_next(recording):
+    cache = GraphCache(recording)
+    for value in (1.0, 5.0):
+        middle = cache.run("first", double, [torch.full((3,), value)])
+        assert (cache.run("second", double, middle)[0] == 4 * value).all()
+    assert recording.made == 2
+
+
+def test_a_recording_that_fails_is_tried_again():
+    failures = [RuntimeError("out of memory")]
+
+    def fail_once(function, inputs):
+        if failures:
+            raise failures.pop()
+        return Recording(function, inputs)
+
+    cache = GraphCache(fail_once)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        cache.run("double", double, [torch.ones(3)])
+    assert (cache.run("double", double, [torch.ones(3)])[0] == 2).all()
+
+
+@contextmanager
+def recording_that_ends_badly(at_the_end):
+    """As CUDA's: once something in a recording has failed, ending it fails too, with other words."""
+    try:
+        yield
+    finally:
+        if at_the_end:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture\nmore")
+
+
+@pytest.mark.parametrize(
+    ("inside", "at_the_end", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True, torch.OutOfMemoryError),
+        (torch.OutOfMemoryError("CUDA out of memory"), False, torch.OutOfMemoryError),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"), True, NotRecordableError),
+        (RuntimeError("operation not permitted when stream is capturing"), False, NotRecordableError),
+        (None, True, NotRecordableError),
+    ],
+)
+def test_the_first_thing_that_went_wrong_decides(inside, at_the_end, expected):
+    def function(tensor):
+        if inside is not None:
+            raise inside
+        return [tensor]
+
+    with pytest.raises(expected) as caught:
+        recorded(recording_that_ends_badly(at_the_end), function, [torch.ones(1)])
+    words = "previous error during capture" if inside is None else str(inside)
+    assert words in str(caught.value)
+    assert "more" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, RuntimeError])
+def test_a_recording_that_failed_holds_no_memory_once_its_error_is_gone(kind):
+    held = []
+
+    def function(tensor):
+        large = tensor.clone()
+        held.append(weakref.ref(large))
+        raise kind("no room, or not recordable")
+
+    with suppress(torch.OutOfMemoryError, NotRecordableError):
+        recorded(recording_that_ends_badly(False), function, [torch.ones(1)])
+    assert held[0]() is None
+
+
+def test_a_recording_that_works_gives_the_results():
+    (out,) = recorded(recording_that_ends_badly(False), double, [torch.ones(1)])
+    assert out == 2
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_a_graph_computes_what_the_function_does():
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
+    stream = torch.cuda.Stream()
+    cache = GraphCache(CudaGraph)
+    with torch.inference_mode(), torch.cuda.stream(stream):
+        for size in ((30, 40), (20, 10), (30, 40)):
+            for value in (1.0, 2.0):
+                given = torch.full((1, 1, *size), value, device="cuda")
+                (out,) = cache.run("double", double, [given])
+                stream.synchronize()
+                assert (out == 2 * value).all()

@@ -1,0 +1,151 @@
+"""What runs on a GPU, run on tensors without numbers that claim to lie on one: no GPU is needed.
+
+Finds what would fail or wait there: tensors of two devices in one operation, types that do not fit, results that are
+read back, shapes that depend on values. A CUDA graph can hold none of these.
+"""
+
+import pytest
+import torch
+from torch import nn
+from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from pagnet_ros.core.depth import working_size
+from pagnet_ros.core.validity import TrustOptions
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
+from pagnet_ros.runtime.engine import Engine, FrameLimits, _Frame
+
+LIMITS = FrameLimits(0.1, 10.0, 0.001425, 0.001)
+WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal", "is_nonzero", "bincount")
+SMALL = {"channels": 8, "growth": 4, "convolutions": 1, "blocks": 1, "residual": True, "mask_channel": True}
+NETWORKS = {
+    "full": ModelConfig(scale=4, **SMALL),
+    "rt": ModelConfig(scale=2, feature_stride=2, **SMALL),
+    "everything": ModelConfig(scale=8, feature_stride=2, log_sigma=True, planar_gate=True, back_projections=1, **SMALL),
+}
+OPTIONS = {
+    "default": TrustOptions(),
+    "all filled": TrustOptions(fill="all"),
+    "as measured": TrustOptions(fill="none", remove_flying=False),
+}
+
+
+class OnTheGpu(TorchDispatchMode):
+    """Notes every operation that a CUDA graph could not hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.wrong, self.operations = [], 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        tensors = [each for each in tree_leaves((args, kwargs, out)) if isinstance(each, torch.Tensor)]
+        self.operations += 1
+        name = function.overloadpacket.__name__
+        if name in WAITING or any(each.device.type != "cuda" for each in tensors):
+            self.wrong.append((name, [str(each.device) for each in tensors]))
+        return out
+
+
+class WithoutCuda(TorchFunctionMode):
+    """The two methods of a tensor that torch without CUDA refuses, by others that mean the same."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.__getitem__:
+            return by_views(*args)
+        if function is torch.Tensor.__invert__:
+            function = torch.logical_not
+        return function(*args, **(kwargs or {}))
+
+
+def by_views(tensor, key):
+    key = key if isinstance(key, tuple) else (key,)
+    left_out = tensor.ndim - sum(part is not None and part is not ... for part in key)
+    dim = 0
+    for part in key:
+        if part is ...:
+            dim += left_out
+        elif isinstance(part, int):
+            tensor = tensor.select(dim, part)
+        else:
+            tensor = (
+                tensor.unsqueeze(dim)
+                if part is None
+                else torch.ops.aten.slice(tensor, dim, part.start, part.stop, part.step or 1)
+            )
+            dim += 1
+    return tensor
+
+
+def moved(network):
+    """The network on the GPU that is none; `to` would ask for CUDA."""
+    for module in network.modules():
+        for name, value in module.named_parameters(recurse=False):
+            there = torch.empty(value.shape, dtype=value.dtype, device="cuda")
+            module._parameters[name] = nn.Parameter(there, requires_grad=False)
+        for name, value in module.named_buffers(recurse=False):
+            module._buffers[name] = torch.empty(value.shape, dtype=value.dtype, device="cuda")
+    return network
+
+
+def run(network, dtype, depth_size, rgb_size, raw=torch.uint16, options=OPTIONS["default"], halved=False, act=None):
+    """What a frame takes between upload and download; returns the results and the watch on them."""
+    engine = Engine(Bicubic(network.scale), "cpu", "fp32", "eager")
+    network = network.eval().cast_features(dtype)
+    with FakeTensorMode(), torch.no_grad():
+        engine._forward, engine._dtype, engine.device = (
+            moved(network),
+            dtype,
+            torch.device("cuda:0"),
+        )
+        if act is not None:
+            forward = engine._forward
+            engine._forward = lambda *tensors: act(forward(*tensors))
+        size = working_size(depth_size, rgb_size, network.scale)
+        frame = _Frame(size.halved() if halved else size, rgb_size, LIMITS, options)
+        depth = torch.empty(depth_size, dtype=raw, device="cuda")
+        rgb = torch.empty((*rgb_size, 3), dtype=torch.uint8, device="cuda")
+        with WithoutCuda(), OnTheGpu() as watch:
+            results = engine._believe(frame, *engine._predict(frame, depth, rgb))
+    return results, watch
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS)
+def test_a_network_stays_on_the_gpu_in_every_precision(config, dtype):
+    low = (12, 16)
+    results, watch = run(PagNet(config), dtype, low, (12 * config.scale, 16 * config.scale))
+    assert watch.operations > 50
+    assert watch.wrong == []
+    assert [each.dtype for each in results] == [torch.float32, torch.uint8, torch.float32][: len(results)]
+    assert all(each.shape[-2:] == (12 * config.scale, 16 * config.scale) for each in results)
+
+
+@pytest.mark.parametrize("raw", [torch.uint16, torch.float32], ids=str)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize(
+    ("depth_size", "rgb_size", "halved"),
+    [((9, 13), (36, 52), False), ((9, 13), (36, 52), True), ((20, 30), (31, 47), False), ((20, 30), (20, 30), True)],
+    ids=["fitting", "smaller rung", "odd ratio", "equal sizes"],
+)
+def test_every_size_input_and_setting_stays_on_the_gpu(depth_size, rgb_size, halved, options, raw):
+    results, watch = run(PagNet(NETWORKS["full"]), torch.float16, depth_size, rgb_size, raw, options, halved)
+    assert watch.wrong == []
+    assert all(each.shape == (1, 1, *rgb_size) for each in results)
+
+
+def test_a_tensor_left_on_the_cpu_would_be_seen():
+    def spoil(out):
+        return PagNetOutput(torch.where(out.depth > 0, out.depth, torch.ones(()).to("cpu")), None)
+
+    _, watch = run(PagNet(NETWORKS["full"]), torch.float16, (9, 13), (36, 52), act=spoil)
+    assert "cpu" in str(watch.wrong)
+
+
+def test_a_value_read_back_would_be_seen():
+    with pytest.raises(DataDependentOutputException):
+        run(PagNet(NETWORKS["full"]), torch.float16, (9, 13), (36, 52), act=lambda out: out.depth.max().item())

@@ -1,0 +1,152 @@
+"""Every shipped network as ONNX gives what torch gives, at any size, alone and inside the engine."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pagnet_ros.core.depth import working_size
+from pagnet_ros.core.validity import TrustOptions
+from pagnet_ros.errors import ConfigError, DeviceError, WeightsError
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.weights import WeightsHeader, load_weights
+from pagnet_ros.model.zoo import zoo, zoo_path
+from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.runtime import export_onnx as exporter
+from pagnet_ros.runtime import onnx as onnx_network
+from pagnet_ros.runtime.engine import Engine, FrameLimits
+from pagnet_ros.runtime.export_onnx import MOST_DIFFERENT, difference_to_torch, export_onnx
+from pagnet_ros.runtime.onnx import OnnxNetwork
+
+for _needed in ("onnx", "onnxruntime", "onnxscript"):
+    pytest.importorskip(_needed, reason=f"{_needed} is not installed here (the onnx extra)")
+
+SMALL = ModelConfig(scale=4, channels=6, growth=2, convolutions=1, blocks=1, residual=True, mask_channel=True)
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def random_network(config):
+    torch.manual_seed(0)
+    net = PagNet(config).eval().requires_grad_(False)
+    nn.init.normal_(net.head.weight, std=0.05)
+    return net
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """(network, its ONNX file of free size)."""
+    path = tmp_path_factory.mktemp("onnx") / "small.onnx"
+    net = random_network(SMALL)
+    export_onnx(net, WeightsHeader("small", SMALL), path)
+    return net, path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(zoo()))
+def test_a_shipped_network_gives_what_torch_gives_at_any_size(name, tmp_path):
+    net, header = load_weights(zoo_path(name))
+    export_onnx(net.requires_grad_(False), header, tmp_path / "net.onnx")
+    assert OnnxNetwork(tmp_path / "net.onnx").header == header
+    for low_size in ((2, 2), (5, 9), (16, 12)):
+        assert difference_to_torch(net, tmp_path / "net.onnx", low_size) <= MOST_DIFFERENT
+
+
+@pytest.mark.parametrize("low_size", [(2, 2), (3, 17), (20, 15)], ids=str)
+def test_a_file_of_free_size_runs_at_any(small, low_size):
+    assert difference_to_torch(*small, low_size) <= MOST_DIFFERENT
+
+
+@pytest.mark.parametrize(
+    "changes", [{"log_sigma": True}, {"back_projections": 1}, {"feature_stride": 2}, {"planar_gate": True}], ids=str
+)
+def test_every_part_of_a_network_is_exported(tmp_path, changes):
+    config = replace(SMALL, **changes)
+    net = random_network(config)
+    export_onnx(net, WeightsHeader("part", config), tmp_path / "part.onnx")
+    assert difference_to_torch(net, tmp_path / "part.onnx", (6, 7)) <= MOST_DIFFERENT
+
+
+def test_a_fixed_size_is_fixed(tmp_path):
+    net = random_network(SMALL)
+    export_onnx(net, WeightsHeader("fixed", SMALL), tmp_path / "fixed.onnx", (24, 32))
+    assert difference_to_torch(net, tmp_path / "fixed.onnx", (6, 8)) <= MOST_DIFFERENT
+    with pytest.raises(Exception, match="invalid dimensions"):
+        difference_to_torch(net, tmp_path / "fixed.onnx", (8, 6))
+    with pytest.raises(ConfigError, match="size 30x24 does not fit scale 4"):
+        export_onnx(net, WeightsHeader("fixed", SMALL), tmp_path / "other.onnx", (24, 30))
+
+
+def test_the_engine_runs_a_file_like_the_network(small):
+    net, path = small
+    rng = np.random.default_rng(0)
+    depth = rng.integers(500, 4000, (12, 16)).astype(np.uint16)
+    rgb = rng.integers(0, 256, (48, 64, 3), np.uint8)
+    arguments = (
+        depth,
+        rgb,
+        working_size((12, 16), (48, 64), 4),
+        FrameLimits(0.1, 10.0, 0.001),
+        TrustOptions(fill="all"),
+    )
+    engine = Engine(OnnxNetwork(path), "cpu", "fp32")
+    assert engine.backend == "onnx"
+    ours = engine.infer(*arguments)
+    expected = Engine(net, "cpu", "fp32", "eager").infer(*arguments)
+    assert np.nanmax(np.abs(ours.depth - expected.depth)) < 1e-4
+    assert np.array_equal(np.isnan(ours.depth), np.isnan(expected.depth))
+
+
+def test_the_pipeline_takes_a_file_by_its_name(small):
+    up = DepthUpsampler.from_file(small[1], device="cpu", precision="fp32")
+    assert (up.name, up.scales) == ("small", (4,))
+    for _ in range(2):
+        out = up(np.full((6, 8), 1500, np.uint16), np.zeros((24, 32, 3), np.uint8))
+        assert np.isfinite(out.depth).all()
+        up.rebuild()
+
+
+def test_files_that_are_not_ours_are_refused(small, tmp_path, monkeypatch):
+    import onnx
+
+    with pytest.raises(WeightsError, match="missing or not a file"):
+        OnnxNetwork(tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("no model")
+    with pytest.raises(WeightsError, match="not a readable ONNX file"):
+        OnnxNetwork(tmp_path / "text.onnx")
+    model = onnx.load(small[1])
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "bare.onnx")
+    with pytest.raises(WeightsError, match="no 'pagnet' header"):
+        OnnxNetwork(tmp_path / "bare.onnx")
+    onnx.helper.set_model_props(model, {"pagnet": "{}"})
+    onnx.save(model, tmp_path / "empty.onnx")
+    with pytest.raises(WeightsError, match="format version"):
+        OnnxNetwork(tmp_path / "empty.onnx")
+    monkeypatch.setattr(onnx_network, "MAX_FILE_BYTES", 100)
+    with pytest.raises(WeightsError, match="at most 100 bytes"):
+        OnnxNetwork(small[1])
+
+
+def test_a_gpu_that_this_onnx_runtime_cannot_use_is_said(small, monkeypatch):
+    network = OnnxNetwork(small[1])
+    monkeypatch.setattr(network._runtime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match="expected CUDAExecutionProvider for cuda:0"):
+        network.on(torch.device("cuda:0"))
+
+
+def test_the_command_compares_with_torch(tmp_path, capsys, monkeypatch):
+    from pagnet_ros.model.weights import save_weights
+
+    save_weights(tmp_path / "small.safetensors", random_network(SMALL), WeightsHeader("small", SMALL))
+    arguments = [str(tmp_path / "small.safetensors"), "--out", str(tmp_path), "--size", "32x24"]
+    assert exporter.main(arguments) == 0
+    assert "small.onnx" in (said := capsys.readouterr().out)
+    assert "differs from torch by" in said
+    monkeypatch.setattr(exporter, "MOST_DIFFERENT", -1.0)
+    assert exporter.main(arguments) == 1
+    assert "expected at most -1.0" in capsys.readouterr().err
+    assert exporter.main(["no-such-network", "--out", str(tmp_path)]) == 1
+    assert "no shipped network" in capsys.readouterr().err

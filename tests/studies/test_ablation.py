@@ -1,0 +1,141 @@
+"""Studies: variants become recipes, are trained once, scored, and tabulated."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.model.network import PagNet
+from pagnet_training.checkpoint import Checkpoint, write_checkpoint
+from studies.ablation import VariantScore, load_study, main
+from studies.cost import Cost
+from tests.training.conftest import ROOT
+
+STUDIES = sorted((ROOT / "studies/recipes").glob("*.yaml"))
+
+
+def write_study(recipe: Path, variants: str) -> Path:
+    path = recipe.parent / "study.yaml"
+    path.write_text(f"recipe: {recipe.name}\nsteps: 2\nseeds: [1, 2]\nvariants: {variants}\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_shipped_studies_are_valid(path):
+    study = load_study(path)
+    assert study.recipes
+    assert study.seeds
+    assert all(recipe.steps == study.base.steps and not recipe.warm_start for recipe in study.recipes.values())
+
+
+def test_the_front_compares_at_least_six_candidates():
+    study = load_study(ROOT / "studies/recipes/front_x4.yaml")
+    assert len({recipe.model for recipe in study.recipes.values()}) >= 6
+
+
+def test_a_variant_changes_what_it_names_and_nothing_else(recipe_path):
+    study = load_study(write_study(recipe_path, "{plain: {}, bare: {model: {attention: false}}}"))
+    plain, bare = (study.recipes[name] for name in ("plain", "bare"))
+    assert plain.model.attention
+    assert not bare.model.attention
+    assert bare.model.channels == plain.model.channels == 8
+    assert bare.augmentation == plain.augmentation
+
+
+def test_an_unknown_key_in_a_variant_is_named(recipe_path):
+    with pytest.raises(ConfigError, match=r"(?s)variant odd.*unknown key 'model.chanels', did you mean 'channels'"):
+        load_study(write_study(recipe_path, "{odd: {model: {chanels: 4}}}"))
+
+
+@pytest.mark.parametrize("text", ["variants: {a: {}}", "[1, 2]", "{"])
+def test_what_is_no_study_is_refused(tmp_path, text):
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="study"):
+        load_study(path)
+
+
+def scored(monkeypatch, *names, then=None):
+    """Measurement gives these variants, then fails where an error is given."""
+
+    def run_study(*_):
+        for name in names:
+            yield VariantScore(name, {"venus": 1.5}, 0.0, 1.0, Cost(5000, 1.0, 2.0, 1.0, 9.0), None)
+        if then is not None:
+            raise then
+
+    monkeypatch.setattr("studies.ablation.run_study", run_study)
+
+
+def test_what_was_measured_before_a_failure_is_shown_and_kept(recipe_path, tmp_path, monkeypatch, capsys):
+    scored(monkeypatch, "plain", then=ConfigError("training of bare-s1 ended with 1"))
+    figures, picture = tmp_path / "new" / "figures.json", tmp_path / "other" / "front.png"
+    words = [str(write_study(recipe_path, "{plain: {}}")), "--data", str(tmp_path)]
+    assert main([*words, "--json", str(figures), "--picture", str(picture)]) == 2
+    shown = capsys.readouterr()
+    assert "1.500" in shown.out
+    assert shown.err == "error: training of bare-s1 ended with 1\n"
+    assert [row["name"] for row in json.loads(figures.read_text(encoding="utf-8"))] == ["plain"]
+    assert picture.is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("full", ["--json", "--picture"])
+def test_a_full_disk_costs_neither_the_table_nor_the_other_file(recipe_path, tmp_path, monkeypatch, capsys, full):
+    scored(monkeypatch, "plain", "bare")
+    files = {"--json": tmp_path / "figures.json", "--picture": tmp_path / "front.png"}
+    files[full].symlink_to("/dev/full")
+    words = [str(write_study(recipe_path, "{plain: {}, bare: {}}")), "--data", str(tmp_path)]
+    assert main([*words, *(word for name, path in files.items() for word in (name, str(path)))]) == 2
+    shown = capsys.readouterr()
+    assert "bare" in shown.out
+    assert shown.err.count("error:") == shown.err.count("\n") == 1
+    assert f"{files.pop(full)}: the " in shown.err
+    assert "No space left" in shown.err
+    assert all(path.stat().st_size > 100 for path in files.values())
+
+
+def test_a_folder_for_the_runs_that_cannot_be_is_named(recipe_path, data_root, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "runs"
+    assert main([str(write_study(recipe_path, "{plain: {}}")), "--data", str(data_root), "--out", str(out)]) == 2
+    assert f"{out}/plain-s1/recipe.yaml: the recipe of this run cannot be written" in capsys.readouterr().err
+
+
+def test_a_run_of_another_network_is_named(recipe_path, data_root, tmp_path, capsys):
+    study, out = write_study(recipe_path, "{plain: {}}"), tmp_path / "out"
+    other = replace(load_study(study).recipes["plain"].model, channels=4)
+    tensors = {f"ema.{name}": tensor for name, tensor in PagNet(other).state_dict().items()}
+    for seed in (1, 2):
+        write_checkpoint(out / f"plain-s{seed}" / "checkpoint.safetensors", Checkpoint(2, 0.0, {}, tensors))
+    assert main([str(study), "--data", str(data_root), "--out", str(out), "--no-costs"]) == 2
+    assert "plain-s1/checkpoint.safetensors: trained as another network than plain" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(900)
+def test_a_study_trains_scores_and_does_not_train_again(
+    recipe_path, data_root, tmp_path, package_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("PYTHONPATH", str(package_path))
+    monkeypatch.syspath_prepend(package_path)
+    monkeypatch.setattr("studies.cost.FRAME", (48, 64))
+    study = write_study(recipe_path, "{plain: {}, bare: {model: {attention: false}}}")
+    figures = tmp_path / "figures.json"
+    arguments = [str(study), "--data", str(data_root), "--out", str(tmp_path / "out"), "--json", str(figures)]
+    arguments += ["--picture", str(tmp_path / "front.png"), "--accelerator", "cpu", "--threads", "1"]
+    assert main(arguments) == 0
+    rows = json.loads(figures.read_text(encoding="utf-8"))
+    assert [row["name"] for row in rows] == ["plain", "bare"]
+    assert all(row["rmse"]["scene9"] > 0 and row["cost"]["gflop"] > 0 for row in rows)
+    assert (tmp_path / "front.png").stat().st_size > 1000
+    runs = sorted((tmp_path / "out").glob("*/checkpoint.safetensors"))
+    before = [run.stat().st_mtime_ns for run in runs]
+    assert len(runs) == 4
+    assert main([*arguments, "--no-costs", "--self-ensemble"]) == 0
+    assert [run.stat().st_mtime_ns for run in runs] == before
+    again = json.loads(figures.read_text(encoding="utf-8"))
+    assert [row["ensembled"] for row in rows] == [None, None]
+    assert all(0 < row["ensembled"] != row["rmse"]["scene9"] for row in again)
+    assert "self-ensemble" in capsys.readouterr().out
