@@ -16,7 +16,11 @@ __all__ = [
     "PagnetError",
     "RecordingError",
     "WeightsError",
+    "quoted",
 ]
+
+_SHOWN_CHARACTERS = 60
+_SHOWN_ITEMS = 8
 
 
 class PagnetError(Exception):
@@ -57,3 +61,29 @@ class DeviceLostError(DeviceFailureError):
 
 class RecordingError(PagnetError):
     """A bag or folder of frames that cannot be read."""
+
+
+def quoted(value: object) -> str:
+    """A value from outside as a short piece of one line, fit for a message or a log.
+
+    Args:
+        value: Anything a message, a file or a parameter brought.
+
+    Returns:
+        Its `repr`, cut to about sixty characters; what cannot be printed (control characters, marks that turn the
+        direction of writing) is escaped. Containers inside containers are only counted, and huge integers only
+        measured, so that a few bytes of input never become a long text.
+    """
+    if isinstance(value, (str, bytes)):
+        more = len(value) - _SHOWN_CHARACTERS
+        return repr(value) if more <= 0 else f"{value[:_SHOWN_CHARACTERS]!r}... ({len(value)} characters)"
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
+    if isinstance(value, dict):
+        return f"a table of {len(value)} entries"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        if len(value) > _SHOWN_ITEMS or any(isinstance(item, (list, tuple, set, frozenset, dict)) for item in value):
+            return f"a list of {len(value)} items"
+        return f"[{', '.join(quoted(item) for item in value)}]"
+    text = repr(value)
+    return text if len(text) <= 2 * _SHOWN_CHARACTERS else f"{text[: 2 * _SHOWN_CHARACTERS]}..."

@@ -8,6 +8,7 @@ about pixel centres. Works on any object with a CameraInfo's fields: no ROS impo
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any, Final, TypeVar
 
 from pagnet_ros.messages.image import MalformedMessageError
@@ -31,11 +32,19 @@ def camera_info_for(info: _Info, header: Any, height: int, width: int) -> _Info:
         A new CameraInfo with `header`, of the output's size.
 
     Raises:
-        MalformedMessageError: No size, no focal length, or another aspect ratio (a crop cannot be told from a
-            scaling).
+        MalformedMessageError: No size, no sound focal length or centre, or another aspect ratio (a crop cannot be
+            told from a scaling).
     """
     source: Any = info
-    if source.width <= 0 or source.height <= 0 or not source.k[0] > 0.0 or not source.k[4] > 0.0:
+    if len(source.k) != 9 or len(source.p) != 12:
+        raise MalformedMessageError(
+            "camera_info_uncalibrated",
+            f"camera_info with K of {len(source.k)} and P of {len(source.p)} numbers; expected 9 and 12. Check the "
+            "publisher.",
+        )
+    focal, centre = (float(source.k[0]), float(source.k[4])), (float(source.k[2]), float(source.k[5]))
+    sound = all(0.0 < length < math.inf for length in focal) and all(map(math.isfinite, centre))
+    if source.width <= 0 or source.height <= 0 or not sound:
         raise MalformedMessageError(
             "camera_info_uncalibrated",
             f"camera_info of {source.width} x {source.height} with focal lengths {source.k[0]:g}, {source.k[4]:g}; "
@@ -48,12 +57,13 @@ def camera_info_for(info: _Info, header: Any, height: int, width: int) -> _Info:
 
 
 def scale_camera_info(info: _Info, height: int, width: int) -> _Info:
-    """Scale a calibration to another image size; a copy is returned also where nothing changes.
+    """Scale a calibration to another image size, for the whole image, without binning; always a copy.
 
     With s = new size / old size, the pixel centre (i + 1/2) scales, so the principal point becomes s c + (s -
     1) / 2 (whole coordinates are pixel centres). D and R do not depend on the resolution. Where the
     calibration's own size is not the new size, its region of interest and binning are applied first, as
-    CameraInfo.msg defines them.
+    CameraInfo.msg defines them. Where it is, they have been applied already, whatever its fields still say: some
+    drivers leave binning set on a calibration of the binned image, and who applies it again halves the focal length.
 
     Args:
         info: A sensor_msgs/CameraInfo.
@@ -61,17 +71,25 @@ def scale_camera_info(info: _Info, height: int, width: int) -> _Info:
         width: New width, pixels.
 
     Returns:
-        A copy with K, P, width and height scaled, and binning and region of interest cleared; as it was
-        where the size agrees.
+        A copy with K, P, width and height scaled, and binning and region of interest cleared.
 
     Raises:
-        MalformedMessageError: The two sizes differ in aspect ratio by more than 2 %.
+        MalformedMessageError: The two sizes differ in aspect ratio by more than 2 %, or binning leaves no pixel.
     """
     scaled: Any = copy.copy(info)
     source: Any = info
+    scaled.binning_x, scaled.binning_y = 0, 0
+    scaled.roi = _whole_image(source.roi) if hasattr(source, "roi") else None
     if (source.width, source.height) == (width, height):
         return scaled  # type: ignore[no-any-return]
     k, p, (old_width, old_height) = _as_delivered(source)
+    if old_width < 1 or old_height < 1:
+        raise MalformedMessageError(
+            "camera_info_other_size",
+            f"camera_info is for {source.width} x {source.height} with binning {source.binning_x} x "
+            f"{source.binning_y}, which leaves no pixel; expected the {width} x {height} of the colour image. Mend the "
+            "driver's binning.",
+        )
     scale_x, scale_y = width / old_width, height / old_height
     if abs(scale_x / scale_y - 1.0) > _ASPECT_TOLERANCE:
         raise MalformedMessageError(
@@ -82,8 +100,6 @@ def scale_camera_info(info: _Info, height: int, width: int) -> _Info:
     scaled.k = _scaled(k, 3, scale_x, scale_y)
     scaled.p = _scaled(p, 4, scale_x, scale_y)
     scaled.width, scaled.height = int(width), int(height)
-    scaled.binning_x, scaled.binning_y = 0, 0
-    scaled.roi = _whole_image(source.roi) if hasattr(source, "roi") else None
     return scaled  # type: ignore[no-any-return]
 
 

@@ -1,8 +1,8 @@
 """sensor_msgs/Image <-> NumPy, by REP 118 and `sensor_msgs/image_encodings`.
 
-Owns what an Image message means: encodings, row padding (`step`), byte order and size checks. Messages come
-in, arrays that share their memory where possible go out, and depth arrays are written back into messages.
-Colour conversion uses OpenCV's codes exactly as cv_bridge does, so results agree with it bit for bit; an
+Owns what an Image message means: row padding (`step`), byte order and size checks; `encodings` has the list of what is
+read. Messages come in, arrays that share their memory where possible go out, and depth arrays are written back into
+messages. Colour conversion uses OpenCV's codes exactly as cv_bridge does, so results agree with it bit for bit; an
 encoding that is not listed here is handed to cv_bridge where ROS provides it. Works on any object with the
 message's fields: no ROS import.
 """
@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any, Final, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import MessageError
+from pagnet_ros.errors import MessageError, quoted
+from pagnet_ros.messages.containers import MAX_PIXELS
+from pagnet_ros.messages.encodings import COLOR as _COLOR
+from pagnet_ros.messages.encodings import DEPTH as _DEPTH
+from pagnet_ros.messages.encodings import role_of
 
 __all__ = [
     "MAX_PIXELS",
@@ -29,10 +34,6 @@ __all__ = [
     "pixels_from_image",
     "stamp_ns",
 ]
-
-MAX_PIXELS: Final = 1 << 26
-"""Largest image that is looked at, pixels (67 million): what claims to be larger is refused before any
-allocation."""
 
 
 class MalformedMessageError(MessageError):
@@ -62,42 +63,6 @@ class ImageLike(Protocol):
     is_bigendian: int
     step: int
     data: Any
-
-
-class _Layout(NamedTuple):
-    """How one encoding lies in memory, and which OpenCV conversion (None: none) makes it RGB."""
-
-    dtype: type[np.generic]
-    channels: int
-    to_rgb: int | None = None
-
-
-_COLOR: Final[dict[str, _Layout]] = {
-    "rgb8": _Layout(np.uint8, 3),
-    "bgr8": _Layout(np.uint8, 3, cv2.COLOR_BGR2RGB),
-    "rgba8": _Layout(np.uint8, 4, cv2.COLOR_RGBA2RGB),
-    "bgra8": _Layout(np.uint8, 4, cv2.COLOR_BGRA2RGB),
-    "mono8": _Layout(np.uint8, 1, cv2.COLOR_GRAY2RGB),
-    "rgb16": _Layout(np.uint16, 3),
-    "bgr16": _Layout(np.uint16, 3, cv2.COLOR_BGR2RGB),
-    "rgba16": _Layout(np.uint16, 4, cv2.COLOR_RGBA2RGB),
-    "bgra16": _Layout(np.uint16, 4, cv2.COLOR_BGRA2RGB),
-    "mono16": _Layout(np.uint16, 1, cv2.COLOR_GRAY2RGB),
-    "uyvy": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
-    "yuv422": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
-    "yuyv": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
-    "yuv422_yuy2": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
-    "bayer_rggb8": _Layout(np.uint8, 1, cv2.COLOR_BayerBG2RGB),
-    "bayer_bggr8": _Layout(np.uint8, 1, cv2.COLOR_BayerRG2RGB),
-    "bayer_gbrg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGR2RGB),
-    "bayer_grbg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGB2RGB),
-}
-_DEPTH: Final[dict[str, _Layout]] = {
-    "16UC1": _Layout(np.uint16, 1),
-    "mono16": _Layout(np.uint16, 1),
-    "32FC1": _Layout(np.float32, 1),
-}
-_EVEN_WIDTH: Final = frozenset({"uyvy", "yuv422", "yuyv", "yuv422_yuy2"})
 
 
 def stamp_ns(message: Any) -> int:
@@ -131,7 +96,8 @@ def pixels_from_image(message: ImageLike, dtype: type[np.generic], channels: int
     """
     height, width, step = int(message.height), int(message.width), int(message.step)
     item = np.dtype(dtype)
-    what = f"{message.encoding} image of {width} x {height}"
+    encoding = message.encoding if role_of(message.encoding) else quoted(message.encoding)
+    what = f"{encoding} image of {width} x {height}"
     if height <= 0 or width <= 0:
         raise MalformedMessageError(
             "empty_image", f"empty image: {what}; expected at least 1 x 1. Check that the camera is streaming."
@@ -182,7 +148,7 @@ def depth_from_image(message: ImageLike) -> NDArray[np.uint16] | NDArray[np.floa
         hint = swapped if message.encoding in _COLOR else ""
         raise MalformedMessageError(
             "unknown_encoding",
-            f"unknown depth encoding {message.encoding!r}; expected one of {', '.join(_DEPTH)} (REP 118).{hint} "
+            f"unknown depth encoding {quoted(message.encoding)}; expected one of {', '.join(_DEPTH)} (REP 118).{hint} "
             "Set the camera driver to publish 16UC1 millimetres or 32FC1 metres.",
         )
     return np.ascontiguousarray(pixels_from_image(message, layout.dtype, 1))
@@ -192,8 +158,8 @@ def color_from_image(message: ImageLike) -> NDArray[np.uint8]:
     """Read a colour image as RGB.
 
     Args:
-        message: rgb8, bgr8, rgba8, bgra8, mono8, their 16-bit forms, the yuv422 family or an 8-bit Bayer
-            pattern.
+        message: Of an encoding in `encodings.COLOR`: rgb8, bgr8, rgba8, bgra8, mono8, their 16-bit forms, OpenCV's
+            8UC1, 8UC3 and 8UC4 (blue first), the yuv422 family, nv12, nv21 or a Bayer pattern.
 
     Returns:
         Colour, [H, W, 3] uint8, RGB, C-contiguous; equals cv_bridge's `imgmsg_to_cv2(message, "rgb8")`.
@@ -204,13 +170,14 @@ def color_from_image(message: ImageLike) -> NDArray[np.uint8]:
     layout = _COLOR.get(message.encoding)
     if layout is None:
         return _color_by_cv_bridge(message)
-    if message.encoding in _EVEN_WIDTH and message.width % 2:
+    if layout.even and message.width % 2:
         raise MalformedMessageError(
             "odd_width",
             f"{message.encoding} image of odd width {message.width}; expected an even width (two pixels "
             "share their colour). Crop the image to an even width.",
         )
-    pixels = np.ascontiguousarray(pixels_from_image(message, layout.dtype, layout.channels))
+    source = _with_color_plane(message) if layout.planar else message
+    pixels = np.ascontiguousarray(pixels_from_image(source, layout.dtype, layout.channels))
     if layout.to_rgb is not None:
         try:
             pixels = cv2.cvtColor(pixels, layout.to_rgb)
@@ -218,7 +185,7 @@ def color_from_image(message: ImageLike) -> NDArray[np.uint8]:
             raise MalformedMessageError(
                 "undecodable",
                 f"{message.encoding} image of {message.width} x {message.height} cannot be converted to "
-                f"RGB: {error}. Set the camera driver to publish rgb8.",
+                f"RGB: {str(error).strip()}. Set the camera driver to publish rgb8.",
             ) from error
     if pixels.dtype == np.uint16:
         # As cv_bridge does; 255/65535 never lands on a tie, so every rounding rule agrees.
@@ -269,6 +236,36 @@ def millimetres(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.asarray(np.clip(scaled, 0.0, 65535.0, out=scaled).astype(np.uint16))
 
 
+@dataclass
+class _Planes:
+    """An image of YUV 4:2:0 as one plane of bytes: the rows of brightness, then those of colour."""
+
+    height: int
+    width: int
+    step: int
+    data: Any
+    encoding: str
+    is_bigendian: int = 0
+    header: Any = None
+
+
+def _with_color_plane(message: ImageLike) -> _Planes:
+    """All rows of an nv12 or nv21 image; its `height` may count those of brightness only, or the colour's too.
+
+    Raises:
+        MalformedMessageError: The rows do not make up both planes.
+    """
+    height, step = int(message.height), int(message.step)
+    rows = len(message.data) // step if step > 0 else 0
+    if not (rows == height and height % 3 == 0) and 2 * rows != 3 * height:
+        raise MalformedMessageError(
+            "truncated_data",
+            f"{message.encoding} image of {message.width} x {height} has {rows} rows of {step} bytes; expected "
+            f"{height} rows of brightness and half as many of colour. The publisher must send both planes.",
+        )
+    return _Planes(rows, int(message.width), step, message.data, message.encoding)
+
+
 def _bytes_of(data: Any) -> NDArray[np.uint8]:
     """A message's `data` field as a flat byte array, without copying."""
     if isinstance(data, (list, tuple)):
@@ -278,8 +275,9 @@ def _bytes_of(data: Any) -> NDArray[np.uint8]:
 
 def _color_by_cv_bridge(message: ImageLike) -> NDArray[np.uint8]:
     """Convert an encoding that is not in the table, where cv_bridge is there to do it."""
-    known = ", ".join(_COLOR)
-    refusal = f"unknown colour encoding {message.encoding!r}; expected one of {known}"
+    refusal = f"unknown colour encoding {quoted(message.encoding)}; expected one of {', '.join(_COLOR)}"
+    if message.encoding in _DEPTH:
+        refusal += ". This is a depth encoding: are the depth and colour topics swapped?"
     if not 0 < message.width <= message.step or not 0 < message.step * message.height <= len(message.data):
         raise MalformedMessageError(
             "truncated_data",
@@ -289,14 +287,11 @@ def _color_by_cv_bridge(message: ImageLike) -> NDArray[np.uint8]:
     try:
         bridge = importlib.import_module("cv_bridge").CvBridge()
     except Exception as error:
-        raise MalformedMessageError(
-            "unknown_encoding",
-            f"{refusal}. Set the camera driver to publish rgb8, or install ROS's cv_bridge ({error}).",
-        ) from error
+        raise MalformedMessageError("unknown_encoding", f"{refusal}. Set the camera driver to publish rgb8.") from error
     try:
         pixels = bridge.imgmsg_to_cv2(message, desired_encoding="rgb8")
     except Exception as error:
         raise MalformedMessageError(
-            "unknown_encoding", f"{refusal}; cv_bridge refuses it too: {error}. Publish rgb8 instead."
+            "unknown_encoding", f"{refusal}; cv_bridge refuses it too: {quoted(str(error))}. Publish rgb8 instead."
         ) from error
     return np.ascontiguousarray(pixels, dtype=np.uint8)

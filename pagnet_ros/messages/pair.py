@@ -7,18 +7,24 @@ they refuse the same frames. Works on any object with the messages' fields: no R
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pagnet_ros.errors import quoted
 from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
+from pagnet_ros.messages.encodings import UNORDERED
 from pagnet_ros.messages.image import MalformedMessageError, color_from_image, depth_from_image
 
 __all__ = ["PairReader", "read_color", "read_depth"]
 
 Array = NDArray[Any]
 _Shape = tuple[int, ...]
+_ASPECT_TOLERANCE: Final = 0.02  # sizes are rounded: 854 x 480 is 16:9
+_WARN_SHARE: Final = 0.3
+_USELESS_SHARE: Final = 0.95
+_SAMPLES: Final = 20_000
 
 
 class _Report(Protocol):
@@ -41,6 +47,7 @@ class PairReader:
         self._depth_topic, self._color_topic, self._report = depth_topic, color_topic, report
         self._sizes: tuple[_Shape, _Shape] | None = None
         self._frame_ids: tuple[str, str] | None = None
+        self._encoding = ""
 
     def read(self, depth: Any, color: Any) -> tuple[Array, NDArray[np.uint8]]:
         """Decode and check a pair.
@@ -57,7 +64,8 @@ class PairReader:
         """
         arrays = read_depth(depth, self._depth_topic), read_color(color, self._color_topic)
         self.check(*arrays)
-        self._compare_frame_ids(str(depth.header.frame_id), str(color.header.frame_id))
+        self._compare_frame_ids(depth.header.frame_id.lstrip("/"), color.header.frame_id.lstrip("/"))
+        self._name_order(getattr(color, "encoding", ""))
         return arrays
 
     def check(self, depth: Array, rgb: NDArray[np.uint8]) -> None:
@@ -67,6 +75,13 @@ class PairReader:
             MalformedMessageError: Depth larger than colour.
         """
         sizes = (depth.shape, rgb.shape[:2])
+        if sizes != self._sizes and _differ_in_shape(*sizes):
+            self._report(
+                "aspect_ratio_differs",
+                f"depth is {_size(depth.shape)}, colour {_size(rgb.shape)}; expected one shape of image, as depth "
+                "registered to colour has. Depth is stretched to the colour image, so it lies beside what it shows: "
+                "subscribe to the driver's registered (aligned) depth, or to the colour stream of depth's shape",
+            )
         if self._sizes is not None and sizes != self._sizes:
             self._report(
                 "resolution_changed",
@@ -98,34 +113,81 @@ class PairReader:
         if depth and color and depth != color:
             self._report(
                 "frame_ids_differ",
-                f"{self._depth_topic} is in frame {depth!r}, {self._color_topic} in {color!r}; expected one frame, the "
-                "colour camera's, as depth registered to it has. Subscribe to the driver's registered (aligned) depth, "
-                "or register it with depth_image_proc; if it is registered all the same, nothing is wrong: the output "
-                "is in the colour camera's frame",
+                f"{self._depth_topic} is in frame {quoted(depth)}, {self._color_topic} in {quoted(color)}; expected "
+                "one frame, the colour camera's, as depth registered to it has. Subscribe to the driver's registered "
+                "(aligned) depth, or register it with depth_image_proc; if it is registered all the same, nothing is "
+                "wrong: the output is in the colour camera's frame",
             )
 
-    def report_empty(self, depth: Array, min_depth_m: float, max_depth_m: float) -> None:
-        """Say why not one pixel of a frame could be believed.
+    def _name_order(self, encoding: str) -> None:
+        """An encoding without an order of channels is reported once, and read as OpenCV has them."""
+        if encoding == self._encoding:
+            return
+        self._encoding = encoding
+        if encoding in UNORDERED:
+            self._report(
+                "channel_order_unknown",
+                f"{self._color_topic} is {encoding}, which does not say whether red or blue comes first; expected rgb8 "
+                "or bgr8. It is read as bgr8, OpenCV's order; name the encoding in the publisher "
+                "(cv2_to_imgmsg(image, 'bgr8'))",
+                "info",
+            )
+
+    def report_range(self, depth: Array, min_depth_m: float, max_depth_m: float) -> None:
+        """Say if much of what a frame measured lies outside the range that is believed, and why that may be.
 
         Args:
             depth: As read.
             min_depth_m: Nearest measurement that is believed, metres.
             max_depth_m: Farthest one.
         """
-        scale = 1e-3 if depth.dtype == np.uint16 else 1.0
-        measured = depth[np.isfinite(depth) & (depth > 0)] * scale
+        step = max(1, round((depth.size / _SAMPLES) ** 0.5))
+        share, measured = _outside(depth[::step, ::step], min_depth_m, max_depth_m)
+        if measured.size and share <= _WARN_SHARE:
+            return
+        if share == 1.0 and step > 1:
+            share, measured = _outside(depth, min_depth_m, max_depth_m)
         limits = f"{min_depth_m:g} to {max_depth_m:g} m"
         if measured.size == 0:
-            came = f"{self._depth_topic}: all {depth.size} depth values are 0 or not finite"
-            mend = "check that the sensor is not covered, too near, or in bright sun"
+            self._report(
+                "no_valid_depth",
+                f"{self._depth_topic}: all {depth.size} depth values are 0 or not finite; expected some within "
+                f"{limits}. The output is all NaN; check that the sensor is not covered, too near, or in bright sun",
+            )
+            return
+        median = float(np.median(measured))
+        if share == 1.0:
+            came = f"all depth values lie at {measured.min():g} to {measured.max():g} m; expected some within {limits}"
         else:
-            came = f"{self._depth_topic}: all depth values lie at {measured.min():g} to {measured.max():g} m"
-            mend = "set min_depth_m and max_depth_m, and the sensor profile where one is named, to the sensor's range"
-            if depth.dtype == np.uint16:
-                mend += "; if the scene is elsewhere, the driver's unit is not the millimetre of 16UC1 (REP 118)"
-            elif measured.min() > 100.0:
-                mend = "these look like millimetres, and 32FC1 must be metres (REP 118): publish 16UC1 instead"
-        self._report("no_valid_depth", f"{came}; expected some within {limits}. The output is all NaN; {mend}")
+            came = f"{share:.0%} of the measured depth lies outside {limits}, half of all beyond {median:g} m"
+        mend = "set min_depth_m and max_depth_m, and the sensor profile where one is named, to the sensor's range"
+        if depth.dtype == np.uint16:
+            mend += "; if the scene is elsewhere, the driver's unit is not the millimetre of 16UC1 (REP 118)"
+        elif median > 100.0:
+            mend = "these look like millimetres, and 32FC1 must be metres (REP 118): publish 16UC1 instead"
+        if share >= _USELESS_SHARE:
+            text = f"{self._depth_topic}: {came}. Next to nothing of the output is believed; {mend}"
+            self._report("no_valid_depth", text)
+        else:
+            self._report("depth_out_of_range", f"{self._depth_topic}: {came}. That part is not believed; {mend}")
+
+
+def _outside(depth: Array, min_depth_m: float, max_depth_m: float) -> tuple[float, Array]:
+    """The share of what is measured that lies outside a range, and the measurements themselves, metres."""
+    measured = depth[np.isfinite(depth) & (depth > 0)] * (1e-3 if depth.dtype == np.uint16 else 1.0)
+    if not measured.size:
+        return 0.0, measured
+    return float(np.count_nonzero((measured < min_depth_m) | (measured > max_depth_m))) / measured.size, measured
+
+
+def _differ_in_shape(depth: _Shape, color: _Shape) -> bool:
+    """Whether two sizes are of different aspect ratio, by more than rounding them to whole pixels explains."""
+    width = depth[0] * color[1] / color[0]
+    height = depth[1] * color[0] / color[1]
+    return all(
+        abs(fitting - side) > max(1.0, _ASPECT_TOLERANCE * side)
+        for fitting, side in ((width, depth[1]), (height, depth[0]))
+    )
 
 
 def read_depth(message: Any, topic: str) -> Array:

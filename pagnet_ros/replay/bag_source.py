@@ -100,9 +100,9 @@ class BagSource:
         """What could not be read so far."""
         return tuple(self.bag.damage)
 
-    def report_empty(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
-        """Note that not one pixel of a frame could be believed."""
-        self._reader.report_empty(depth, min_depth_m, max_depth_m)
+    def report_range(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
+        """Note where much of a frame lies outside the range that is believed."""
+        self._reader.report_range(depth, min_depth_m, max_depth_m)
 
     def frames(self, tap: Callable[[BagMessage], None] | None = None) -> Iterator[ReplayFrame]:
         """Frames in the order in which the node would get them.
@@ -190,7 +190,7 @@ class BagSource:
             reference=better,
             intrinsics=intrinsics,
             camera_info=info,
-            frame_id=color.header.frame_id,
+            frame_id=color.header.frame_id.lstrip("/"),
             recorded_ns=recorded_ns,
             decode_ms=(time.perf_counter_ns() - started) / 1e6,
         )

@@ -80,9 +80,9 @@ class FolderSource:
         """Frames that could not be read so far."""
         return tuple(self._damage)
 
-    def report_empty(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
-        """Note that not one pixel of a frame could be believed."""
-        self._reader.report_empty(depth, min_depth_m, max_depth_m)
+    def report_range(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
+        """Note where much of a frame lies outside the range that is believed."""
+        self._reader.report_range(depth, min_depth_m, max_depth_m)
 
     def frames(self, tap: Callable[[BagMessage], None] | None = None) -> Iterator[ReplayFrame]:
         """Frames in order of stamps; there are no messages for `tap` to see."""

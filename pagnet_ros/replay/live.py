@@ -133,9 +133,9 @@ class LiveSource:
             "play slower",
         )
 
-    def report_empty(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
-        """Note that not one pixel of a frame was believed."""
-        self._reader.report_empty(depth, min_depth_m, max_depth_m)
+    def report_range(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
+        """Note where much of a frame lies outside the range that is believed."""
+        self._reader.report_range(depth, min_depth_m, max_depth_m)
 
     def frames(self, tap: Callable[[BagMessage], None] | None = None) -> Iterator[ReplayFrame]:
         """Frames with a result, in the order in which the results came, until `close`; `tap` sees nothing."""

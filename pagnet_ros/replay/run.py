@@ -152,7 +152,7 @@ class _Run:
                 self._source.tally.report(f"{method.name}_failed", str(error))
             times_ms[f"{method.name}/ms"] = (time.perf_counter() - began) * 1e3
         self._source.tally.count("evaluated")
-        self._note_empty(frame, outputs)
+        self._note_range(frame)
         self._first = self._first or frame
         return _Given(frame, truth, outputs, times_ms)
 
@@ -186,14 +186,10 @@ class _Run:
             reference = np.full(frame.rgb.shape[:2], np.nan, np.float32)
         return FrameTruth(reference, self._metres(frame.depth), frame.rgb, frame.intrinsics, frame.pose)
 
-    def _note_empty(self, frame: ReplayFrame, outputs: Outputs) -> None:
-        """Report, as the node does, that the judged network believed nothing."""
-        output = outputs.get(main_method(self._methods))
-        if output is None or np.isfinite(output.depth_m[::8, ::8]).any():  # what nearly every frame shows at once
-            return
-        if not np.isfinite(output.depth_m).any():
-            limits = self._options.pipeline
-            self._source.report_empty(frame.depth, limits.min_depth_m, limits.max_depth_m)
+    def _note_range(self, frame: ReplayFrame) -> None:
+        """Report, as the node does, where much of what was measured lies outside the range that is believed."""
+        limits = self._options.pipeline
+        self._source.report_range(frame.depth, limits.min_depth_m, limits.max_depth_m)
 
     def _note_registration(self) -> None:
         """Report, as the node does, that depth had to be moved to lie on the colour image."""

@@ -41,8 +41,8 @@ class Source(Protocol):
         """Frames in the order in which the node would get them; `tap` sees every message of a bag on the way."""
         ...
 
-    def report_empty(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
-        """Note that not one pixel of a frame could be believed."""
+    def report_range(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
+        """Note where much of a frame lies outside the range that is believed."""
         ...
 
     @property

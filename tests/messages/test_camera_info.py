@@ -1,10 +1,13 @@
 """The output's calibration: re-stamped as it is where sizes agree, scaled about pixel centres where not."""
 
+import contextlib
 import copy
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pagnet_ros.errors import MessageError
 from pagnet_ros.messages.camera_info import camera_info_for, scale_camera_info
@@ -95,3 +98,31 @@ def test_another_aspect_ratio_is_refused_as_a_crop():
 def test_uncalibrated_camera_is_refused(changes):
     with pytest.raises(MessageError, match=r"expected a calibrated camera"):
         camera_info_for(info(**changes), None, 480, 640)
+
+
+def test_binning_still_set_on_a_calibration_that_fits_the_image_is_not_applied_again():
+    out = camera_info_for(info(binning_x=2, binning_y=2, roi=Roi(8, 8, 600, 400)), None, 480, 640)
+    assert (out.k[0], out.k[2]) == (525.0, 319.5)
+    assert (out.binning_x, out.binning_y, out.roi.width, out.roi.x_offset) == (0, 0, 0, 0)
+
+
+finite = st.one_of(st.sampled_from([0.0, 1.0, -1.0, 1e308, 5e-324]), st.floats())
+unsigned = st.one_of(st.sampled_from([0, 1, 2, 1000, 2**32 - 1]), st.integers(0, 2**32 - 1))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    width=unsigned, height=unsigned, binning=st.tuples(unsigned, unsigned), roi=st.tuples(*[unsigned] * 4),
+    k=st.lists(finite, min_size=9, max_size=9), p=st.lists(finite, min_size=12, max_size=12),
+    size=st.tuples(st.integers(1, 8192), st.integers(1, 8192)), same=st.booleans(), sound=st.booleans(),
+)  # fmt: skip
+def test_any_calibration_fits_or_is_refused(width, height, binning, roi, k, p, size, same, sound):
+    source = info(width=width, height=height, binning_x=binning[0], binning_y=binning[1], roi=Roi(*roi))
+    if not sound:
+        source.k, source.p = k, p
+    if same:
+        source.width, source.height = size[1], size[0]
+    with contextlib.suppress(MessageError):
+        out = camera_info_for(source, "h", *size)
+        assert (out.width, out.height) == (size[1], size[0])
+        assert (out.binning_x, out.roi.width) == (0, 0)

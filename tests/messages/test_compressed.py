@@ -3,6 +3,7 @@ wrong."""
 
 import contextlib
 import struct
+import sys
 import zlib
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagnet_ros.errors import MessageError
-from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
+from pagnet_ros.messages.compressed import color_from_compressed, compressed_role, depth_from_compressed
 
 RNG = np.random.default_rng(3)
 
@@ -127,6 +128,175 @@ def test_other_containers_are_refused_by_their_first_bytes():
         color_from_compressed(compressed(encode(".bmp", smooth_rgb()), "bgr8; jpeg compressed bgr8"))
     with pytest.raises(MessageError, match="begins with nothing"):
         color_from_compressed(compressed(b"", "jpeg"))
+
+
+def chunk(kind, data, claimed=None):
+    length = len(data) if claimed is None else claimed
+    return struct.pack(">I", length) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(*chunks, size=(24, 16), bits=8, colour=2):
+    ihdr = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, bits, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + ihdr + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+ROWS = zlib.compress(b"".join(b"\1" + bytes(range(72)) for _ in range(16)))
+
+
+@pytest.mark.parametrize("kind", [b"IDAT", b"tEXt", b"zTXt", b"iCCP", b"eXIf", b"PLTE", b"zzzz"])
+@pytest.mark.parametrize("claimed", [100, 2**20, 2**31 - 1, 2**32 - 1])
+@pytest.mark.parametrize("decode", [color_from_compressed, depth_from_compressed])
+def test_a_png_chunk_longer_than_its_message_is_refused_before_decoding(kind, claimed, decode, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder would allocate what the chunk claims"))
+    depth = decode is depth_from_compressed
+    data = png(chunk(kind, b"xxxx", claimed), bits=16 if depth else 8, colour=0 if depth else 2)
+    message = compressed((HEADER if depth else b"") + data, "16UC1; compressedDepth png" if depth else "png")
+    with pytest.raises(MessageError, match=r"truncated data: .*a PNG chunk claims \d+ bytes"):
+        decode(message)
+
+
+def test_a_png_of_too_few_bytes_for_its_size_is_refused_before_decoding(monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder would allocate the claimed size"))
+    with pytest.raises(MessageError, match="packed bytes cannot hold 8000 x 8000 pixels"):
+        color_from_compressed(compressed(png(chunk(b"IDAT", ROWS), size=(8000, 8000)), "png"))
+
+
+def test_texts_profiles_and_animation_do_not_reach_the_decoder():
+    more = [chunk(b"zTXt", b"note\0\0" + zlib.compress(bytes(10**6))), chunk(b"acTL", struct.pack(">II", 2, 0))]
+    frame = struct.pack(">IIIIIHHBB", 0, 8000, 8000, 0, 0, 1, 10, 0, 0)
+    animated = png(*more, chunk(b"fcTL", frame), chunk(b"IDAT", ROWS), chunk(b"fdAT", b"\0\0\0\1" + ROWS))
+    plain = png(chunk(b"IDAT", ROWS))
+    np.testing.assert_array_equal(
+        color_from_compressed(compressed(animated, "png")), color_from_compressed(compressed(plain, "png"))
+    )
+
+
+def segment(marker, payload):
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(payload) + 2) + payload
+
+
+def frame_header(width, height, marker=0xC0):
+    return segment(marker, struct.pack(">BHHB", 8, height, width, 1) + bytes([1, 0x11, 0]))
+
+
+def jpeg_segments():
+    """(everything before the frame header's place, the scan) of a small grey JPEG."""
+    data, at, tables = encode(".jpg", np.zeros((16, 16), np.uint8)), 2, b""
+    while data[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        tables += data[at:end] if data[at + 1] in (0xDB, 0xC4) else b""
+        at = end
+    return tables, data[at:]
+
+
+def hidden_jpegs():
+    tables, scan = jpeg_segments()
+    big, small = frame_header(16000, 16000), frame_header(64, 48)
+    comment = b"\xff\xfe" + struct.pack(">H", len(small) + 2)
+    skipped = b"\xff\x00" + struct.pack(">H", len(tables + big) + 2 + len(comment))
+    yield "behind a stuffed byte", b"\xff\xd8" + skipped + tables + big + comment + small + scan
+    yield "behind rubbish", b"\xff\xd8\xff\xfe\0\2rubbish" + tables + big + scan
+    yield "behind fill bytes", b"\xff\xd8" + b"\xff" * 50 + tables + big + scan
+    yield "as a second one", b"\xff\xd8" + tables + small + big + scan
+    yield "in front", b"\xff\xd8" + tables + big + small + scan
+    yield "behind the scan", b"\xff\xd8" + tables + small + scan[:-2] + big + scan
+
+
+@pytest.mark.parametrize(
+    ("where", "data"), list(hidden_jpegs()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_jpegs_true_frame_header_is_found_wherever_it_hides(where, data, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder would allocate 16000 x 16000"))
+    with pytest.raises(MessageError, match=r"claims 16000 x 16000|two frame headers"):
+        color_from_compressed(compressed(data, "jpeg"))
+
+
+def test_a_jpeg_of_hundreds_of_scans_is_refused_before_decoding(monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder would go over the image for each scan"))
+    scan = segment(0xDA, bytes([1, 1, 0, 1, 63, 0])) + b"\0\0"
+    for size, scans in (((4000, 4000), 40), ((16, 16), 400)):
+        data = b"\xff\xd8" + frame_header(*size, marker=0xC2) + scan * scans + b"\xff\xd9"
+        with pytest.raises(MessageError, match="scans or more, too many for its size"):
+            color_from_compressed(compressed(data, "jpeg"))
+
+
+@pytest.mark.parametrize("flags", [[cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 4], []])
+def test_progressive_and_restarted_jpegs_are_read(flags):
+    rgb = smooth_rgb()
+    data = cv2.imencode(".jpg", rgb[..., ::-1], flags)[1].tobytes()
+    out = color_from_compressed(compressed(data, "jpeg"))
+    np.testing.assert_array_equal(out, cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def test_an_image_that_is_decoded_at_another_size_than_checked_is_refused(monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: np.zeros((9, 9, 3), np.uint8))
+    with pytest.raises(MessageError, match="decoded as 9 x 9 pixels; expected the 60 x 40"):
+        color_from_compressed(compressed(encode(".png", smooth_rgb()), "png"))
+
+
+@pytest.mark.parametrize(
+    "format_field", ["16UC1; png compressed ", "16UC1; png compressed", "mono16; png compressed", "png"]
+)
+def test_a_plain_16_bit_png_is_depth(format_field):
+    depth = depth_mm()
+    message = compressed(encode(".png", depth), format_field)
+    np.testing.assert_array_equal(depth_from_compressed(message), depth)
+    assert compressed_role(message) == ("either" if "mono16" in format_field else "depth")
+
+
+@pytest.mark.parametrize("format_field", ["16UC1; png compressed ", "32FC1; compressedDepth png", "png"])
+def test_depth_on_the_colour_topic_is_refused_by_name(format_field):
+    with pytest.raises(MessageError, match=r"holds depth; .*topics swapped"):
+        color_from_compressed(compressed(encode(".png", depth_mm()), format_field))
+
+
+def test_depth_in_a_jpeg_is_refused_because_it_lost_its_bits():
+    message = compressed(encode(".jpg", smooth_rgb()), "16UC1; jpeg compressed ")
+    with pytest.raises(MessageError, match="JPEG has lost the bits of depth"):
+        depth_from_compressed(message)
+    assert compressed_role(message) == ""
+
+
+def test_a_16_bit_grey_camera_is_colour():
+    grey = (smooth_rgb()[..., 0].astype(np.uint16)) << 8
+    rgb = color_from_compressed(compressed(encode(".png", grey), "mono16; png compressed "))
+    np.testing.assert_array_equal(rgb[..., 1], grey >> 8)
+
+
+def test_rvl_of_scattered_holes_takes_few_steps():
+    depth = RNG.integers(400, 9000, (480, 640)).astype(np.uint16)
+    depth[RNG.random(depth.shape) < 0.2] = 0
+    message = compressed(HEADER + rvl_encode(depth), "16UC1; compressedDepth rvl")
+    lines = 0
+
+    def count(frame, event, _):
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    sys.settrace(count)
+    try:
+        out = depth_from_compressed(message)
+    finally:
+        sys.settrace(None)
+    np.testing.assert_array_equal(out, depth)
+    assert lines < 1000  # it has 50,000 runs
+
+
+@pytest.mark.parametrize("payload", [b"\x11" * 4000, b"\xff" * 4000, b"\0" * 4000, b"\x9f\xff\xff\x7f" * 1000])
+def test_rvl_longer_than_its_size_needs_is_read_no_further(payload):
+    with contextlib.suppress(MessageError):
+        message = compressed(HEADER + struct.pack("<ii", 2, 2) + payload, "16UC1; compressedDepth rvl")
+        assert depth_from_compressed(message).shape == (2, 2)
+
+
+@pytest.mark.parametrize("decode", [color_from_compressed, depth_from_compressed])
+@pytest.mark.parametrize("text", ["x" * 10_000, "16UC1; png\n[ERROR] all is lost", "\u202e; compressedDepth \x1b[2J"])
+def test_a_hostile_format_stays_one_short_printable_line(decode, text):
+    with pytest.raises(MessageError) as told:
+        decode(compressed(b"no image", text))
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 700
 
 
 @pytest.mark.parametrize("format_field", ["16UC1; compressedDepth png", "16UC1; compressedDepth"])

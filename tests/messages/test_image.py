@@ -169,8 +169,8 @@ def test_unknown_color_encoding_goes_to_cv_bridge_where_there_is_one(monkeypatch
             return np.full((4, 4, 3), 9, np.uint8)
 
     monkeypatch.setitem(__import__("sys").modules, "cv_bridge", SimpleNamespace(CvBridge=Bridge))
-    rgb = color_from_image(image(np.zeros((6, 4), np.uint8), "nv21"))
-    assert seen == [("nv21", "rgb8")]
+    rgb = color_from_image(image(np.zeros((6, 4), np.uint8), "nv24"))
+    assert seen == [("nv24", "rgb8")]
     assert (rgb == 9).all()
 
 
@@ -180,10 +180,59 @@ def test_cv_bridge_never_sees_a_message_shorter_than_it_claims(monkeypatch):
             pytest.fail("compiled code would have read past the data")
 
     monkeypatch.setitem(__import__("sys").modules, "cv_bridge", SimpleNamespace(CvBridge=Bridge))
-    message = image(np.zeros((6, 4), np.uint8), "nv21")
+    message = image(np.zeros((6, 4), np.uint8), "nv24")
     message.data = message.data[:-1]
     with pytest.raises(MessageError, match="23 bytes do not hold 6 rows"):
         color_from_image(message)
+
+
+def test_grey_of_opencvs_name_is_mono8():
+    pixels = RNG.integers(0, 256, (6, 8)).astype(np.uint8)
+    np.testing.assert_array_equal(color_from_image(image(pixels, "8UC1")), color_from_image(image(pixels, "mono8")))
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_opencvs_names_without_an_order_are_read_blue_first(channels):
+    pixels = RNG.integers(0, 256, (6, 8, channels)).astype(np.uint8)
+    np.testing.assert_array_equal(color_from_image(image(pixels, f"8UC{channels}")), pixels[..., 2::-1])
+
+
+@pytest.mark.parametrize("pad", [0, 16])
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(("encoding", "order"), [("nv12", (0, 1)), ("nv21", (1, 0))])
+def test_yuv420_is_read_whichever_rows_its_height_counts(encoding, order, whole, pad):
+    rgb = np.zeros((8, 12, 3), np.uint8)
+    rgb[:, :6], rgb[:, 6:] = (220, 30, 40), (20, 60, 200)
+    planes = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420).reshape(-1)
+    colour = planes[8 * 12 :].reshape(2, 4, 6)[list(order)]
+    rows = np.vstack([planes[: 8 * 12].reshape(8, 12), colour.transpose(1, 2, 0).reshape(4, 12)])
+    message = image(rows, encoding, pad=pad)
+    message.height = 12 if whole else 8
+    out = color_from_image(message)
+    assert out.shape == rgb.shape
+    assert np.abs(out.astype(int) - rgb).max() <= 6
+
+
+@pytest.mark.parametrize(("height", "rows"), [(8, 11), (8, 8), (7, 7), (7, 10)])
+def test_yuv420_without_whole_planes_is_refused(height, rows):
+    message = image(np.zeros((rows, 4), np.uint8), "nv12")
+    message.height = height
+    with pytest.raises(MessageError, match="rows of brightness"):
+        color_from_image(message)
+
+
+def test_a_depth_encoding_on_the_colour_topic_is_told_apart():
+    with pytest.raises(MessageError, match="depth encoding: are the depth and colour topics swapped"):
+        color_from_image(image(RNG.integers(1, 5000, (4, 6)).astype(np.uint16), "16UC1"))
+
+
+@pytest.mark.parametrize("decode", [color_from_image, depth_from_image])
+@pytest.mark.parametrize("encoding", ["x" * 10_000, "16UC1\n[ERROR] all is lost", "\u202e16UC1\x1b[2J"])
+def test_a_hostile_encoding_stays_one_short_printable_line(decode, encoding):
+    with pytest.raises(MessageError) as told:
+        decode(image(np.zeros((4, 4), np.uint8), encoding))
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 700
 
 
 def test_odd_width_yuv_is_refused():

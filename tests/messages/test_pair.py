@@ -92,6 +92,65 @@ def test_negative_metres_are_said_and_infinite_ones_are_not(reader, said):
     ],
 )
 def test_why_nothing_is_believed_is_said(reader, said, metres, words):
-    reader.report_empty(metres, 0.1, 10.0)
+    reader.report_range(metres, 0.1, 10.0)
     assert said[0][0] == "no_valid_depth"
     assert words in said[0][2]
+
+
+def test_nearly_nothing_within_the_range_is_said_as_well_and_noise_does_not_hide_the_unit(reader, said):
+    metres = np.full((48, 64), 1500.0, np.float32)
+    metres[5, 5], metres[20, 40], metres[40, 10] = 2.0, 5.0, 9.0
+    reader.report_range(metres, 0.1, 10.0)
+    assert [kind for kind, *_ in said] == ["no_valid_depth"]
+    assert "look like millimetres" in said[0][2]
+
+
+@pytest.mark.parametrize(("rows", "kinds"), [(14, []), (16, ["depth_out_of_range"]), (46, ["no_valid_depth"])])
+def test_the_share_outside_the_range_is_said_from_a_third_on(reader, said, rows, kinds):
+    millimetres = np.full((48, 64), 2000, np.uint16)
+    millimetres[:rows] = 20_000
+    reader.report_range(millimetres, 0.1, 10.0)
+    assert [kind for kind, *_ in said] == kinds
+    if rows == 16:
+        assert "33% of the measured depth lies outside 0.1 to 10 m" in said[0][2]
+
+
+def test_the_share_of_a_large_frame_is_that_of_its_pixels(reader, said):
+    millimetres = np.full((480, 640), 2000, np.uint16)
+    millimetres[:, :320] = 12_000
+    reader.report_range(millimetres, 0.1, 10.0)
+    assert "50% of the measured depth lies outside" in said[0][2]
+
+
+def test_a_leading_slash_does_not_make_another_frame(reader, said):
+    reader.read(depth(frame_id="/optical"), color())
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("depth_size", "color_size", "differ"),
+    [
+        ((120, 160), (180, 320), True),
+        ((160, 120), (240, 320), True),
+        ((120, 214), (480, 854), False),
+        ((60, 107), (240, 426), False),
+        ((4, 6), (8, 12), False),
+    ],
+)
+def test_depth_of_another_shape_than_colour_is_said_once(reader, said, depth_size, color_size, differ):
+    for _ in range(2):
+        reader.read(depth(depth_size), color(color_size))
+    assert [kind for kind, *_ in said] == ["aspect_ratio_differs"] * differ
+
+
+def test_colour_without_an_order_of_channels_is_read_and_said_once(reader, said):
+    colour = image(np.full((8, 12, 3), 7, np.uint8), "8UC3")
+    for _ in range(2):
+        assert reader.read(depth(), colour)[1].shape == (8, 12, 3)
+    assert [kind for kind, *_ in said] == ["channel_order_unknown"]
+
+
+def test_hostile_frame_ids_stay_one_short_printable_line(reader, said):
+    reader.read(depth(frame_id="x" * 10_000 + "\n\u202e"), color())
+    assert said[0][2].isprintable()
+    assert len(said[0][2]) < 700

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from pagnet_ros.errors import ConfigError, MessageError
+from pagnet_ros.errors import ConfigError, quoted
 from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.messages.image import MalformedMessageError, fill_depth_image
 from pagnet_ros.ros.names import TopicNames
@@ -119,6 +119,10 @@ class Outputs:
             return camera_info_for(color_info, message.header, message.height, message.width)
         except MalformedMessageError as error:
             self._reporter.report(error.kind, f"{self.topics.color_info}: {error}")
-        except MessageError as error:
-            self._reporter.report("camera_info", f"{self.topics.color_info}: {error}")
+        except Exception as error:  # whatever is wrong with a calibration, it does not cost the image
+            self._reporter.report(
+                "camera_info",
+                f"{self.topics.color_info}: a camera_info that cannot be used ({type(error).__name__}: "
+                f"{quoted(str(error))}); expected the colour camera's calibration. Check its publisher",
+            )
         return None

@@ -109,11 +109,10 @@ class FrameProcessor:
         result = self._rungs(depth, rgb)
         if registrar := getattr(self._rungs.upsampler, "registrar", None):
             self._registration.look(registrar)
-        if result.is_empty:
-            limits = self._rungs.upsampler.options
-            self._reader.report_empty(depth, limits.min_depth_m, limits.max_depth_m)
+        limits = self._rungs.upsampler.options
+        self._reader.report_range(depth, limits.min_depth_m, limits.max_depth_m)
         computed = time.monotonic_ns()
-        frame_id = parameters.output_frame_id or job.pair.color.header.frame_id
+        frame_id = parameters.output_frame_id or job.pair.color.header.frame_id.lstrip("/")
         stamp = job.pair.depth.header.stamp
         message = self._outputs.encode(result.depth, stamp, frame_id, parameters.output_encoding)
         encoded = time.monotonic_ns()

@@ -1,0 +1,252 @@
+"""What a PNG, JPEG or TIFF file claims, read from its own bytes before a decoder sees them; and the decoding.
+
+Owns the limits on image files, in messages and in recordings alike. Chunks and segments are walked against the bytes
+that are there, the size is checked before anything is allocated and once more after decoding, and the decoder is given
+only the parts that make up the image: a file can ask for no more memory or time than its checked size needs.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.errors import MessageError
+
+__all__ = ["MAX_PIXELS", "ContainerError", "ImageHeader", "check_size", "decode", "header_of"]
+
+MAX_PIXELS: Final = 1 << 26
+"""Largest image that is looked at, pixels (67 million): what claims to be larger is refused before any allocation."""
+HEAD_BYTES: Final = 1 << 20
+"""As much of a file as `header_of` needs at most, but for TIFF, whose header may lie anywhere."""
+
+_PNG_MAGIC: Final = b"\x89PNG\r\n\x1a\n"
+_JPEG_MAGIC: Final = b"\xff\xd8\xff"
+_TIFF_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
+_MAX_CHUNKS: Final = 1 << 16
+_MAX_SCANS: Final = 100
+_FREE_SCANS: Final = 12  # a progressive JPEG as libjpeg writes it has ten
+_SCANNED_PIXELS: Final = 4 * MAX_PIXELS  # each scan goes over the whole image
+_PNG_IMAGE: Final = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
+_PNG_SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PNG_BITS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_DEFLATE_RATIO: Final = 1032  # deflate packs at most 258 bytes into two bits (RFC 1951)
+_JPEG_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})  # what libjpeg decodes
+_JPEG_BARE: Final = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
+_JPEG_TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
+_JPEG_MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_TIFF_DTYPES: Final = {(8, 1): "uint8", (16, 1): "uint16", (32, 3): "float32"}
+_TIFF_TAGS: Final = {256: "width", 257: "height", 258: "bits", 277: "channels", 339: "format"}
+
+
+class ContainerError(MessageError):
+    """An image file that is cut off, too large, inconsistent, or no image.
+
+    Attributes:
+        kind: "truncated_data", "too_large", "undecodable" or "unknown_encoding".
+    """
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class ImageHeader(NamedTuple):
+    """What an image file says of itself.
+
+    Attributes:
+        container: "png", "jpeg" or "tiff".
+        height: Pixels.
+        width: Pixels.
+        channels: 1 (grey), 2 (grey, alpha), 3 or 4.
+        dtype: NumPy's name of one sample: "uint8", "uint16" or "float32".
+    """
+
+    container: str
+    height: int
+    width: int
+    channels: int
+    dtype: str
+
+
+ReadAt = Callable[[int, int], bytes]
+
+
+def header_of(head: bytes, read_at: ReadAt | None = None) -> ImageHeader:
+    """Size and type from a file's header.
+
+    Args:
+        head: The file, or its first `HEAD_BYTES`.
+        read_at: Bytes of the file by position and number, where `head` is not all of it.
+
+    Raises:
+        ContainerError: Neither PNG, JPEG nor TIFF, cut off within the header, or of more than `MAX_PIXELS`.
+    """
+    if head.startswith(_PNG_MAGIC):
+        found = _png_header(head)
+    elif head.startswith(_JPEG_MAGIC):
+        found = _walk_jpeg(head, to_end=False)
+    elif head[:4] in _TIFF_ORDERS:
+        found = _tiff_header(head[:8], read_at or (lambda at, count: head[at : at + count]))
+    else:
+        raise ContainerError("unknown_encoding", f"begins with {head[:4].hex() or 'nothing'}; expected JPEG or PNG")
+    check_size(found.width, found.height)
+    return found
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse an image of no pixels, or of more than are looked at.
+
+    Raises:
+        ContainerError: So it is.
+    """
+    if width <= 0 or height <= 0 or width * height > MAX_PIXELS:
+        raise ContainerError(
+            "too_large", f"claims {width} x {height} pixels; expected between 1 and {MAX_PIXELS} in all"
+        )
+
+
+def decode(data: bytes, flags: int, header: ImageHeader | None = None) -> NDArray[Any]:
+    """Check a whole file and let OpenCV decode it.
+
+    Args:
+        data: The file.
+        flags: Of `cv2.imdecode`.
+        header: From `header_of`, where it was read already.
+
+    Returns:
+        The image, of the size its header says.
+
+    Raises:
+        ContainerError: Neither PNG, JPEG nor TIFF, cut off, damaged, or larger than its size allows.
+    """
+    header = header or header_of(data)
+    if header.container == "png":
+        data = _image_chunks(data, header)
+    elif header.container == "jpeg":
+        _walk_jpeg(data, to_end=True)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ContainerError("undecodable", f"cannot be decoded: {str(error).strip()}") from error
+    if image is None:
+        raise ContainerError("undecodable", f"{len(data)} bytes that cannot be decoded; expected a sound file")
+    if image.shape[:2] != (header.height, header.width):
+        raise ContainerError(
+            "undecodable",
+            f"is decoded as {image.shape[1]} x {image.shape[0]} pixels; expected the {header.width} x {header.height} "
+            "of its header",
+        )
+    return np.asarray(image)
+
+
+def _truncated(data: bytes, why: str) -> ContainerError:
+    return ContainerError(
+        "truncated_data", f"truncated data: {len(data)} bytes are cut off ({why}); expected a whole file"
+    )
+
+
+def _png_header(data: bytes) -> ImageHeader:
+    if len(data) < 33 or data[8:16] != b"\0\0\0\rIHDR":
+        raise _truncated(data, "the PNG has no whole header")
+    width, height, bits, kind = struct.unpack_from(">IIBB", data, 16)
+    if bits not in _PNG_BITS.get(kind, ()):
+        raise ContainerError("undecodable", f"a PNG of colour type {kind} with {bits} bits, which does not exist")
+    return ImageHeader(
+        "png", height, width, 3 if kind == 3 else _PNG_SAMPLES[kind], "uint16" if bits == 16 else "uint8"
+    )
+
+
+def _image_chunks(data: bytes, header: ImageHeader) -> bytes:
+    """The PNG without what is no part of the image (texts, profiles, animation), every chunk checked to be there."""
+    at, packed, parts = len(_PNG_MAGIC), 0, [_PNG_MAGIC]
+    for _ in range(_MAX_CHUNKS):
+        if at + 12 > len(data):
+            raise _truncated(data, "the PNG has no end")
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 12 + length
+        if end > len(data):
+            raise _truncated(data, f"a PNG chunk claims {length} bytes at byte {at}")
+        if kind in _PNG_IMAGE:
+            parts.append(data[at:end])
+            packed += length if kind == b"IDAT" else 0
+        at = end
+        if kind == b"IEND":
+            break
+    else:
+        raise ContainerError("undecodable", f"a PNG of more than {_MAX_CHUNKS} chunks")
+    bits, kind_number = data[24], data[25]
+    needed = header.height * (1 + (header.width * _PNG_SAMPLES[kind_number] * bits + 7) // 8)
+    if packed * _DEFLATE_RATIO < needed and not data[28]:  # an interlaced image has other rows
+        raise _truncated(data, f"{packed} packed bytes cannot hold {header.width} x {header.height} pixels")
+    return data if sum(map(len, parts)) == at == len(data) else b"".join(parts)
+
+
+def _walk_jpeg(data: bytes, *, to_end: bool) -> ImageHeader:
+    """The frame header (ITU T.81, B.2.2), found as libjpeg finds it; to the end of the file, scans are counted too."""
+    at, scans, found = 2, 0, None
+    while match := _JPEG_MARKER.search(data, at):
+        marker, at = data[match.start() + 1], match.end()
+        if marker in _JPEG_BARE:
+            continue
+        if marker == 0xD9:
+            if found is not None and scans:
+                return found
+            break
+        length = int.from_bytes(data[at : at + 2], "big")
+        if at + length > len(data) or len(data) < at + 2:
+            raise _truncated(data, f"a JPEG segment of {length} bytes at byte {at}")
+        if length < 2 or not (marker in _JPEG_FRAMES or marker in _JPEG_TABLES or marker == 0xDA):
+            raise ContainerError("undecodable", f"a JPEG segment {marker:02x} of {length} bytes at byte {at}")
+        if marker in _JPEG_FRAMES:
+            if found is not None or length < 8:
+                raise ContainerError("undecodable", "a JPEG with two frame headers, or half a one")
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 2)
+            found = ImageHeader("jpeg", height, width, channels, "uint8" if bits == 8 else "uint16")
+            if not to_end:
+                return found
+        scans += marker == 0xDA
+        if scans and found is None:
+            raise ContainerError("undecodable", "a JPEG whose scan comes before its frame header")
+        if (
+            found
+            and scans > _FREE_SCANS
+            and scans > min(_MAX_SCANS, _SCANNED_PIXELS / (found.width * found.height or 1))
+        ):
+            raise ContainerError("too_large", f"a JPEG of {scans} scans or more, too many for its size")
+        at += length
+    if not to_end:
+        raise _truncated(data, "the JPEG has no frame header")
+    raise _truncated(data, "the JPEG has no end")
+
+
+def _tiff_header(head: bytes, read_at: ReadAt) -> ImageHeader:
+    """Size and type from the first directory of a TIFF (revision 6.0, section 2)."""
+    order = _TIFF_ORDERS[head[:4]]
+    try:
+        (start,) = struct.unpack_from(f"{order}I", head, 4)
+        (count,) = struct.unpack(f"{order}H", read_at(start, 2))
+        entries = read_at(start + 2, 12 * count)
+        fields = {"channels": 1, "format": 1, "bits": 1}
+        for index in range(count):
+            tag, kind, number, value = struct.unpack_from(f"{order}HHII", entries, 12 * index)
+            if tag in _TIFF_TAGS:
+                size = {3: 2, 4: 4}[kind]
+                if number * size > 4:  # several values lie elsewhere; they are alike
+                    (value,) = struct.unpack(f"{order}{'H' if size == 2 else 'I'}", read_at(value, size))
+                elif size == 2:
+                    (value,) = struct.unpack_from(f"{order}H", entries, 12 * index + 8)
+                fields[_TIFF_TAGS[tag]] = value
+        dtype = _TIFF_DTYPES[fields["bits"], fields["format"]]
+        return ImageHeader("tiff", fields["height"], fields["width"], fields["channels"], dtype)
+    except struct.error as error:
+        raise _truncated(head, "the TIFF has no whole header") from error
+    except KeyError as error:
+        raise ContainerError(
+            "unknown_encoding", "a TIFF of another kind of sample; expected uint8, uint16 or float32"
+        ) from error
