@@ -1,0 +1,344 @@
+"""Rules on what images hold: encodings, sizes, units, frames, and calibrations that do not fit them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from pagnet_ros.doctor.finding import Fault, rule
+from pagnet_ros.doctor.observation import CameraInfoFacts, DepthFacts, ImageFacts, Observation, Stream
+
+__all__ = [
+    "blank_color",
+    "camera_info_other_size",
+    "camera_info_uncalibrated",
+    "depth_larger_than_color",
+    "doubtful_unit",
+    "empty_frame_id",
+    "fields_of_view_differ",
+    "frame_ids_differ",
+    "frozen_images",
+    "leading_slash",
+    "malformed_image",
+    "millimetres_in_32fc1",
+    "negative_depth",
+    "no_valid_depth",
+    "shapes_differ",
+    "unknown_encoding",
+    "zeros_in_32fc1",
+]
+
+_SHAPE_TOLERANCE: Final = 0.02
+_VIEW_TOLERANCE: Final = 0.05
+_FAR_M: Final = 100.0
+_ENOUGH: Final = 5
+
+
+@rule("error", mend="Set the camera driver to publish 16UC1 millimetres or 32FC1 metres for depth, rgb8 for colour.")
+def unknown_encoding(seen: Observation) -> Iterator[Fault]:
+    """The encoding cannot be read, or is one of colour where depth is expected."""
+    for stream, image in _broken(seen):
+        if image.problem == "unknown_encoding":
+            expected = "16UC1, mono16 or 32FC1" if stream.name == "depth" else "rgb8, bgr8, mono8 or the like"
+            yield Fault(stream.topic, image.problem_text.rstrip("."), f"an encoding that can be read: {expected}")
+
+
+@rule(
+    "error",
+    mend="The publisher must send what sensor_msgs/Image and CompressedImage describe; this is a fault of the driver.",
+)
+def malformed_image(seen: Observation) -> Iterator[Fault]:
+    """A message breaks its own format: its step, size or data do not fit together."""
+    for stream, image in _broken(seen):
+        if image.problem != "unknown_encoding":
+            yield Fault(stream.topic, f"[{image.problem}] {image.problem_text.rstrip('.')}", "a whole image")
+
+
+def _broken(seen: Observation) -> Iterator[tuple[Stream, ImageFacts]]:
+    """The first image of each problem, by stream."""
+    for stream in seen.images:
+        told: set[str] = set()
+        for image in stream.images:
+            if image.problem and image.problem not in told:
+                told.add(image.problem)
+                yield stream, image
+
+
+@rule("warning", mend="Restart the camera; a driver that repeats its last image hides that the sensor has stopped.")
+def frozen_images(seen: Observation) -> Iterator[Fault]:
+    """Image after image is the same to the bit, which no sensor's noise allows: the camera has stopped."""
+    for stream in seen.images:
+        whole = [image for image in stream.images if not image.problem]
+        if len(whole) >= _ENOUGH and len({image.checksum for image in whole}) == 1:
+            yield Fault(
+                stream.topic,
+                f"{len(whole)} images were the same to the bit",
+                "images that change with the sensor's noise",
+            )
+
+
+@rule("warning", mend="Take the cap off the lens, or look at the exposure.")
+def blank_color(seen: Observation) -> Iterator[Fault]:
+    """The colour image is of one colour, so it says nothing about where edges are."""
+    if seen.color is None:
+        return
+    spreads = [image.spread for image in seen.color.images if image.spread is not None]
+    if spreads and max(spreads) <= 2:
+        yield Fault(seen.color.topic, f"its values span {max(spreads)} of 255 levels", "an image of the scene")
+
+
+def _depths(seen: Observation) -> tuple[Stream | None, list[DepthFacts], str]:
+    """The depth stream, the facts of its readable images, and their encoding."""
+    if seen.depth is None:
+        return None, [], ""
+    readable = [(image.depth, image.encoding) for image in seen.depth.images if image.depth is not None]
+    return seen.depth, [facts for facts, _ in readable], readable[0][1] if readable else ""
+
+
+def _is_float(encoding: str) -> bool:
+    return encoding.startswith("32FC1")
+
+
+@rule(
+    "error",
+    mend="Check that the sensor is not covered, too near, or in bright sun, that its emitter is on, and that depth is "
+    "enabled.",
+)
+def no_valid_depth(seen: Observation) -> Iterator[Fault]:
+    """Depth images hold not one measurement."""
+    stream, depths, _ = _depths(seen)
+    if stream is not None and depths and all(facts.median is None for facts in depths):
+        yield Fault(
+            stream.topic, f"all values of {len(depths)} images are 0, negative or not finite", "some measurements"
+        )
+
+
+@rule("error", mend="Publish 16UC1 millimetres, or divide by 1000: 32FC1 must be metres (REP 118).")
+def millimetres_in_32fc1(seen: Observation) -> Iterator[Fault]:
+    """A 32FC1 image holds millimetres instead of metres."""
+    stream, depths, encoding = _depths(seen)
+    medians = [facts.median for facts in depths if facts.median is not None]
+    if stream is not None and medians and _is_float(encoding) and np.median(medians) > _FAR_M:
+        came = f"half of the 32FC1 values lie beyond {np.median(medians):g}"
+        yield Fault(stream.topic, came, "metres, so values of a few units")
+
+
+@rule(
+    "warning",
+    mend="Publish NaN where nothing was measured (REP 118). pagnet_ros reads 0 as missing, but others make a point at "
+    "the "
+    "camera of it.",
+)
+def zeros_in_32fc1(seen: Observation) -> Iterator[Fault]:
+    """A 32FC1 image holds zeros, which mean a distance of nothing: missing depth must be NaN."""
+    stream, depths, encoding = _depths(seen)
+    share = max((facts.zeros for facts in depths), default=0.0)
+    if stream is not None and _is_float(encoding) and share > 1e-3:
+        yield Fault(stream.topic, f"{100 * share:.1f} % of a 32FC1 image is 0", "NaN where nothing was measured")
+
+
+@rule(
+    "error",
+    mend="16UC1 is millimetres (REP 118). Set the driver to that, or tell the node the camera's unit where it has a "
+    "parameter "
+    "for it (depth_unit_m).",
+)
+def doubtful_unit(seen: Observation) -> Iterator[Fault]:
+    """The values of a 16UC1 image cannot be millimetres of a room: too small or too large."""
+    stream, depths, encoding = _depths(seen)
+    known = [facts for facts in depths if facts.median is not None]
+    if stream is None or not known or _is_float(encoding):
+        return
+    median = float(np.median([facts.median or 0.0 for facts in known]))
+    p95 = float(np.median([facts.p95 for facts in known]))
+    p05 = float(np.median([facts.p05 for facts in known]))
+    if p95 < 100:
+        came = f"95 % of the values are below {p95:.0f}, which is {p95:.0f} mm from the camera"
+        guess = "These look like metres or centimetres. "
+    elif median > 10_000 and p05 > 2_000:
+        came = f"half of the values are above {median:.0f}, which is {median / 1000:.1f} m from the camera"
+        guess = f"These look like tenths of a millimetre (the scene would be at {median / 1e4:.1f} m). "
+    else:
+        return
+    yield Fault(
+        stream.topic,
+        came,
+        "millimetres, 16UC1's unit, of a scene within a depth camera's range",
+        guess + doubtful_unit.mend,
+    )
+
+
+@rule("warning", mend="Publish NaN (32FC1) or 0 (16UC1) where nothing was measured; check the driver's units.")
+def negative_depth(seen: Observation) -> Iterator[Fault]:
+    """Depth has values below 0."""
+    stream, depths, _ = _depths(seen)
+    share = max((facts.negative for facts in depths), default=0.0)
+    if stream is not None and share > 0:
+        yield Fault(stream.topic, f"{100 * share:.2f} % of an image is negative", "metres above 0, or NaN (REP 117)")
+
+
+def _last(stream: Stream | None) -> ImageFacts | None:
+    """The newest image of known size."""
+    whole = [image for image in stream.images if image.width and image.height] if stream is not None else []
+    return whole[-1] if whole else None
+
+
+@rule(
+    "error",
+    mend="Swap the topics if they are swapped; else subscribe to the full-size colour topic, or decimate depth.",
+)
+def depth_larger_than_color(seen: Observation) -> Iterator[Fault]:
+    """Depth has more pixels than colour in some axis, so there is nothing to gain from colour."""
+    depth, color = _last(seen.depth), _last(seen.color)
+    if depth and color and (depth.width > color.width or depth.height > color.height):
+        yield Fault(
+            seen.depth.topic if seen.depth else "",
+            f"depth is {_size(depth)}, colour {_size(color)}",
+            "colour at least as large",
+        )
+
+
+@rule(
+    "error",
+    mend="Subscribe to the driver's depth that is aligned (registered) to colour; for other cameras register it with "
+    "depth_image_proc's register node.",
+)
+def shapes_differ(seen: Observation) -> Iterator[Fault]:
+    """Depth and colour images have different shapes (4:3 and 16:9, say), so they cannot show the same field of view."""
+    depth, color = _last(seen.depth), _last(seen.color)
+    if seen.depth is None or not depth or not color:
+        return
+    ratio = (depth.width / depth.height) / (color.width / color.height)
+    if abs(math.log(ratio)) > _SHAPE_TOLERANCE:
+        yield Fault(
+            seen.depth.topic,
+            f"depth is {_size(depth)} ({depth.width / depth.height:.2f}:1), colour {_size(color)} "
+            f"({color.width / color.height:.2f}:1)",
+            "one shape within 2 %, as depth aligned to colour has",
+        )
+
+
+@rule(
+    "error",
+    mend="Subscribe to the driver's depth that is aligned (registered) to colour, with the camera_info of that very "
+    "topic; for "
+    "other cameras register it with depth_image_proc's register node.",
+)
+def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
+    """The two calibrations say that depth sees another field of view than colour: depth is not aligned."""
+    depth = seen.depth_info.info if seen.depth_info is not None else None
+    color = seen.color_info.info if seen.color_info is not None else None
+    if seen.depth_info is None or depth is None or color is None or not (_calibrated(depth) and _calibrated(color)):
+        return
+    views = [_view(info) for info in (depth, color)]
+    difference = max(abs(math.log(a / b)) for a, b in zip(views[0][:2], views[1][:2], strict=True))
+    shift = max(abs(a - b) for a, b in zip(views[0][2:], views[1][2:], strict=True))
+    if difference > _VIEW_TOLERANCE or shift > _VIEW_TOLERANCE:
+        yield Fault(
+            seen.depth_info.topic,
+            f"depth sees {_degrees(depth)}, colour {_degrees(color)}"
+            + (f"; the principal points lie {100 * shift:.0f} % of the image apart" if shift > _VIEW_TOLERANCE else ""),
+            "one field of view, as depth aligned to colour has",
+        )
+
+
+def _view(info: CameraInfoFacts) -> tuple[float, float, float, float]:
+    """Image size over focal length, and where the principal point lies, as shares of the image; both for x and y."""
+    return (
+        info.width / info.fx,
+        info.height / info.fy,
+        (info.cx + 0.5) / info.width,
+        (info.cy + 0.5) / info.height,
+    )
+
+
+def _degrees(info: CameraInfoFacts) -> str:
+    across, down = (
+        2 * math.degrees(math.atan(0.5 * a / f)) for a, f in ((info.width, info.fx), (info.height, info.fy))
+    )
+    return f"{across:.0f} x {down:.0f} degrees"
+
+
+@rule(
+    "warning",
+    mend="Subscribe to the driver's depth that is aligned (registered) to colour, or register it with "
+    "depth_image_proc; if it "
+    "is registered all the same, nothing is wrong: let the driver say so by the colour camera's frame_id.",
+)
+def frame_ids_differ(seen: Observation) -> Iterator[Fault]:
+    """Depth and colour name different frames, so depth is most likely not registered to colour."""
+    depth, color = _frame_id(seen.depth), _frame_id(seen.color)
+    if seen.depth is not None and depth and color and depth.lstrip("/") != color.lstrip("/"):
+        yield Fault(
+            seen.depth.topic, f"depth is in frame {depth!r}, colour in {color!r}", "the colour camera's frame for both"
+        )
+
+
+def _frame_id(stream: Stream | None) -> str:
+    return stream.images[-1].frame_id if stream is not None and stream.images else ""
+
+
+def _frame_ids(seen: Observation) -> Iterator[tuple[str, str]]:
+    """(topic, frame_id) of every stream that has told one."""
+    for stream in seen.streams:
+        if stream.images:
+            yield stream.topic, stream.images[-1].frame_id
+        elif stream.info is not None:
+            yield stream.topic, stream.info.frame_id
+
+
+@rule("warning", mend="Name the frame without a slash in the driver; tf2 refuses frames that begin with one.")
+def leading_slash(seen: Observation) -> Iterator[Fault]:
+    """A frame_id begins with a slash, which tf2 refuses."""
+    for topic, frame_id in _frame_ids(seen):
+        if frame_id.startswith("/"):
+            yield Fault(topic, f"header.frame_id is {frame_id!r}", repr(frame_id.lstrip("/")))
+
+
+@rule("warning", mend="Set the frame_id of the driver to its optical frame (often a parameter).")
+def empty_frame_id(seen: Observation) -> Iterator[Fault]:
+    """header.frame_id is empty, so nobody can tell where the image was taken from."""
+    for topic, frame_id in _frame_ids(seen):
+        if not frame_id.strip("/"):
+            yield Fault(topic, f"header.frame_id is {frame_id!r}", "the camera's optical frame")
+
+
+def _calibrated(info: CameraInfoFacts) -> bool:
+    return min(info.width, info.height, info.fx, info.fy) > 0
+
+
+@rule("warning", mend="Calibrate the camera (camera_calibration), or let the driver load its calibration.")
+def camera_info_uncalibrated(seen: Observation) -> Iterator[Fault]:
+    """camera_info has no size or no focal length."""
+    for stream in seen.infos:
+        info = stream.info
+        if info is not None and not _calibrated(info):
+            came = f"size {info.width} x {info.height}, focal lengths {info.fx:g} and {info.fy:g}"
+            yield Fault(stream.topic, came, "a positive size and positive focal lengths")
+
+
+@rule("warning", mend="Publish the camera_info of this very image: of its resolution, from the same namespace.")
+def camera_info_other_size(seen: Observation) -> Iterator[Fault]:
+    """camera_info is for another size than the image has."""
+    for image, info in ((seen.depth, seen.depth_info), (seen.color, seen.color_info)):
+        facts = _last(image)
+        if facts is None or info is None or info.info is None or not _calibrated(info.info):
+            continue
+        told = info.info
+        if (told.width, told.height) != (facts.width, facts.height):
+            ratio = (told.width / told.height) / (facts.width / facts.height)
+            crop = abs(math.log(ratio)) > _SHAPE_TOLERANCE
+            yield Fault(
+                info.topic,
+                f"it is for {told.width} x {told.height}, the image has {_size(facts)}"
+                + (", another shape, so a crop" if crop else ""),
+                "the image's own size",
+                severity="error" if crop else "warning",
+            )
+
+
+def _size(image: ImageFacts) -> str:
+    return f"{image.width} x {image.height}"

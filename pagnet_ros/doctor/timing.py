@@ -1,0 +1,147 @@
+"""Arithmetic on arrival times and stamps: rates, ages, drift, the nearest partner, what was lost.
+
+Pure: no clock is read. Times are nanoseconds as they come, results are in the unit of their name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.doctor.observation import Arrival
+
+__all__ = [
+    "OTHER_CLOCK_S",
+    "Lateness",
+    "age_ms",
+    "clock_offset_s",
+    "drift_ms_per_s",
+    "median_age_ms",
+    "nearest_offsets_ms",
+    "rate_hz",
+    "share_received",
+]
+
+OTHER_CLOCK_S: Final = 10.0
+"""Stamps farther than this from the clock are of another clock, not late, seconds."""
+NS_PER_S: Final = 1_000_000_000
+NS_PER_MS: Final = 1_000_000
+_LEAST_FOR_DRIFT: Final = 15
+_LEAST_SPAN_S: Final = 2.0
+_LEAST_GAPS: Final = 8
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """How old messages are when they arrive, median by clock, milliseconds; None where there is no such clock."""
+
+    system_ms: float
+    sim_ms: float | None
+
+
+def rate_hz(arrivals: Sequence[Arrival]) -> float:
+    """Messages per second between the first and the last one; 0 for fewer than two."""
+    if len(arrivals) < 2:
+        return 0.0
+    span = arrivals[-1].steady_ns - arrivals[0].steady_ns
+    return (len(arrivals) - 1) * NS_PER_S / span if span > 0 else 0.0
+
+
+def age_ms(arrivals: Sequence[Arrival]) -> NDArray[np.float64]:
+    """Age of each message at its arrival, by the clock that its stamp is of: /clock where that is nearer.
+
+    Returns:
+        ``[n]`` milliseconds; negative for stamps of the future.
+    """
+    system = np.array([a.system_ns - a.stamp_ns for a in arrivals], np.float64) / NS_PER_MS
+    sim = np.array([np.nan if a.sim_ns is None else a.sim_ns - a.stamp_ns for a in arrivals], np.float64) / NS_PER_MS
+    if not len(arrivals) or np.isnan(sim).all():
+        return system
+    by_sim = abs(np.nanmedian(sim)) < abs(np.median(system))
+    return sim[~np.isnan(sim)] if by_sim else system
+
+
+def median_age_ms(arrivals: Sequence[Arrival]) -> float:
+    """Median of `age_ms`; NaN without any message."""
+    ages = age_ms(arrivals)
+    return float(np.median(ages)) if len(ages) else float("nan")
+
+
+def clock_offset_s(arrivals: Sequence[Arrival]) -> float:
+    """How far the stamps lie behind the nearest clock there is, median, seconds; NaN without any message."""
+    return median_age_ms(arrivals) / 1000.0
+
+
+def drift_ms_per_s(arrivals: Sequence[Arrival]) -> float:
+    """How much older messages become by the second: stamps of a clock that runs at another speed.
+
+    Delays only ever add to the age, so the smallest age of each third of the time is compared: a burst of late
+    messages is
+    no drift. What is not steady over the thirds is none either.
+
+    Returns:
+        Milliseconds per second; positive where the stamps' clock is slow; 0 where it cannot be told.
+    """
+    if len(arrivals) < _LEAST_FOR_DRIFT:
+        return 0.0
+    times_s = np.array([a.steady_ns - arrivals[0].steady_ns for a in arrivals], np.float64) / NS_PER_S
+    if times_s[-1] < _LEAST_SPAN_S:
+        return 0.0
+    ages = np.array([a.system_ns - a.stamp_ns for a in arrivals], np.float64) / NS_PER_MS
+    thirds = [np.flatnonzero((times_s >= a) & (times_s <= b)) for a, b in _thirds(times_s[-1])]
+    if any(len(third) < 3 for third in thirds):
+        return 0.0
+    best = [third[np.argmin(ages[third])] for third in thirds]
+    first, middle, last = (float(ages[index]) for index in best)
+    span_s = float(times_s[best[2]] - times_s[best[0]])
+    share = float(times_s[best[1]] - times_s[best[0]]) / span_s if span_s > 0 else 0.5
+    change = last - first
+    steady = abs(middle - (first + share * change)) < 0.25 * abs(change)
+    return change / span_s if steady and span_s > 0 else 0.0
+
+
+def _thirds(end: float) -> list[tuple[float, float]]:
+    return [(end * i / 3, end * (i + 1) / 3) for i in range(3)]
+
+
+def nearest_offsets_ms(depth: Sequence[Arrival], color: Sequence[Arrival]) -> NDArray[np.float64]:
+    """For each depth frame, the nearest colour stamp minus its own.
+
+    Args:
+        depth: frames with stamps.
+        color: likewise.
+
+    Returns:
+        ``[n]`` milliseconds; empty if either stream is.
+    """
+    if not depth or not color:
+        return np.empty(0)
+    stamps = np.sort(np.array([a.stamp_ns for a in color], np.int64))
+    wanted = np.array([a.stamp_ns for a in depth], np.int64)
+    after = np.clip(np.searchsorted(stamps, wanted), 0, len(stamps) - 1)
+    before = np.maximum(after - 1, 0)
+    candidates = np.stack([stamps[before] - wanted, stamps[after] - wanted])
+    nearest = np.take_along_axis(candidates, np.abs(candidates).argmin(axis=0)[None], axis=0)[0]
+    return np.asarray(nearest / NS_PER_MS, np.float64)
+
+
+def share_received(arrivals: Sequence[Arrival]) -> float:
+    """Which share of a camera's frames came, by its own stamps: gaps of several periods lack frames.
+
+    Returns:
+        0 to 1; 1 where the gaps are not those of a regular camera, or there are too few.
+    """
+    gaps = np.diff(np.sort(np.array([a.stamp_ns for a in arrivals], np.int64))).astype(np.float64)
+    gaps = gaps[gaps > 0]
+    if len(gaps) < _LEAST_GAPS:
+        return 1.0
+    period = float(np.percentile(gaps, 10))
+    multiples = gaps / period
+    regular = np.abs(multiples - np.rint(multiples)) < 0.15
+    if np.mean(regular) < 0.85:
+        return 1.0
+    return float(len(gaps) / np.rint(multiples).sum())
