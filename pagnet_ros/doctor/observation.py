@@ -7,7 +7,7 @@ it knows of its own topics. What nobody looked at stays None or empty, and no ru
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 __all__ = [
@@ -34,19 +34,21 @@ CAMERA_INFO_TYPE: Final = "sensor_msgs/msg/CameraInfo"
 
 @dataclass(frozen=True)
 class Process:
-    """A process of this machine.
+    """A process of this machine that talks DDS.
 
     Attributes:
         pid: its id.
         uid: id of the user it runs as.
-        dds_profile: path in the variable that names a Fast DDS profile, empty if none is set, None if that cannot be
-            read.
+        segment_bytes: size of its largest shared-memory segment of Fast DDS, bytes; None if that cannot be seen.
+        dds_profile: path in the variable that names a Fast DDS profile, as the process was started with it; empty if
+            none is set or that cannot be read.
         profile_exists: whether that file can be found; meaningless without one.
     """
 
     pid: int
     uid: int
-    dds_profile: str | None = None
+    segment_bytes: int | None = None
+    dds_profile: str = ""
     profile_exists: bool = True
 
 
@@ -101,7 +103,6 @@ class DepthFacts:
         median: of the values above 0; None if there are none.
         p05: 5th percentile of them.
         p95: 95th percentile of them.
-        whole: share of them that are whole numbers.
     """
 
     zeros: float
@@ -110,7 +111,6 @@ class DepthFacts:
     median: float | None = None
     p05: float = 0.0
     p95: float = 0.0
-    whole: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -298,6 +298,7 @@ class Observation:
         clock_publishers: nodes that publish /clock.
         machine: this machine.
         domain: the ROS_DOMAIN_ID that was looked at.
+        slop_ms: largest stamp difference of a pair, milliseconds, where no consumer says its own.
     """
 
     seconds: float = 0.0
@@ -311,7 +312,7 @@ class Observation:
     clock_publishers: tuple[str, ...] = ()
     machine: Machine | None = None
     domain: int = 0
-    slop_ms: float = field(default=20.0)
+    slop_ms: float = 20.0
 
     @property
     def images(self) -> tuple[Stream, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from pagnet_ros.messages.image import MalformedMessageError
 
-__all__ = ["camera_info_for", "scale_camera_info"]
+__all__ = ["as_delivered", "camera_info_for", "scale_camera_info"]
 
 _Info = TypeVar("_Info")
 _ASPECT_TOLERANCE: Final = 0.02
@@ -82,7 +82,7 @@ def scale_camera_info(info: _Info, height: int, width: int) -> _Info:
     scaled.roi = _whole_image(source.roi) if hasattr(source, "roi") else None
     if (source.width, source.height) == (width, height):
         return scaled  # type: ignore[no-any-return]
-    k, p, (old_width, old_height) = _as_delivered(source)
+    k, p, (old_width, old_height) = as_delivered(source)
     if old_width < 1 or old_height < 1:
         raise MalformedMessageError(
             "camera_info_other_size",
@@ -121,7 +121,7 @@ def _scaled(matrix: list[float], columns: int, scale_x: float, scale_y: float) -
     return out
 
 
-def _as_delivered(info: Any) -> tuple[list[float], list[float], tuple[int, int]]:
+def as_delivered(info: Any) -> tuple[list[float], list[float], tuple[int, int]]:
     """K, P and size of the image as delivered: region of interest cut out, then binned (CameraInfo.msg)."""
     k, p = [float(v) for v in info.k], [float(v) for v in info.p]
     width, height = int(info.width), int(info.height)

@@ -134,17 +134,16 @@ def dds_profile_missing(seen: Observation) -> Iterator[Fault]:
     for stream in seen.images:
         size = max((image.bytes for image in stream.images), default=0)
         for endpoint in stream.publishers:
-            process = endpoint.process
-            if process is None or process.dds_profile is None or process.dds_profile or not _fast_dds(seen):
+            room = endpoint.process.segment_bytes if endpoint.process is not None else None
+            if endpoint.process is None or room is None or endpoint.reliability != "best_effort":
                 continue
-            if endpoint.reliability == "best_effort" and size > DEFAULT_SEGMENT_BYTES:
+            if size > DEFAULT_SEGMENT_BYTES and room < 2 * size:
                 yield Fault(
                     stream.topic,
-                    f"its publisher {endpoint.node or 'of unknown name'} (process {process.pid}) sends images of "
-                    f"{size / 1024:.0f} "
-                    "KiB best effort and has no DDS profile in its environment",
-                    f"a profile with room for whole images; Fast DDS has {DEFAULT_SEGMENT_BYTES // 1024} KiB without "
-                    "one",
+                    f"its publisher {endpoint.node or 'of unknown name'} (process {endpoint.process.pid}) sends "
+                    "images of "
+                    f"{size / 1024:.0f} KiB best effort through {room / 1024:.0f} KiB of shared memory",
+                    "room for several whole images, which the DDS profile gives",
                 )
 
 

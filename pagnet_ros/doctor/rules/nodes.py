@@ -1,4 +1,4 @@
-"""Rules on the node itself: its lifecycle, its own diagnostics, and the heartbeat a Nav2 lifecycle manager waits for."""
+"""Rules on the node: its lifecycle, its own diagnostics, and the heartbeat that a Nav2 lifecycle manager waits for."""
 
 from __future__ import annotations
 
