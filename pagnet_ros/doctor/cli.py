@@ -63,8 +63,8 @@ class _UsageError(Exception):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doctor",
-        description="Watches the topics of a depth camera and this machine for a few seconds; says what is wrong, and how "
-        "to mend it.",
+        description="Watches the topics of a depth camera and this machine for a few seconds; says what is wrong, and "
+        "how to mend it.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

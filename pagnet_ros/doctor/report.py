@@ -72,7 +72,8 @@ def print_report(seen: Observation, findings: Sequence[Finding], out: IO[str]) -
         return
     console = Console(file=out, highlight=False, soft_wrap=False)
     for indent, parts in lines:
-        console.print(Padding(Text.assemble(*((text, _STYLES[style]) for text, style in parts)), (0, 0, 0, indent)))
+        text = Text.assemble(*((words, _STYLES[style]) for words, style in parts))
+        console.print(Padding(text, (0, 0, 0, indent), expand=False))
 
 
 _Line = tuple[int, list[tuple[str, str]]]

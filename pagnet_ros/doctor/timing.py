@@ -6,7 +6,7 @@ Pure: no clock is read. Times are nanoseconds as they come, results are in the u
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -16,7 +16,6 @@ from pagnet_ros.doctor.observation import Arrival
 
 __all__ = [
     "OTHER_CLOCK_S",
-    "Lateness",
     "age_ms",
     "clock_offset_s",
     "drift_ms_per_s",
@@ -33,14 +32,6 @@ NS_PER_MS: Final = 1_000_000
 _LEAST_FOR_DRIFT: Final = 15
 _LEAST_SPAN_S: Final = 2.0
 _LEAST_GAPS: Final = 8
-
-
-@dataclass(frozen=True)
-class Lateness:
-    """How old messages are when they arrive, median by clock, milliseconds; None where there is no such clock."""
-
-    system_ms: float
-    sim_ms: float | None
 
 
 def rate_hz(arrivals: Sequence[Arrival]) -> float:
@@ -87,6 +78,8 @@ def drift_ms_per_s(arrivals: Sequence[Arrival]) -> float:
         Milliseconds per second; positive where the stamps' clock is slow; 0 where it cannot be told.
     """
     if len(arrivals) < _LEAST_FOR_DRIFT:
+        return 0.0
+    if any(later.stamp_ns < earlier.stamp_ns for earlier, later in pairwise(arrivals)):
         return 0.0
     times_s = np.array([a.steady_ns - arrivals[0].steady_ns for a in arrivals], np.float64) / NS_PER_S
     if times_s[-1] < _LEAST_SPAN_S:
@@ -135,7 +128,7 @@ def share_received(arrivals: Sequence[Arrival]) -> float:
     Returns:
         0 to 1; 1 where the gaps are not those of a regular camera, or there are too few.
     """
-    gaps = np.diff(np.sort(np.array([a.stamp_ns for a in arrivals], np.int64))).astype(np.float64)
+    gaps = np.diff(np.array([a.stamp_ns for a in arrivals], np.int64)).astype(np.float64)
     gaps = gaps[gaps > 0]
     if len(gaps) < _LEAST_GAPS:
         return 1.0

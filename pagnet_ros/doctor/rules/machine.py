@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -93,13 +94,9 @@ def missing_module(seen: Observation) -> Iterator[Fault]:
     """A Python package that the node needs is not installed for this Python."""
     for machine in _machine(seen):
         if machine.modules:
-            names = ", ".join(machine.modules)
-            yield Fault(
-                "Python packages",
-                f"{names} cannot be found",
-                "all of them",
-                f"{missing_module.mend} pip install {names}",
-            )
+            names = " ".join(machine.modules)
+            mend = f"pip install {names}, into the Python that runs the node ({sys.executable})."
+            yield Fault("Python packages", f"cannot be found: {names}", "all that the node imports", mend)
 
 
 @rule(

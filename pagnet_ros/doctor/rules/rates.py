@@ -9,7 +9,7 @@ from pagnet_ros.doctor.finding import Fault, rule
 from pagnet_ros.doctor.observation import Observation, Stream
 from pagnet_ros.doctor.timing import rate_hz, share_received
 
-__all__ = ["images_lost", "low_rate", "rates_apart"]
+__all__ = ["PROFILE_MEND", "images_lost", "low_rate", "rates_apart", "what_is_lost"]
 
 _INFO_RATIO: Final = 1.7
 _LEAST_INFOS: Final = 10
@@ -28,10 +28,10 @@ PROFILE_MEND: Final = (
 
 
 @rule("error", mend=PROFILE_MEND)
-def images_lost(seen: Observation) -> Iterator[Fault]:
+def imageswhat_is_lost(seen: Observation) -> Iterator[Fault]:
     """Most images are lost on the way: camera_info comes several times as often, or the stamps show gaps."""
     for image in seen.images:
-        evidence = _by_camera_info(seen, image) or _by_gaps(image)
+        evidence = what_is_lost(seen, image)
         if evidence:
             size = max((facts.bytes for facts in image.images), default=0)
             best_effort = any(e.reliability == "best_effort" for e in image.publishers)
@@ -48,14 +48,17 @@ def images_lost(seen: Observation) -> Iterator[Fault]:
             yield Fault(image.topic, f"{evidence}.{how}" if how else evidence, "every image", mend)
 
 
+def what_is_lost(seen: Observation, image: Stream) -> str:
+    """What shows that images are lost; empty if nothing does."""
+    return _by_camera_info(seen, image) or _by_gaps(image)
+
+
 def _by_camera_info(seen: Observation, image: Stream) -> str:
     info = seen.info_of(image)
     if info is None or len(info.arrivals) < _LEAST_INFOS:
         return ""
-    if len(info.arrivals) < _INFO_RATIO * max(len(image.arrivals), 1) or not image.publishers:
-        return ""
-    if not image.arrivals:
-        return ""  # silent_topic speaks
+    if not image.arrivals or len(info.arrivals) < _INFO_RATIO * len(image.arrivals):
+        return ""  # where nothing comes at all, silent_topic speaks
     return (
         f"{len(image.arrivals)} images came in the time of {len(info.arrivals)} messages on {info.topic} "
         f"({rate_hz(image.arrivals):.1f} against {rate_hz(info.arrivals):.1f} Hz)"
@@ -78,8 +81,9 @@ def _by_gaps(image: Stream) -> str:
 def low_rate(seen: Observation) -> Iterator[Fault]:
     """An image stream is so slow that the output is no use for driving."""
     for image in seen.images:
-        if len(image.arrivals) >= _ENOUGH and rate_hz(image.arrivals) < _LEAST_HZ:
-            yield Fault(image.topic, f"{rate_hz(image.arrivals):.1f} Hz", f"at least {_LEAST_HZ:g} Hz")
+        rate = rate_hz(image.arrivals)
+        if len(image.arrivals) >= _ENOUGH and rate < _LEAST_HZ and not what_is_lost(seen, image):
+            yield Fault(image.topic, f"{rate:.1f} Hz", f"at least {_LEAST_HZ:g} Hz")
 
 
 @rule(
@@ -95,9 +99,8 @@ def rates_apart(seen: Observation) -> Iterator[Fault]:
     depth, color = rate_hz(seen.depth.arrivals), rate_hz(seen.color.arrivals)
     if min(len(seen.depth.arrivals), len(seen.color.arrivals)) < _ENOUGH or not depth or not color:
         return
-    if max(depth, color) > _LARGEST_RATIO * min(depth, color) and not any(
-        _by_camera_info(seen, image) or _by_gaps(image) for image in seen.images
-    ):
+    apart = max(depth, color) > _LARGEST_RATIO * min(depth, color)
+    if apart and not any(what_is_lost(seen, image) for image in seen.images):
         yield Fault(
             f"{seen.depth.topic} and {seen.color.topic}",
             f"depth comes at {depth:.1f} Hz, colour at {color:.1f} Hz",

@@ -10,6 +10,7 @@ import numpy as np
 
 from pagnet_ros.doctor.finding import Fault, rule
 from pagnet_ros.doctor.observation import Arrival, Observation, Stream
+from pagnet_ros.doctor.rules.rates import what_is_lost
 from pagnet_ros.doctor.timing import (
     OTHER_CLOCK_S,
     clock_offset_s,
@@ -80,10 +81,15 @@ def _frozen(arrivals: Sequence[Arrival]) -> bool:
 def backward_stamps(seen: Observation) -> Iterator[Fault]:
     """Stamps go backwards: a looped bag, two cameras on one topic, or images out of order."""
     for stream in seen.images:
-        stamps = [a.stamp_ns for a in stream.arrivals if a.stamp_ns]
-        back = sum(later < earlier for earlier, later in pairwise(stamps))
+        back = _backward(stream)
         if back:
-            yield Fault(stream.topic, f"{back} of {len(stamps)} stamps are before the one before", "rising stamps")
+            came = f"{back} of {len(stream.arrivals)} stamps are earlier than the one before"
+            yield Fault(stream.topic, came, "rising stamps")
+
+
+def _backward(stream: Stream) -> int:
+    """How often a stamp is before the one before."""
+    return sum(later.stamp_ns < earlier.stamp_ns for earlier, later in pairwise(_stamped(stream)))
 
 
 @rule(
@@ -188,7 +194,9 @@ def late_stream(seen: Observation) -> Iterator[Fault]:
 def _timed(stream: Stream) -> bool:
     """Whether a stream's stamps can be compared with a clock."""
     stamped = _stamped(stream)
-    return len(stamped) >= _ENOUGH and not _frozen(stream.arrivals) and abs(clock_offset_s(stamped)) <= OTHER_CLOCK_S
+    if len(stamped) < _ENOUGH or _frozen(stream.arrivals) or _backward(stream):
+        return False
+    return abs(clock_offset_s(stamped)) <= OTHER_CLOCK_S
 
 
 @rule(
@@ -205,6 +213,8 @@ def never_pairs(seen: Observation) -> Iterator[Fault]:
         return
     if (abs(clock_offset_s(depth)) > OTHER_CLOCK_S) != (abs(clock_offset_s(color)) > OTHER_CLOCK_S):
         return  # of different clocks: that rule speaks
+    if any(what_is_lost(seen, image) for image in seen.images):
+        return  # likewise
     slop_ms = next((node.slop_ms for node in seen.consumers if node.slop_ms is not None), seen.slop_ms)
     offsets = nearest_offsets_ms(depth, color)
     if np.mean(np.abs(offsets) <= slop_ms) >= 0.5:

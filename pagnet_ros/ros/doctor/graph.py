@@ -132,13 +132,14 @@ class Graph:
         return {service: types[0] for service, types in found if types}
 
     def info_of(self, image: str, consumers: Iterable[str]) -> str:
-        """The camera_info topic of an image: what the nodes that take it listen to, else the one beside the image."""
+        """The camera_info topic of an image: what the nodes that take it listen to, else the one beside or below it."""
         for node in consumers:
             heard = self.topics_of(node, [CAMERA_INFO_TYPE], publishers=False)
             if len(heard) == 1:
                 return heard[0]
         base = next((image.removesuffix(suffix) for suffix in _SUFFIXES if image.endswith(suffix)), image)
-        return f"{base.rpartition('/')[0]}/camera_info"
+        beside, below = f"{base.rpartition('/')[0]}/camera_info", f"{base}/camera_info"
+        return below if self._node.count_publishers(below) and not self._node.count_publishers(beside) else beside
 
 
 def image_type(topic: str) -> str:

@@ -1,0 +1,358 @@
+"""Every rule finds the fault that is planted for it, names it, and leaves a healthy graph alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from pagnet_ros.doctor import RULES, diagnose
+from pagnet_ros.doctor.observation import (
+    CAMERA_INFO_TYPE,
+    COMPRESSED_TYPE,
+    IMAGE_TYPE,
+    DepthFacts,
+    ImageFacts,
+    ManagedNode,
+    Observation,
+    Process,
+)
+from tests.doctor.healthy import (
+    CAMERA,
+    DEPTH,
+    MS,
+    START_NS,
+    UID,
+    arrivals,
+    changed,
+    color_images,
+    depth_images,
+    healthy,
+    info,
+    publisher,
+    stream,
+    subscriber,
+)
+
+FRAME = "camera_color_optical_frame"
+YEAR_NS = 31_557_600_000_000_000
+
+
+def with_sim_time(found, start_ns=1_400_000_000_000_000_000):
+    """Messages of a recording that is played with /clock."""
+    shift = start_ns - START_NS
+    return tuple(replace(a, stamp_ns=a.stamp_ns + shift, sim_ns=a.system_ns + shift - 10 * MS) for a in found)
+
+
+def broken(problem, text):
+    return (ImageFacts(0, 0, "8UC3", 1000, FRAME, problem=problem, problem_text=text),)
+
+
+def lossy(found, keep):
+    return tuple(arrival for index, arrival in enumerate(found) if keep(index))
+
+
+METRES = DepthFacts(zeros=0.0, not_finite=0.05, negative=0.0, median=1.9, p05=0.7, p95=4.2)
+LARGE = color_images(size=(1280, 960))
+WIDE = color_images(size=(1280, 720))
+SMALL_SEGMENT = publisher(process=Process(4711, UID, segment_bytes=549_408))
+
+PLANTED = {
+    "no_publisher": [
+        changed(depth={"publishers": (), "arrivals": (), "images": (), "candidates": ("/cam/depth",)}, depth_info=None),
+        changed(color={"publishers": (), "arrivals": (), "images": ()}, nodes=()),
+    ],
+    "wrong_type": [
+        changed(depth={"publishers": (publisher(COMPRESSED_TYPE),), "arrivals": (), "images": ()}),
+        changed(color={"publishers": (publisher("std_msgs/msg/String"),), "arrivals": (), "images": ()}),
+        changed(color_info={"publishers": (publisher(IMAGE_TYPE),), "arrivals": (), "info": None}),
+    ],
+    "incompatible_qos": [
+        changed(depth={"subscribers": (subscriber(reliability="reliable"),)}),
+        changed(color={"subscribers": (subscriber(durability="transient_local"),)}),
+        changed(color={"subscribers": (subscriber(deadline_ns=20 * MS),)}),
+        changed(
+            consumers={
+                "outputs": (("/depth_hr", publisher(reliability="best_effort"), (subscriber(reliability="reliable"),)),)
+            }
+        ),
+    ],
+    "silent_topic": [changed(depth={"arrivals": (), "images": ()})],
+    "other_user": [
+        changed(depth={"publishers": (publisher(process=replace(CAMERA, uid=0)),), "arrivals": (), "images": ()})
+    ],
+    "several_publishers": [changed(color={"publishers": (publisher(), publisher(node="/bag_player"))})],
+    "duplicate_node_names": [changed(nodes=("/camera", "/camera", "/pagnet_node"))],
+    "camera_info_missing": [
+        changed(color_info={"publishers": (), "arrivals": (), "info": None}),
+        changed(color_info={"arrivals": (), "info": None}),
+    ],
+    "camera_info_latched": [changed(color_info={"arrivals": (), "latched": 1})],
+    "images_lost": [
+        changed(depth={"arrivals": lossy(arrivals(seed=1), lambda i: i % 7 in (0, 3))}),
+        changed(
+            color={"arrivals": lossy(arrivals(seed=2), lambda i: i % 50 == 0), "images": LARGE[:3]},
+            color_info={"info": info(1280, 960)},
+        ),
+        changed(depth={"arrivals": lossy(arrivals(seed=1), lambda i: i % 7 in (0, 1, 3))}, depth_info=None),
+    ],
+    "low_rate": [
+        changed(
+            depth={"arrivals": arrivals(7, 1.5)},
+            depth_info={"arrivals": arrivals(7, 1.5)},
+            color={"arrivals": arrivals(7, 1.5)},
+            color_info={"arrivals": arrivals(7, 1.5)},
+        )
+    ],
+    "rates_apart": [
+        changed(depth={"arrivals": arrivals(50, 10.0)}, depth_info={"arrivals": arrivals(50, 10.0)}),
+    ],
+    "zero_stamp": [
+        changed(
+            color={"arrivals": arrivals(stamp=lambda i, ns: 0)},
+            color_info={"arrivals": arrivals(stamp=lambda i, ns: 0)},
+        )
+    ],
+    "frozen_stamps": [changed(depth={"arrivals": arrivals(stamp=lambda i, ns: START_NS)}, depth_info=None)],
+    "backward_stamps": [
+        changed(
+            depth={"arrivals": arrivals(stamp=lambda i, ns: START_NS + (i % 75) * 33 * MS + i)},
+            color={"arrivals": arrivals(stamp=lambda i, ns: START_NS + (i % 75) * 33 * MS + i)},
+            depth_info=None,
+            color_info={"arrivals": arrivals(stamp=lambda i, ns: START_NS + (i % 75) * 33 * MS + i)},
+        )
+    ],
+    "other_clock": [
+        changed(depth={"arrivals": arrivals(stamp=lambda i, ns: ns - START_NS + 5_000 * MS)}, depth_info=None),
+        changed(depth={"arrivals": arrivals(stamp=lambda i, ns: ns - 3 * YEAR_NS)}, depth_info=None),
+        changed(
+            depth={"arrivals": arrivals(stamp=lambda i, ns: ns - YEAR_NS)},
+            color={"arrivals": arrivals(stamp=lambda i, ns: ns - YEAR_NS)},
+            color_info={"arrivals": arrivals(stamp=lambda i, ns: ns - YEAR_NS)},
+            depth_info=None,
+        ),
+    ],
+    "stamps_ahead": [
+        changed(
+            depth={"arrivals": arrivals(stamp=lambda i, ns: ns + 60 * MS)},
+            color={"arrivals": arrivals(stamp=lambda i, ns: ns + 60 * MS)},
+            color_info={"arrivals": arrivals(stamp=lambda i, ns: ns + 60 * MS)},
+            depth_info=None,
+        )
+    ],
+    "drifting_stamps": [
+        changed(depth={"arrivals": arrivals(stamp=lambda i, ns: ns - (ns - START_NS) // 100)}, depth_info=None),
+        changed(depth={"arrivals": arrivals(seed=9, stamp=lambda i, ns: ns + (ns - START_NS) // 150)}, depth_info=None),
+    ],
+    "late_stream": [
+        changed(depth={"arrivals": arrivals(age_ms=300.0)}),
+        changed(color={"arrivals": arrivals(age_ms=170.0)}),
+        changed(depth={"arrivals": arrivals(age_ms=900.0)}, color={"arrivals": arrivals(age_ms=900.0)}),
+    ],
+    "never_pairs": [
+        changed(
+            depth={"arrivals": arrivals(50, 10.0)},
+            color={"arrivals": arrivals(50, 10.0, offset_ms=40.0)},
+            color_info={"arrivals": arrivals(50, 10.0, offset_ms=40.0)},
+            depth_info=None,
+        )
+    ],
+    "camera_info_unsynchronised": [changed(color_info={"arrivals": arrivals(stamp=lambda i, ns: ns + 3 * MS)})],
+    "no_clock": [
+        changed(consumers={"use_sim_time": True}),
+        changed(
+            depth={"arrivals": with_sim_time(arrivals(seed=1))},
+            color={"arrivals": with_sim_time(arrivals(seed=2))},
+            color_info={"arrivals": with_sim_time(arrivals())},
+            depth_info=None,
+            clock_publishers=("/bag_player",),
+        ),
+    ],
+    "unknown_encoding": [
+        changed(color={"images": broken("unknown_encoding", "unknown colour encoding '8UC3'; expected rgb8.")})
+    ],
+    "malformed_image": [changed(depth={"images": broken("truncated_data", "truncated data: 100 bytes of 200.")})],
+    "frozen_images": [changed(depth={"images": tuple(replace(image, checksum=7) for image in depth_images())})],
+    "blank_color": [changed(color={"images": color_images(spread=0)})],
+    "no_valid_depth": [changed(depth={"images": depth_images(depth=DepthFacts(1.0, 0.0, 0.0))})],
+    "millimetres_in_32fc1": [
+        changed(depth={"images": depth_images(encoding="32FC1", depth=replace(DEPTH, zeros=0.0))})
+    ],
+    "zeros_in_32fc1": [changed(depth={"images": depth_images(encoding="32FC1", depth=replace(METRES, zeros=0.05))})],
+    "doubtful_unit": [
+        changed(depth={"images": depth_images(depth=replace(DEPTH, median=19_000.0, p05=7_000.0, p95=42_000.0))}),
+        changed(depth={"images": depth_images(depth=replace(DEPTH, median=2.0, p05=1.0, p95=4.0))}),
+    ],
+    "negative_depth": [changed(depth={"images": depth_images(encoding="32FC1", depth=replace(METRES, negative=0.01))})],
+    "depth_larger_than_color": [
+        changed(depth={"images": depth_images(size=(1280, 960))}, depth_info={"info": info(1280, 960)})
+    ],
+    "shapes_differ": [changed(color={"images": WIDE}, color_info=None, depth_info=None)],
+    "fields_of_view_differ": [
+        changed(depth_info={"info": info(320, 240, focal=420.0)}),
+        changed(depth_info={"info": info(320, 240, cx=185.0)}),
+    ],
+    "frame_ids_differ": [
+        changed(
+            depth={"images": depth_images(frame_id="camera_depth_optical_frame")},
+            depth_info={"info": info(320, 240, frame_id="camera_depth_optical_frame")},
+        )
+    ],
+    "leading_slash": [changed(color={"images": color_images(frame_id="/camera_color_optical_frame")})],
+    "empty_frame_id": [changed(depth={"images": depth_images(frame_id="")})],
+    "camera_info_uncalibrated": [changed(color_info={"info": info(focal=0.0)})],
+    "camera_info_other_size": [
+        changed(color_info={"info": info(1280, 960)}),
+        changed(color_info={"info": info(640, 360)}, depth_info=None),
+    ],
+    "node_inactive": [changed(consumers={"state": "inactive"})],
+    "node_reports": [changed(consumers={"diagnostics_level": 2, "diagnostics": "[device_failed] no kernel image"})],
+    "bond": [changed(managed=(ManagedNode("/pagnet_node", "/lifecycle_manager", 4.0, has_bond=False),))],
+    "small_shm": [
+        changed(machine={"shm_bytes": 64 << 20, "shm_free_bytes": 64 << 20}),
+        changed(machine={"shm_bytes": 0}),
+    ],
+    "full_shm": [changed(machine={"shm_bytes": 1 << 30, "shm_free_bytes": 3 << 20})],
+    "torch_without_gpu": [
+        changed(machine={"gpu": "NVIDIA H200", "torch_cuda": False, "torch_reason": "built without CUDA"})
+    ],
+    "no_compiler": [changed(machine={"compiler": ""})],
+    "missing_module": [changed(machine={"modules": ("torch",), "torch": ""})],
+    "no_ros": [
+        Observation(machine=replace(healthy().machine, ros_error="ModuleNotFoundError: No module named 'rclpy'"))
+    ],
+    "mixed_ros": [changed(machine={"ros_wheels": "7.1.6", "ros_sourced": "/opt/ros/jazzy"})],
+    "dds_profile_missing": [changed(color={"images": color_images(), "publishers": (SMALL_SEGMENT,)})],
+    "dds_profile_not_found": [
+        changed(machine={"dds_profile": "/nowhere.xml", "profile_exists": False}),
+        changed(
+            color={"publishers": (publisher(process=replace(CAMERA, dds_profile="/no.xml", profile_exists=False)),)}
+        ),
+    ],
+    "small_receive_buffer": [changed(color={"publishers": (replace(publisher(process=None), here=False),)})],
+}
+CASES = [pytest.param(name, seen, id=f"{name}-{i}") for name, all_ in PLANTED.items() for i, seen in enumerate(all_)]
+
+
+def names(seen):
+    return [finding.name for finding in diagnose(seen)]
+
+
+def test_a_healthy_graph_has_no_findings():
+    assert diagnose(healthy()) == []
+
+
+def test_what_nobody_looked_at_has_no_findings():
+    assert diagnose(Observation()) == []
+
+
+def test_there_is_a_planted_fault_for_every_rule():
+    assert set(PLANTED) == set(RULES)
+    assert len(RULES) >= 20
+
+
+@pytest.mark.parametrize(("name", "seen"), CASES)
+def test_a_planted_fault_is_found_and_named_and_nothing_else_is(name, seen):
+    assert set(names(seen)) == {name}
+
+
+@pytest.mark.parametrize(("name", "seen"), CASES)
+def test_a_finding_says_what_came_what_is_expected_and_how_to_mend_it(name, seen):
+    for finding in diagnose(seen):
+        for text in (finding.about, finding.came, finding.expected, finding.mend):
+            assert text.strip()
+        assert finding.mend.rstrip().endswith((".", ")"))
+        assert finding.text.startswith(finding.about)
+
+
+@pytest.mark.parametrize("found", RULES.values(), ids=RULES)
+def test_a_rule_is_explained_in_one_sentence(found):
+    assert found.meaning.endswith(".")
+    assert "\n" not in found.meaning
+    assert found.mend
+    assert found.severity in ("error", "warning")
+
+
+def test_errors_come_first():
+    seen = changed(depth={"arrivals": (), "images": ()}, machine={"compiler": ""})
+    assert [finding.severity for finding in diagnose(seen)] == ["error", "warning"]
+
+
+def test_a_recording_on_its_own_time_is_healthy():
+    seen = changed(
+        depth={"arrivals": with_sim_time(arrivals(seed=1))},
+        color={"arrivals": with_sim_time(arrivals(seed=2))},
+        depth_info={"arrivals": with_sim_time(arrivals())},
+        color_info={"arrivals": with_sim_time(arrivals())},
+        consumers={"use_sim_time": True},
+        clock_publishers=("/bag_player",),
+    )
+    assert names(seen) == []
+
+
+def test_a_camera_of_another_vendor_or_machine_is_healthy():
+    far = replace(publisher(process=None), here=False)
+    unknown = replace(publisher(process=None), here=None)
+    assert names(changed(depth={"publishers": (far,)}, color={"publishers": (unknown,)})) == []
+
+
+@pytest.mark.parametrize("rate_hz", [5.0, 15.0, 60.0, 90.0])
+def test_unsynchronised_cameras_of_any_usual_rate_are_healthy_where_they_pair(rate_hz):
+    count, offset = round(5 * rate_hz), min(8.0, 400.0 / rate_hz)
+    shifted = arrivals(count, rate_hz, seed=3, offset_ms=offset)
+    seen = changed(
+        depth={"arrivals": arrivals(count, rate_hz, seed=4)},
+        depth_info={"arrivals": arrivals(count, rate_hz, seed=4)},
+        color={"arrivals": shifted},
+        color_info={"arrivals": shifted},
+    )
+    assert names(seen) == []
+
+
+def test_two_frame_rates_that_still_pair_are_healthy():
+    seen = changed(color={"arrivals": arrivals(75, 15.0)}, color_info={"arrivals": arrivals(75, 15.0)})
+    assert names(seen) == []
+
+
+def test_a_driver_that_holds_its_camera_info_for_late_comers_and_repeats_it_is_healthy():
+    assert names(changed(color_info={"latched": 30})) == []
+
+
+def test_a_burst_of_late_messages_is_no_drift():
+    late = tuple(
+        replace(a, steady_ns=a.steady_ns + 90 * MS, system_ns=a.system_ns + 90 * MS) if i > 140 else a
+        for i, a in enumerate(arrivals(seed=5))
+    )
+    assert names(changed(depth={"arrivals": late})) == []
+
+
+def test_the_cause_of_stamps_that_cannot_pair_is_named_instead_of_the_symptom():
+    for cause in ("zero_stamp", "frozen_stamps", "other_clock"):
+        for seen in PLANTED[cause]:
+            assert "never_pairs" not in names(seen)
+
+
+def test_images_lost_from_another_machine_get_advice_for_the_network():
+    far = replace(publisher(process=None), here=False)
+    seen = changed(
+        color={"publishers": (far,), "arrivals": lossy(arrivals(), lambda i: i % 5 == 0), "images": color_images()},
+        machine={"receive_buffer_bytes": 8 << 20},
+    )
+    (finding,) = diagnose(seen)
+    assert finding.name == "images_lost"
+    assert "wired network" in finding.mend
+
+
+def test_an_inverted_rate_ratio_is_not_told_where_images_are_lost():
+    seen = PLANTED["images_lost"][1]
+    assert "rates_apart" not in names(seen)
+
+
+def test_a_streams_own_slop_is_the_nodes():
+    wide = changed(PLANTED["never_pairs"][0], consumers={"slop_ms": 50.0})
+    assert names(wide) == []
+
+
+def test_latched_depth_info_is_told_too():
+    latched = stream(
+        "depth_info", "/camera/depth/camera_info", CAMERA_INFO_TYPE, arrivals=(), latched=1, info=info(320, 240)
+    )
+    assert names(changed(depth_info=latched)) == ["camera_info_latched"]
