@@ -28,7 +28,7 @@ PROFILE_MEND: Final = (
 
 
 @rule("error", mend=PROFILE_MEND)
-def imageswhat_is_lost(seen: Observation) -> Iterator[Fault]:
+def images_lost(seen: Observation) -> Iterator[Fault]:
     """Most images are lost on the way: camera_info comes several times as often, or the stamps show gaps."""
     for image in seen.images:
         evidence = what_is_lost(seen, image)

@@ -1,0 +1,231 @@
+"""The doctor on real DDS: a healthy graph has no findings, a fault planted on it is named."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
+
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+from pagnet_ros.doctor import diagnose
+from pagnet_ros.doctor.observation import COMPRESSED_TYPE
+from pagnet_ros.ros.doctor import Options, watch
+from tests.ros.doctor.camera import BEST_EFFORT, LATCHED, Camera
+from tests.ros.node_rig import Rig
+
+TOPICS = {"depth": "/camera/depth/image", "color": "/camera/color/image"}
+ROOT_MODULE = "pagnet_ros.doctor"
+
+
+@pytest.fixture
+def camera(ros):
+    """Start a camera: camera(depth_frame="x"); it ends with the test."""
+    started = []
+
+    def start(node=None, **faults):
+        started.append(Camera(node or ros.node("camera"), **faults).start())
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def examine(ros):
+    """Watch the graph in a context of its own, as another process would; gives (observation, {finding: about})."""
+
+    def look(seconds=2.0, **options):
+        context = ros.rclpy.Context()
+        ros.rclpy.init(context=context, domain_id=ros.domain_id)
+        try:
+            seen = watch(Options(**{**TOPICS, **options}, seconds=seconds), context=context)
+        finally:
+            ros.rclpy.try_shutdown(context=context)
+        return seen, {finding.name: finding for finding in diagnose(seen)}
+
+    return look
+
+
+def test_a_healthy_graph_has_no_findings(camera, examine):
+    camera()
+    seen, found = examine(3.0)
+    assert not found
+    assert len(seen.depth.arrivals) > 10
+    assert len(seen.color_info.arrivals) > 10
+    assert (seen.color.images[0].width, seen.color.images[0].encoding) == (320, "rgb8")
+    assert seen.color_info.info.fx == 250.0
+    assert seen.depth_info.topic == "/camera/depth/camera_info"
+
+
+def test_a_publisher_is_traced_to_its_process(camera, examine):
+    camera()
+    seen, _ = examine(0.5)
+    (publisher,) = seen.color.publishers
+    assert (publisher.node, publisher.here) == ("/camera", True)
+    assert (publisher.process.pid, publisher.process.uid) == (os.getpid(), os.getuid())
+
+
+def test_topics_are_found_by_name_where_none_is_given(camera, examine):
+    camera()
+    seen, found = examine(1.0, depth="", color="")
+    assert (seen.depth.topic, seen.color.topic) == (TOPICS["depth"], TOPICS["color"])
+    assert "no_publisher" not in found
+
+
+def test_missing_topics_and_what_there_is_instead(camera, examine):
+    camera()
+    _, found = examine(0.5, depth="/cam/depth")
+    assert "/camera/depth/image" in found["no_publisher"].mend
+
+
+def test_an_empty_domain_is_told_as_such(examine):
+    _, found = examine(0.5)
+    assert "ROS_DOMAIN_ID" in found["no_publisher"].mend
+
+
+def test_a_topic_of_another_type(ros, examine):
+    node, _ = ros.foreign_node("talker"), None
+    publisher = node.create_publisher(String, TOPICS["depth"], 5)
+    assert publisher
+    seen, found = examine(0.5)
+    assert "std_msgs/msg/String" in found["wrong_type"].came
+    assert seen.depth.topic == TOPICS["depth"]
+
+
+def test_a_compressed_topic_is_expected_by_its_name(examine):
+    seen, _ = examine(0.2, depth="/camera/depth/image/compressedDepth")
+    assert seen.depth.expected == COMPRESSED_TYPE
+
+
+def test_qos_that_cannot_match(ros, camera, examine):
+    camera(qos=BEST_EFFORT)
+    ear = ros.node("recorder")
+    reliable = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+    ros.collect(ear, Image, TOPICS["depth"], reliable)
+    _, found = examine(1.0)
+    assert set(found) == {"incompatible_qos"}
+    assert "/recorder" in found["incompatible_qos"].came
+
+
+def test_latched_camera_info(camera, examine):
+    camera(info_qos=LATCHED, info_every=10**6)
+    seen, found = examine(2.0)
+    assert set(found) == {"camera_info_latched"}
+    assert seen.color_info.info.fx == 250.0
+
+
+def test_stamps_of_another_clock(camera, examine):
+    camera(stamp=lambda ns: ns - 40_000_000_000)
+    _, found = examine(2.0)
+    assert set(found) == {"other_clock"}
+    assert "40.0 s behind" in found["other_clock"].came
+
+
+def test_frozen_stamps(camera, examine):
+    camera(stamp=lambda _: 1_700_000_000_000_000_000)
+    _, found = examine(2.0)
+    assert "frozen_stamps" in found
+    assert not {"other_clock", "never_pairs"} & set(found)
+
+
+def test_millimetres_as_metres_in_another_frame_with_a_slash(camera, examine):
+    camera(depth_type=np.float32, depth_value=1800.0, depth_frame="/camera_depth_optical_frame")
+    _, found = examine(2.0)
+    assert set(found) == {"millimetres_in_32fc1", "frame_ids_differ", "leading_slash"}
+
+
+def test_a_silent_topic(camera, examine):
+    camera(streams=("color",))
+    _, found = examine(2.0)
+    assert set(found) == {"silent_topic"}
+    assert "messages came on /camera/depth/camera_info" in found["silent_topic"].came
+
+
+def test_two_nodes_of_one_name(ros, camera, examine):
+    camera()
+    ros.foreign_node("camera")
+    _, found = examine(1.0)
+    assert "duplicate_node_names" in found
+
+
+def test_a_node_that_is_not_active(ros, examine):
+    rig = Rig(ros, activate=False)
+    seen, found = examine(0.5)
+    assert found["node_inactive"].about == "/pagnet_node"
+    assert seen.consumers[0].slop_ms == rig.node.get_parameter("slop_ms").value
+
+
+def test_the_topics_of_an_active_node_are_found_and_its_diagnostics_heard(ros, examine):
+    rig = Rig(ros, diagnostics_period_s=0.2)
+    rig.send_until_output()
+    seen, found = examine(1.5, depth="", color="")
+    assert (seen.depth.topic, seen.color.topic) == ("/depth", "/color")
+    assert seen.color_info.topic == "/color/camera_info"
+    (node,) = seen.consumers
+    assert (node.state, node.use_sim_time) == ("active", False)
+    assert node.diagnostics
+    assert "node_inactive" not in found
+
+
+CAMERA_WITHOUT_PROFILE = """
+import time
+import numpy as np, rclpy
+from tests.ros.doctor.camera import BEST_EFFORT, Camera
+rclpy.init()
+Camera(rclpy.create_node("camera"), qos=BEST_EFFORT, color_shape=(720, 960), depth_shape=(240, 320)).start()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_camera_without_room_for_its_images(ros, examine):
+    environment = {name: value for name, value in ros.child_environment().items() if "PROFILES_FILE" not in name}
+    command = [sys.executable, "-c", CAMERA_WITHOUT_PROFILE]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            seen, found = examine(3.0)
+        finally:
+            process.kill()
+    (publisher,) = seen.color.publishers
+    assert publisher.process.pid == process.pid
+    assert publisher.process.segment_bytes < 1 << 20
+    if seen.color.images:
+        assert "dds_profile_missing" in found
+    else:  # not even one came through
+        assert "silent_topic" in found
+
+
+def run(ros, *words):
+    return subprocess.run(
+        [sys.executable, "-m", ROOT_MODULE, *words],
+        env=ros.child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_line_tells_programs_what_it_found(ros, camera):
+    camera(depth_frame="camera_depth_optical_frame")
+    done = run(ros, "--seconds", "2", "--json")
+    assert done.returncode == 1, done.stderr
+    whole = json.loads(done.stdout)
+    assert "frame_ids_differ" in [finding["name"] for finding in whole["findings"]]
+    assert whole["domain"] == ros.domain_id
+    assert {topic["topic"] for topic in whole["topics"]} >= set(TOPICS.values())
+
+
+def test_a_name_that_is_no_topic_is_wrong_usage(ros):
+    done = run(ros, "--depth", "/no topic")
+    assert done.returncode == 2
+    assert done.stderr.startswith("doctor: ")
+    assert "Traceback" not in done.stderr
