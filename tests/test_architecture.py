@@ -21,12 +21,12 @@ LEVELS = [
     {"errors"},
     {"model", "system", "messages", "recordings"},
     {"core", "sensors"},
-    {"runtime", "simulation"},
+    {"diagnosis", "runtime", "simulation"},
     {"options"},
     {"pipeline"},
     {"replay"},
     {"ros"},
-    {"demo"},
+    {"demo", "doctor"},
 ]
 OUTSIDE = {"pagnet_training", "benchmarks", "studies"}  # use what the robot runs, and are used by nothing there
 
@@ -119,13 +119,13 @@ def test_what_is_installed_does_without_benchmarks_and_studies():
 
 def test_ros_is_imported_at_the_rim_only():
     def at_the_rim(module):
-        return module.startswith(("pagnet_ros.ros", "pagnet_ros.demo", "benchmarks."))
+        return module.startswith(("pagnet_ros.ros", "pagnet_ros.demo", "pagnet_ros.doctor", "benchmarks."))
 
     assert not foreign("", lambda module, name: is_ros(name) and not at_the_rim(module))
 
 
 def test_training_leaves_the_rim_alone():
-    rim = {"ros", "demo"}
+    rim = {"ros", "demo", "doctor"}
     assert not foreign("training/", lambda _, name: name.startswith("pagnet_ros.") and group(name) in rim)
 
 
@@ -205,6 +205,12 @@ def test_the_players_wait_for_no_torch():
 def test_the_node_needs_no_training():
     pytest.importorskip("rclpy", reason="ROS 2 is not installed here (make setup brings it as wheels)")
     import_without("pagnet_ros.ros.node.node", *TRAINING_ONLY, "matplotlib", "rosbags")
+
+
+def test_the_doctor_examines_a_machine_where_nearly_nothing_is_installed():
+    import_without(
+        "pagnet_ros.doctor.cli", *ROS, *TRAINING_ONLY, "cv2", "matplotlib", "rich", "rosbags", "torch", "yaml"
+    )
 
 
 def test_recordings_and_simulation_need_no_ros():

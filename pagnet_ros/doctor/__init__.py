@@ -1,30 +1,8 @@
-"""The doctor: what was seen of a graph and a machine in, findings with the mend for each out.
+"""The doctor: examines a running graph and this machine, and says how to mend what it finds.
 
-`observation` says what can be seen, `rules` what is wrong with it, `machine` and `processes` look at this machine,
-`facts`
-and `log` at messages, `pagnet_ros.ros.doctor` at the graph; `cli` conducts and `report` prints. Only the listener needs
-ROS: a machine without it gets its findings too.
+`pagnet_ros.ros.doctor` watches, `pagnet_ros.diagnosis` judges, `report` prints, `cli` conducts. Where ROS is missing
+the
+machine is examined all the same.
 
     python -m pagnet_ros.doctor --depth /camera/depth --color /camera/color
 """
-
-from __future__ import annotations
-
-from pagnet_ros.doctor.finding import Finding, Rule
-from pagnet_ros.doctor.observation import Observation
-from pagnet_ros.doctor.rules import RULES
-
-__all__ = ["RULES", "Finding", "Observation", "Rule", "diagnose"]
-
-
-def diagnose(seen: Observation) -> list[Finding]:
-    """Look at an observation with every rule.
-
-    Args:
-        seen: what was seen; what is None or empty in it was not looked at, and nothing is said about it.
-
-    Returns:
-        The findings, errors first, each group in the order of the rules.
-    """
-    found = [finding for rule in RULES.values() for finding in rule(seen)]
-    return sorted(found, key=lambda finding: finding.severity != "error")

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pagnet_ros.doctor import diagnose
-from pagnet_ros.doctor.machine import look_at_machine
-from pagnet_ros.doctor.observation import Machine, Observation
+from pagnet_ros.diagnosis import diagnose
+from pagnet_ros.diagnosis.machine import look_at_machine
+from pagnet_ros.diagnosis.observation import Machine, Observation
 from pagnet_ros.doctor.report import as_json, print_report
 
 __all__ = ["FINDINGS", "HEALTHY", "INTERRUPTED", "USAGE", "main"]
@@ -108,7 +108,7 @@ def _watch(options: Any, machine: Machine, words: list[str]) -> Observation:
     from rclpy.executors import ExternalShutdownException
 
     from pagnet_ros.ros.doctor import Options, watch
-    from pagnet_ros.transport import prepare_process
+    from pagnet_ros.system.transport import prepare_process
 
     prepare_process()
     try:

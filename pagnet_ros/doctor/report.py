@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
-from pagnet_ros.doctor.finding import Finding
-from pagnet_ros.doctor.observation import Observation, Stream
-from pagnet_ros.doctor.timing import median_age_ms, rate_hz
+from pagnet_ros.diagnosis.finding import Finding
+from pagnet_ros.diagnosis.observation import Observation, Stream
+from pagnet_ros.diagnosis.timing import median_age_ms, rate_hz
 
 __all__ = ["as_json", "print_report"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pagnet_ros.doctor import cli
-from tests.doctor.healthy import changed, healthy
+from tests.diagnosis.healthy import changed, healthy
 
 MACHINE = healthy().machine
 

@@ -4,10 +4,10 @@ import builtins
 import io
 import json
 
-from pagnet_ros.doctor import diagnose
-from pagnet_ros.doctor.observation import Observation
+from pagnet_ros.diagnosis import diagnose
+from pagnet_ros.diagnosis.observation import Observation
 from pagnet_ros.doctor.report import as_json, print_report
-from tests.doctor.healthy import changed, healthy
+from tests.diagnosis.healthy import changed, healthy
 
 ILL = changed(depth={"arrivals": (), "images": ()}, machine={"compiler": ""})
 

@@ -1,4 +1,4 @@
-"""The doctor's ears: a listener on a running graph. Topics in, an `Observation` out; `pagnet_ros.doctor` judges it."""
+"""The doctor's ears on a running graph: topics in, an `Observation` out, which `pagnet_ros.diagnosis` judges."""
 
 from pagnet_ros.ros.doctor.watch import Options, watch
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from pagnet_ros.doctor.observation import CAMERA_INFO_TYPE, COMPRESSED_TYPE, IMAGE_TYPE, Endpoint
-from pagnet_ros.doctor.processes import is_here, process_of
+from pagnet_ros.diagnosis.observation import CAMERA_INFO_TYPE, COMPRESSED_TYPE, IMAGE_TYPE, Endpoint
+from pagnet_ros.diagnosis.processes import is_here, process_of
 
 __all__ = ["Graph", "full_name", "image_type"]
 

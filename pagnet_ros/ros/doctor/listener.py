@@ -15,8 +15,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from pagnet_ros.doctor.log import StreamLog
-from pagnet_ros.doctor.observation import COMPRESSED_TYPE
+from pagnet_ros.diagnosis.log import StreamLog
+from pagnet_ros.diagnosis.observation import COMPRESSED_TYPE
 from pagnet_ros.messages.image import stamp_ns
 
 __all__ = ["Ear", "Listener"]
@@ -98,8 +98,15 @@ class Listener(Node):
         self.create_subscription(CompressedImage if kind == COMPRESSED_TYPE else Image, topic, take, _qos(_QUEUE))
         return ear
 
-    def listen_to_info(self, topic: str) -> Ear:
-        """Listen to a camera_info, as a volatile and as a transient-local subscriber."""
+    def listen_to_info(self, topic: str, *, latched: bool) -> Ear:
+        """Listen to a camera_info.
+
+        Args:
+            topic: absolute name.
+            latched: as a transient-local subscriber too. Only where a publisher offers that: the others would each log
+            a
+                warning about a subscriber they cannot serve.
+        """
         ear = Ear()
 
         def take(message: Any) -> None:
@@ -111,7 +118,8 @@ class Listener(Node):
             ear.newest = ear.newest or message
 
         self.create_subscription(CameraInfo, topic, take, _qos(_QUEUE))
-        self.create_subscription(CameraInfo, topic, take_latched, _qos(_QUEUE, latched=True))
+        if latched:
+            self.create_subscription(CameraInfo, topic, take_latched, _qos(_QUEUE, latched=True))
         return ear
 
     def _note(self, ear: Ear, message: Any) -> None:

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
-from pagnet_ros.doctor.facts import camera_info_facts, image_facts
-from pagnet_ros.doctor.observation import (
+from pagnet_ros.diagnosis.facts import camera_info_facts, image_facts
+from pagnet_ros.diagnosis.observation import (
     CAMERA_INFO_TYPE,
     IMAGE_TYPE,
     Machine,
@@ -100,10 +100,7 @@ class _Visit:
         if options.depth_info or (depth_info != topics["color_info"] and graph.publishers(depth_info)):
             topics["depth_info"] = self._absolute(depth_info)
         kinds = {role: CAMERA_INFO_TYPE if "info" in role else image_type(topic) for role, topic in topics.items()}
-        ears: dict[Role, Ear] = {
-            role: self._listener.listen_to_info(topic) if "info" in role else self._listener.listen(topic, kinds[role])
-            for role, topic in topics.items()
-        }
+        ears = {role: self._listen(role, topic, kinds[role]) for role, topic in topics.items()}
         self._spin(options.seconds)
         streams: dict[Role, Stream] = {}
         for role in sorted(topics, key=lambda role: "info" in role):  # images first: their size is asked for
@@ -122,6 +119,12 @@ class _Visit:
             machine=machine,
             domain=(self._context or rclpy.get_default_context()).get_domain_id(),
         )
+
+    def _listen(self, role: Role, topic: str, kind: str) -> Ear:
+        if "info" not in role:
+            return self._listener.listen(topic, kind)
+        offered = {endpoint.durability for endpoint in self._graph.publishers(topic)}
+        return self._listener.listen_to_info(topic, latched="transient_local" in offered)
 
     def _absolute(self, topic: str) -> str:
         return str(self._listener.resolve_topic_name(topic))

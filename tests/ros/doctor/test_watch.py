@@ -14,14 +14,14 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from pagnet_ros.doctor import diagnose
-from pagnet_ros.doctor.observation import COMPRESSED_TYPE
+from pagnet_ros.diagnosis import diagnose
+from pagnet_ros.diagnosis.observation import COMPRESSED_TYPE
 from pagnet_ros.ros.doctor import Options, watch
 from tests.ros.doctor.camera import BEST_EFFORT, LATCHED, Camera
-from tests.ros.node_rig import Rig
+from tests.ros.node.node_rig import Rig
 
 TOPICS = {"depth": "/camera/depth/image", "color": "/camera/color/image"}
-ROOT_MODULE = "pagnet_ros.doctor"
+MODULE = "pagnet_ros.doctor"
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_a_camera_without_room_for_its_images(ros, examine):
 
 def run(ros, *words):
     return subprocess.run(
-        [sys.executable, "-m", ROOT_MODULE, *words],
+        [sys.executable, "-m", MODULE, *words],
         env=ros.child_environment(),
         capture_output=True,
         text=True,

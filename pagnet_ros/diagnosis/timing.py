@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.doctor.observation import Arrival
+from pagnet_ros.diagnosis.observation import Arrival
 
 __all__ = [
     "OTHER_CLOCK_S",

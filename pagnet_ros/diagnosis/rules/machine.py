@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from pagnet_ros.doctor.finding import Fault, rule
-from pagnet_ros.doctor.observation import Machine, Observation, Process, Stream
-from pagnet_ros.doctor.rules.rates import PROFILE_MEND
+from pagnet_ros.diagnosis.finding import Fault, rule
+from pagnet_ros.diagnosis.observation import Machine, Observation, Process, Stream
+from pagnet_ros.diagnosis.rules.rates import PROFILE_MEND
 
 __all__ = [
     "dds_profile_missing",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pagnet_ros.doctor.observation import Observation
+from pagnet_ros.diagnosis.observation import Observation
 
 __all__ = ["Fault", "Finding", "Rule", "Severity", "rule"]
 

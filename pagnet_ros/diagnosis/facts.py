@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.doctor.observation import CameraInfoFacts, DepthFacts, ImageFacts
+from pagnet_ros.diagnosis.observation import CameraInfoFacts, DepthFacts, ImageFacts
 from pagnet_ros.messages.camera_info import as_delivered
 from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import read_color, read_depth

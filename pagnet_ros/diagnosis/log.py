@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from pagnet_ros.doctor.observation import Arrival
+from pagnet_ros.diagnosis.observation import Arrival
 
 __all__ = ["StreamLog"]
 

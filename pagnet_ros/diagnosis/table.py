@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pagnet_ros.doctor.rules import RULES
+from pagnet_ros.diagnosis.rules import RULES
 
 __all__ = ["markdown_table"]
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from pagnet_ros.doctor.machine import PROFILE_VARIABLES
-from pagnet_ros.doctor.observation import Process
+from pagnet_ros.diagnosis.machine import PROFILE_VARIABLES
+from pagnet_ros.diagnosis.observation import Process
 
 __all__ = ["is_here", "process_of"]
 

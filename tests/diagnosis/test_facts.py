@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pagnet_ros.doctor.facts import camera_info_facts, depth_facts, image_facts
+from pagnet_ros.diagnosis.facts import camera_info_facts, depth_facts, image_facts
 
 
 def image(array, encoding, frame_id="camera"):

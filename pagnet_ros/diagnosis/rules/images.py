@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from pagnet_ros.doctor.finding import Fault, rule
-from pagnet_ros.doctor.observation import CameraInfoFacts, DepthFacts, ImageFacts, Observation, Stream
+from pagnet_ros.diagnosis.finding import Fault, rule
+from pagnet_ros.diagnosis.observation import CameraInfoFacts, DepthFacts, ImageFacts, Observation, Stream
 
 __all__ = [
     "blank_color",

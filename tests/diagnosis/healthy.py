@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pagnet_ros.doctor.observation import (
+from pagnet_ros.diagnosis.observation import (
     CAMERA_INFO_TYPE,
     IMAGE_TYPE,
     Arrival,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pagnet_ros.doctor.finding import Rule
-from pagnet_ros.doctor.rules import graph, images, machine, nodes, rates, stamps
+from pagnet_ros.diagnosis.finding import Rule
+from pagnet_ros.diagnosis.rules import graph, images, machine, nodes, rates, stamps
 
 __all__ = ["RULES"]
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pagnet_ros.doctor import RULES, diagnose
-from pagnet_ros.doctor.observation import (
+from pagnet_ros.diagnosis import RULES, diagnose
+from pagnet_ros.diagnosis.observation import (
     CAMERA_INFO_TYPE,
     COMPRESSED_TYPE,
     IMAGE_TYPE,
@@ -15,7 +15,7 @@ from pagnet_ros.doctor.observation import (
     Observation,
     Process,
 )
-from tests.doctor.healthy import (
+from tests.diagnosis.healthy import (
     CAMERA,
     DEPTH,
     MS,

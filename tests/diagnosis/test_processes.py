@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pagnet_ros.doctor.processes import is_here, process_of
+from pagnet_ros.diagnosis.processes import is_here, process_of
 
 OWN = (0x01, 0x0F, 0x78, 0xFD, 0x01, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0x13, 0x03)
 SEGMENT = "fastrtps_8c5449a66dc95fbb"

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pagnet_ros.doctor import machine as looks
-from pagnet_ros.doctor.machine import look_at_machine
+from pagnet_ros.diagnosis import machine as looks
+from pagnet_ros.diagnosis.machine import look_at_machine
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_torch_that_does_not_answer_is_no_finding(root, monkeypatch):
 
 
 def test_the_compilers_looked_for_are_those_that_build_the_kernels():
-    library = pytest.importorskip("pagnet_ros.native.library")
+    library = pytest.importorskip("pagnet_ros.runtime.native.library")
     assert looks.COMPILERS == library.COMPILERS
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pagnet_ros.doctor.finding import Fault, Severity, rule
-from pagnet_ros.doctor.observation import Observation
+from pagnet_ros.diagnosis.finding import Fault, Severity, rule
+from pagnet_ros.diagnosis.observation import Observation
 
 __all__ = ["bond", "node_inactive", "node_reports"]
 

@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from pagnet_ros.doctor.finding import Fault, rule
-from pagnet_ros.doctor.observation import Arrival, Observation, Stream
-from pagnet_ros.doctor.rules.rates import what_is_lost
-from pagnet_ros.doctor.timing import (
+from pagnet_ros.core.stamps import StampHistory, pairing_fault
+from pagnet_ros.diagnosis.finding import Fault, rule
+from pagnet_ros.diagnosis.observation import Arrival, Observation, Stream
+from pagnet_ros.diagnosis.rules.rates import what_is_lost
+from pagnet_ros.diagnosis.timing import (
     OTHER_CLOCK_S,
     clock_offset_s,
     drift_ms_per_s,
@@ -161,33 +162,37 @@ def _runs_on_sim_time(arrivals: Sequence[Arrival]) -> bool:
 
 @rule(
     "warning",
-    mend="If its stamps are true, give the pairing time to wait (max_late_ms of the node above the difference, or a "
-    "longer "
-    "queue_size); if they are not (the driver stamps before a long processing, or subtracts a constant), mend the "
-    "stamps: a "
-    "larger slop_ms would pair wrong frames.",
+    mend="Look for what holds the images up: a slow network, a long queue, a filter in between. If nothing does, the "
+    "stamps "
+    "are wrong (taken before a long processing, or of another machine's clock); a larger slop_ms would pair wrong "
+    "frames.",
 )
 def late_stream(seen: Observation) -> Iterator[Fault]:
     """Images of one stream arrive late by a constant: long after their stamp, or long after the other stream's."""
     ages = {stream.name: median_age_ms(_stamped(stream)) for stream in seen.images if _timed(stream)}
+    waits_ms = min((node.max_late_ms for node in seen.consumers if node.max_late_ms is not None), default=None)
     for stream in seen.images:
-        if stream.name not in ages:
+        age = ages.get(stream.name)
+        if age is None:
             continue
-        age = ages[stream.name]
-        others = [other for name, other in ages.items() if name != stream.name]
-        behind = age - others[0] if others else 0.0
-        limit = max([node.max_late_ms for node in seen.consumers if node.max_late_ms is not None], default=_LATE_MS)
-        if behind > max(limit, _LATE_MS):
-            came = f"images arrive {age:.0f} ms after their stamp, {behind:.0f} ms later than those of the other camera"
-            yield Fault(stream.topic, came, f"both within {max(limit, _LATE_MS):.0f} ms of each other")
+        behind = max((age - other for name, other in ages.items() if name != stream.name), default=0.0)
+        if behind > _LATE_MS:
+            too_late = waits_ms is not None and behind > waits_ms
+            yield Fault(
+                stream.topic,
+                f"images arrive {age:.0f} ms after their stamp, {behind:.0f} ms later than those of the other camera"
+                + (f", and the node waits {waits_ms:g} ms for a partner" if too_late else ""),
+                f"both within {_LATE_MS:.0f} ms of each other",
+                f"Set max_late_ms above {behind:.0f}, so that frames of one moment pair. {late_stream.mend}"
+                if too_late
+                else "",
+                severity="error" if too_late else None,
+            )
         elif age > _OLD_MS and behind >= -_LATE_MS:
             yield Fault(
                 stream.topic,
                 f"images arrive {age:.0f} ms after their stamp",
                 f"less than {_OLD_MS:.0f} ms, or a robot acts on the past",
-                "Look for what holds the images up: a slow network, a long queue, a filter in between; if they are "
-                "not held up, "
-                "the stamps are wrong: compare the clocks of the two machines.",
             )
 
 
@@ -219,18 +224,28 @@ def never_pairs(seen: Observation) -> Iterator[Fault]:
     offsets = nearest_offsets_ms(depth, color)
     if np.mean(np.abs(offsets) <= slop_ms) >= 0.5:
         return
-    middle, spread = float(np.median(offsets)), float(np.percentile(offsets, 75) - np.percentile(offsets, 25))
-    constant = spread < 0.25 * abs(middle)
-    yield Fault(
-        f"{seen.depth.topic} and {seen.color.topic}",
-        f"colour is stamped {middle:+.1f} ms from depth" + (", constantly" if constant else ", at the median"),
-        f"within slop_ms = {slop_ms:g} for most depth frames",
-        "The offset is constant, so one driver stamps at another moment than the other (begin of exposure, arrival): "
-        "mend "
-        "the stamps; a larger slop_ms pairs what was not seen together."
-        if constant
-        else "",
-    )
+    topics = seen.depth.topic, seen.color.topic
+    slop_ns = round(slop_ms * 1e6)
+    cause = pairing_fault(_history(depth), _history(color), topics, slop_ns=slop_ns, max_late_ns=None)
+    spread = float(np.percentile(offsets, 75) - np.percentile(offsets, 25))
+    constant = spread < 0.25 * abs(float(np.median(offsets)))
+    came = cause.text if cause is not None else f"colour is stamped {np.median(offsets):+.1f} ms from depth"
+    mend = "" if cause is None else f"{cause.mend}."
+    if constant and (cause is None or cause.cause == "offset"):
+        came += ", constantly"
+        mend = (
+            "The offset is constant, so one driver stamps at another moment than the other (begin of exposure, "
+            "arrival): "
+            f"mend the stamps, or shift them. {mend}"
+        )
+    yield Fault(" and ".join(topics), came, f"within slop_ms = {slop_ms:g} for most depth frames", mend)
+
+
+def _history(arrivals: Sequence[Arrival]) -> StampHistory:
+    history = StampHistory()
+    for arrival in arrivals:
+        history.add(arrival.stamp_ns, arrival.steady_ns)
+    return history
 
 
 @rule(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pagnet_ros.doctor.observation import Machine
+from pagnet_ros.diagnosis.observation import Machine
 
 __all__ = ["PROFILE_VARIABLES", "look_at_machine"]
 

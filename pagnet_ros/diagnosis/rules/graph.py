@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from pagnet_ros.doctor.finding import Fault, rule
-from pagnet_ros.doctor.observation import COMPRESSED_TYPE, IMAGE_TYPE, Endpoint, Observation, Process, Stream
+from pagnet_ros.diagnosis.finding import Fault, rule
+from pagnet_ros.diagnosis.observation import COMPRESSED_TYPE, IMAGE_TYPE, Endpoint, Observation, Process, Stream
 
 __all__ = [
     "camera_info_latched",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pagnet_ros.doctor.finding import Fault, rule
-from pagnet_ros.doctor.observation import Observation, Stream
-from pagnet_ros.doctor.timing import rate_hz, share_received
+from pagnet_ros.diagnosis.finding import Fault, rule
+from pagnet_ros.diagnosis.observation import Observation, Stream
+from pagnet_ros.diagnosis.timing import rate_hz, share_received
 
 __all__ = ["PROFILE_MEND", "images_lost", "low_rate", "rates_apart", "what_is_lost"]
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pagnet_ros.doctor.log import StreamLog
-from pagnet_ros.doctor.timing import (
+from pagnet_ros.diagnosis.log import StreamLog
+from pagnet_ros.diagnosis.timing import (
     clock_offset_s,
     drift_ms_per_s,
     median_age_ms,
@@ -13,7 +13,7 @@ from pagnet_ros.doctor.timing import (
     rate_hz,
     share_received,
 )
-from tests.doctor.healthy import MS, START_NS, arrivals
+from tests.diagnosis.healthy import MS, START_NS, arrivals
 
 
 def test_a_rate_is_taken_between_the_first_and_the_last_message():
