@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTABLES = {"pagnet_node", "simulated_camera", "bag_player", "frame_player", "frames_to_bag", "demo"}
-EXECUTABLES |= {"replay", "evaluate"}
+EXECUTABLES |= {"replay", "evaluate", "doctor"}
 
 
 def copy_of_the_tree(target):

@@ -35,10 +35,19 @@ class Questions:
         self._node, self._executor, self._patience_s = node, executor, patience_s
 
     def parameters(self, node: str, names: Sequence[str]) -> dict[str, Any]:
-        """Those of a node's parameters that are set; none if it does not answer."""
-        answer = self._ask(GetParameters, f"{node}/get_parameters", GetParameters.Request(names=list(names)))
-        values = {} if answer is None else dict(zip(names, answer.values, strict=False))
-        return {name: getattr(value, _FIELDS[value.type]) for name, value in values.items() if value.type in _FIELDS}
+        """Those of a node's parameters that are set; none if it does not answer.
+
+        Each is asked for by itself: a node that does not declare one of several gives none of them.
+        """
+        values: dict[str, Any] = {}
+        for name in names:
+            answer = self._ask(GetParameters, f"{node}/get_parameters", GetParameters.Request(names=[name]))
+            if answer is None:
+                return values
+            for value in answer.values:
+                if value.type in _FIELDS:
+                    values[name] = getattr(value, _FIELDS[value.type])
+        return values
 
     def state(self, node: str) -> str:
         """Name of the state of a node's lifecycle; empty if it does not answer."""

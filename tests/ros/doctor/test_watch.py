@@ -115,6 +115,13 @@ def test_qos_that_cannot_match(ros, camera, examine):
     assert "/recorder" in found["incompatible_qos"].came
 
 
+def test_a_camera_hears_of_no_subscriber_that_it_cannot_serve(ros, camera, examine):
+    camera(info_qos=BEST_EFFORT)
+    seen, found = examine(1.0)
+    assert not found
+    assert seen.color_info.latched == 0
+
+
 def test_latched_camera_info(camera, examine):
     camera(info_qos=LATCHED, info_every=10**6)
     seen, found = examine(2.0)
