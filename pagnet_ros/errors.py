@@ -5,6 +5,9 @@ Every message is built the same way: what came; what was expected; how to mend i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 __all__ = [
     "ConfigError",
     "DeviceError",
@@ -16,6 +19,7 @@ __all__ = [
     "PagnetError",
     "RecordingError",
     "WeightsError",
+    "did_you_mean",
     "quoted",
 ]
 
@@ -87,3 +91,15 @@ def quoted(value: object) -> str:
         return f"[{', '.join(quoted(item) for item in value)}]"
     text = repr(value)
     return text if len(text) <= 2 * _SHOWN_CHARACTERS else f"{text[: 2 * _SHOWN_CHARACTERS]}..."
+
+
+def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str:
+    """What a mistyped name may have meant, to append to a message.
+
+    Args:
+        name: What came.
+        known: All names that exist.
+        otherwise: What is said where none of them is near.
+    """
+    near = get_close_matches(str(name), list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else otherwise

@@ -20,8 +20,8 @@ if [ -n "$start" ] && [ ! -f "$start" ] && [ ! -f "$run/checkpoint.safetensors" 
     exit 2
 fi
 mkdir -p "$out"
-"$root/scripts/train_slice.sh" "$root/training/recipes/full_x${scale}_clean.yaml" "$data" "$run" "$minutes" \
-    --warm-start "$start" "$@"
+"$root/scripts/train_slice.sh" "$root/training/recipes/full.yaml" "$data" "$run" "$minutes" \
+    --scale "$scale" --warm-start "$start" "$@"
 packages=$(mktemp -d)
 trap 'rm -rf "$packages"' EXIT
 ln -s "$root/pagnet_ros" "$packages/pagnet_ros"

@@ -2,7 +2,7 @@
 # One slice of training on a machine with a GPU, from the source tree, nothing installed: it needs Python with torch,
 # lightning, tensorboard, safetensors, matplotlib, rich and OpenCV. Goes on from RUN/checkpoint.safetensors where there
 # is one, and ends MINUTES after its start. PYTHON names another interpreter than python3.
-#   scripts/train_slice.sh training/recipes/full_x4_clean.yaml DATA RUN [MINUTES] [options of pagnet_training.train]
+#   scripts/train_slice.sh training/recipes/full.yaml DATA RUN [MINUTES] [options of pagnet_training.train]
 set -euo pipefail
 [ $# -ge 3 ] || { sed -n 2,5p "${BASH_SOURCE[0]}" >&2; exit 2; }
 recipe=$1 data=$2 run=$3 minutes=${4:-8}

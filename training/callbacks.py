@@ -11,6 +11,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from numpy.typing import NDArray
 
 from pagnet_training.checkpoint import write_checkpoint
@@ -25,7 +26,7 @@ PICTURE_SIDE = 384
 
 
 class Checkpoints(Callback):
-    """Writes the state every so many steps and when training ends or is interrupted."""
+    """Writes the state every so many steps, when training ends, and when SIGTERM ends it after a step."""
 
     def __init__(self, path: Path, every: int, pauses: Pauses) -> None:
         self.path, self.every, self.pauses = path, every, pauses
@@ -44,6 +45,11 @@ class Checkpoints(Callback):
         assert isinstance(pl_module, SuperResolution)
         if trainer.is_global_zero:
             write_checkpoint(self.path, pl_module.state())
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Write the state that SIGTERM found, which Lightning answers between two steps."""
+        if isinstance(exception, SIGTERMException):
+            self.on_train_end(trainer, pl_module)
 
 
 class TimeLimit(Callback):

@@ -6,23 +6,22 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, did_you_mean
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.simulation.scene import STYLES as SCENE_STYLES
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.folders import LAYOUTS
 from pagnet_training.data.known_sensor import Sensors
-from pagnet_training.yaml_file import read_yaml
+from pagnet_training.recipe_file import read_recipe
 
 __all__ = ["DataRecipe", "LossRecipe", "OptimiserRecipe", "Recipe", "SensorRecipe", "SourceRecipe", "load_recipe"]
 
 PRECISIONS = ("fp32", "bf16")
 SCHEDULES = ("constant", "cosine", "linear-end")
-KINDS = (*LAYOUTS, "bag", "procedural")
+KINDS = (*LAYOUTS, "bag", "recording", "procedural")
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,10 @@ class SourceRecipe:
     """One origin of images.
 
     Attributes:
-        kind: folder layout (middlebury, sintel, frames), bag, or procedural.
-        path: folder or bag below the data root; unused for procedural.
+        kind: folder layout (middlebury, sintel, frames), bag, recording (a bag or a folder of frames), or procedural.
+        path: folder or bag below the data root, or an absolute path; unused for procedural.
         weight: relative share of the patches, above 0.
-        every: bag only: take every so-manieth frame, 1 or more.
+        every: bag only: take every n-th frame, 1 or more.
         depth_topic: bag only: empty finds it.
         color_topic: bag only: empty finds it.
         scenes: procedural only: number of scenes rendered before training, 1 or more.
@@ -164,8 +163,9 @@ class Recipe:
         steps: length of the run.
         precision: "bf16" computes features in bfloat16; depth enters and leaves in float32 either way.
         seed: initial weights and data order.
-        warm_start: weights file or checkpoint of any scale to start from; empty starts from random weights.
-        teacher: weights file of the same scale that `loss.distillation` learns from; empty for none.
+        warm_start: weights file, checkpoint or shipped network of any scale to start from; empty starts from random
+            weights.
+        teacher: weights file or shipped network of the same scale that `loss.distillation` learns from; empty for none.
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations.
     """
@@ -192,13 +192,18 @@ class Recipe:
         return asdict(self)
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path, scale: int | None = None, sensor: str | None = None) -> Recipe:
     """Read and check a recipe.
+
+    Args:
+        path: a file of `training/recipes`, or one's own.
+        scale: of up-sampling; None takes the file's.
+        sensor: for which kind of depth, see `recipe_file`; None takes the file's first.
 
     Raises:
         ConfigError: unreadable, or anything unknown, mistyped or out of range, all listed at once.
     """
-    return parse_recipe(read_yaml(path, "recipe"), str(path))
+    return parse_recipe(read_recipe(path, scale, sensor), str(path))
 
 
 def parse_recipe(content: object, origin: str) -> Recipe:
@@ -247,9 +252,7 @@ def _build_dataclass(kind: Any, value: object, where: str, problems: list[str]) 
     for key, entry in value.items():
         here = f"{where}.{key}" if where else str(key)
         if key not in known:
-            near = get_close_matches(str(key), known, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-            problems.append(f"unknown key {here!r}{hint}")
+            problems.append(f"unknown key {here!r}, {did_you_mean(key, known, 'known: ' + ', '.join(known))}")
         else:
             built[key] = _build(hints[key], entry, here, problems)
     if len(problems) > before:
@@ -309,9 +312,8 @@ def _out_of_range(recipe: Recipe) -> list[str]:
     problems += _sensor_problems(recipe.sensor)
     for i, source in enumerate(recipe.data.sources):
         if source.kind not in KINDS:
-            near = get_close_matches(source.kind, KINDS, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            problems.append(f"data.sources[{i}].kind={source.kind!r}, expected one of {KINDS}{hint}")
+            hint = did_you_mean(source.kind, KINDS, "choose one of them")
+            problems.append(f"data.sources[{i}].kind={source.kind!r}, expected one of {KINDS}; {hint}")
         if source.weight <= 0 or source.every < 1:
             problems.append(
                 f"data.sources[{i}]: weight={source.weight}, every={source.every}, expected a weight above "

@@ -10,9 +10,11 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,18 +23,23 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from rich.console import Console
 
 from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import load_weights
+from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_training.callbacks import Checkpoints, ProtocolValidation, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.known_sensor import Sensors
 from pagnet_training.data.patches import Patches, PatchStream
 from pagnet_training.data.sources import load_sources
 from pagnet_training.module import SuperResolution
+from pagnet_training.phases import Phase, phases_on, silent
 from pagnet_training.protocol import ProtocolImage, read_protocol_images
-from pagnet_training.recipe import Recipe, load_recipe
+from pagnet_training.recipe import Recipe, SensorRecipe, load_recipe
+from pagnet_training.recipe_file import SCALES
 from pagnet_training.throughput import Pauses, Throughput, TimedLoader
 from pagnet_training.warm_start import warm_start
 
@@ -57,6 +64,7 @@ def train(
     devices: int = 1,
     nodes: int = 1,
     compiled: bool = False,
+    phase: Callable[[str, int], Phase] = silent,
 ) -> SuperResolution:
     """Train a recipe.
 
@@ -73,6 +81,7 @@ def train(
         devices: processes on this machine.
         nodes: machines.
         compiled: let ``torch.compile`` make the network faster; worth its minute on a GPU.
+        phase: is told what goes on before the first step, see `phases`.
 
     Raises:
         ConfigError: the recipe and the machine or the checkpoint disagree.
@@ -90,12 +99,12 @@ def train(
         raise ConfigError(f"{checkpoint_path}: a run is there already; add --resume to go on, or choose another --out")
     resumed = read_checkpoint(checkpoint_path) if checkpoint_path.is_file() else None
     _check_same_model(recipe, resumed.recipe if resumed else None)
-    sources = load_sources(recipe.data, data_root, workers)
     validation = _validation_images(recipe, data_root)
     teacher = _teacher(recipe)
     module = SuperResolution(recipe, resumed, teacher, compiled)
     if resumed is None and recipe.warm_start:
-        _warm_start(module, Path(recipe.warm_start))
+        _warm_start(module, _file_or_shipped(recipe.warm_start))
+    sources = load_sources(recipe.data, data_root, workers, phase)
     folder.mkdir(parents=True, exist_ok=True)
     callbacks: list[Callback] = [
         Throughput(recipe, teacher.config if teacher else None, folder / "throughput.jsonl", pauses),
@@ -174,13 +183,18 @@ def _validation_images(recipe: Recipe, data_root: Path | None) -> list[ProtocolI
 def _teacher(recipe: Recipe) -> PagNet | None:
     if not recipe.teacher:
         return None
-    net = load_weights(recipe.teacher)[0]
+    net = load_weights(_file_or_shipped(recipe.teacher))[0]
     if net.scale != recipe.model.scale:
         raise ConfigError(
             f"teacher {recipe.teacher} up-samples {net.scale}x, the recipe {recipe.model.scale}x; expected equal "
             "scales; choose a teacher of that scale"
         )
     return net
+
+
+def _file_or_shipped(named: str) -> Path:
+    """The file of a path, or of the name of a shipped network."""
+    return zoo_path(named) if named in zoo() else Path(named)
 
 
 def _warm_start(module: SuperResolution, path: Path) -> None:
@@ -204,6 +218,23 @@ def _with_cache(recipe: Recipe, cache: Path) -> Recipe:
     return replace(recipe, data=replace(recipe.data, sources=tuple(sources)))
 
 
+def _seen_by(recipe: Recipe, recording: Path | None, profile: str | None) -> Recipe:
+    """The recipe for one's own recording, and for the sensor that a profile describes."""
+    if recording is not None:
+        named = str(recording.expanduser().absolute())
+        if not any(each.kind == "recording" for each in recipe.data.sources):
+            raise ConfigError(
+                f"--recording {recording}: the recipe {recipe.name} has no source of kind `recording`; expected one "
+                "such as training/recipes/my_camera.yaml"
+            )
+        sources = [replace(each, path=named) if each.kind == "recording" else each for each in recipe.data.sources]
+        recipe = replace(recipe, data=replace(recipe.data, sources=tuple(sources)))
+    if profile is not None:
+        Sensors([profile])
+        recipe = replace(recipe, sensor=SensorRecipe((profile,) * 3 + ("unknown",), 0.3))
+    return recipe
+
+
 def _process_age_s() -> float:
     """Seconds since this process was started, while it imported this; 0 where the system does not tell."""
     try:
@@ -217,7 +248,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.train", description=__doc__)
     parser.add_argument("recipe", type=Path, help="YAML file, see training/recipes/")
+    parser.add_argument("--scale", type=int, choices=SCALES, help="of up-sampling (default: the recipe's)")
+    parser.add_argument(
+        "--sensor", help="for which kind of depth: a name of the recipe's `sensors` (default: its first)"
+    )
     parser.add_argument("--data", type=Path, help="data root, replaces the recipe's")
+    parser.add_argument("--recording", type=Path, help="bag or folder of frames, replaces the recipe's recording")
+    parser.add_argument("--profile", help="sensor profile that patches are seen through: a name, or a .yaml file")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe name>)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument(
@@ -238,7 +275,9 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
     try:
-        recipe = load_recipe(options.recipe)
+        recipe = _seen_by(
+            load_recipe(options.recipe, options.scale, options.sensor), options.recording, options.profile
+        )
         named = {"steps": options.steps, "warm_start": options.warm_start, "teacher": options.teacher}
         recipe = replace(recipe, **{key: value for key, value in named.items() if value is not None})
         if options.cache is not None:
@@ -258,12 +297,17 @@ def main(arguments: list[str] | None = None) -> int:
             devices=options.devices,
             nodes=options.nodes,
             compiled=options.compile,
+            phase=silent if options.quiet else phases_on(Console(stderr=True)),
         )
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except SIGTERMException:
+        sys.stderr.write(f"ended by a signal; {folder} holds what was reached: go on with --resume\n")
+        return 128 + signal.SIGTERM
     return 0
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # Ctrl-C: after a step, too
     sys.exit(main())

@@ -6,22 +6,84 @@ import pytest
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.zoo import zoo
 from pagnet_training.recipe import OptimiserRecipe, load_recipe
+from pagnet_training.recipe_file import variants
 
-RECIPES = sorted((Path(__file__).resolve().parents[2] / "training" / "recipes").glob("*.yaml"))
+FOLDER = Path(__file__).resolve().parents[2] / "training" / "recipes"
+FAMILIES = ("rt", "mid", "tiny", "full", "paper")
+VARIANTS = [(family, *found) for family in FAMILIES for found in variants(FOLDER / f"{family}.yaml")]
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_shipped_recipe_loads_and_names_its_scale(path: Path) -> None:
-    recipe = load_recipe(path)
-    assert f"x{recipe.model.scale}" in recipe.name
-    assert path.stem.replace("_", "-") == recipe.name
+def test_every_recipe_is_of_a_family_or_of_ones_own_camera() -> None:
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FAMILIES, "my_camera"}
+    assert len(VARIANTS) >= 35
+
+
+@pytest.mark.parametrize(("family", "scale", "sensor"), VARIANTS)
+def test_a_shipped_recipe_loads_and_names_its_scale(family: str, scale: int, sensor: str) -> None:
+    recipe = load_recipe(FOLDER / f"{family}.yaml", scale, sensor)
+    assert recipe.model.scale == scale
+    assert recipe.name == f"{family}-x{scale}-{sensor}"
     assert not any("val" in source.path for source in recipe.data.sources)
+    assert load_recipe(FOLDER / f"{family}_x{scale}_{sensor.replace('-', '_')}.yaml") == recipe
+
+
+@pytest.mark.parametrize("name", sorted(zoo()))
+def test_the_recipe_of_every_shipped_network_is_still_there(name: str) -> None:
+    family, scale, sensor = name.split("-", 2)
+    recipe = load_recipe(FOLDER / f"{family}.yaml", int(scale[1:]), sensor)
+    now, then = recipe.model, zoo()[name].config
+    assert (now.scale, now.channels, now.growth, now.blocks) == (then.scale, then.channels, then.growth, then.blocks)
+
+
+def test_a_scale_that_a_recipe_does_not_name_takes_what_holds_for_all() -> None:
+    recipe = load_recipe(FOLDER / "rt.yaml", 2, "tof")
+    assert (recipe.model.scale, recipe.name) == (2, "rt-x2-tof")
+    assert recipe.sensor == load_recipe(FOLDER / "rt.yaml", 4, "tof").sensor
+
+
+def test_values_of_a_scale_lie_over_those_of_its_sensor_and_those_over_the_common_ones(tmp_path: Path) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text(
+        "name: odd\nmodel: {scale: 4, channels: 8}\noptimiser: {rate: 0.1, warmup: 1}\nseed: 1\n"
+        "sensors:\n  near: {optimiser: {rate: 0.2}, seed: 2, scales: {2: {seed: 3}}}\n  far: {}\n"
+    )
+    common = load_recipe(path, sensor="far")
+    assert (common.name, common.optimiser.rate, common.seed) == ("odd-x4-far", 0.1, 1)
+    near = load_recipe(path)
+    assert (near.name, near.optimiser.rate, near.optimiser.warmup, near.seed) == ("odd-x4-near", 0.2, 1, 2)
+    half = load_recipe(path, 2)
+    assert (half.name, half.model.scale, half.model.channels, half.seed) == ("odd-x2-near", 2, 8, 3)
+
+
+def test_a_sensor_that_a_recipe_does_not_know_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'kinect'"):
+        load_recipe(FOLDER / "rt.yaml", 4, "kinekt")
+    with pytest.raises(ConfigError, match="no section `sensors`"):
+        load_recipe(FOLDER / "my_camera.yaml", sensor="tof")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["{near: 3}", "{near: {scales: 4}}", "{near: {scales: {4: x}}}", "{near: {scales: {3: {}}}}", "[1]", "{}"]
+)
+def test_sections_that_are_no_mappings_are_refused(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(f"name: bad\nsensors: {wrong}\n")
+    with pytest.raises(ConfigError, match="sensor"):
+        load_recipe(path)
+
+
+def test_an_unknown_key_of_a_variant_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: bad\nsensors: {near: {augmentation: {holez: 1}}}\n")
+    with pytest.raises(ConfigError, match="did you mean 'holes'"):
+        load_recipe(path)
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8, 16])
 def test_paper_recipes_are_the_papers(scale: int) -> None:
-    recipe = load_recipe(next(path for path in RECIPES if path.stem == f"paper_x{scale}"))
+    recipe = load_recipe(FOLDER / "paper.yaml", scale)
     assert recipe.model == ModelConfig.paper(scale)
     assert (recipe.optimiser.rate, recipe.optimiser.betas, recipe.batch, recipe.patch) == (1e-4, (0.9, 0.99), 8, 256)
     assert recipe.loss.absolute == recipe.loss.squared == 1.0

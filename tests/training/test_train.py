@@ -10,10 +10,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.model.network import PagNet, PagNetOutput
 from pagnet_ros.model.weights import load_weights
 from pagnet_training.checkpoint import read_checkpoint
@@ -21,6 +23,8 @@ from pagnet_training.export import export, see_brightness_only
 from pagnet_training.losses import patch_loss
 from pagnet_training.recipe import load_recipe
 from pagnet_training.train import _process_age_s, _workers_that_fit, main, train
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -281,3 +285,78 @@ def test_training_the_papers_width_says_what_it_needs(arguments: list[str], said
     done = subprocess.run([str(script), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_sigterm_ends_a_run_with_a_checkpoint_of_the_last_step(
+    recipe_path: Path, data_root: Path, tmp_path: Path, package_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    text = recipe_path.read_text(encoding="utf-8").replace("steps: 8", "steps: 100000")
+    recipe_path.write_text(text.replace("checkpoint_every: 1", "checkpoint_every: 100000"), encoding="utf-8")
+    environ = os.environ | {"PYTHONPATH": str(package_path), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        _command(recipe_path, data_root, folder), env=environ, stderr=subprocess.PIPE, text=True
+    ) as run_:
+        deadline = time.monotonic() + 100
+        while not (folder / "validation.jsonl").is_file():
+            assert run_.poll() is None, run_.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        run_.send_signal(signal.SIGTERM)
+        said = run_.communicate(timeout=60)[1]
+    assert run_.returncode == 128 + signal.SIGTERM
+    assert "--resume" in said
+    assert "Traceback" not in said
+    reached = read_checkpoint(folder / "checkpoint.safetensors").step
+    assert reached >= 4
+    run(recipe_path, data_root, folder, resume=True, steps=reached + 2)
+    assert read_checkpoint(folder / "checkpoint.safetensors").step == reached + 2
+
+
+def test_nothing_is_rendered_where_a_folder_is_missing(
+    recipe_path: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = recipe_path.read_text(encoding="utf-8")
+    sources = "sources: [{kind: procedural}, {kind: middlebury, path: absent}, {kind: bag, path: lost}]"
+    recipe_path.write_text(text.replace("sources: [{kind: middlebury, path: pairs}]", sources), encoding="utf-8")
+    monkeypatch.setattr("pagnet_training.data.procedural.render_scenes", lambda *_: pytest.fail("rendered"))
+    with pytest.raises(RecordingError) as caught:
+        run(recipe_path, data_root, tmp_path / "run")
+    assert "absent" in str(caught.value)
+    assert "lost" in str(caught.value)
+
+
+def record(folder: Path) -> Path:
+    """A folder of frames as a camera's recording is exported: 16-bit millimetres beside colour."""
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for number in range(3):
+        depth = np.tile(np.linspace(800 + 50 * number, 2500, 96), (72, 1)).astype(np.uint16)
+        depth[20:40, 30:60] = 700
+        cv2.imwrite(str(folder / f"frame-{number:06d}.depth.png"), depth)
+        cv2.imwrite(str(folder / f"frame-{number:06d}.color.png"), rng.integers(0, 255, (72, 96, 3), np.uint8))
+    return folder
+
+
+def test_ones_own_camera_needs_nothing_but_a_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = (ROOT / "training" / "recipes" / "my_camera.yaml").read_text(encoding="utf-8")
+    small = shipped.replace("scenes: 240", "scenes: 2, size: [64, 80]").replace("patch: 128", "patch: 32")
+    Path("my_camera.yaml").write_text(small.replace("batch: 8", "batch: 2"), encoding="utf-8")
+    words = ["my_camera.yaml", "--recording", str(record(tmp_path / "kitchen")), "--profile", "kinect_v1"]
+    assert main([*words, "--steps", "2", "--threads", "1", "--accelerator", "cpu"]) == 0
+    checkpoint = read_checkpoint(tmp_path / "runs" / "my-camera" / "checkpoint.safetensors")
+    assert checkpoint.step == 2
+    assert checkpoint.recipe["sensor"]["profiles"] == ["kinect_v1", "kinect_v1", "kinect_v1", "unknown"]
+    said = capsys.readouterr().err
+    assert f"reading {tmp_path / 'kitchen'}: done" in said
+    assert "rendering procedural scenes: done" in said
+    assert main(["my_camera.yaml", "--recording", "nowhere", "--out", "other"]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_recipe_without_a_recording_refuses_one(recipe_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(recipe_path), "--recording", "kitchen"]) == 2
+    assert "my_camera.yaml" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Recorded bags -> `RgbdImage`: every so-manieth depth frame with the colour frame nearest in time. Needs no ROS.
+"""Recorded bags -> `RgbdImage`: every n-th depth frame with the colour frame nearest in time. Needs no ROS.
 
 The recorded depth is the truth to learn, so its own size decides: a larger colour frame is reduced to it.
 """
@@ -28,7 +28,7 @@ def read_bag(path: Path, every: int, depth_topic: str, color_topic: str, problem
 
     Args:
         path: bag folder, or a single ``.mcap`` or ``.db3`` file.
-        every: take every so-manieth pair, 1 or more; neighbouring frames teach little that is new.
+        every: take every n-th pair, 1 or more; neighbouring frames teach little that is new.
         depth_topic: empty finds it.
         color_topic: empty finds it.
         problems: grows by one line per problem.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -33,22 +34,32 @@ METRIC_SHARE = 0.3
 WHOLE_LEVELS_SHARE = 0.5
 
 
-def render_scenes(source: SourceRecipe, processes: int = 1) -> list[RgbdImage]:
+def render_scenes(
+    source: SourceRecipe, processes: int = 1, advance: Callable[[int], None] = lambda done: None
+) -> list[RgbdImage]:
     """Render the scenes of a recipe's procedural source, or take them from its cache folder.
 
     Args:
         source: which scenes, and where they are kept.
         processes: how many scenes are rendered at a time; the scenes are the same for any number.
+        advance: called with how many scenes are there.
     """
     numbers = range(source.seed, source.seed + source.scenes)
     kept = {number: image for number in numbers if (image := _from_cache(_path(source, number), number)) is not None}
     missing = [number for number in numbers if number not in kept]
     one = partial(_render_and_keep, source)
+
+    def gather(images: Iterable[RgbdImage]) -> None:
+        for number, image in zip(missing, images, strict=True):
+            kept[number] = image
+            advance(len(kept))
+
     if processes <= 1 or not missing:
-        return [kept[number] if number in kept else one(number) for number in numbers]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        kept |= zip(missing, pool.map(one, missing, chunksize=4), strict=True)
+        gather(map(one, missing))
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            gather(pool.map(one, missing, chunksize=4))
     return [kept[number] for number in numbers]
 
 

@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pagnet_ros.errors import RecordingError
+from pagnet_training.data.bags import read_bag
 from pagnet_training.data.folders import read_folder
+from pagnet_training.data.images import RgbdImage
 from pagnet_training.data.patches import Source
-from pagnet_training.recipe import DataRecipe
+from pagnet_training.phases import Phase, silent
+from pagnet_training.recipe import DataRecipe, SourceRecipe
 
 __all__ = ["load_sources"]
 
 
-def load_sources(recipe: DataRecipe, root: Path | None = None, processes: int = 1) -> list[Source]:
-    """Load every source of a recipe.
+def load_sources(
+    recipe: DataRecipe, root: Path | None = None, processes: int = 1, phase: Callable[[str, int], Phase] = silent
+) -> list[Source]:
+    """Load every source of a recipe: what is recorded first, so that nothing is rendered where a folder is missing.
 
     Args:
         recipe: where images come from.
         root: replaces the recipe's data root.
         processes: render that many scenes at a time.
+        phase: is told what goes on, see `phases`.
 
     Raises:
         RecordingError: missing folders, unpaired or mis-sized files, frames without depth; all listed at once.
     """
     base = root or Path(recipe.root)
     problems: list[str] = []
-    sources = []
-    for source in recipe.sources:
+    images: dict[int, list[RgbdImage]] = {}
+    for number, source in enumerate(recipe.sources):
+        if source.kind != "procedural":
+            with phase(f"reading {base / source.path}", 1):
+                images[number] = _recorded(source, base / source.path, problems)
+    if problems:
+        raise RecordingError("training data:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    for number, source in enumerate(recipe.sources):
         if source.kind == "procedural":
             from pagnet_training.data.procedural import render_scenes
 
-            images = render_scenes(source, processes)
-        elif source.kind == "bag":
-            from pagnet_training.data.bags import read_bag
+            with phase(f"rendering {source.style or 'procedural'} scenes", source.scenes) as advance:
+                images[number] = render_scenes(source, processes, advance)
+    return [Source(images[i], source.weight) for i, source in enumerate(recipe.sources) if images[i]]
 
-            found: list[str] = []
-            images = read_bag(base / source.path, source.every, source.depth_topic, source.color_topic, found)
-            problems += found
-        else:
-            images = read_folder(source.kind, base / source.path, problems)
-        if images:
-            sources.append(Source(images, source.weight))
-    if problems:
-        raise RecordingError("training data:\n" + "\n".join(f"  - {problem}" for problem in problems))
-    return sources
+
+def _recorded(source: SourceRecipe, path: Path, problems: list[str]) -> list[RgbdImage]:
+    """Images of a folder or bag; `problems` grows by what is wrong with it."""
+    kind = source.kind
+    if kind == "recording":
+        kind = "bag" if path.is_file() or not path.is_dir() or _holds_a_bag(path) else "frames"
+    if kind != "bag":
+        return read_folder(kind, path, problems)
+    found: list[str] = []
+    images = read_bag(path, source.every, source.depth_topic, source.color_topic, found)
+    problems += found
+    return images
+
+
+def _holds_a_bag(path: Path) -> bool:
+    return any(file.name == "metadata.yaml" or file.suffix in (".mcap", ".db3") for file in path.iterdir())
