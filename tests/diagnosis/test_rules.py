@@ -220,7 +220,10 @@ PLANTED = {
         Observation(machine=replace(healthy().machine, ros_error="ModuleNotFoundError: No module named 'rclpy'"))
     ],
     "mixed_ros": [changed(machine={"ros_wheels": "7.1.6", "ros_sourced": "/opt/ros/jazzy"})],
-    "dds_profile_missing": [changed(color={"images": color_images(), "publishers": (SMALL_SEGMENT,)})],
+    "dds_profile_missing": [
+        changed(color={"images": color_images(), "publishers": (SMALL_SEGMENT,)}),
+        changed(color={"images": color_images(), "publishers": (replace(SMALL_SEGMENT, reliability="reliable"),)}),
+    ],
     "dds_profile_not_found": [
         changed(machine={"dds_profile": "/nowhere.xml", "profile_exists": False}),
         changed(
@@ -305,6 +308,11 @@ def test_unsynchronised_cameras_of_any_usual_rate_are_healthy_where_they_pair(ra
         color_info={"arrivals": shifted},
     )
     assert names(seen) == []
+
+
+def test_two_reliable_ends_need_no_profile():
+    publisher_, subscriber_ = replace(SMALL_SEGMENT, reliability="reliable"), subscriber(reliability="reliable")
+    assert names(changed(color={"publishers": (publisher_,), "subscribers": (subscriber_,)})) == []
 
 
 def test_two_frame_rates_that_still_pair_are_healthy():

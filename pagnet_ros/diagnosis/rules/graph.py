@@ -8,6 +8,7 @@ from typing import Final
 
 from pagnet_ros.diagnosis.finding import Fault, rule
 from pagnet_ros.diagnosis.observation import COMPRESSED_TYPE, IMAGE_TYPE, Endpoint, Observation, Process, Stream
+from pagnet_ros.diagnosis.rules.rates import PROFILE_MEND
 
 __all__ = [
     "camera_info_latched",
@@ -114,9 +115,9 @@ def _clash(publisher: Endpoint, subscriber: Endpoint) -> tuple[str, str, str] | 
 
 @rule(
     "error",
-    mend="Check that the camera streams (some start with their first subscriber, some need to be enabled); if it "
+    mend="Check that the camera streams (some start with their first subscriber, some need to be enabled). If it "
     "does, DDS "
-    "loses its images: start the camera driver with the DDS profile of config/dds, or make its publisher reliable.",
+    f"loses its images. {PROFILE_MEND}",
 )
 def silent_topic(seen: Observation) -> Iterator[Fault]:
     """The topic has a publisher of the right type, and not one message came."""

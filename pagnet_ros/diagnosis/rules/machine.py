@@ -127,19 +127,24 @@ def mixed_ros(seen: Observation) -> Iterator[Fault]:
 
 @rule("warning", mend=PROFILE_MEND)
 def dds_profile_missing(seen: Observation) -> Iterator[Fault]:
-    """A camera publishes large images best effort without a DDS profile: Fast DDS will lose most of them."""
+    """A camera publishes large images without a DDS profile: best effort at either end loses most of them."""
     for stream in seen.images:
         size = max((image.bytes for image in stream.images), default=0)
+        asked = {subscriber.reliability for subscriber in stream.subscribers}
         for endpoint in stream.publishers:
             room = endpoint.process.segment_bytes if endpoint.process is not None else None
-            if endpoint.process is None or room is None or endpoint.reliability != "best_effort":
+            if (
+                endpoint.process is None
+                or room is None
+                or (endpoint.reliability == "reliable" and asked == {"reliable"})
+            ):
                 continue
             if size > DEFAULT_SEGMENT_BYTES and room < 2 * size:
                 yield Fault(
                     stream.topic,
                     f"its publisher {endpoint.node or 'of unknown name'} (process {endpoint.process.pid}) sends "
                     "images of "
-                    f"{size / 1024:.0f} KiB best effort through {room / 1024:.0f} KiB of shared memory",
+                    f"{size / 1024:.0f} KiB through {room / 1024:.0f} KiB of shared memory",
                     "room for several whole images, which the DDS profile gives",
                 )
 

@@ -20,10 +20,10 @@ _ENOUGH: Final = 3
 
 PROFILE_MEND: Final = (
     "Start the camera driver with the DDS profile: export FASTRTPS_DEFAULT_PROFILES_FILE and "
-    "FASTDDS_DEFAULT_PROFILES_FILE = "
-    "<share/pagnet_ros>/config/dds/fastdds_large_images.xml in its shell (or include large_images.launch.py before "
-    "it), or "
-    "make its publisher reliable."
+    "FASTDDS_DEFAULT_PROFILES_FILE "
+    "= <share/pagnet_ros>/config/dds/fastdds_large_images.xml in its shell (or include large_images.launch.py before "
+    "it). "
+    "Else make both ends reliable (the node: input_reliability:=reliable); a reliable publisher alone does not help."
 )
 
 
