@@ -21,6 +21,9 @@ __all__ = ["camera_info_facts", "depth_facts", "image_facts"]
 _MOST_VALUES: Final = 80_000
 """Values looked at of one depth image: its quantiles need no more."""
 
+_LONGEST: Final = 500
+"""Characters kept of what a message says."""
+
 
 def image_facts(message: Any, stream: Literal["depth", "color"], topic: str) -> ImageFacts:
     """Facts of one image; a message that cannot be read gives its problem.
@@ -31,13 +34,14 @@ def image_facts(message: Any, stream: Literal["depth", "color"], topic: str) -> 
         topic: its topic, for the problem's text.
     """
     data = message.data
-    encoding = str(message.encoding if hasattr(message, "step") else message.format)
-    frame_id, size, checksum = str(message.header.frame_id), len(data), zlib.adler32(data)
+    encoding = str(message.encoding if hasattr(message, "step") else message.format)[:_LONGEST]
+    frame_id, size, checksum = str(message.header.frame_id)[:_LONGEST], len(data), zlib.adler32(data)
     try:
         pixels = read_depth(message, topic) if stream == "depth" else read_color(message, topic)
-    except MalformedMessageError as error:
-        text = str(error).removeprefix(f"{topic}: ")
-        return ImageFacts(0, 0, encoding, size, frame_id, checksum, problem=error.kind, problem_text=text)
+    except Exception as error:  # whatever a decoder makes of a hostile message, it must not end the examination
+        kind = error.kind if isinstance(error, MalformedMessageError) else "undecodable"
+        text = str(error).removeprefix(f"{topic}: ")[:_LONGEST]
+        return ImageFacts(0, 0, encoding, size, frame_id, checksum, problem=kind, problem_text=text)
     height, width = pixels.shape[:2]
     depth = depth_facts(pixels) if stream == "depth" else None
     spread = None if stream == "depth" else int(pixels.max()) - int(pixels.min())
@@ -76,4 +80,4 @@ def camera_info_facts(message: Any, image_size: tuple[int, int] | None = None) -
     width, height, k = int(message.width), int(message.height), [float(value) for value in message.k]
     if image_size != (width, height) and k[0] > 0:
         k, _, (width, height) = as_delivered(message)
-    return CameraInfoFacts(width, height, k[0], k[4], k[2], k[5], str(message.header.frame_id))
+    return CameraInfoFacts(width, height, k[0], k[4], k[2], k[5], str(message.header.frame_id)[:_LONGEST])

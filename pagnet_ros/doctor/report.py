@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
@@ -33,7 +34,16 @@ def as_json(seen: Observation, findings: Sequence[Finding]) -> str:
         "machine": None if seen.machine is None else dataclasses.asdict(seen.machine),
         "findings": [dataclasses.asdict(finding) for finding in findings],
     }
-    return json.dumps(whole, indent=2, allow_nan=False) + "\n"
+    return json.dumps(_finite(whole), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for what is not finite, which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _topic(stream: Stream) -> dict[str, Any]:
@@ -62,7 +72,8 @@ def print_report(seen: Observation, findings: Sequence[Finding], out: IO[str]) -
         findings: what was found.
         out: where to; colours are left out where it is no terminal, or rich is not installed.
     """
-    lines = [*_watched(seen), *(line for finding in findings for line in _lines(finding)), *_verdict(findings)]
+    said = [*_watched(seen), *(line for finding in findings for line in _lines(finding)), *_verdict(findings)]
+    lines = [(indent, [(_printable(text), style) for text, style in parts]) for indent, parts in said]
     try:
         from rich.console import Console
         from rich.padding import Padding
@@ -74,6 +85,11 @@ def print_report(seen: Observation, findings: Sequence[Finding], out: IO[str]) -
     for indent, parts in lines:
         text = Text.assemble(*((words, _STYLES[style]) for words, style in parts))
         console.print(Padding(text, (0, 0, 0, indent), expand=False))
+
+
+def _printable(text: str) -> str:
+    """Text of others without control characters, which a terminal would obey."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 _Line = tuple[int, list[tuple[str, str]]]

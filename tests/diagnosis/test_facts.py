@@ -84,3 +84,14 @@ def test_binning_told_of_a_calibration_that_fits_already_is_not_applied_again():
 
 def test_an_uncalibrated_camera_has_no_focal_length():
     assert camera_info_facts(info(640, 480, 0.0)).fx == 0.0
+
+
+def test_a_message_that_breaks_its_decoder_is_a_problem_not_an_exception():
+    broken = image(np.zeros((4, 4), np.uint16), "16UC1")
+    broken.step = "eight"
+    assert image_facts(broken, "depth", "/depth").problem == "undecodable"
+
+
+def test_what_a_message_says_is_kept_short():
+    odd = image_facts(image(np.zeros((4, 4), np.uint8), "x" * 10_000, "y" * 10_000), "depth", "/depth")
+    assert max(len(odd.encoding), len(odd.frame_id), len(odd.problem_text)) <= 500

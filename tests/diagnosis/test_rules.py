@@ -198,7 +198,12 @@ PLANTED = {
     ],
     "leading_slash": [changed(color={"images": color_images(frame_id="/camera_color_optical_frame")})],
     "empty_frame_id": [changed(depth={"images": depth_images(frame_id="")})],
-    "camera_info_uncalibrated": [changed(color_info={"info": info(focal=0.0)})],
+    "camera_info_uncalibrated": [
+        changed(color_info={"info": info(focal=0.0)}),
+        changed(color_info={"info": info(focal=float("nan"))}),
+        changed(depth_info={"info": info(320, 240, focal=float("inf"))}),
+        changed(color_info={"info": info(cx=float("nan"))}),
+    ],
     "camera_info_other_size": [
         changed(color_info={"info": info(1280, 960)}),
         changed(color_info={"info": info(640, 360)}, depth_info=None),
@@ -272,6 +277,18 @@ def test_a_rule_is_explained_in_one_sentence(found):
     assert "\n" not in found.meaning
     assert found.mend
     assert found.severity in ("error", "warning")
+
+
+@pytest.mark.parametrize("step", [3, 7, 11])
+def test_faults_together_stop_no_rule(step):
+    every = [seen for all_ in PLANTED.values() for seen in all_]
+    for i in range(len(every)):
+        one, two, three = (every[(i + j * step) % len(every)] for j in range(3))
+        mixed = replace(
+            one, color=two.color, color_info=three.color_info, consumers=two.consumers, machine=three.machine
+        )
+        for finding in diagnose(mixed):
+            assert finding.text
 
 
 def test_errors_come_first():

@@ -3,6 +3,8 @@
 import builtins
 import io
 import json
+import math
+from dataclasses import replace
 
 from pagnet_ros.diagnosis import diagnose
 from pagnet_ros.diagnosis.observation import Observation
@@ -60,3 +62,14 @@ def test_json_holds_the_findings_and_what_was_watched():
 
 def test_json_of_nothing_is_json():
     assert json.loads(as_json(Observation(), []))["findings"] == []
+
+
+def test_control_characters_of_a_message_do_not_reach_the_terminal():
+    seen = changed(consumers={"diagnostics_level": 1, "diagnostics": "\x1b[2J\u202egone"})
+    assert r"\x1b[2J\u202egone" in printed(seen)
+
+
+def test_what_is_not_finite_is_null():
+    seen = changed(color_info={"info": replace(healthy().color_info.info, fx=math.nan, cx=math.inf)})
+    topics = {topic["stream"]: topic for topic in json.loads(as_json(seen, diagnose(seen)))["topics"]}
+    assert topics["color_info"]["camera_info"]["fx"] is None

@@ -307,7 +307,8 @@ def empty_frame_id(seen: Observation) -> Iterator[Fault]:
 
 
 def _calibrated(info: CameraInfoFacts) -> bool:
-    return min(info.width, info.height, info.fx, info.fy) > 0
+    values = (info.width, info.height, info.fx, info.fy, info.cx, info.cy)
+    return all(math.isfinite(value) for value in values) and min(values[:4]) > 0
 
 
 @rule("warning", mend="Calibrate the camera (camera_calibration), or let the driver load its calibration.")
@@ -316,8 +317,9 @@ def camera_info_uncalibrated(seen: Observation) -> Iterator[Fault]:
     for stream in seen.infos:
         info = stream.info
         if info is not None and not _calibrated(info):
-            came = f"size {info.width} x {info.height}, focal lengths {info.fx:g} and {info.fy:g}"
-            yield Fault(stream.topic, came, "a positive size and positive focal lengths")
+            came = f"size {info.width} x {info.height}, focal lengths {info.fx:g} and {info.fy:g}, centre "
+            f"{info.cx:g}, {info.cy:g}"
+            yield Fault(stream.topic, came, "a positive size, positive focal lengths, and nothing that is not finite")
 
 
 @rule("warning", mend="Publish the camera_info of this very image: of its resolution, from the same namespace.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from lifecycle_msgs.srv import GetState
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import GetParameters
+
+from pagnet_ros.ros.running import spin
 
 __all__ = ["Questions"]
 
@@ -58,13 +60,14 @@ class Questions:
         client = self._node.create_client(kind, service)
         deadline = time.monotonic() + self._patience_s
         try:
-            while not client.service_is_ready():
-                if time.monotonic() > deadline:
-                    return None
-                self._executor.spin_once(timeout_sec=0.05)
+            self._spin(lambda: client.service_is_ready() or time.monotonic() > deadline)
+            if not client.service_is_ready():
+                return None
             future = client.call_async(request)
-            while not future.done() and time.monotonic() < deadline:
-                self._executor.spin_once(timeout_sec=0.05)
+            self._spin(lambda: future.done() or time.monotonic() > deadline)
             return future.result() if future.done() else None
         finally:
             self._node.destroy_client(client)
+
+    def _spin(self, until: Callable[[], bool]) -> None:
+        spin(self._executor, self._node.get_logger(), until)

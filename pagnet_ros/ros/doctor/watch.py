@@ -24,6 +24,7 @@ from pagnet_ros.diagnosis.observation import (
 from pagnet_ros.ros.doctor.graph import Graph, image_type
 from pagnet_ros.ros.doctor.listener import Ear, Listener
 from pagnet_ros.ros.doctor.questions import Questions
+from pagnet_ros.ros.running import spin
 
 __all__ = ["Options", "watch"]
 
@@ -131,8 +132,7 @@ class _Visit:
 
     def _spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and not until():
-            self._executor.spin_once(timeout_sec=min(left, 0.1))
+        spin(self._executor, self._listener.get_logger(), lambda: time.monotonic() >= end or until())
 
     def _discover(self) -> None:
         """Wait until the graph has stopped growing for a while."""

@@ -10,9 +10,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
 
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
 from pagnet_ros.diagnosis import diagnose
 from pagnet_ros.diagnosis.observation import COMPRESSED_TYPE
@@ -22,6 +24,7 @@ from tests.ros.node.node_rig import Rig
 
 TOPICS = {"depth": "/camera/depth/image", "color": "/camera/color/image"}
 MODULE = "pagnet_ros.doctor"
+watching = sys.modules["pagnet_ros.ros.doctor.watch"]
 
 
 @pytest.fixture
@@ -180,6 +183,20 @@ def test_the_topics_of_an_active_node_are_found_and_its_diagnostics_heard(ros, e
     assert (node.state, node.use_sim_time) == ("active", False)
     assert node.diagnostics
     assert "node_inactive" not in found
+
+
+def test_a_lifecycle_manager_that_waits_for_a_bond(ros, examine, monkeypatch):
+    monkeypatch.setattr(watching, "_MANAGER", "std_srvs/srv/Trigger")  # Nav2's own service type is not installed here
+    Rig(ros, activate=False)
+    manager = ros.node("lifecycle_manager")
+    manager.declare_parameter("node_names", ["pagnet_node", "map_server"])
+    manager.declare_parameter("bond_timeout", 4.0)
+    manager.create_service(Trigger, "~/manage_nodes", lambda request, response: response)
+    _, found = examine(0.5)
+    assert found["bond"].about == "/pagnet_node"
+    assert "/lifecycle_manager waits 4 s" in found["bond"].came
+    manager.set_parameters([Parameter("bond_timeout", value=0.0)])
+    assert "bond" not in examine(0.5)[1]
 
 
 CAMERA_WITHOUT_PROFILE = """
