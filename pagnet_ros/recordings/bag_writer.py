@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
 from pagnet_ros.recordings.bags import require_rosbags
 from pagnet_ros.recordings.coarse import coarse_depth
-from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame
+from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, pose_quaternion
 
-__all__ = ["STORAGES", "BagOptions", "MessageBuilder", "write_bag"]
+__all__ = ["POSE_TOPIC", "STORAGES", "BagOptions", "MessageBuilder", "write_bag"]
 
 STORAGES = ("mcap", "sqlite3")
+POSE_TOPIC = "/camera_pose"
 NS_PER_S = 1_000_000_000
 
 
@@ -162,6 +163,8 @@ def _frame_messages(
 ) -> Iterator[tuple[str, int, Any]]:
     depth_ns, color_ns = frame.stamp_ns + offset_ns, frame.color_stamp_ns + offset_ns
     height, width = frame.rgb.shape[:2]
+    if frame.pose is not None:
+        yield POSE_TOPIC, depth_ns, build.pose(frame.pose, depth_ns)
     yield options.color_topic, color_ns, build.color(frame.rgb, color_ns)
     info = build.camera_info(frame.intrinsics, width, height, color_ns)
     yield f"{options.color_topic}/camera_info", color_ns, info
@@ -212,6 +215,14 @@ class MessageBuilder:
             roi=region,
         )
 
+    def pose(self, matrix: NDArray[np.float64], stamp_ns: int) -> Any:
+        """The optical frame's pose in the recording's world, from a 4x4 camera-to-world matrix."""
+        numbers = pose_quaternion(matrix)
+        at = self._types["geometry_msgs/msg/Point"](*numbers[:3])
+        turn = self._types["geometry_msgs/msg/Quaternion"](*numbers[3:])
+        pose = self._types["geometry_msgs/msg/Pose"](at, turn)
+        return self._types["geometry_msgs/msg/PoseStamped"](self.header(stamp_ns, "world"), pose)
+
     def _image(self, array: NDArray[Any], encoding: str, stamp_ns: int) -> Any:
         data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         return self._types["sensor_msgs/msg/Image"](
@@ -224,8 +235,8 @@ class MessageBuilder:
             data=data.reshape(-1).view(np.uint8),
         )
 
-    def header(self, stamp_ns: int) -> Any:
-        """A header with that stamp."""
+    def header(self, stamp_ns: int, frame_id: str = "") -> Any:
+        """A header with that stamp, in the builder's frame unless another is named."""
         seconds, nanoseconds = divmod(stamp_ns, NS_PER_S)
         stamp = self._types["builtin_interfaces/msg/Time"](seconds, nanoseconds)
-        return self._types["std_msgs/msg/Header"](stamp, self._frame_id)
+        return self._types["std_msgs/msg/Header"](stamp, frame_id or self._frame_id)

@@ -17,7 +17,7 @@ from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.images import ImageInfo, probe, read_depth, read_rgb
 from pagnet_ros.recordings.layouts import LAYOUTS, MAX_FRAMES, FrameFiles, detect_layout, read_rows
 
-__all__ = ["FrameFolder", "RecordedFrame", "open_frames", "quaternion_pose"]
+__all__ = ["FrameFolder", "RecordedFrame", "open_frames", "pose_quaternion", "quaternion_pose"]
 
 _SHOWN_PROBLEMS = 20
 _LAYOUT_HELP = (
@@ -169,6 +169,21 @@ def quaternion_pose(values: tuple[float, ...]) -> NDArray[np.float64]:
     ]
     pose[:3, 3] = values[:3]
     return pose
+
+
+def pose_quaternion(pose: NDArray[np.float64]) -> tuple[float, ...]:
+    """Tx ty tz qx qy qz qw of a 4x4 camera-to-world matrix, the inverse of `quaternion_pose` with qw at least 0."""
+    m = np.asarray(pose, np.float64)
+    # the largest of four times w^2, x^2, y^2, z^2 is far from zero, and the others follow from it without cancellation
+    squares = (1 + m[0, 0] + m[1, 1] + m[2, 2], 1 + m[0, 0] - m[1, 1] - m[2, 2],
+               1 - m[0, 0] + m[1, 1] - m[2, 2], 1 - m[0, 0] - m[1, 1] + m[2, 2])  # fmt: skip
+    wx, wy, wz = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
+    xy, xz, yz = m[0, 1] + m[1, 0], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1]
+    largest = int(np.argmax(squares))
+    rows = ((squares[0], wx, wy, wz), (wx, squares[1], xy, xz), (wy, xy, squares[2], yz), (wz, xz, yz, squares[3]))
+    w, x, y, z = np.asarray(rows[largest]) / np.linalg.norm(rows[largest])
+    sign = -1.0 if w < 0 else 1.0
+    return (*(float(v) for v in m[:3, 3]), *(float(sign * v) for v in (x, y, z, w)))
 
 
 def _scaled(depth: NDArray[np.uint16] | NDArray[np.float32], scale: float) -> NDArray[np.float32]:

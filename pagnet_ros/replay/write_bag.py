@@ -14,7 +14,7 @@ import numpy as np
 
 from pagnet_ros.errors import ConfigError, MessageError
 from pagnet_ros.messages.camera_info import camera_info_for
-from pagnet_ros.recordings.bag_writer import MessageBuilder
+from pagnet_ros.recordings.bag_writer import POSE_TOPIC, MessageBuilder
 from pagnet_ros.recordings.bags import BagMessage, BagTopic, require_rosbags
 from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import FrameTruth
@@ -113,6 +113,8 @@ class BagCopy:
 
     def _write_frame(self, frame: ReplayFrame, build: MessageBuilder) -> None:
         height, width = frame.rgb.shape[:2]
+        if frame.pose is not None:
+            self._write(POSE_TOPIC, build.pose(frame.pose, frame.depth_stamp_ns), frame.depth_stamp_ns)
         self._write("/color", build.color(frame.rgb, frame.color_stamp_ns), frame.color_stamp_ns)
         info = build.camera_info(frame.intrinsics, width, height, frame.color_stamp_ns)
         self._write("/color/camera_info", info, frame.color_stamp_ns)

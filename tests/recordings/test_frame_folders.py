@@ -5,9 +5,11 @@ import os
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.recordings.frames import open_frames, quaternion_pose
+from pagnet_ros.recordings.frames import open_frames, pose_quaternion, quaternion_pose
 
 
 def test_numbered_frames_come_with_pixels_stamps_pose_and_intrinsics(build):
@@ -259,3 +261,14 @@ def test_quaternion_becomes_a_rotation():
 
     np.testing.assert_allclose(pose[:3, :3], [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-12)
     assert pose[:3, 3].tolist() == [1, 2, 3]
+
+
+@given(
+    st.tuples(*[st.floats(-5, 5)] * 3),
+    st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.01),
+)
+def test_a_pose_survives_its_way_through_a_quaternion(at, turn):
+    pose = quaternion_pose((*at, *turn))
+    numbers = pose_quaternion(pose)
+    assert numbers[6] >= 0
+    np.testing.assert_allclose(quaternion_pose(numbers), pose, atol=1e-12)

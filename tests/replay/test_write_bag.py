@@ -106,6 +106,21 @@ def test_a_folder_becomes_a_bag_that_can_be_replayed(tmp_path, frame_folder):
         assert bag.topics["/depth_hr"].count == bag.topics["/depth_hr/camera_info"].count == 3
 
 
+def test_the_poses_of_a_folder_are_written(tmp_path, frame_folder):
+    folder = frame_folder(3)
+    for index, path in enumerate(sorted(folder.glob("*.depth.png"))):
+        pose = np.array([[0, -1.0, 0, index], [1, 0, 0, 0.5], [0, 0, 1, 0], [0, 0, 0, 1]])
+        np.savetxt(path.with_name(path.name.replace(".depth.png", ".pose.txt")), pose)
+    copied(folder, tmp_path / "copy", options=RunOptions(scale=4, score=False))
+    with Bag(tmp_path / "copy") as bag:
+        poses = [bag.decode(m) for m in bag.messages(["/camera_pose"])]
+        depths = [bag.decode(m) for m in bag.messages(["/depth"])]
+    assert [pose.header.stamp for pose in poses] == [depth.header.stamp for depth in depths]
+    assert [pose.pose.position.x for pose in poses] == [0.0, 1.0, 2.0]
+    assert poses[0].pose.orientation.z == pytest.approx(np.sqrt(0.5))
+    assert poses[0].header.frame_id == "world"
+
+
 def test_a_topic_that_is_taken_or_no_name_is_refused(tmp_path):
     bag = write(tmp_path / "bag", rgbd(1))
     for output, words in (("/cam/depth", "/cam/depth is in the recording already"), ("depth", "absolute name")):

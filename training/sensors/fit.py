@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -17,24 +18,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import SensorProfile, save_profile
+from pagnet_training.phases import phases_on
 from pagnet_training.sensors.collect import Collector, Quality
 from pagnet_training.sensors.edge_effects import EdgeFit, fit_edges
 from pagnet_training.sensors.fitted_profile import build_profile
 from pagnet_training.sensors.images import make_view, metres
 from pagnet_training.sensors.missing import MissingFit, fit_missing
 from pagnet_training.sensors.noise import NoiseFit, fit_noise
-from pagnet_training.sensors.recorded import Selection, count_frames, recorded_frames
+from pagnet_training.sensors.recorded import Selection, count_frames, has_poses, recorded_frames
 from pagnet_training.sensors.references import BiasFit, fit_bias
 from pagnet_training.sensors.registration import RegistrationCheck
-from pagnet_training.sensors.scenes import Moment, Motion, moments
+from pagnet_training.sensors.scenes import PILOT, Moment, Motion, find_motion, moments
 from pagnet_training.sensors.steps import Steps, find_steps
 from pagnet_training.sensors.untold import what_is_untold
+
+ENOUGH = 300
+"""Frames that a fit takes where nobody says otherwise: intervals shrink with the root of their number, time with it."""
 
 __all__ = ["Curves", "FitError", "FitResult", "fit_recording", "main"]
 
@@ -212,7 +216,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--poses", default="", metavar="TOPIC", help="poses of the camera's optical frame")
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="leave out seconds at the beginning")
     parser.add_argument("--duration", type=float, default=None, metavar="S", help="stop after so many seconds")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th frame")
+    parser.add_argument(
+        "--every", type=int, metavar="N", help=f"take every N-th frame (default: so that about {ENOUGH} are taken)"
+    )
     parser.add_argument(
         "--scale", type=int, default=1, metavar="S",
         help="fit the sensor whose pixels are S times as large, as replay --scale S makes it of the recording",
@@ -227,7 +233,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _run(options, console)
     except PagnetError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        which = "" if options.recording.name in str(error) else f"{options.recording}: "
+        console.print(f"error: {which}{error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         console.print("stopped; no profile was written", markup=False)
@@ -239,10 +246,16 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     if not options.out.parent.is_dir():  # told now, not after the fit
         raise ConfigError(f"--out {options.out}: there is no folder {options.out.parent}; make it, or name another")
     selection = Selection(
-        options.depth, options.color, options.reference, options.poses, options.start, options.duration, options.every
-    )
+        options.depth, options.color, options.reference, options.poses, options.start, options.duration,
+        1 if options.every is None else options.every,
+    )  # fmt: skip
+    if options.every is None:
+        options.every = _spacing(options.recording, selection, options.space_only)
+        selection = replace(selection, every=options.every)
     name = options.name or options.out.stem
-    with _bar(console, count_frames(options.recording, selection)) as advance:
+    phase = phases_on(console)
+    share = f", one of every {selection.every}" if selection.every > 1 else ""
+    with phase(f"reading frames{share}", count_frames(options.recording, selection)) as advance:
         result = fit_recording(
             _coarser(recorded_frames(options.recording, selection), options.scale),
             name=name,
@@ -261,8 +274,21 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     if options.report is not None:
         from pagnet_training.sensors.report import write_report
 
-        write_report(options.report, result, options.recording.name)
+        with phase("drawing the report", None):
+            write_report(options.report, result, options.recording.name)
         out.print(f"{options.report}: report", markup=False, highlight=False, soft_wrap=True)
+
+
+def _spacing(recording: Path, selection: Selection, space_only: bool) -> int:
+    """Which share of a recording's frames is enough: one in so many, 1 or more.
+
+    A camera that moves without poses is followed from frame to frame, so none of its frames is left out.
+    """
+    every = max(1, round(count_frames(recording, selection) / ENOUGH))
+    if every == 1 or space_only or has_poses(recording, selection):
+        return every
+    first = [make_view(frame) for frame in islice(recorded_frames(recording, selection), PILOT)]
+    return every if find_motion(first).mode == "still" else 1
 
 
 def _coarser(frames: Iterable[RecordedFrame], scale: int) -> Iterable[RecordedFrame]:
@@ -270,22 +296,6 @@ def _coarser(frames: Iterable[RecordedFrame], scale: int) -> Iterable[RecordedFr
     if scale == 1:
         return frames
     return (replace(frame, depth=coarse_depth(metres(frame.depth), scale)) for frame in frames)
-
-
-class _bar:  # noqa: N801 (a context manager used like a function)
-    """A progress bar; as a context manager it gives the function that moves it."""
-
-    def __init__(self, console: Console, total: int | None) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress, self._total = Progress(*columns, console=console, transient=True), total
-
-    def __enter__(self) -> Callable[[int], None]:
-        self._progress.start()
-        task = self._progress.add_task("frames", total=self._total)
-        return lambda done: self._progress.update(task, completed=done)
-
-    def __exit__(self, *exc: object) -> None:
-        self._progress.stop()
 
 
 def _provenance(options: argparse.Namespace) -> str:

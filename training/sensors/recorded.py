@@ -19,11 +19,11 @@ from pagnet_ros.errors import MessageError, RecordingError
 from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
 from pagnet_ros.messages.image import color_from_image, depth_from_image
 from pagnet_ros.recordings.bags import Bag, BagMessage
-from pagnet_ros.recordings.frames import RecordedFrame, open_frames, quaternion_pose
+from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, open_frames, quaternion_pose
 from pagnet_ros.recordings.layouts import detect_layout
 from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
 
-__all__ = ["Selection", "count_frames", "is_frame_folder", "recorded_frames"]
+__all__ = ["Selection", "count_frames", "has_poses", "is_frame_folder", "recorded_frames"]
 
 NS_PER_S = 1_000_000_000
 PAIR_SLOP_NS = 20_000_000
@@ -48,7 +48,7 @@ class Selection:
         poses: Topic with the pose of the camera's optical frame; a single PoseStamped topic is taken if empty.
         start_s: Leave out this many seconds at the beginning, >= 0.
         duration_s: Stop after this many seconds, > 0, or None.
-        every: Take every so-manieth frame, >= 1.
+        every: Take every n-th frame, >= 1.
     """
 
     depth: str = ""
@@ -80,15 +80,23 @@ def is_frame_folder(path: Path) -> bool:
     return path.is_dir() and not (path / "metadata.yaml").exists() and detect_layout(path) is not None
 
 
-def count_frames(path: Path, selection: Selection) -> int | None:
-    """About how many frames `recorded_frames` will give, for a progress bar; None if that takes reading."""
-    if selection.start_s or selection.duration_s is not None:
-        return None
+def count_frames(path: Path, selection: Selection) -> int:
+    """About how many frames `recorded_frames` will give, for a progress bar."""
     if is_frame_folder(path):
-        return -(-len(open_frames(path)) // selection.every)
+        return -(-len(_taken(open_frames(path), selection)) // selection.every)
     with Bag(path) as bag:
         topics = find_rgbd_topics(bag, selection.depth, selection.color)
-        return -(-bag.topics[topics.depth].count // selection.every)
+        whole_s = (bag.end_ns - bag.start_ns) / NS_PER_S
+        part_s = min(max(whole_s - selection.start_s, 0.0), selection.duration_s or whole_s)
+        return -(-round(bag.topics[topics.depth].count * part_s / max(whole_s, 1e-9)) // selection.every)
+
+
+def has_poses(path: Path, selection: Selection) -> bool:
+    """Whether a recording tells where the camera was."""
+    if is_frame_folder(path):
+        return all(entry.pose is not None for entry in open_frames(path).files)
+    with Bag(path) as bag:
+        return bool(_pose_topic(bag, selection.poses))
 
 
 def recorded_frames(path: str | Path, selection: Selection | None = None) -> Iterator[RecordedFrame]:
@@ -108,10 +116,14 @@ def recorded_frames(path: str | Path, selection: Selection | None = None) -> Ite
 
 def _from_folder(path: Path, selection: Selection) -> Iterator[RecordedFrame]:
     folder = open_frames(path)
-    first_ns = folder.files[0].depth_stamp_ns
-    taken = [i for i, f in enumerate(folder.files) if selection.holds((f.depth_stamp_ns - first_ns) / NS_PER_S)]
-    for index in taken[:: selection.every]:
+    for index in _taken(folder, selection)[:: selection.every]:
         yield folder.read(index)
+
+
+def _taken(folder: FrameFolder, selection: Selection) -> list[int]:
+    """Which frames lie in the part."""
+    first_ns = folder.files[0].depth_stamp_ns
+    return [i for i, f in enumerate(folder.files) if selection.holds((f.depth_stamp_ns - first_ns) / NS_PER_S)]
 
 
 def _from_bag(path: Path, selection: Selection) -> Iterator[RecordedFrame]:

@@ -170,6 +170,11 @@ def _check_content(views: list[View]) -> None:
             f"the depth is constant ({value:.3f} m in every pixel); expected measurements of a scene; is the topic a "
             "mask or an uninitialised image?"
         )
+    if all(np.array_equal(view.z, views[0].z, equal_nan=True) for view in views[1:]):
+        raise RecordingError(
+            f"the first {len(views)} depth frames are the same to the last bit; expected a camera's noise in them; has "
+            "the driver stopped and sent its last image again and again?"
+        )
     if len({view.shape for view in views}) > 1:
         raise RecordingError("frames differ in size; expected one depth camera; name its topic with --depth")
 

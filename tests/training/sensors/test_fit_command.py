@@ -8,6 +8,7 @@ from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.sensors import load_profile
+from pagnet_training.sensors import fit
 from pagnet_training.sensors.fit import main
 from pagnet_training.sensors.recorded import Selection, count_frames, recorded_frames
 from tests.training.sensors.fit_worlds import MATRIX, gaussian, record, write_folder
@@ -115,3 +116,41 @@ def test_one_topic_cannot_be_both(bag):
 def test_a_pose_topic_of_another_type_is_refused(bag):
     with pytest.raises(RecordingError, match="expected one of geometry_msgs"):
         list(recorded_frames(bag, Selection(poses="/color")))
+
+
+def test_of_a_long_recording_about_as_many_frames_as_are_enough_are_taken(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fit, "ENOUGH", 6)
+    monkeypatch.setattr("pagnet_training.sensors.scenes.MIN_FRAMES", 4)
+    out = tmp_path / "camera.yaml"
+    assert main([str(folder), "--out", str(out)]) == 0
+    assert load_profile(out).provenance.endswith("--every 2")
+    said = capsys.readouterr()
+    assert "6 frames read as still" in said.out
+    assert "reading frames, one of every 2: done" in said.err
+    assert main([str(folder), "--every", "1", "--out", str(out)]) == 0
+    assert "12 frames read as still" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("step_m", "poses", "expected"), [(0.0, False, 2), (0.05, True, 2), (0.005, False, 1)])
+def test_no_frame_is_left_out_of_a_moving_recording_without_poses(tmp_path, monkeypatch, step_m, poses, expected):
+    monkeypatch.setattr(fit, "ENOUGH", 10)
+    moving = record(gaussian(0.004), 20, step_m=step_m, poses=poses)
+    folder = write_folder(moving, tmp_path / "frames")
+    assert fit._spacing(folder, Selection(), space_only=False) == expected
+
+
+def test_a_part_of_a_bag_is_counted_before_it_is_read(bag):
+    assert count_frames(bag, Selection()) == 12
+    assert 5 <= count_frames(bag, Selection(start_s=0.1, duration_s=0.2)) <= 7
+
+
+def test_a_bag_keeps_the_poses_of_its_folder(folder, bag):
+    for from_bag, from_folder in zip(recorded_frames(bag), recorded_frames(folder), strict=True):
+        assert np.allclose(from_bag.pose, from_folder.pose)
+
+
+def test_a_driver_that_repeats_its_last_image_is_named(tmp_path, capsys):
+    (first,) = record(gaussian(0.004), 1)
+    folder = write_folder([first] * 10, tmp_path / "frames")
+    assert main([str(folder), "--out", str(tmp_path / "p.yaml")]) == 2
+    assert "the same to the last bit" in capsys.readouterr().err.replace("\n", " ")
