@@ -38,9 +38,9 @@ from pagnet_training.protocol import (
     self_ensemble,
 )
 from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
-from pagnet_training.texture import texture_copying
 from pagnet_training.yaml_file import read_yaml
 from studies.cost import Cost, measure_costs
+from studies.texture import texture_copying
 
 __all__ = ["Study", "VariantScore", "load_study", "main", "run_study"]
 

@@ -25,7 +25,7 @@ from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.sensors import SensorMemory, SensorProfile, load_profile, sense
 from pagnet_training.json_file import write_json
 from pagnet_training.sensors.regions import distance_to, edge_mask, footprint
-from pagnet_training.sensors.restorers import CLASSICAL, Method, network
+from studies.restorers import CLASSICAL, Method, network
 from studies.sequences import HELD_OUT, SequencePlan, true_frames
 
 __all__ = ["REGIONS", "ObservedFrame", "main", "recorded", "regions", "restore", "simulated"]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core import filters
 from pagnet_training.protocol import Upsampler, bicubic
-from pagnet_training.solvers import bilateral_solver, tgv
 
 __all__ = ["BASELINES"]
 
@@ -32,6 +31,4 @@ BASELINES: dict[str, Upsampler] = {
     "bicubic": bicubic,
     "guided": _of(filters.guided),
     "joint-bilateral": _of(filters.joint_bilateral),
-    "bilateral-solver": bilateral_solver,
-    "tgv": tgv,
 }

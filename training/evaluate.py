@@ -24,7 +24,6 @@ from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.weights import load_weights
 from pagnet_ros.runtime.devices import choose_device
 from pagnet_ros.runtime.native import NativePagNet, load_library
-from pagnet_ros.sensors import load_profile
 from pagnet_training.baselines import BASELINES
 from pagnet_training.json_file import explained, write_json
 from pagnet_training.protocol import (
@@ -37,13 +36,18 @@ from pagnet_training.protocol import (
     rmse,
     self_ensemble,
 )
-from pagnet_training.published import MSG_FLOAT, MSG_SOURCE
-from pagnet_training.sensors import degraded
-from pagnet_training.texture import texture_copying
 
-__all__ = ["INPUTS", "Method", "Score", "evaluate", "main", "score_weights"]
+__all__ = ["INPUTS", "MSG_FLOAT", "Method", "Score", "evaluate", "main", "score_weights"]
 
 INPUTS = ("float", "rounded")
+MSG_SOURCE = "MSG-Net (Hui et al. 2016), its published weights, low resolution in floating point"
+MSG_FLOAT: dict[str, dict[int, float]] = {
+    "moebius": {2: 0.315, 4: 0.579, 8: 0.936, 16: 1.681},
+    "dolls>9": {2: 0.345, 4: 0.690, 8: 1.051, 16: 1.597},
+    "cones": {2: 0.905, 4: 2.595, 8: 4.229, 16: 6.192},
+    "venus": {2: 0.142, 4: 0.346, 8: 1.040, 16: 1.745},
+}
+"""What MSG-Net's published weights measure on the validation images."""
 MASKED_NAME = "dolls"
 MASKED_ABOVE = 9.0
 
@@ -183,27 +187,18 @@ def _cell(found: Mapping[tuple[str, str, int], float], method: str, image: str, 
     return "/".join("-" if value is None else f"{value:.3f}" for value in values)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit status."""
+def main(arguments: list[str] | None = None, baselines: Mapping[str, Upsampler] = BASELINES) -> int:
+    """Command line; returns the exit status. `baselines` are the classical methods that may be named."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.evaluate", description=__doc__)
-    parser.add_argument(
-        "--protocol",
-        choices=("middlebury", "texture"),
-        default="middlebury",
-        help="middlebury: the paper's table; texture: planes with strong patterns, no data needed",
-    )
-    parser.add_argument("--data", type=Path, help="folder with NAME_rgb.png and NAME_disparity.png")
+    parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
     parser.add_argument(
         "--native", choices=("fp32", "bf16"), help="run weights as the robot's CPU does (pagnet_ros.runtime.native)"
     )
     parser.add_argument("--self-ensemble", action="store_true", help="add weights' mean over 8 flips and rotations")
-    parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))
+    parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(baselines))
     parser.add_argument("--noise", type=float, default=0.0, help="standard deviation on the input, levels")
-    parser.add_argument(
-        "--sensor", default="", help="see the images through a sensor profile, such as kinect_paper, and restore holes"
-    )
     parser.add_argument("--inputs", nargs="+", default=list(INPUTS), choices=INPUTS)
     parser.add_argument("--json", type=Path, help="write every score here")
     parser.add_argument("--pictures", type=Path, help="write error pictures into this folder")
@@ -212,7 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
-        methods = [Method(name, BASELINES[name], SCALES) for name in options.baselines]
+        methods = [Method(name, baselines[name], SCALES) for name in options.baselines]
         methods += [method_of_weights(path, options.native) for path in options.weights]
         if options.self_ensemble:
             methods += [
@@ -221,14 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not methods:
             raise ConfigError("no method to evaluate; name some with --weights or --baselines")
         console = Console(width=max(180, Console().width))  # four scales per cell
-        if options.protocol == "texture":
-            console.print(texture_table(methods, options.scales))
-            return 0
-        if options.data is None:
-            raise ConfigError("--protocol middlebury needs --data, a folder with NAME_rgb.png and NAME_disparity.png")
         images = read_protocol_images(options.data)
-        if options.sensor:
-            return _through_sensor(console, images, options)
         scores = evaluate(methods, images, options.scales, options.inputs, options.pictures, options.noise)
         for table in tables(_merged_families(scores), options.scales, options.inputs):
             console.print(table)
@@ -238,31 +226,6 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 2
     return 0
-
-
-def _through_sensor(console: Console, images: Sequence[ProtocolImage], options: argparse.Namespace) -> int:
-    """The table of ``--sensor``: weights and the robot's filters by region, see `pagnet_training.sensors.degraded`."""
-    restorers = [*degraded.classical(), *(degraded.restorer_of(path) for path in options.weights)]
-    scores = degraded.score(restorers, images, options.scales, load_profile(options.sensor))
-    for scale in options.scales:
-        console.print(degraded.table(scores, scale, options.sensor))
-    if options.json:
-        write_json(options.json, [score._asdict() for score in scores])
-    return 0
-
-
-def texture_table(methods: Sequence[Method], scales: Sequence[int]) -> Table:
-    """Texture copying of every method, see `pagnet_training.texture`."""
-    table = Table(title="RMSE in levels on textured planes without a depth edge")
-    for column in ("method", "scale", "true colour", "grey image", "ratio"):
-        table.add_column(column)
-    for method in methods:
-        for scale in scales:
-            if scale in method.scales:
-                score = texture_copying(method.run, scale)
-                figures = (f"{score.coloured:.3f}", f"{score.grey:.3f}", f"{score.ratio:.2f}")
-                table.add_row(method.name, f"{scale}x", *figures)
-    return table
 
 
 def _merged_families(scores: Sequence[Score]) -> list[Score]:

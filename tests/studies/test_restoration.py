@@ -9,8 +9,8 @@ import pytest
 
 from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.sensors import SensorProfile
-from pagnet_training.sensors.restorers import CLASSICAL, Method, network
 from studies.restoration import ObservedFrame, main, recorded, regions, restore, simulated
+from studies.restorers import CLASSICAL, Method, network
 from studies.sequences import HELD_OUT, SequencePlan
 
 SENSOR = SensorProfile("test", noise_floor_m=0.01, missing=0.1, hole_size_px=1.0, max_range_m=3.0)

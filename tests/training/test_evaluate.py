@@ -65,6 +65,12 @@ def test_baselines_reproduce_a_plane(name: str) -> None:
     np.testing.assert_allclose(result, 77.0, atol=0.05)
 
 
+def test_a_folder_of_images_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--weights", "some.safetensors"])
+    assert "--data" in capsys.readouterr().err
+
+
 def test_guided_methods_beat_nearest_where_colour_shows_the_edges() -> None:
     case = make_case(scene(96, 128), 4, rounded=False)
     error = {name: rmse(BASELINES[name](case.low, case.rgb, 4), case.truth) for name in ("nearest", "joint-bilateral")}

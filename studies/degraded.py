@@ -1,11 +1,13 @@
 """The evaluation protocol seen through a sensor profile: the paper's time-of-flight and Kinect-like degradations.
 
 Data flows: image -> low-resolution disparity as the profile's sensor delivers it, with holes -> every method -> RMSE
-over all pixels, inside holes and outside -> table. Called by ``python -m pagnet_training.evaluate --sensor NAME``.
+over all pixels, inside holes and outside -> table: ``python -m studies.degraded --sensor NAME``.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,16 +16,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.table import Table
 
 from pagnet_ros.core.depth import Normalisation, fill_holes
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.weights import load_weights
-from pagnet_ros.sensors import SensorProfile
+from pagnet_ros.sensors import SensorProfile, load_profile
 from pagnet_training.data.known_sensor import MetricPatch, observe
-from pagnet_training.protocol import Case, ProtocolImage, make_case, rmse
+from pagnet_training.json_file import write_json
+from pagnet_training.protocol import Case, ProtocolImage, make_case, read_protocol_images, rmse
 from pagnet_training.sensors.regions import footprint
-from pagnet_training.sensors.restorers import CLASSICAL
+from studies.restorers import CLASSICAL
 
 __all__ = ["REGIONS", "DegradedScore", "Restorer", "classical", "degraded_case", "restorer_of", "score", "table"]
 
@@ -140,3 +145,31 @@ def table(scores: Sequence[DegradedScore], scale: int, title: str) -> Table:
         cells = (" / ".join(f"{found[method, image, region]:.2f}" for region in REGIONS) for image in images)
         result.add_row(method, *cells)
     return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m studies.degraded", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
+    parser.add_argument("--sensor", required=True, help="sensor profile without a unit, such as kinect_paper")
+    parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
+    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
+    parser.add_argument("--json", type=Path, help="write every score here")
+    options = parser.parse_args(arguments)
+    try:
+        restorers = [*classical(), *(restorer_of(path) for path in options.weights)]
+        images = read_protocol_images(options.data)
+        scores = score(restorers, images, options.scales, load_profile(options.sensor))
+        console = Console(width=max(180, Console().width))
+        for scale in options.scales:
+            console.print(table(scores, scale, options.sensor))
+        if options.json:
+            write_json(options.json, [each._asdict() for each in scores])
+    except PagnetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

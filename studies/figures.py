@@ -1,4 +1,4 @@
-"""``python -m pagnet_training.figures``: the paper's Fig. 3 for a weights file, one sheet per image.
+"""``python -m studies.figures``: the paper's Fig. 3 for a weights file, one sheet per image.
 
 A sheet has the colour image and the measured depth, then a row per stage: the attention map, and the mean magnitude
 of the guidance features before and after it weighs them. Without ``--data`` the images are rendered texture traps:
@@ -113,7 +113,7 @@ def draw_sheet(path: Path, case: Case, stages: list[StageMaps]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pagnet_training.figures", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.figures", description=__doc__)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="folder with NAME_rgb.png and NAME_disparity.png instead of traps")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")

@@ -1,22 +1,32 @@
-"""Texture copying, measured: slanted planes that wear strong patterns, so that no colour edge is a depth edge.
+"""``python -m studies.texture``: texture copying, measured on slanted planes that wear strong patterns.
 
-A method that ignores such patterns has the same error with the true colour image as with a grey one.
+No colour edge is a depth edge there. A method that ignores such patterns has the same error with the true colour image
+as with a grey one.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
 
 from pagnet_ros.core.depth import imresize
+from pagnet_ros.errors import PagnetError
+from pagnet_ros.model.config import SCALES
+from pagnet_training.baselines import BASELINES
+from pagnet_training.evaluate import Method, method_of_weights
 from pagnet_training.protocol import Case, Upsampler, rmse
 
-__all__ = ["TextureScore", "texture_case", "texture_copying"]
+__all__ = ["TextureScore", "main", "table", "texture_case", "texture_copying"]
 
 SIZE = (256, 320)
 Colour = NDArray[np.uint8]
@@ -89,3 +99,37 @@ def _poster(rng: np.random.Generator) -> Colour:
 
 
 PATTERNS: tuple[Callable[[np.random.Generator], Colour], ...] = (_checkerboard, _text, _wood, _poster)
+
+
+def table(methods: Sequence[Method], scales: Sequence[int]) -> Table:
+    """Texture copying of every method."""
+    result = Table(title="RMSE in levels on textured planes without a depth edge")
+    for column in ("method", "scale", "true colour", "grey image", "ratio"):
+        result.add_column(column)
+    for method in methods:
+        for scale in (scale for scale in scales if scale in method.scales):
+            score = texture_copying(method.run, scale)
+            figures = (f"{score.coloured:.3f}", f"{score.grey:.3f}", f"{score.ratio:.2f}")
+            result.add_row(method.name, f"{scale}x", *figures)
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m studies.texture", description=__doc__)
+    parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
+    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
+    parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))
+    options = parser.parse_args(arguments)
+    try:
+        methods = [Method(name, BASELINES[name], SCALES) for name in options.baselines]
+        methods += [method_of_weights(path) for path in options.weights]
+        Console().print(table(methods, options.scales))
+    except PagnetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,19 +1,23 @@
-"""Two classical methods that solve an optimisation per frame: the fast bilateral solver and TGV. NumPy only.
+"""``python -m studies.solvers``: `pagnet_training.evaluate` with the bilateral solver and TGV as further baselines.
 
-Both start from the bicubic result where they need a dense guess; both are baselines, not meant to be fast.
+Each solves an optimisation per frame, in NumPy only, and starts from the bicubic result where it needs a dense guess;
+neither is meant to be fast.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_training.protocol import smooth_bicubic
+from pagnet_training import evaluate
+from pagnet_training.baselines import BASELINES
+from pagnet_training.protocol import Upsampler, smooth_bicubic
 
-__all__ = ["bilateral_solver", "tgv"]
+__all__ = ["METHODS", "bilateral_solver", "main", "tgv"]
 
 Depth = NDArray[np.float32]
 Colour = NDArray[np.uint8]
@@ -173,3 +177,15 @@ def _divergence(field: Field) -> Field:
     divergence[:-1] += field[1, :-1]
     divergence[1:] -= field[1, :-1]
     return divergence
+
+
+METHODS: dict[str, Upsampler] = {**BASELINES, "bilateral-solver": bilateral_solver, "tgv": tgv}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of `pagnet_training.evaluate`; returns the exit status."""
+    return evaluate.main(arguments, METHODS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

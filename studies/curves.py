@@ -1,4 +1,4 @@
-"""``python -m pagnet_training.curves RUN... --out PICTURE``: how the validation error fell while networks were trained.
+"""``python -m studies.curves RUN... --out PICTURE``: how the validation error fell while networks were trained.
 
 Reads ``validation.jsonl`` of each run's folder; the curves of TensorBoard hold the same and the losses.
 """
@@ -62,7 +62,7 @@ def draw_curves(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]])
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pagnet_training.curves", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.curves", description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", help="folders that training wrote")
     parser.add_argument("--names", nargs="+", help="what to call them (default: the folders' names)")
     parser.add_argument("--out", type=Path, required=True, help="the picture")

@@ -13,9 +13,8 @@ from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, save_weights
 from pagnet_ros.sensors import load_profile
-from pagnet_training.evaluate import main
 from pagnet_training.protocol import ProtocolImage, make_case
-from pagnet_training.sensors.degraded import classical, degraded_case, restorer_of, score
+from studies.degraded import classical, degraded_case, main, restorer_of, score
 
 PAPER = load_profile("kinect_paper")
 

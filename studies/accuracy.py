@@ -1,4 +1,4 @@
-"""``python -m pagnet_training.accuracy``: the tables of docs/accuracy.md and of the zoo's README, from measurement.
+"""``python -m studies.accuracy``: the tables of docs/accuracy.md and of the zoo's README, from measurement.
 
 Data flows: shipped weights and classical methods -> the evaluation protocol on the validation images -> Markdown, put
 between two marks of a document, whose own text stays. The zoo's table needs no images: every weights file carries its
@@ -23,10 +23,10 @@ from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_training.baselines import BASELINES
-from pagnet_training.evaluate import INPUTS, Method, Score, evaluate, method_of_weights
+from pagnet_training.evaluate import INPUTS, MSG_FLOAT, Method, Score, evaluate, method_of_weights
 from pagnet_training.json_file import explained
 from pagnet_training.protocol import read_protocol_images
-from pagnet_training.published import MSG_FLOAT, PAPER_IMAGES, PAPER_TABLE
+from studies.published import PAPER_IMAGES, PAPER_TABLE
 
 __all__ = ["insert", "main", "paper_table", "validation_tables", "zoo_table"]
 
@@ -174,7 +174,7 @@ def _methods() -> list[Method]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pagnet_training.accuracy", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.accuracy", description=__doc__)
     parser.add_argument("--data", type=Path, help="validation images; needed for --document")
     parser.add_argument("--document", type=Path, help="put the tables of the paper's form between its marks")
     parser.add_argument("--zoo-readme", type=Path, help="put the table of shipped files between its marks")

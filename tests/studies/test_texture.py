@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pagnet_training.baselines import BASELINES
-from pagnet_training.texture import PATTERNS, texture_case, texture_copying
+from studies.texture import PATTERNS, main, texture_case, texture_copying
 
 
 @pytest.mark.parametrize("seed", range(len(PATTERNS)))
@@ -18,3 +18,13 @@ def test_planes_have_strong_patterns_and_no_depth_edge(seed: int) -> None:
 def test_bicubic_copies_no_texture_and_joint_bilateral_does() -> None:
     assert texture_copying(BASELINES["bicubic"], 4, range(4)).ratio == pytest.approx(1.0)
     assert texture_copying(BASELINES["joint-bilateral"], 4, range(4)).ratio > 1.5
+
+
+def test_the_table_tells_how_much_is_copied(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studies.texture.SIZE", (48, 64))
+    assert main(["--scales", "4", "--baselines", "bicubic"]) == 0
+    assert "1.00" in capsys.readouterr().out
+    assert main(["--weights", "absent.safetensors"]) == 2
+    assert "absent" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pagnet_training.curves import main, read_curve
+from studies.curves import main, read_curve
 
 
 def _run(folder: Path, errors: list[float]) -> Path:

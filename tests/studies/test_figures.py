@@ -9,8 +9,8 @@ import torch
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, save_weights
-from pagnet_training.figures import attention_maps, main, texture_traps
 from pagnet_training.protocol import make_case
+from studies.figures import attention_maps, main, texture_traps
 
 SMALL = ModelConfig(scale=4, channels=8, growth=4, convolutions=1, blocks=1, feature_stride=2)
 

@@ -7,9 +7,9 @@ import pytest
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.zoo import zoo
-from pagnet_training.accuracy import insert, main, paper_table, validation_tables, zoo_table
-from pagnet_training.evaluate import Score
-from pagnet_training.published import MSG_FLOAT, PAPER_IMAGES, PAPER_TABLE
+from pagnet_training.evaluate import MSG_FLOAT, Score
+from studies.accuracy import insert, main, paper_table, validation_tables, zoo_table
+from studies.published import PAPER_IMAGES, PAPER_TABLE
 from tests.training.conftest import ROOT
 
 
@@ -90,7 +90,7 @@ def test_a_document_keeps_its_permissions_and_a_link_stays_one(tmp_path):
 def test_marks_are_missed_before_anything_is_measured(tmp_path, monkeypatch, capsys):
     path = tmp_path / "page.md"
     path.write_text(MARKED.format("validation"), encoding="utf-8")
-    monkeypatch.setattr("pagnet_training.accuracy.evaluate", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("studies.accuracy.evaluate", lambda *_: pytest.fail("measured"))
     assert main(["--document", str(path), "--data", str(tmp_path)]) == 2
     assert "begin paper" in capsys.readouterr().err
 
