@@ -5,8 +5,20 @@ from __future__ import annotations
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-for name in sys.argv[1:]:
-    try:
-        print(f"{name}=={version(name)}")
-    except PackageNotFoundError:
-        continue
+OLDEST_NUMPY = (1, 26)
+"""What setup.py asks for; Ubuntu 22.04 has 1.21. ROS's compiled messages take any later NumPy of the same major version."""
+
+
+def constraint(name: str, present: str) -> str:
+    """What keeps a package to the version that is there, or to its major version where that one is too old."""
+    if name == "numpy" and tuple(int(part) for part in present.split(".")[:2]) < OLDEST_NUMPY:
+        return "numpy<2"
+    return f"{name}=={present}"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        try:
+            print(constraint(name, version(name)))
+        except PackageNotFoundError:
+            continue

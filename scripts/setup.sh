@@ -91,12 +91,20 @@ echo "  Python $("$VENV/bin/python" -c 'import platform, sys; print(platform.pyt
 constraints=(--constraint constraints.txt)
 if [ "$ROS_SOURCE" = installed ]; then
     kept=$("$python" scripts/installed_versions.py numpy torch)
-    { echo "$kept" && grep -E '^(torch|setuptools)[=<]' constraints.txt; } | awk -F== '!seen[$1]++' >"$VENV/constraints.txt"
+    { echo "$kept" && grep -E '^(torch|setuptools)[=<]' constraints.txt; } | awk -F'[=<]' '!seen[$1]++' >"$VENV/constraints.txt"
     constraints=(--constraint "$VENV/constraints.txt")
     [ -z "$kept" ] || echo "  kept as this machine has them:" $kept
 else
     extras=$extras,$ROS_SOURCE
 fi
+
+# An index of a user's choice may have other versions of torch only, as NVIDIA's for a Jetson: what came from there stays.
+keep_torch() {
+    cp "${constraints[1]}" "$VENV/constraints.torch" && sed -i '/^torch[=<]/d' "$VENV/constraints.torch"
+    cat "$VENV/torch.kept" >>"$VENV/constraints.torch"
+    constraints=(--constraint "$VENV/constraints.torch")
+}
+[ ! -f "$VENV/torch.kept" ] || keep_torch
 
 try_install() {
     "${install[@]}" "${constraints[@]}" "$@" || fail "the packages could not be installed; what the installer says stands above.
@@ -116,8 +124,14 @@ elif [ "${install[0]}" = uv ] && [ "$(uname -s)" = Linux ] && ! has_gpu; then
 fi
 if [ ${#from[@]} -gt 0 ] && ! has_torch; then
     echo "  torch first: ${from[*]}"
-    PIP_DEFAULT_TIMEOUT=15 PIP_RETRIES=1 UV_HTTP_TIMEOUT=15 UV_HTTP_RETRIES=1 \
-        "${install[@]}" "${constraints[@]}" "${from[@]}" torch >"$VENV/torch.log" 2>&1 || true
+    export PIP_DEFAULT_TIMEOUT=15 PIP_RETRIES=1 UV_HTTP_TIMEOUT=15 UV_HTTP_RETRIES=1
+    "${install[@]}" "${constraints[@]}" "${from[@]}" torch >"$VENV/torch.log" 2>&1 || true
+    if [ -n "${TORCH_INDEX-}" ] && ! has_torch && "${install[@]}" "${from[@]}" 'torch>=2.6' >>"$VENV/torch.log" 2>&1; then
+        "$VENV/bin/python" scripts/installed_versions.py torch >"$VENV/torch.kept"
+        echo "  kept, for that index has no other: $(cat "$VENV/torch.kept")"
+        keep_torch
+    fi
+    unset PIP_DEFAULT_TIMEOUT PIP_RETRIES UV_HTTP_TIMEOUT UV_HTTP_RETRIES
     has_torch || echo "  ... not to be had so (${VENV#"$root"/}/torch.log says why): from the usual index, maybe several GB"
 fi
 echo "  the project and what it needs: $extras"
