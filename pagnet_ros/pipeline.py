@@ -184,9 +184,9 @@ class DepthUpsampler:
         return self._engines.backend
 
     @property
-    def remark(self) -> str:
+    def fallback_reason(self) -> str:
         """Why it does not run the fastest way there is; empty where it does."""
-        return self._engines.remark
+        return self._engines.fallback_reason
 
     @property
     def scales(self) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Answers what only a GPU can answer, one question after the other: ``scripts/gpu_probes.py --device cuda --out probes.jsonl``.
+"""Answers what only a GPU can answer, one question after the other.
 
 Each probe is one line of JSON, written as soon as it is known; the order is that of worth, and none is begun after the
 time is over. `scripts/gpu_lease.sh checks` runs it. On a CPU it runs too, to be tried, where its figures mean little.
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.engine.measure import OPTIONS, call
+from benchmarks.engine.measure import call
 from benchmarks.engine.subjects import frame, network_named
 from pagnet_ros.core.validity import _window_min, pooled_min
 from pagnet_ros.runtime.engine import Engine
@@ -151,9 +151,10 @@ def first_frame(case: Case) -> Figures:
     """Seconds of a new process's first frames, with and without cuDNN's search for the fastest algorithms."""
     found: Figures = {}
     for search in (True, False):
+        words = f"--device {case.device} --first {case.networks[0]} --search {search:d}".split()
+        words += ["--small"] if case.repeats < REPEATS else []
         done = subprocess.run(
-            [sys.executable, __file__, "--device", case.device, "--first", case.networks[0], "--search", str(int(search))]
-            + (["--small"] if case.repeats < REPEATS else []),
+            [sys.executable, __file__, *words],
             capture_output=True,
             text=True,
             check=False,

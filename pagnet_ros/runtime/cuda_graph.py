@@ -1,11 +1,13 @@
 """Functions on a GPU recorded once as CUDA graphs and replayed: one launch instead of hundreds.
 
 A graph holds for the very sizes, types and settings it was recorded with; `GraphCache` keeps a few and records anew
-what it does not hold, as when a camera changes its resolution.
+what it does not hold, as when a camera changes its resolution. While one thread records, none may synchronise the whole
+GPU or give memory back: whoever does either holds `RECORDING`.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -15,7 +17,14 @@ from torch import Tensor
 
 from pagnet_ros.runtime.recent import Recent
 
-__all__ = ["CudaGraph", "GraphCache", "NotRecordableError", "Recorded", "recorded"]
+__all__ = ["RECORDING", "CudaGraph", "GraphCache", "NotRecordableError", "Recorded", "recorded"]
+
+RECORDING = threading.RLock()
+"""Held while a graph is recorded, while functions run that are not recorded, and while memory is given back.
+
+A recording begins by synchronising the device, which breaks one that another thread has begun; so does giving memory
+back to the driver. The lock belongs to the process because the device does.
+"""
 
 KEPT_GRAPHS = 6  # two per size and setting
 WARM_UPS = 3  # libraries choose their kernels in the first calls, which cannot be recorded
@@ -24,7 +33,7 @@ Function = Callable[..., Sequence[Tensor]]
 
 
 class NotRecordableError(RuntimeError):
-    """A function does something that a CUDA graph cannot hold."""
+    """A function does something that a CUDA graph cannot hold, or a recording of it has no room beside it."""
 
 
 class Recorded(Protocol):
@@ -40,12 +49,14 @@ class Recorded(Protocol):
 class CudaGraph:
     """A function as a CUDA graph, on the stream that is current."""
 
-    def __init__(self, function: Function, inputs: Sequence[Tensor]) -> None:
+    def __init__(self, function: Function, inputs: Sequence[Tensor], pool: Any = None) -> None:
         """Warm the function up and record it. It must neither synchronise nor branch on values.
 
         Args:
             function: of tensors on the GPU, pure but for its results.
             inputs: an example; copies of it become the graph's own.
+            pool: memory shared with other graphs (`torch.cuda.graph_pool_handle`), each of which may write over what
+                another one has left.
 
         Raises:
             NotRecordableError: something in it cannot be recorded.
@@ -57,7 +68,7 @@ class CudaGraph:
         stream.synchronize()
         self._graph = torch.cuda.CUDAGraph()
         # thread_local: another thread's calls to CUDA must not break the recording
-        recording = torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local")
+        recording = torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local")
         self.outputs: Sequence[Tensor] = list(recorded(recording, function, self.inputs))
 
     def replay(self) -> None:
@@ -69,8 +80,8 @@ def recorded(recording: AbstractContextManager[Any], function: Function, inputs:
     """What a function returns that has just run well, run again while it is recorded.
 
     Raises:
-        torch.OutOfMemoryError: there was no memory for it.
-        NotRecordableError: anything else that torch did not like.
+        NotRecordableError: torch did not like something in it, or there was no memory for it; what a recording that
+            failed has taken is not given back before the process ends, so none should follow it.
     """
     first: RuntimeError | None = None
     cause: RuntimeError | None = None
@@ -83,30 +94,37 @@ def recorded(recording: AbstractContextManager[Any], function: Function, inputs:
                 raise
     except RuntimeError as error:
         cause = first or error
-        if isinstance(cause, torch.OutOfMemoryError):
-            raise cause from None
         raise NotRecordableError((str(cause).splitlines() or [type(cause).__name__])[0]) from error
     finally:
         first = cause = None  # else error and frame hold each other, and the frame what was recorded
 
 
 class GraphCache:
-    """Runs functions through recordings of them. Use from one thread, under one stream."""
+    """Runs functions through recordings of them, which share one pool of memory. Use from one thread, under one stream.
+
+    Sharing is safe because whatever a recording leaves is used up before another one runs: the result of one is copied
+    into the next one's input, or to the host, in the order of the stream.
+    """
 
     def __init__(
-        self, record: Callable[[Function, Sequence[Tensor]], Recorded] = CudaGraph, limit: int = KEPT_GRAPHS
+        self,
+        record: Callable[[Function, Sequence[Tensor], Any], Recorded] = CudaGraph,
+        limit: int = KEPT_GRAPHS,
+        new_pool: Callable[[], Any] = torch.cuda.graph_pool_handle,
     ) -> None:
         """Start empty.
 
         Args:
-            record: makes a recording.
-            limit: how many are kept; the memory of one is about what the function itself needs.
+            record: makes a recording in a pool.
+            limit: how many are kept.
+            new_pool: makes a pool; one that no recording uses any more cannot be used again.
         """
-        self._record = record
+        self._record, self._new_pool = record, new_pool
         self._recent: Recent[Hashable, Recorded] = Recent(limit)
+        self._pool: Any = None
 
     def run(self, settings: Hashable, function: Function, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        """What ``function(*inputs)`` returns, in tensors that the next run with the same key writes over.
+        """What ``function(*inputs)`` returns, in tensors that the next run writes over.
 
         Args:
             settings: everything besides the inputs that the function depends on, and which function it is.
@@ -114,7 +132,7 @@ class GraphCache:
             inputs: of the function.
         """
         key = (settings, tuple((tuple(tensor.shape), tensor.dtype) for tensor in inputs))
-        recorded = self._recent.get(key, lambda: self._record(function, inputs))
+        recorded = self._recent.get(key, lambda: self._recorded(function, inputs))
         for own, given in zip(recorded.inputs, inputs, strict=True):
             own.copy_(given, non_blocking=True)
         recorded.replay()
@@ -122,4 +140,12 @@ class GraphCache:
 
     def clear(self) -> None:
         """Give up all recordings and their memory."""
-        self._recent.clear()
+        with RECORDING:
+            self._recent.clear()
+            self._pool = None
+
+    def _recorded(self, function: Function, inputs: Sequence[Tensor]) -> Recorded:
+        with RECORDING:
+            if self._pool is None or not len(self._recent):
+                self._pool = self._new_pool()
+            return self._record(function, inputs, self._pool)

@@ -9,7 +9,15 @@ import torch
 
 from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError
 
-__all__ = ["BACKENDS", "PRECISIONS", "check_backend", "choose_device", "choose_precision", "named_device_errors"]
+__all__ = [
+    "BACKENDS",
+    "PRECISIONS",
+    "check_backend",
+    "choose_device",
+    "choose_precision",
+    "compute_float32_exactly",
+    "named_device_errors",
+]
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 BACKENDS = {"cpu": ("auto", "native", "eager", "compiled"), "cuda": ("auto", "graph", "eager", "compiled")}
@@ -102,6 +110,16 @@ def check_backend(name: str, device: torch.device) -> None:
             f"backend {name!r} does not run on {device}; expected one of {', '.join(BACKENDS[device.type])}; set "
             "backend:=auto"
         )
+
+
+def compute_float32_exactly() -> None:
+    """Keep float32 convolutions on a GPU out of TensorFloat-32, whose 10 bits would cost the bicubic base up to 2 mm.
+
+    And let cuDNN measure its algorithms, once per shape. Both are settings of the process, set for good by the first
+    engine on a GPU: two engines in two threads that set and restored them would undo each other's.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
 
 
 @contextmanager

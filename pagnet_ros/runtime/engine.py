@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -24,9 +24,17 @@ from pagnet_ros.core import validity
 from pagnet_ros.core.depth import Normalisation, WorkingSize, back_project, decode_depth, fill_holes, pool_valid
 from pagnet_ros.errors import DeviceError, OutOfMemoryError
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
-from pagnet_ros.runtime.cuda_graph import GraphCache, NotRecordableError
-from pagnet_ros.runtime.devices import PRECISIONS, check_backend, choose_device, choose_precision, named_device_errors
+from pagnet_ros.runtime.cuda_graph import RECORDING, GraphCache, NotRecordableError
+from pagnet_ros.runtime.devices import (
+    PRECISIONS,
+    check_backend,
+    choose_device,
+    choose_precision,
+    compute_float32_exactly,
+    named_device_errors,
+)
 from pagnet_ros.runtime.native import NativePagNet, NativeUnavailableError, load_library
+from pagnet_ros.runtime.padding import pad_for_tensor_cores
 from pagnet_ros.runtime.streams import CpuLane, CudaLane, Lane, Slot
 from pagnet_ros.system.allocator import keep_freed_memory
 
@@ -81,12 +89,32 @@ class EngineOutput:
 
 
 class _Frame(NamedTuple):
-    """Everything but its images that a frame's computation depends on; the key of its recording."""
+    """Everything but its images that a frame's computation depends on.
+
+    A recording holds for all that its part of the computation reads, so each part is given only that: a change of a
+    fill policy must not record the network anew.
+    """
 
     size: WorkingSize
     rgb_size: tuple[int, int]
     limits: FrameLimits
     options: validity.TrustOptions
+
+    def for_network(self) -> _Frame:
+        """Without what only `Engine._believe` reads."""
+        limits = FrameLimits(self.limits.minimum, self.limits.maximum, _UNREAD, _UNREAD)
+        return self._replace(limits=limits, options=_NO_OPTIONS)
+
+    def for_belief(self) -> _Frame:
+        """Without what only `Engine._predict` reads; noise counts only where a pooled measurement is brought back."""
+        noise = (self.limits.noise, self.limits.noise_floor) if self.size.pooled else (_UNREAD, _UNREAD)
+        read = {field.name: getattr(self.options, field.name) for field in fields(validity.TrustOptions)}
+        return self._replace(limits=FrameLimits(_UNREAD, _UNREAD, *noise), options=validity.TrustOptions(**read))
+
+
+_UNREAD = float("nan")
+"""Spoils every result that reads it after all; one object, so that two frames with it are equal."""
+_NO_OPTIONS: Any = None
 
 
 class Engine:
@@ -98,7 +126,7 @@ class Engine:
         scale: the network's factor.
         backend: how it runs: ``native`` (C++, `pagnet_ros.runtime.native`), ``graph`` (CUDA graphs), ``compiled``
             (torch.compile), ``eager`` or ``onnx``.
-        remark: why it is not the fastest way there is; empty where it is.
+        fallback_reason: why it is not the fastest way there is; empty where it is.
     """
 
     def __init__(self, network: Network, device: str = "auto", precision: str = "auto", backend: str = "auto") -> None:
@@ -117,10 +145,13 @@ class Engine:
         self.precision = choose_precision(precision, self.device)
         check_backend(backend, self.device)
         self.scale = network.scale
-        self.remark = ""
+        self.fallback_reason = ""
         self._dtype = PRECISIONS[self.precision]
         on_gpu = self.device.type == "cuda"
         keep_freed_memory()  # on a GPU too: each frame's results are copied out of pinned memory
+        if on_gpu:
+            compute_float32_exactly()
+        self._alone: AbstractContextManager[Any] = RECORDING if on_gpu else nullcontext()
         with named_device_errors(self.device):
             self._lane: Lane = CudaLane(self.device) if on_gpu else CpuLane()
             self.backend, self._forward = self._prepare(network, backend)
@@ -159,12 +190,12 @@ class Engine:
         """
         frame = _Frame(size, (rgb.shape[0], rgb.shape[1]), limits, options)
         try:
-            with named_device_errors(self.device), torch.inference_mode(), _exact_float32(), self._lane.frame() as slot:
+            with named_device_errors(self.device), torch.inference_mode(), self._lane.frame() as slot:
                 uploaded = slot.upload(depth, rgb)
                 slot.mark("upload")
-                predicted = self._run(self._predict, frame, uploaded)
+                predicted = self._run(self._predict, frame.for_network(), uploaded)
                 slot.mark("network")
-                believed = self._run(self._believe, frame, predicted)
+                believed = self._run(self._believe, frame.for_belief(), predicted)
                 slot.mark("trust")
                 slot.download(believed)
                 slot.mark("download")
@@ -207,9 +238,19 @@ class Engine:
             try:
                 return self._graphs.run((function.__name__, frame), partial(function, frame), tensors)
             except NotRecordableError as error:
-                self._graphs, self.backend = None, "eager" if self.backend == "graph" else self.backend
-                self.remark = f"without CUDA graphs: {error}"
-        return function(frame, *tensors)
+                self._stop_recording(error)
+        with self._alone:
+            return function(frame, *tensors)
+
+    def _stop_recording(self, error: NotRecordableError) -> None:
+        """Go on without graphs for good: torch keeps what a recording that failed has taken."""
+        assert self._graphs is not None
+        self._graphs.clear()
+        self._graphs, self.backend = None, "eager" if self.backend == "graph" else self.backend
+        self.fallback_reason = f"without CUDA graphs: {error}"
+        if self.device.type == "cuda":
+            with self._alone:
+                torch.cuda.empty_cache()
 
     def _guidance(self, colour: Tensor, size: tuple[int, int]) -> Tensor:
         """``[1, 3, H, W]`` uint8 -> the network's colour input at the working size, -0.5 to 0.5."""
@@ -229,11 +270,13 @@ class Engine:
             try:
                 return "native", NativePagNet(network.eval(), load_library(), bf16=self.precision == "bf16")
             except NativeUnavailableError as error:
-                self.remark = f"torch instead of C++: {error}"
+                self.fallback_reason = f"torch instead of C++: {error}"
         if backend == "native":
             raise DeviceError(
-                f"backend 'native' is not to be had: {self.remark or 'it takes a PagNet'}; set backend:=auto"
+                f"backend 'native' is not to be had: {self.fallback_reason or 'it takes a PagNet'}; set backend:=auto"
             )
+        if self.device.type == "cuda" and self._dtype.itemsize == 2:
+            pad_for_tensor_cores(network)
         network = network.eval().requires_grad_(False).cast_features(self._dtype)
         moved: Any = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if backend == "compiled":
@@ -250,7 +293,8 @@ class Engine:
         if self._graphs is not None:
             self._graphs.clear()
         if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+            with self._alone:
+                torch.cuda.empty_cache()
 
 
 def _resample(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -258,12 +302,3 @@ def _resample(image: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(image.shape[-2:]) == tuple(size):
         return image
     return F.interpolate(image, size=size, mode="bilinear", align_corners=False)
-
-
-def _exact_float32() -> AbstractContextManager[None]:
-    """Keep float32 convolutions out of TensorFloat-32, whose 10 bits would cost the bicubic base up to 2 mm.
-
-    cuDNN measures its algorithms, once per shape.
-    """
-    exact: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
-    return exact

@@ -51,9 +51,9 @@ class RungEngines:
         return next((engine.backend for engine in self._engines.values() if isinstance(engine, Engine)), "")
 
     @property
-    def remark(self) -> str:
+    def fallback_reason(self) -> str:
         """Why it does not run the fastest way there is; empty where it does."""
-        return next((engine.remark for engine in self._engines.values() if isinstance(engine, Engine)), "")
+        return next((engine.fallback_reason for engine in self._engines.values() if isinstance(engine, Engine)), "")
 
     def scales_of(self, rung: str) -> tuple[int, ...]:
         """Scales at hand on one of `rungs`, smallest first: a smaller network need not be there for each."""

@@ -178,7 +178,8 @@ class CudaSlot:
             self._lane.turns.free(self._turn)
 
     def _event(self, stream: torch.cuda.Stream) -> torch.cuda.Event:
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        # blocking: the thread that waits sleeps meanwhile, instead of keeping a core busy that a robot needs
+        event = torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
         event.record(stream)
         return event
 

@@ -1,5 +1,7 @@
 """Recordings are made once per size and setting, fed by copies, and given up oldest first. On a GPU they are right."""
 
+import threading
+import time
 import weakref
 from contextlib import contextmanager, suppress
 
@@ -13,10 +15,12 @@ class Recording:
     """Stands for a CUDA graph: fixed inputs, fixed outputs, computed on replay."""
 
     made = 0
+    pools = []  # noqa: RUF012
 
-    def __init__(self, function, inputs):
+    def __init__(self, function, inputs, pool):
         type(self).made += 1
-        self.function = function
+        self.function, self.pool = function, pool
+        type(self).pools.append(pool)
         self.inputs = [tensor.clone() for tensor in inputs]
         self.outputs = [torch.full_like(tensor, -1) for tensor in function(*self.inputs)]
 
@@ -27,7 +31,12 @@ class Recording:
 
 @pytest.fixture
 def recording():
-    return type("Fresh", (Recording,), {"made": 0})
+    return type("Fresh", (Recording,), {"made": 0, "pools": []})
+
+
+def cache_of(record, **options):
+    """A cache whose pools of memory are objects."""
+    return GraphCache(record, new_pool=object, **options)
 
 
 def double(tensor):
@@ -35,7 +44,7 @@ def double(tensor):
 
 
 def test_a_size_is_recorded_once_and_every_frame_replayed(recording):
-    cache = GraphCache(recording)
+    cache = cache_of(recording)
     for value in (1.0, 2.0, 3.0):
         (out,) = cache.run("double", double, [torch.full((4, 5), value)])
         assert (out == 2 * value).all()
@@ -43,7 +52,7 @@ def test_a_size_is_recorded_once_and_every_frame_replayed(recording):
 
 
 def test_another_size_type_or_setting_is_recorded_anew(recording):
-    cache = GraphCache(recording)
+    cache = cache_of(recording)
     for settings, tensor in [
         ("double", torch.ones(4, 5)),
         ("double", torch.ones(5, 4)),
@@ -57,7 +66,7 @@ def test_another_size_type_or_setting_is_recorded_anew(recording):
 
 
 def test_few_are_kept(recording):
-    cache = GraphCache(recording, limit=2)
+    cache = cache_of(recording, limit=2)
     for side in (3, 4, 5, 3):
         cache.run("double", double, [torch.ones(side)])
     assert recording.made == 4
@@ -67,7 +76,7 @@ def test_few_are_kept(recording):
 
 
 def test_one_recordings_output_feeds_the_next(recording):
-    cache = GraphCache(recording)
+    cache = cache_of(recording)
     for value in (1.0, 5.0):
         middle = cache.run("first", double, [torch.full((3,), value)])
         assert (cache.run("second", double, middle)[0] == 4 * value).all()
@@ -77,15 +86,62 @@ def test_one_recordings_output_feeds_the_next(recording):
 def test_a_recording_that_fails_is_tried_again():
     failures = [RuntimeError("out of memory")]
 
-    def fail_once(function, inputs):
+    def fail_once(function, inputs, pool):
         if failures:
             raise failures.pop()
-        return Recording(function, inputs)
+        return Recording(function, inputs, pool)
 
-    cache = GraphCache(fail_once)
+    cache = cache_of(fail_once)
     with pytest.raises(RuntimeError, match="out of memory"):
         cache.run("double", double, [torch.ones(3)])
     assert (cache.run("double", double, [torch.ones(3)])[0] == 2).all()
+
+
+def test_all_recordings_share_one_pool_until_they_are_given_up(recording):
+    cache = cache_of(recording, limit=2)
+    for side in (3, 4, 5, 6):
+        cache.run("double", double, [torch.ones(side)])
+    first = set(map(id, recording.pools))
+    assert len(first) == 1
+    cache.clear()  # after which no recording holds the pool, and torch does not take it again
+    cache.run("double", double, [torch.ones(3)])
+    assert len({*map(id, recording.pools)}) == 2
+
+
+def test_a_pool_that_no_recording_holds_any_more_is_not_used_again(recording):
+    cache = cache_of(recording, limit=1)
+    for side in (3, 4):
+        cache.run("double", double, [torch.ones(side)])
+    assert len({*map(id, recording.pools)}) == 2
+
+
+def test_only_one_thread_records_at_a_time_and_none_gives_memory_back_meanwhile():
+    recording, together = [], []
+
+    def slowly(function, inputs, pool):
+        recording.append(pool)
+        time.sleep(0.05)
+        together.append(len(recording))
+        recording.pop()
+        return Recording(function, inputs, pool)
+
+    class Given(list):
+        def clear(self):
+            together.append(1 + len(recording))
+
+    def work():
+        cache = cache_of(slowly)
+        for side in (3, 4):
+            cache.run("double", double, [torch.ones(side)])
+        cache._recent = Given()
+        cache.clear()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == [1] * 9
 
 
 @contextmanager
@@ -99,22 +155,22 @@ def recording_that_ends_badly(at_the_end):
 
 
 @pytest.mark.parametrize(
-    ("inside", "at_the_end", "expected"),
+    ("inside", "at_the_end"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory"), True, torch.OutOfMemoryError),
-        (torch.OutOfMemoryError("CUDA out of memory"), False, torch.OutOfMemoryError),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"), True, NotRecordableError),
-        (RuntimeError("operation not permitted when stream is capturing"), False, NotRecordableError),
-        (None, True, NotRecordableError),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), False),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"), True),
+        (RuntimeError("operation not permitted when stream is capturing"), False),
+        (None, True),
     ],
 )
-def test_the_first_thing_that_went_wrong_decides(inside, at_the_end, expected):
+def test_the_first_thing_that_went_wrong_is_named(inside, at_the_end):
     def function(tensor):
         if inside is not None:
             raise inside
         return [tensor]
 
-    with pytest.raises(expected) as caught:
+    with pytest.raises(NotRecordableError) as caught:
         recorded(recording_that_ends_badly(at_the_end), function, [torch.ones(1)])
     words = "previous error during capture" if inside is None else str(inside)
     assert words in str(caught.value)
@@ -130,7 +186,7 @@ def test_a_recording_that_failed_holds_no_memory_once_its_error_is_gone(kind):
         held.append(weakref.ref(large))
         raise kind("no room, or not recordable")
 
-    with suppress(torch.OutOfMemoryError, NotRecordableError):
+    with suppress(NotRecordableError):
         recorded(recording_that_ends_badly(False), function, [torch.ones(1)])
     assert held[0]() is None
 

@@ -1,7 +1,9 @@
 """The engine: one result on every device and precision, errors of memory, and that results belong to the caller."""
 
 import shutil
+import threading
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +15,10 @@ from pagnet_ros.core.validity import TrustOptions
 from pagnet_ros.errors import DeviceError, OutOfMemoryError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
+from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.runtime import engine as engine_module
+from pagnet_ros.runtime.cuda_graph import RECORDING, GraphCache, NotRecordableError
+from pagnet_ros.runtime.devices import compute_float32_exactly
 from pagnet_ros.runtime.engine import Engine, FrameLimits
 from pagnet_ros.runtime.native import NativeUnavailableError
 
@@ -149,11 +154,14 @@ class Stub(nn.Module):
         return PagNetOutput(self.act(up), None)
 
 
-def test_convolutions_of_single_precision_never_run_in_tensorfloat():
-    seen = []
-    infer(Engine(Stub(lambda up: seen.append(torch.backends.cudnn.allow_tf32) or up), "cpu"), *scene())
-    assert seen == [False]
+def test_only_an_engine_on_a_gpu_sets_what_the_process_does_with_float32(monkeypatch):
+    for flag, value in (("allow_tf32", True), ("benchmark", False)):
+        monkeypatch.setattr(torch.backends.cudnn, flag, value)
+    infer(Engine(Bicubic(4), "cpu"), *scene())
     assert torch.backends.cudnn.allow_tf32
+    compute_float32_exactly()
+    assert not torch.backends.cudnn.allow_tf32  # its 10 bits would cost 2 mm
+    assert torch.backends.cudnn.benchmark
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -297,7 +305,7 @@ def test_without_a_compiler_torch_runs_and_the_engine_says_why(monkeypatch):
     monkeypatch.setattr(engine_module, "load_library", unavailable)
     engine = Engine(random_network(), "cpu", "fp32")
     assert engine.backend == "eager"
-    assert "no C++ compiler" in engine.remark
+    assert "no C++ compiler" in engine.fallback_reason
     assert np.isfinite(infer(engine, *scene()).depth).all()
     with pytest.raises(DeviceError, match="'native' is not to be had: torch instead of C"):
         Engine(random_network(), "cpu", "fp32", "native")
@@ -305,6 +313,129 @@ def test_without_a_compiler_torch_runs_and_the_engine_says_why(monkeypatch):
         Engine(Bicubic(4), "cpu", "fp32", "native")
     with pytest.raises(DeviceError, match="'graph' does not run on cpu"):
         Engine(Bicubic(4), "cpu", "fp32", "graph")
+
+
+class Louder(PagNet):
+    """A network of somebody's own."""
+
+    def forward(self, depth, rgb, valid=None):
+        out = super().forward(depth, rgb, valid)
+        return PagNetOutput(torch.full_like(out.depth, 0.5), None)
+
+
+def with_another_head(network):
+    network.head = nn.Sequential(network.head, nn.Threshold(0.0, 0.0))
+    return network
+
+
+def with_a_hook(network):
+    network.head.register_forward_hook(lambda module, inputs, output: 0 * output)
+    return network
+
+
+def with_a_forward_of_its_own(network):
+    forward = network.enter_depth.forward
+    network.enter_depth.forward = lambda x: 0 * forward(x)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda network: Louder(network.config), "the network is a Louder, expected a PagNet"),
+        (with_another_head, "head is a Sequential, expected a Conv2d"),
+        (with_a_hook, "head has a hook"),
+        (with_a_forward_of_its_own, "enter_depth has a hook or a forward of its own"),
+    ],
+)
+def test_what_is_not_exactly_the_known_network_runs_as_it_is_and_the_engine_says_why(change, said):
+    depth, rgb = scene()
+    expected = infer(Engine(change(random_network()), "cpu", "fp32", "eager"), depth, rgb).depth
+    assert not np.array_equal(expected, infer(Engine(random_network(), "cpu", "fp32", "eager"), depth, rgb).depth)
+    engine = Engine(change(random_network()), "cpu", "fp32")
+    assert np.array_equal(infer(engine, depth, rgb).depth, expected)
+    assert engine.backend == "eager"
+    assert said in engine.fallback_reason or "compiler" in engine.fallback_reason
+    with pytest.raises(DeviceError, match="'native' is not to be had"):
+        Engine(change(random_network()), "cpu", "fp32", "native")
+
+
+class Recordings:
+    """A cache of recordings that are none; notes which part of a frame was recorded."""
+
+    def __init__(self, engine):
+        self.parts = []
+        engine._graphs = GraphCache(self._record, new_pool=object)
+
+    def _record(self, function, inputs, pool):
+        self.parts.append(function.func.__name__)
+        return Recording(function, inputs)
+
+
+class Recording:
+    def __init__(self, function, inputs):
+        self.function, self.inputs = function, [tensor.clone() for tensor in inputs]
+        self.outputs = [torch.empty_like(tensor) for tensor in function(*self.inputs)]
+
+    def replay(self):
+        for own, new in zip(self.outputs, self.function(*self.inputs), strict=True):
+            own.copy_(new)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_live_parameter_records_only_the_part_of_a_frame_that_reads_it(pooled):
+    engine = Engine(random_network(), "cpu", "fp32", "eager")
+    recordings, plain = Recordings(engine), Engine(random_network(), "cpu", "fp32", "eager")
+    depth, rgb = scene((12, 16))
+    rgb = rgb[: depth.shape[0], : depth.shape[1]].copy() if pooled else rgb
+    options = UpsamplerOptions()
+
+    def parts(**changes):
+        recordings.parts.clear()
+        limits = LIMITS._replace(**{name: changes.pop(name) for name in [*changes] if name in LIMITS._fields})
+        changed = replace(options, **changes)
+        expected, ours = (infer(each, depth, rgb, changed, limits) for each in (plain, engine))
+        assert np.array_equal(ours.depth, expected.depth, equal_nan=True)
+        assert np.array_equal(ours.provenance, expected.provenance)
+        return recordings.parts
+
+    assert parts() == ["_predict", "_believe"]
+    assert parts() == []
+    assert parts(flying_gap=0.1) == ["_believe"]
+    assert parts(fill="none") == ["_believe"]
+    assert parts(noise=0.01) == (["_believe"] if pooled else [])
+    assert parts(maximum=2.0) == ["_predict"]
+    assert parts(registration="none") == []
+
+
+def test_after_one_recording_that_failed_none_is_tried_again_and_the_engine_says_why():
+    engine = Engine(random_network(), "cpu", "fp32", "eager")
+    engine.backend, tries = "graph", []
+
+    def fail(function, inputs, pool):
+        tries.append(pool)
+        raise NotRecordableError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    engine._graphs = GraphCache(fail, new_pool=object)
+    expected = infer(Engine(random_network(), "cpu", "fp32", "eager"), *scene()).depth
+    for _ in range(2):
+        assert np.array_equal(infer(engine, *scene()).depth, expected, equal_nan=True)
+    assert len(tries) == 1
+    assert (engine.backend, engine.fallback_reason) == (
+        "eager",
+        "without CUDA graphs: CUDA out of memory. Tried to allocate 2.00 GiB",
+    )
+
+
+def test_a_frame_that_is_not_recorded_waits_while_another_thread_records():
+    engine = Engine(Stub(lambda up: ran.set() or up), "cpu")
+    engine._alone, ran = RECORDING, threading.Event()
+    with RECORDING:
+        thread = threading.Thread(target=infer, args=(engine, *scene()))
+        thread.start()
+        assert not ran.wait(0.2)
+    thread.join(30)
+    assert ran.is_set()
 
 
 def test_results_are_not_overwritten_by_later_frames():
@@ -331,7 +462,7 @@ def test_a_gpu_takes_changing_sizes_and_settings(backend):
             ours, expected = infer(engine, depth, rgb, options), infer(eager, depth, rgb, options)
             difference = ours.depth - expected.depth
             assert np.sqrt(np.nanmean(difference**2)) < CLOSE_M["fp32"]
-    assert (engine.backend, engine.remark) == (backend, "")
+    assert (engine.backend, engine.fallback_reason) == (backend, "")
 
 
 @pytest.mark.gpu

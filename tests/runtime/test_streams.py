@@ -97,8 +97,8 @@ class Stream:
 
 
 class Event:
-    def __init__(self, gpu, enable_timing=True):
-        self.gpu, self.done, self.stream = gpu, False, None
+    def __init__(self, gpu, enable_timing=True, blocking=False):
+        self.gpu, self.done, self.stream, self.blocking = gpu, False, None, blocking
 
     def record(self, stream):
         self.stream = stream
@@ -135,7 +135,7 @@ def simulated(request, monkeypatch):
     memory = type("Memory", (Buffer,), {"gpu": gpu})
     empty = torch.empty
     monkeypatch.setattr(torch.cuda, "Stream", gpu.stream)
-    monkeypatch.setattr(torch.cuda, "Event", lambda enable_timing: Event(gpu))
+    monkeypatch.setattr(torch.cuda, "Event", lambda **options: Event(gpu, **options))
     monkeypatch.setattr(torch.cuda, "stream", gpu.entered)
     monkeypatch.setattr(torch, "empty", lambda shape, dtype, **_: empty(shape, dtype=dtype).as_subclass(memory))
     return gpu, CudaLane(torch.device("cuda:0"))
@@ -179,6 +179,7 @@ def test_one_frame_is_one_wait(simulated, monkeypatch):
     for value in range(1, 4):
         assert (doubled(gpu, lane, np.full((3, 4), value, np.uint16)).wait().arrays[0] == 2 * value).all()
     assert len(waits) == 3
+    assert all(event.blocking for event in waits)  # else the thread would keep a core busy while it waits
 
 
 @pytest.fixture

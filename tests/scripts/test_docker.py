@@ -1,4 +1,4 @@
-"""No container engine runs the tests: each path, extra, ROS package and command of the images is held against the source."""
+"""Each path, extra, ROS package and command of the images is in the repository: no container engine runs the tests."""
 
 import re
 import shutil

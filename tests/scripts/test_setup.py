@@ -1,4 +1,4 @@
-"""`make setup` keeps to what the machine needs: a torch that an index of the user's choice has, a NumPy that ROS knows."""
+"""`make setup` keeps to what the machine needs: the torch of an index of the user's choice, a NumPy that ROS knows."""
 
 import importlib.util
 import os

@@ -191,8 +191,8 @@ class PagnetNode(LifecycleNode):
         def build_step() -> FrameProcessor:
             upsampler = self._load(parameters)
             self._facts = {name: str(getattr(upsampler, name, "?")) for name in _FACTS}
-            if remark := getattr(upsampler, "remark", ""):
-                self.get_logger().info(remark)
+            if reason := getattr(upsampler, "fallback_reason", ""):
+                self.get_logger().info(reason)
             rungs = self._rungs = Rungs(upsampler, health, reporter)
             return FrameProcessor(
                 rungs,

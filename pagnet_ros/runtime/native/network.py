@@ -42,8 +42,10 @@ class NativePagNet:
             bf16: compute features in bfloat16 instead of float32.
 
         Raises:
-            NativeUnavailableError: this CPU or this configuration cannot.
+            NativeUnavailableError: this CPU or this configuration cannot, or something in the network is not what
+                `PagNet` makes of its configuration.
         """
+        refuse_unknown_parts(network)
         if bf16 and not library.has_bf16:
             raise NativeUnavailableError("this CPU has no bfloat16 instructions for it")
         if bf16 and network.config.growth % 2:
@@ -69,6 +71,28 @@ class NativePagNet:
                 predicted = torch.addcmul(frame.base[None, None], gate, predicted)
             predicted = self._network.back_project(predicted, depth, valid)
         return PagNetOutput(predicted, images[1][None, None] if len(images) > 1 else None)
+
+
+def refuse_unknown_parts(network: PagNet) -> None:
+    """Check that a network computes what its configuration says: the program reads weights by name, and runs no module.
+
+    Raises:
+        NativeUnavailableError: a subclass, or a module of another type or size, with a hook, or a `forward` of its own.
+    """
+    with torch.device("meta"):
+        plain = PagNet(network.config)
+    known, found = dict(plain.named_modules()), dict(network.named_modules())
+    for name in [*found, *(known.keys() - found.keys())]:
+        ours, theirs = known.get(name), found.get(name)
+        if type(ours) is not type(theirs):
+            came, expected = (each and type(each).__name__ for each in (theirs, ours))
+            raise NativeUnavailableError(f"{name or 'the network'} is a {came}, expected a {expected}")
+        assert theirs is not None
+        if theirs._forward_hooks or theirs._forward_pre_hooks or "forward" in vars(theirs):
+            raise NativeUnavailableError(f"{name or 'the network'} has a hook or a forward of its own, expected none")
+    for name, weight in plain.state_dict().items():
+        if weight.shape != (came_shape := network.state_dict()[name].shape):
+            raise NativeUnavailableError(f"{name} has shape {tuple(came_shape)}, expected {tuple(weight.shape)}")
 
 
 class _Frame:
