@@ -184,6 +184,11 @@ class DepthUpsampler:
         return self._engines.backend
 
     @property
+    def gpu_problem(self) -> str:
+        """Why ``auto`` took the CPU of a machine with an NVIDIA device, and the mend; empty where it did not."""
+        return self._engines.gpu_problem
+
+    @property
     def fallback_reason(self) -> str:
         """Why it does not run the fastest way there is; empty where it does."""
         return self._engines.fallback_reason

@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 OLDEST_NUMPY = (1, 26)
-"""What setup.py asks for; Ubuntu 22.04 has 1.21, and ROS's compiled messages take any later one of its major version."""
+"""What setup.py asks for; Ubuntu 22.04 has 1.21, and ROS's compiled messages take any later one below 2."""
 
 
 def constraint(name: str, present: str) -> str:

@@ -56,7 +56,7 @@ def network_named(name: str) -> tuple[PagNet, WeightsHeader]:
 class PlainNetwork:
     """A network as torch runs it untouched, whatever the engine would do to it."""
 
-    backend = "plain"
+    backend, precision, fallback_reason = "plain", "fp32", ""
 
     def __init__(self, network: PagNet) -> None:
         """Keep the network."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
@@ -19,6 +18,7 @@ from rclpy.qos import (
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from pagnet_ros.ros.compat import PublisherEventCallbacks, SubscriptionEventCallbacks
 from pagnet_ros.ros.reporter import Reporter
 
 __all__ = ["image_qos", "overriding_options", "publisher_events", "subscription_events"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -17,6 +19,7 @@ __all__ = [
     "choose_precision",
     "compute_float32_exactly",
     "named_device_errors",
+    "unusable_gpu",
 ]
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -46,12 +49,16 @@ _LOST = (
 def choose_device(name: str) -> torch.device:
     """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` -> a device that is there.
 
+    ``auto`` warns where it takes the CPU of a machine with an NVIDIA device.
+
     Raises:
         DeviceError: no such device here; the message lists those that are.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     present = ["cpu", *(f"cuda:{i}" for i in range(count))]
     if name == "auto":
+        if not count and (problem := unusable_gpu()):
+            warnings.warn(problem, stacklevel=2)
         return torch.device("cuda:0" if count else "cpu")
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in present:
@@ -67,6 +74,37 @@ def choose_device(name: str) -> torch.device:
             "take a GPU where there is one"
         )
     return torch.device(wanted)
+
+
+def unusable_gpu() -> str:
+    """Why torch cannot use the NVIDIA device of this machine, and the mend; empty where it can, or there is none."""
+    if torch.cuda.is_available() or not (found := next((path for path in _NVIDIA if Path(path).exists()), "")):
+        return ""
+    if torch.version.cuda is None:
+        why = f"torch {torch.__version__} was built without CUDA"
+        mend = "install a torch built for this machine's CUDA (make setup TORCH_INDEX=..., docs/jetson.md)"
+    else:
+        why = f"torch {torch.__version__}, built for CUDA {torch.version.cuda}, finds no GPU ({_no_cuda_because()})"
+        mend = (
+            "install a driver that knows this CUDA, or a torch built for the driver's (docs/jetson.md); start a "
+            "container with --runtime nvidia or --gpus all"
+        )
+    return (
+        f"frames are computed on the CPU though this machine has an NVIDIA device ({found}): {why}; {mend}; "
+        "device:=cpu takes the CPU without this warning"
+    )
+
+
+_NVIDIA = ("/dev/nvidia0", "/etc/nv_tegra_release", "/dev/nvhost-gpu", "/proc/driver/nvidia/version")
+"""Of a desktop's GPU, of a Jetson (JetPack 5 and 6 have the device file), and of a driver seen from a container."""
+
+
+def _no_cuda_because() -> str:
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        return _first_line(error)
+    return "no reason given"
 
 
 def choose_precision(name: str, device: torch.device) -> str:

@@ -42,10 +42,19 @@ __all__ = ["Engine", "EngineOutput", "FrameLimits", "Network", "choose_device", 
 
 
 class PlacedNetwork(Protocol):
-    """A network that puts itself on a device, as `pagnet_ros.runtime.onnx.OnnxNetwork` does."""
+    """A network that puts itself on a device, as `pagnet_ros.runtime.onnx.OnnxNetwork` does.
+
+    Attributes:
+        scale: up-sampling factor.
+        backend: what the engine calls it.
+        precision: what it computes its features in; it takes and gives float32.
+        fallback_reason: known once it is on a device: why it does not run the fastest way there is.
+    """
 
     scale: int
     backend: str
+    precision: str
+    fallback_reason: str
 
     def on(self, device: torch.device, stream: int = 0) -> Callable[[Tensor, Tensor, Tensor], PagNetOutput]:
         """The network as a function; `stream` is CUDA's pointer of the stream that will be current."""
@@ -142,11 +151,11 @@ class Engine:
             DeviceError: device, precision or backend not available, or out of memory.
         """
         self.device = choose_device(device)
-        self.precision = choose_precision(precision, self.device)
+        self.precision = _precision_of(network, precision, self.device)
         check_backend(backend, self.device)
         self.scale = network.scale
         self.fallback_reason = ""
-        self._dtype = PRECISIONS[self.precision]
+        self._dtype = PRECISIONS[self.precision] if isinstance(network, nn.Module) else torch.float32
         on_gpu = self.device.type == "cuda"
         keep_freed_memory()  # on a GPU too: each frame's results are copied out of pinned memory
         if on_gpu:
@@ -265,7 +274,9 @@ class Engine:
         """The name of the way to run, and the network as a function."""
         if not isinstance(network, nn.Module):
             stream = self._lane.stream.cuda_stream if isinstance(self._lane, CudaLane) else 0
-            return network.backend, network.on(self.device, stream)
+            placed = network.on(self.device, stream)
+            self.fallback_reason = network.fallback_reason
+            return network.backend, placed
         if backend in ("auto", "native") and self.device.type == "cpu" and isinstance(network, PagNet):
             try:
                 return "native", NativePagNet(network.eval(), load_library(), bf16=self.precision == "bf16")
@@ -295,6 +306,18 @@ class Engine:
         if self.device.type == "cuda":
             with self._alone:
                 torch.cuda.empty_cache()
+
+
+def _precision_of(network: Network, asked: str, device: torch.device) -> str:
+    """What a network's features are computed in on a device; one that places itself has its own."""
+    if isinstance(network, nn.Module):
+        return choose_precision(asked, device)
+    if asked not in ("auto", network.precision):
+        raise DeviceError(
+            f"precision {asked!r} was asked for, and this network computes in {network.precision}, as its file says; "
+            "set precision:=auto, or export the file anew with --precision"
+        )
+    return network.precision
 
 
 def _resample(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pagnet_ros.core.degradation import SMALLER_NETWORK, SMALLER_SIZE
+from pagnet_ros.runtime.devices import unusable_gpu
 from pagnet_ros.runtime.engine import Engine, Network, choose_device, choose_precision
 from pagnet_ros.runtime.filter_engine import FALLBACKS, FilterEngine
 
@@ -23,7 +24,7 @@ class RungEngines:
     Attributes:
         rungs: ways of up-sampling at hand, best first.
         device: where the networks run.
-        precision: what their features are computed in: fp32, bf16 or fp16.
+        gpu_problem: why ``auto`` took the CPU of a machine with an NVIDIA device, and the mend; empty where it did not.
     """
 
     def __init__(
@@ -37,13 +38,21 @@ class RungEngines:
         self._loaders, self._smaller = dict(sorted(loaders.items())), dict(sorted(smaller.items()))
         self.rungs = (rungs[0], SMALLER_NETWORK, *rungs[1:]) if smaller else rungs
         self.device = choose_device(device)
-        self.precision = choose_precision(precision, self.device)
+        self.gpu_problem = unusable_gpu() if device == "auto" else ""
+        choose_precision(precision, self.device)
+        self._precision = precision
         self._engines: dict[tuple[str, int], Engine | FilterEngine] = {}
 
     @property
     def scales(self) -> tuple[int, ...]:
         """Scales at hand, smallest first."""
         return tuple(self._loaders)
+
+    @property
+    def precision(self) -> str:
+        """What the features are computed in: fp32, bf16 or fp16. A network from an ONNX file has its own."""
+        engines = (engine for engine in self._engines.values() if isinstance(engine, Engine))
+        return next((engine.precision for engine in engines), choose_precision(self._precision, self.device))
 
     @property
     def backend(self) -> str:
@@ -85,4 +94,4 @@ class RungEngines:
         if rung in FALLBACKS and rung != self.rungs[0]:
             return FilterEngine(FALLBACKS[rung])
         load = self._smaller[scale] if rung == SMALLER_NETWORK else self._loaders[scale]
-        return Engine(load(), str(self.device), self.precision)
+        return Engine(load(), str(self.device), self._precision)

@@ -16,6 +16,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,13 @@ from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import HEADER_KEY, WeightsHeader, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
-from pagnet_ros.runtime.devices import choose_device
-from pagnet_ros.runtime.onnx import INPUTS, OnnxNetwork
+from pagnet_ros.runtime.devices import PRECISIONS, choose_device
+from pagnet_ros.runtime.onnx import INPUTS, PRECISION_KEY, OnnxNetwork
 
 __all__ = ["MOST_DIFFERENT", "difference_to_torch", "export_onnx", "main"]
 
-MOST_DIFFERENT = 1e-4
-"""Largest difference of any pixel to torch, both float32, in the normalised unit (the frame's range)."""
+MOST_DIFFERENT = {"fp32": 1e-4, "fp16": 2e-3}
+"""Largest difference of any pixel to torch in float32, by the file's precision, in the frame's range."""
 
 
 class _Exported(nn.Module):
@@ -47,18 +48,23 @@ class _Exported(nn.Module):
         return tuple(tensor for tensor in self.network(depth, rgb, valid) if tensor is not None)
 
 
-def export_onnx(network: PagNet, header: WeightsHeader, target: Path, size: tuple[int, int] | None = None) -> None:
+def export_onnx(
+    network: PagNet, header: WeightsHeader, target: Path, size: tuple[int, int] | None = None, precision: str = "fp32"
+) -> None:
     """Write one network.
 
     Args:
-        network: float32, on the CPU.
+        network: float32, on the CPU; stays as it is.
         header: of its weights.
         target: the ONNX file.
         size: ``(height, width)`` of the output, multiples of the scale; None leaves it free.
+        precision: of the features between depth and depth, ``fp32`` or ``fp16``.
 
     Raises:
-        ConfigError: the size does not fit, or the packages that export needs are not installed.
+        ConfigError: size or precision do not fit, or the packages that export needs are not installed.
     """
+    if precision not in MOST_DIFFERENT:
+        raise ConfigError(f"precision {precision!r} cannot be exported; expected one of {', '.join(MOST_DIFFERENT)}")
     scale = network.scale
     height, width = size or (16 * scale, 20 * scale)
     if height % scale or width % scale or min(height, width) < 2 * scale:
@@ -69,9 +75,10 @@ def export_onnx(network: PagNet, header: WeightsHeader, target: Path, size: tupl
         low = {2: torch.export.Dim("height", min=2, max=4096), 3: torch.export.Dim("width", min=2, max=4096)}
         high = {axis: scale * extent for axis, extent in low.items()}
         free = {"depth": low, "rgb": high, "valid": low}
+    typed = deepcopy(network).eval().cast_features(PRECISIONS[precision])
     with _quiet():
         program: Any = torch.onnx.export(
-            _Exported(network.eval()),
+            _Exported(typed),
             _example(scale, (height // scale, width // scale)),
             dynamo=True,
             dynamic_shapes=free,
@@ -79,7 +86,7 @@ def export_onnx(network: PagNet, header: WeightsHeader, target: Path, size: tupl
             output_names=outputs,
             verbose=False,
         )
-    program.model.metadata_props[HEADER_KEY] = header.to_json()
+    program.model.metadata_props |= {HEADER_KEY: header.to_json(), PRECISION_KEY: precision}
     program.save(os.fspath(target), external_data=False)
 
 
@@ -87,7 +94,7 @@ def difference_to_torch(network: PagNet, path: Path, low_size: tuple[int, int]) 
     """Largest difference of any pixel between a file in ONNX Runtime and the network in torch.
 
     Args:
-        network: what the file was made of.
+        network: what the file was made of, float32.
         path: the file.
         low_size: ``(height, width)`` of the depth input to compare at.
     """
@@ -140,19 +147,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("weights", nargs="*", help="zoo names or weights files (default: the whole zoo)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for NAME.onnx")
     parser.add_argument("--size", type=_size, help="fix the output's size, as 640x480; default: any")
+    parser.add_argument("--precision", choices=MOST_DIFFERENT, default="fp32", help="of the features; depth stays fp32")
     options = parser.parse_args(arguments)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         for name in options.weights or zoo():
             network, header = load_weights(name if Path(name).suffix else zoo_path(name))
             network.requires_grad_(False)
-            target = options.out / f"{header.name}.onnx"
-            export_onnx(network, header, target, options.size)
+            suffix = "" if options.precision == "fp32" else f"-{options.precision}"
+            target = options.out / f"{header.name}{suffix}.onnx"
+            export_onnx(network, header, target, options.size, options.precision)
             fixed = options.size and [tuple(side // network.scale for side in options.size)]
             worst = max(difference_to_torch(network, target, size) for size in fixed or [(13, 18), (30, 40)])
             sys.stdout.write(f"{target}: {target.stat().st_size / 1e6:.1f} MB, differs from torch by {worst:.1e}\n")
-            if not worst <= MOST_DIFFERENT:
-                raise ConfigError(f"{target} differs from torch by {worst:.1e}, expected at most {MOST_DIFFERENT}")
+            most = MOST_DIFFERENT[options.precision]
+            if not worst <= most:
+                raise ConfigError(f"{target} differs from torch by {worst:.1e}, expected at most {most}")
     except (PagnetError, OSError) as error:
         sys.stderr.write(f"export_onnx: {error}\n")
         return 1

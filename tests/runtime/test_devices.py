@@ -6,6 +6,7 @@ import torch
 from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError
 from pagnet_ros.runtime import devices
 from pagnet_ros.runtime.devices import check_backend, choose_device, choose_precision, named_device_errors
+from pagnet_ros.runtime.engine_pool import RungEngines as Engines
 
 CPU = torch.device("cpu")
 
@@ -35,6 +36,49 @@ def test_a_gpu_beyond_those_present_is_refused(monkeypatch):
 
 def test_auto_takes_the_cpu_where_there_is_no_gpu(no_gpu):
     assert str(choose_device("auto")) == "cpu"
+
+
+@pytest.fixture
+def nvidia(no_gpu, tmp_path, monkeypatch):
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(devices, "_NVIDIA", (str(tmp_path / "nothing"), str(tmp_path / "nvidia0")))
+
+
+def test_auto_warns_where_torch_without_cuda_leaves_an_nvidia_device_unused(nvidia, monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.warns(UserWarning, match=r"on the CPU though this machine has an NVIDIA device .*/nvidia0\)") as told:
+        assert str(choose_device("auto")) == "cpu"
+    text = str(told[0].message)
+    assert "was built without CUDA; install a torch built for this machine's CUDA" in text
+    assert "device:=cpu takes the CPU without this warning" in text
+
+
+def test_auto_warns_with_the_driver_s_words_where_torch_finds_no_gpu(nvidia, monkeypatch):
+    def fail():
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 12060).\nmore")
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "init", fail)
+    with pytest.warns(
+        UserWarning, match="built for CUDA 13.0, finds no GPU .*driver on your system is too old"
+    ) as told:
+        choose_device("auto")
+    assert "with --runtime nvidia" in str(told[0].message)
+    assert "more" not in str(told[0].message)
+
+
+@pytest.mark.filterwarnings("error")
+def test_who_asks_for_the_cpu_or_has_no_nvidia_device_is_not_warned(nvidia, monkeypatch):
+    choose_device("cpu")
+    assert Engines({}, {}, ("bicubic",), "cpu").gpu_problem == ""
+    monkeypatch.setattr(devices, "_NVIDIA", ())
+    choose_device("auto")
+
+
+def test_the_up_sampler_keeps_the_warning_for_the_node_s_log(nvidia):
+    with pytest.warns(UserWarning, match="NVIDIA device"):
+        engines = Engines({}, {}, ("bicubic",))
+    assert "device:=cpu" in engines.gpu_problem
 
 
 @pytest.mark.parametrize("name", ["fp16", "fp64", "half", ""])

@@ -1,5 +1,6 @@
 """Every shipped network as ONNX gives what torch gives, at any size, alone and inside the engine."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -51,12 +52,12 @@ def test_a_shipped_network_gives_what_torch_gives_at_any_size(name, tmp_path):
     export_onnx(net.requires_grad_(False), header, tmp_path / "net.onnx")
     assert OnnxNetwork(tmp_path / "net.onnx").header == header
     for low_size in ((2, 2), (5, 9), (16, 12)):
-        assert difference_to_torch(net, tmp_path / "net.onnx", low_size) <= MOST_DIFFERENT
+        assert difference_to_torch(net, tmp_path / "net.onnx", low_size) <= MOST_DIFFERENT["fp32"]
 
 
 @pytest.mark.parametrize("low_size", [(2, 2), (3, 17), (20, 15)], ids=str)
 def test_a_file_of_free_size_runs_at_any(small, low_size):
-    assert difference_to_torch(*small, low_size) <= MOST_DIFFERENT
+    assert difference_to_torch(*small, low_size) <= MOST_DIFFERENT["fp32"]
 
 
 @pytest.mark.parametrize(
@@ -66,17 +67,105 @@ def test_every_part_of_a_network_is_exported(tmp_path, changes):
     config = replace(SMALL, **changes)
     net = random_network(config)
     export_onnx(net, WeightsHeader("part", config), tmp_path / "part.onnx")
-    assert difference_to_torch(net, tmp_path / "part.onnx", (6, 7)) <= MOST_DIFFERENT
+    assert difference_to_torch(net, tmp_path / "part.onnx", (6, 7)) <= MOST_DIFFERENT["fp32"]
 
 
 def test_a_fixed_size_is_fixed(tmp_path):
     net = random_network(SMALL)
     export_onnx(net, WeightsHeader("fixed", SMALL), tmp_path / "fixed.onnx", (24, 32))
-    assert difference_to_torch(net, tmp_path / "fixed.onnx", (6, 8)) <= MOST_DIFFERENT
+    assert difference_to_torch(net, tmp_path / "fixed.onnx", (6, 8)) <= MOST_DIFFERENT["fp32"]
     with pytest.raises(Exception, match="invalid dimensions"):
         difference_to_torch(net, tmp_path / "fixed.onnx", (8, 6))
     with pytest.raises(ConfigError, match="size 30x24 does not fit scale 4"):
         export_onnx(net, WeightsHeader("fixed", SMALL), tmp_path / "other.onnx", (24, 30))
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory):
+    """(network, its ONNX file with features in half precision, of free size)."""
+    path = tmp_path_factory.mktemp("onnx") / "small-fp16.onnx"
+    net = random_network(SMALL)
+    export_onnx(net, WeightsHeader("small", SMALL), path, precision="fp16")
+    return net, path
+
+
+def test_in_half_precision_only_the_features_are_half_and_the_result_is_close(half):
+    import onnx
+
+    net, path = half
+    assert next(net.parameters()).dtype == torch.float32
+    worst = difference_to_torch(net, path, (6, 7))
+    assert 0 < worst <= MOST_DIFFERENT["fp16"]
+    graph = onnx.load(path).graph
+    kinds = {each.name: each.data_type for each in graph.initializer if len(each.dims) == 4}
+    exact = {name for name, kind in kinds.items() if kind == onnx.TensorProto.FLOAT}
+    named = ("enter_depth", "head", "bicubic")
+    assert exact == {name for name in kinds if any(part in name for part in named)} | {
+        name for name in exact if not any(letter.isalpha() for letter in name)
+    }
+    assert sum(kind == onnx.TensorProto.FLOAT16 for kind in kinds.values()) > len(kinds) / 2
+    ends = [*graph.input, *graph.output]
+    assert {each.type.tensor_type.elem_type for each in ends} == {onnx.TensorProto.FLOAT}
+
+
+def test_the_engine_reports_the_precision_of_the_file_and_refuses_another(small, half):
+    for (_, path), precision, other in ((small, "fp32", "bf16"), (half, "fp16", "fp32")):
+        engine = Engine(OnnxNetwork(path), "cpu")
+        assert (engine.precision, engine.backend) == (precision, "onnx")
+        with pytest.raises(DeviceError, match=f"{other!r} was asked for, and this network computes in {precision}"):
+            Engine(OnnxNetwork(path), "cpu", other)
+    up = DepthUpsampler.from_file(half[1], device="cpu")
+    up(np.full((6, 8), 1500, np.uint16), np.zeros((24, 32, 3), np.uint8))
+    assert up.precision == "fp16"
+
+
+BOTH = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+def providers(path, monkeypatch, tensorrt, present=BOTH):
+    monkeypatch.setattr(onnx_network, "_tensorrt_version", lambda: tensorrt)
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    network = OnnxNetwork(path)
+    return network, dict(network._gpu_providers(present, 1, 7))
+
+
+def test_no_provider_rounds_float32_to_tf32_and_all_use_the_engine_s_stream(small, monkeypatch):
+    network, found = providers(small[1], monkeypatch, 10)
+    assert list(found) == BOTH[:2]
+    assert found["CUDAExecutionProvider"]["use_tf32"] == "0"
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
+    assert all((each["device_id"], each["user_compute_stream"]) == ("1", "7") for each in found.values())
+    assert list(providers(small[1], monkeypatch, 10, BOTH[1:])[1]) == BOTH[1:2]
+    assert network.fallback_reason == ""
+
+
+def test_tensorrt_keeps_what_it_builds_and_is_told_the_sizes_that_a_file_leaves_free(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("PAGNET_CACHE", str(tmp_path / "cache"))
+    options = providers(small[1], monkeypatch, 10)[1]["TensorrtExecutionProvider"]
+    assert options["trt_engine_cache_enable"] == options["trt_timing_cache_enable"] == "1"
+    assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == str(tmp_path / "cache")
+    assert options["trt_profile_min_shapes"] == "depth:1x1x2x2,rgb:1x3x8x8,valid:1x1x2x2"
+    assert options["trt_profile_opt_shapes"] == "depth:1x1x120x160,rgb:1x3x480x640,valid:1x1x120x160"
+    assert options["trt_profile_max_shapes"] == "depth:1x1x270x480,rgb:1x3x1080x1920,valid:1x1x270x480"
+    export_onnx(small[0], WeightsHeader("fixed", SMALL), tmp_path / "fixed.onnx", (24, 32))
+    fixed = providers(tmp_path / "fixed.onnx", monkeypatch, 10)[1]["TensorrtExecutionProvider"]
+    assert not any("profile" in name for name in fixed)
+
+
+def test_a_cache_that_cannot_be_used_is_said(small, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PAGNET_CACHE", str(tmp_path / "file"))
+    network, found = providers(small[1], monkeypatch, 10)
+    assert "trt_engine_cache_enable" not in found["TensorrtExecutionProvider"]
+    assert "TensorRT builds its engine at every start" in network.fallback_reason
+
+
+@pytest.mark.parametrize("tensorrt", [0, 10, 11])
+def test_half_precision_goes_to_tensorrt_only_where_it_obeys_the_types(half, monkeypatch, tensorrt):
+    network, found = providers(half[1], monkeypatch, tensorrt)
+    assert ("TensorrtExecutionProvider" in found) == (tensorrt == 11)
+    assert ("instead of TensorRT" in network.fallback_reason) == (tensorrt < 11)
+    assert not any("fp16_enable" in name for options in found.values() for name in options)
 
 
 def test_the_engine_runs_a_file_like_the_network(small):
@@ -145,7 +234,9 @@ def test_the_command_compares_with_torch(tmp_path, capsys, monkeypatch):
     assert exporter.main(arguments) == 0
     assert "small.onnx" in (said := capsys.readouterr().out)
     assert "differs from torch by" in said
-    monkeypatch.setattr(exporter, "MOST_DIFFERENT", -1.0)
+    assert exporter.main([*arguments, "--precision", "fp16"]) == 0
+    assert "small-fp16.onnx" in capsys.readouterr().out
+    monkeypatch.setitem(exporter.MOST_DIFFERENT, "fp32", -1.0)
     assert exporter.main(arguments) == 1
     assert "expected at most -1.0" in capsys.readouterr().err
     assert exporter.main(["no-such-network", "--out", str(tmp_path)]) == 1

@@ -23,6 +23,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
 from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.ros.compat import after_parameters_are_set
 from pagnet_ros.ros.diagnostics import diagnostic_array, summarise
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.node.between_frames import BetweenFrames
@@ -84,8 +85,8 @@ class PagnetNode(LifecycleNode):
         self._failed = self.create_guard_condition(self._fail)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._refuse_impossible_transitions()
+        after_parameters_are_set(self, self._apply_parameters)
         self.add_on_set_parameters_callback(self._check_parameters)
-        self.add_post_set_parameters_callback(self._apply_parameters)
         self._autostart_timer: Any = None
         if self._settings.autostart:
             self._autostart_timer = self.create_timer(0.01, self._autostart, clock=self._steady)
@@ -191,6 +192,8 @@ class PagnetNode(LifecycleNode):
         def build_step() -> FrameProcessor:
             upsampler = self._load(parameters)
             self._facts = {name: str(getattr(upsampler, name, "?")) for name in _FACTS}
+            if problem := getattr(upsampler, "gpu_problem", ""):
+                self.get_logger().warn(problem)
             if reason := getattr(upsampler, "fallback_reason", ""):
                 self.get_logger().info(reason)
             rungs = self._rungs = Rungs(upsampler, health, reporter)

@@ -69,14 +69,14 @@ def load_library() -> Library:
     compiler = next((found for name in COMPILERS if (found := shutil.which(name))), None)
     if compiler is None:
         raise NativeUnavailableError(f"no C++ compiler on PATH (looked for {', '.join(COMPILERS)})")
-    folder = _cache_folder()
+    folder = cache_folder()
     target = folder / f"kernels-{_fingerprint(compiler)}.so"
     if not target.is_file():
         _build(compiler, target)
     return Library(target)
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     """A folder that only this user can write to: what lies in it is run."""
     base = os.environ.get("PAGNET_CACHE") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "pagnet_ros"

@@ -1,0 +1,48 @@
+"""What rclpy of ROS 2 Humble lacks or has elsewhere; nothing else of the package asks for a release.
+
+Humble came before `add_post_set_parameters_callback` (Iron) and has the classes for QoS events in `rclpy.qos_event`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+
+__all__ = ["PublisherEventCallbacks", "SubscriptionEventCallbacks", "after_parameters_are_set"]
+
+
+def after_parameters_are_set(node: Any, apply: Callable[[list[Any]], None]) -> None:
+    """Call a function with the parameters each time some have been set, when they read as their new values.
+
+    On Humble the call comes from the node's executor, right after the request that set them. Call this before the
+    node's own `add_on_set_parameters_callback`: the latest one is asked first, and what it refuses never gets here.
+
+    Args:
+        node: An rclpy node.
+        apply: Takes the list of `rclpy.parameter.Parameter` that were set.
+    """
+    if hasattr(node, "add_post_set_parameters_callback"):
+        node.add_post_set_parameters_callback(apply)
+        return
+    accepted: list[Any] = []
+
+    def take_accepted() -> None:
+        parameters = accepted.copy()
+        accepted.clear()
+        apply(parameters)
+
+    wake = node.create_guard_condition(take_accepted)
+
+    def accept(parameters: list[Any]) -> SetParametersResult:
+        accepted.extend(parameters)
+        wake.trigger()
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(accept)
