@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -106,6 +106,7 @@ class DepthUpsampler:
         self._rung = self.rungs[0]
         self.registrar = Registrar()
         self.rung_ms: dict[str, float] = {}
+        self._prepared: set[Hashable] = set()
 
     @classmethod
     def from_zoo(
@@ -216,6 +217,7 @@ class DepthUpsampler:
     def rebuild(self) -> None:
         """Give up every engine, so that the next frame loads its network anew, as after a failure of the device."""
         self._engines.clear()
+        self._prepared.clear()
 
     def scale_for(self, depth_size: tuple[int, int], rgb_size: tuple[int, int]) -> int:
         """The next fitting scale at hand on the present rung for one ratio of sizes; the largest if none reaches it."""
@@ -268,6 +270,28 @@ class DepthUpsampler:
         run()
         if tries:
             self.rung_ms[self._rung] = min(_spent_ms(run) for _ in range(tries))
+
+    def prepare(self, depth: NDArray[np.generic], rgb: NDArray[np.uint8]) -> bool:
+        """On a GPU, run frames of a new size once before the first of them counts.
+
+        That takes seconds once per size: cuDNN measures its algorithms, and the frame's computation is recorded.
+
+        Args:
+            depth: as of a call.
+            rgb: as of a call.
+
+        Returns:
+            Whether it took place.
+
+        Raises:
+            DeviceError: the device ran out of memory, or failed.
+        """
+        shape = (self._rung, depth.shape, depth.dtype, rgb.shape)
+        if self._engines.device.type == "cpu" or shape in self._prepared:
+            return False
+        self.warm_up((depth.shape[0], depth.shape[1]), (rgb.shape[0], rgb.shape[1]), depth.dtype.type)
+        self._prepared.add(shape)
+        return True
 
     def _limits(self, depth: NDArray[np.generic]) -> FrameLimits:
         return self.options.limits(metric=self.options.metric or depth.dtype == np.uint16)

@@ -247,3 +247,23 @@ def test_all_problems_of_the_options_are_listed_at_once():
 def test_a_maximum_not_above_the_minimum_is_refused(values):
     with pytest.raises(ConfigError, match=r"max_depth_m=.*, expected above min_depth_m=.* to 1000"):
         UpsamplerOptions(**values)
+
+
+def test_on_a_gpu_frames_of_a_new_size_run_once_before_they_count(monkeypatch):
+    up = pagnet_ros.DepthUpsampler.bicubic(4, device="cpu")
+    depth, rgb = slanted((30, 40)), colour((120, 160))
+    assert not up.prepare(depth, rgb)  # a CPU has nothing to prepare
+    up(depth, rgb)  # makes the engine, on the CPU
+    monkeypatch.setattr(up._engines, "device", torch.device("cuda:0"))
+    ran = []
+    monkeypatch.setattr(up, "_upsampled", lambda depth, rgb, limits: ran.append((depth.shape, depth.dtype, rgb.shape)))
+    assert [up.prepare(depth, rgb) for _ in range(3)] == [True, False, False]
+    assert up.prepare(depth[:20], rgb[:80])
+    assert up.prepare(depth.astype(np.uint16), rgb)
+    assert ran == [
+        ((30, 40), depth.dtype, (120, 160, 3)),
+        ((20, 40), depth.dtype, (80, 160, 3)),
+        ((30, 40), np.uint16, (120, 160, 3)),
+    ]
+    up.rebuild()
+    assert up.prepare(depth, rgb)

@@ -106,6 +106,7 @@ class FrameProcessor:
             self._rungs.upsampler.options = self._options(parameters)
             self._rungs.set_budget(parameters.latency_budget_ms)
             self._applied = parameters
+        is_first_of_its_size = self._rungs.prepare(depth, rgb)
         result = self._rungs(depth, rgb)
         if registrar := getattr(self._rungs.upsampler, "registrar", None):
             self._registration.look(registrar)
@@ -118,7 +119,10 @@ class FrameProcessor:
         encoded = time.monotonic_ns()
         self._outputs.publish(message, self._camera_info())
         done = time.monotonic_ns()
-        self._record(job, result, (started, decoded, computed, encoded, done))
+        if not is_first_of_its_size:  # else its seconds would stand for what the next ones take
+            self._record(job, result, (started, decoded, computed, encoded, done))
+        self._health.saw("output", done)
+        self._health.count("frames_out")
         self._on_done()
 
     def _record(self, job: Job, result: UpsampledDepth, times: tuple[int, int, int, int, int]) -> None:
@@ -140,5 +144,3 @@ class FrameProcessor:
         for stage, milliseconds in result.stage_ms.items():
             self._health.record_ms(stage, milliseconds)
         self._rungs.note(spans_ns["total"] / _NS_PER_MS)
-        self._health.saw("output", done)
-        self._health.count("frames_out")

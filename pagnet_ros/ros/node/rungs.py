@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.core.degradation import NETWORK, Ladder, LadderOptions, Step
-from pagnet_ros.errors import DeviceFailureError, DeviceLostError, InputError, OutOfMemoryError
+from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, InputError, OutOfMemoryError
 from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
@@ -95,6 +95,14 @@ class Rungs:
                 result = self._rebuilt(error, depth, rgb)
             self._health.count(f"rung.{self.rung}")
             return result
+
+    def prepare(self, depth: NDArray[Any], rgb: NDArray[np.uint8]) -> bool:
+        """Run frames of a new size once on a GPU; true where that took place. What fails here fails in the call too."""
+        prepare = getattr(self.upsampler, "prepare", None)
+        try:
+            return prepare is not None and prepare(depth, rgb)
+        except (DeviceError, InputError):
+            return False
 
     def note(self, spent_ms: float) -> None:
         """One frame is done and took so long; perhaps the next one goes another way."""

@@ -187,6 +187,22 @@ def test_the_frame_that_runs_while_the_node_is_deactivated_keeps_its_calibration
     assert "problem.no_camera_info" not in rig.counts()
 
 
+def test_the_seconds_a_gpu_takes_to_prepare_a_size_are_no_frame_s_latency(ros):
+    first = [True]
+
+    def load(parameters):
+        up = DepthUpsampler.bicubic(device="cpu")
+        up.prepare = lambda depth, rgb: bool(first) and first.pop()
+        return up
+
+    rig = Rig(ros, load=load)
+    stages = []
+    rig.node._health.record_ms = lambda stage, milliseconds: stages.append(stage)
+    rig.send_until_output(3)
+    ros.wait_until(lambda: rig.counts()["frames_out"] == 3, what="the third frame")
+    assert stages.count("total") == 2
+
+
 def test_of_several_pairs_decided_at_once_the_newest_is_computed(ros):
     rig = Rig(ros, slop_ms=100.0)
     for index in range(3):

@@ -170,3 +170,18 @@ def test_an_upsampler_without_rungs_runs_as_it_is():
     rig = Rig(budget_ms=1.0, upsampler=plain)
     rig.run(20, 50.0)
     assert rig.lines == []
+
+
+def test_what_fails_while_a_size_is_prepared_is_left_to_the_frame_itself():
+    rig = Rig()
+    assert not rig.rungs.prepare(*FRAME)  # an up-sampler that has nothing to prepare
+    answers = [True, DeviceFailureError("broken"), InputError("no image")]
+
+    def prepare(depth, rgb):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    rig.up.prepare = prepare
+    assert [rig.rungs.prepare(*FRAME) for _ in range(3)] == [True, False, False]
