@@ -7,14 +7,15 @@
 #   scripts/gpu_lease.sh train  [SECONDS]     a recipe whose schedule ends with the time, its weights and scores (default: 430)
 #
 #   OUT=out/gpu        where the results go: at most eight files, each below 16 MB
-#   PYTHON=python3     the interpreter;  DEVICE=cuda|cpu;  SMALL=1: the smallest sizes, to try the script itself on a CPU
+#   PYTHON=python3     the interpreter;  DEVICE=cuda|cpu;  SMALL=1: the smallest sizes, to try the script itself on a CPU;
+#                      PATIENCE=10: each step may take ten times as long, on a slow machine
 #   DATA=shared/data   training data;  RECIPE=training/recipes/full_x4_clean.yaml
 #   START=FILE         weights or checkpoint to go on from (or START.part-aa, START.part-ab ... of a split one)
 #   TEACHER=FILE       weights to distil from;  SCENES=0.25: share of the recipe's rendered scenes, each of which costs a second
 #   STEP_MS=32         time of a training step; else what `checks` measured on this machine, else measured first
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-usage() { sed -n 2,15p scripts/gpu_lease.sh >&2; exit 2; }
+usage() { sed -n 2,16p scripts/gpu_lease.sh >&2; exit 2; }
 what=${1:-}
 case $what in
     checks) budget=${2:-270} ;;
@@ -40,7 +41,7 @@ export PYTHONPATH="$packages${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 PYTH
 
 # step NAME LIMIT LEAST COMMAND...: run a command for at most LIMIT seconds, or leave it out where less than LEAST are left
 step() {
-    local name=$1 limit=$2 least=$3 start=$SECONDS left=$((end - SECONDS)) status code
+    local name=$1 limit=$(($2 * ${PATIENCE:-1})) least=$3 start=$SECONDS left=$((end - SECONDS)) status code
     shift 3
     printf '\n===== %s (%d s left)\n' "$name" "$left" >>"$log"
     if ((left < least)); then
@@ -65,9 +66,9 @@ shared_memory() {
     fi
 }
 loaders=$(($(nproc) > 4 ? $(nproc) - 2 : 0))
-name=$(basename "$RECIPE" .yaml)
+recipe_name=$(basename "$RECIPE" .yaml)
 recipe_with() { # recipe_with SHARE: the recipe with that share of its rendered scenes; prints the file
-    "$PYTHON" - "$RECIPE" "$1" "$work/$name-$1.yaml" <<'PY'
+    "$PYTHON" - "$RECIPE" "$1" "$work/$recipe_name-$1.yaml" <<'PY'
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -92,11 +93,11 @@ minutes_of() { awk "BEGIN { print $1 / 60 }"; }
 calibrate() { # calibrate SECONDS: a few steps from random weights; what a step takes stays in $work
     rm -rf "$work/calibration"
     train "$work/calibration" 0.02 1000000 "$(minutes_of "$1")" --warm-start "" || return
-    tail -n 1 "$work/calibration/throughput.jsonl" >"$work/$name.calibration.jsonl" || return
-    cp "$work/$name.calibration.jsonl" "$OUT/calibration.jsonl"
+    tail -n 1 "$work/calibration/throughput.jsonl" >"$work/$recipe_name.calibration.jsonl" || return
+    cp "$work/$recipe_name.calibration.jsonl" "$OUT/calibration.jsonl"
 }
 export -f train calibrate minutes_of recipe_with
-export OUT PYTHON DEVICE DATA RECIPE work loaders name
+export OUT PYTHON DEVICE DATA RECIPE TEACHER work loaders recipe_name
 
 versions() {
     nvidia-smi || true
@@ -144,8 +145,8 @@ train_and_export() {
     fi
     step versions 30 1 bash -c 'versions; shared_memory'
     if [ -z "$step_ms" ]; then
-        [ -f "$work/$name.calibration.jsonl" ] || step calibration 50 40 bash -c "calibrate ${CALIBRATION_SECONDS:-30}"
-        step_ms=$("$PYTHON" - "$RECIPE" "$work/$name.calibration.jsonl" <<'PY'
+        [ -f "$work/$recipe_name.calibration.jsonl" ] || step calibration 50 40 bash -c "calibrate ${CALIBRATION_SECONDS:-30}"
+        step_ms=$("$PYTHON" - "$RECIPE" "$work/$recipe_name.calibration.jsonl" <<'PY'
 import json, sys
 from pathlib import Path
 from pagnet_training.recipe import load_recipe
@@ -162,7 +163,7 @@ PY
     rm -rf "$work/run"
     step train "$((left - 20))" 30 bash -c 'train "$@"' train "$work/run" "${SCENES:-0.25}" "$count" \
         "$(minutes_of $((left - 30)))" ${options[@]+"${options[@]}"}
-    weights=$OUT/${name//_/-}.safetensors
+    weights=$OUT/${recipe_name//_/-}.safetensors
     [ ! -d "$DATA/middlebury_val" ] || validation=(--validation "$DATA/middlebury_val")
     step export 40 3 "$PYTHON" -m pagnet_training.export "$work/run/checkpoint.safetensors" "$weights" \
         --command "scripts/gpu_lease.sh train" ${validation[@]+"${validation[@]}"}

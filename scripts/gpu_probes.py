@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.engine.cases import frame, network_named
 from benchmarks.engine.measure import call
-from benchmarks.engine.subjects import frame, network_named
 from pagnet_ros.core.validity import _window_min, pooled_min
 from pagnet_ros.runtime.engine import Engine
 from pagnet_ros.runtime.padding import pad_for_tensor_cores

@@ -24,7 +24,7 @@ from pagnet_training.protocol import Case, ProtocolImage, read_protocol_images, 
 from pagnet_training.sensors.regions import nearest_filled
 from studies.degraded import degraded_case, restorer_of
 
-__all__ = ["Row", "draw", "main", "row_of"]
+__all__ = ["Result", "draw", "main", "row_of"]
 
 WIDTH_PX = 1200
 COLUMNS = 6
@@ -34,7 +34,7 @@ COLOURS = 256
 Depth = NDArray[np.float32]
 
 
-class Row(NamedTuple):
+class Result(NamedTuple):
     """One row of the sheet: what it shows, the case, and what bicubic and the network make of it."""
 
     title: str
@@ -43,15 +43,15 @@ class Row(NamedTuple):
     network: Depth
 
 
-def row_of(image: ProtocolImage, sensor: str, weights: Path) -> Row:
+def row_of(image: ProtocolImage, sensor: str, weights: Path) -> Result:
     """Degrade an image by a profile and restore it by the weights, at their scale."""
     restorer = restorer_of(weights)
     case = degraded_case(image, restorer.scale, load_profile(sensor))
     simple = filters.bicubic(nearest_filled(case.low), case.rgb)
-    return Row(f"{sensor}, {restorer.scale}x, {restorer.name}", case, simple, restorer.run(case.low, case.rgb))
+    return Result(f"{sensor}, {restorer.scale}x, {restorer.name}", case, simple, restorer.run(case.low, case.rgb))
 
 
-def draw(path: Path, rows: Sequence[Row]) -> None:
+def draw(path: Path, rows: Sequence[Result]) -> None:
     """Write the sheet as a PNG with a palette; holes are white."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -75,7 +75,7 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
     Image.open(full).convert("RGB").quantize(COLOURS).save(path, optimize=True)  # half the bytes
 
 
-def _panels(row: Row) -> Iterator[tuple[str, Depth, bool]]:
+def _panels(row: Result) -> Iterator[tuple[str, Depth, bool]]:
     truth = row.case.truth
     yield row.title, row.case.low, False
     yield f"bicubic, nearest filling: {rmse(row.bicubic, truth):.2f}", row.bicubic, False

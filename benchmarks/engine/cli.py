@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.engine.cases import WAYS, network_named, size_named
 from benchmarks.engine.report import Report
-from benchmarks.engine.rows import Plan, measure_rows, with_trace
+from benchmarks.engine.results import Plan, measure_results, with_trace
 from benchmarks.engine.startup import measure_start_up
-from benchmarks.engine.subjects import SIZES, WAYS, network_named
 from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
 from pagnet_ros.runtime.devices import PRECISIONS, choose_device, choose_precision
 from pagnet_ros.runtime.machine import describe_machine, measure_machine
@@ -30,18 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--weights", nargs="+", default=["rt-x4-sensor"], help="zoo names, files, or full-x4, rt-x8 ..."
+        "--weights", nargs="+", default=["rt-x4-sensor"], help="zoo names, files, bicubic-x4, full-x4 ..."
     )
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["640x480"], help="of colour and output")
+    parser.add_argument(
+        "--sizes", nargs="+", type=_size, default=["640x480"], help="of colour and output, such as 1280x720"
+    )
     parser.add_argument("--ways", nargs="+", help=f"CPU: {' '.join(WAYS['cpu'])}; GPU: {' '.join(WAYS['cuda'])}")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
-    parser.add_argument("--frames", type=int, default=40, help="per row")
-    parser.add_argument("--time-limit", type=float, default=float("inf"), help="begin no row after this many seconds")
+    parser.add_argument("--frames", type=int, default=40, help="per result")
+    parser.add_argument(
+        "--time-limit", type=float, default=float("inf"), help="begin no result after this many seconds"
+    )
     parser.add_argument("--busy", type=int, default=0, help="other processes that keep a core busy each")
     parser.add_argument("--start-up", action="store_true", help="also time a new process to its first output")
-    parser.add_argument("--trace", type=Path, help="write a trace of a few frames of the first row")
+    parser.add_argument("--trace", type=Path, help="write a trace of a few frames of the first result")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args(arguments)
     until = time.monotonic() + options.time_limit
@@ -59,11 +63,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PagnetError as error:
         failed = _failed(error)
     except KeyboardInterrupt:
-        report.remarks.append("interrupted; the rows that are missing were not measured")
+        report.remarks.append("interrupted; the results that are missing were not measured")
     written = report.write(options.json)
-    if report.rows or not failed:
+    if report.results or not failed:
         report.print()
-    return failed or int(not report.rows or not written)
+    return failed or int(not report.results or not written)
+
+
+def _size(text: str) -> str:
+    """A size as it was written, once it can be read."""
+    try:
+        size_named(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected WIDTHxHEIGHT such as 640x480") from error
+    return text
 
 
 def _failed(error: PagnetError) -> int:
@@ -99,27 +112,27 @@ def _offered(device: torch.device) -> list[str]:
 
 
 def _measure(options: argparse.Namespace, plan: Plan, report: Report) -> None:
-    """All rows; what there is already is told and written after each step, for a long run may end early."""
+    """All results; what there is already is told and written after each step, for a long run may end early."""
     for size in options.sizes:
         for names in _by_scale(options.weights):
-            for rows, failures in measure_rows(names, (size, SIZES[size]), plan):
-                report.add(rows, failures)
+            for results, failures in measure_results(names, (size, size_named(size)), plan):
+                report.add(results, failures)
                 report.write(options.json)
-    if not report.rows and not report.failures:
+    if not report.results and not report.failures:
         asked = f"{', '.join(options.weights)} on {plan.device} in {', '.join(plan.precisions)}"
         raise DeviceError(f"none of {', '.join(plan.ways)} runs {asked}; give other --ways or --precisions")
 
 
 def _extras(options: argparse.Namespace, plan: Plan, report: Report) -> None:
-    """What is not a row, last: a profiler that has run once slows what comes after it down."""
+    """What is not a result, last: a profiler that has run once slows what comes after it down."""
     try:
         if options.start_up:
             report.start_up = measure_start_up(options.weights[0], options.device)._asdict()
     except PagnetError as error:
         report.remarks.append(f"no time of a new process: {error}")
-    if options.trace and report.rows:
+    if options.trace and report.results:
         try:
-            report.rows[0] = with_trace(report.rows[0], plan, options.trace)
+            report.results[0] = with_trace(report.results[0], plan, options.trace)
         except Exception as error:
             report.remarks.append(f"no trace: {type(error).__name__}: {error}")
 

@@ -8,25 +8,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine.rows import Failure, Row
+from benchmarks.engine.results import Failure, Result
 
 __all__ = ["Report"]
 
 
 @dataclass
 class Report:
-    """Filled row by row.
+    """Filled result by result.
 
     Attributes:
         machine: what the figures depend on.
-        rows: in the order they were measured.
-        failures: rows that there are not, and why.
+        results: in the order they were measured.
+        failures: results that there are not, and why.
         start_up: seconds from a new process to its first output, if asked for.
         remarks: what else did not work, in whole sentences.
     """
 
     machine: dict[str, Any]
-    rows: list[Row] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     start_up: dict[str, float] | None = None
     remarks: list[str] = field(default_factory=list)
@@ -39,7 +39,10 @@ class Report:
         """
         if path is None:
             return True
-        tables = {"rows": [row._asdict() for row in self.rows], "failures": [each._asdict() for each in self.failures]}
+        tables = {
+            "results": [result._asdict() for result in self.results],
+            "failures": [each._asdict() for each in self.failures],
+        }
         figures = {"machine": self.machine, **tables, "start_up": self.start_up, "remarks": self.remarks}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,11 +54,11 @@ class Report:
             return False
         return True
 
-    def add(self, rows: list[Row], failures: list[Failure]) -> None:
-        """Take rows in, and tell of them at once on standard error: a long run may end early."""
-        self.rows += rows
+    def add(self, results: list[Result], failures: list[Failure]) -> None:
+        """Take results in, and tell of them at once on standard error: a long run may end early."""
+        self.results += results
         self.failures += failures
-        lines = [f"{' '.join(row[:4])}: p50 {row.p50:.2f} ms, p99 {row.p99:.2f} ms" for row in rows]
+        lines = [f"{' '.join(result[:4])}: p50 {result.p50:.2f} ms, p99 {result.p99:.2f} ms" for result in results]
         sys.stderr.write("".join(f"{line}\n" for line in [*lines, *map(_said, failures)]))
         sys.stderr.flush()
 
@@ -67,9 +70,9 @@ class Report:
         console.print(self._table())
         lines = [*map(_said, self.failures)]
         lines += [
-            f"{' '.join(row[:4])}: {row.upload_hidden:.0%} of the uploads' time lies beside a forward"
-            for row in self.rows
-            if row.upload_hidden is not None
+            f"{' '.join(result[:4])}: {result.upload_hidden:.0%} of the uploads' time lies beside a forward"
+            for result in self.results
+            if result.upload_hidden is not None
         ]
         if self.start_up is not None:
             cold, warm = self.start_up["cold_s"], self.start_up["warm_s"]
@@ -88,16 +91,16 @@ class Report:
             f"matrices, GFLOP/s: {rates}; copies {machine['copy_gbs']:.0f} GB/s"
         )
         heads = ["weights", "size", "way", "precision", "GFLOP", "p50 ms", "p99 ms", "network", "trust", "memory MB"]
-        heads += ["RMS to fp32 mm", "of matrix rate", "floor ms", "p50 / floor", "two under way"]
+        heads += ["RMS to fp32 mm", "of matrix rate", "roofline ms", "p50 / roofline", "two under way"]
         table = Table(*heads, title=title)
-        for row in self.rows:
-            times = (f"{value:.1f}" if value >= 10 else f"{value:.2f}" for value in row[4:9])
-            share = (f"{row.matrix_share:.0%}", f"{row.floor:.3g}", f"{row.p50 / row.floor:.1f}")
-            beside = "" if row.two_under_way is None else f"{row.two_under_way:.2f}"
-            rms = "n/a" if row.rms_to_fp32_mm is None else f"{row.rms_to_fp32_mm:.2f}"
-            table.add_row(*row[:4], *times, f"{row.memory_mb:.0f}", rms, *share, beside)
+        for result in self.results:
+            times = (f"{value:.1f}" if value >= 10 else f"{value:.2f}" for value in result[4:9])
+            share = (f"{result.matrix_share:.0%}", f"{result.roofline:.3g}", f"{result.p50 / result.roofline:.1f}")
+            beside = "" if result.two_under_way is None else f"{result.two_under_way:.2f}"
+            rms = "n/a" if result.rms_to_fp32_mm is None else f"{result.rms_to_fp32_mm:.2f}"
+            table.add_row(*result[:4], *times, f"{result.memory_mb:.0f}", rms, *share, beside)
         return table
 
 
 def _said(failure: Failure) -> str:
-    return f"no row for {' '.join(failure[:4])}: {failure.reason}"
+    return f"no result for {' '.join(failure[:4])}: {failure.reason}"

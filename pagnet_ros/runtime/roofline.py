@@ -27,11 +27,11 @@ class Need(NamedTuple):
     layers: tuple[tuple[float, int], ...]
     values: int
 
-    def floor_ms(self, matrix_gflops: float, copy_gbs: float, value_bytes: int) -> float:
+    def roofline_ms(self, matrix_gflops: float, copy_gbs: float, value_bytes: int) -> float:
         """The least time of any implementation: all operations at the full rate, or the unavoidable bytes."""
         return max(self.gflop / matrix_gflops, self.values * value_bytes / copy_gbs / 1e9) * 1e3
 
-    def layered_floor_ms(self, matrix_gflops: float, copy_gbs: float, value_bytes: int) -> float:
+    def layered_roofline_ms(self, matrix_gflops: float, copy_gbs: float, value_bytes: int) -> float:
         """The same for an implementation that writes each convolution's output to memory and reads it again."""
         spans = (max(ops / matrix_gflops / 1e9, moved * value_bytes / copy_gbs / 1e9) for ops, moved in self.layers)
         return sum(spans) * 1e3

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from benchmarks import engine
-from benchmarks.engine import cli, rows, startup
+from benchmarks.engine import cli, results, startup
 from benchmarks.engine import measure as measuring
+from benchmarks.engine.cases import frame, make_engine, network_named
 from benchmarks.engine.measure import call, hidden_share, measure, two_under_way_ms, write_trace
-from benchmarks.engine.subjects import frame, make_engine, network_named
 from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError, WeightsError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.zoo import zoo
@@ -26,7 +26,8 @@ needs_sensor_network = pytest.mark.skipif("rt-x4-sensor" not in zoo(), reason="t
 @pytest.fixture
 def small(monkeypatch):
     """A small frame, and a machine whose rates are not measured."""
-    monkeypatch.setitem(engine.SIZES, "640x480", (128, 96))
+    for module in (cli, results):
+        monkeypatch.setattr(module, "size_named", lambda text: (128, 96))
     rates = MachineRates({"fp32": 100.0, "bf16": 200.0}, 10.0)
     monkeypatch.setattr(cli, "measure_machine", lambda device, precisions: rates)
 
@@ -37,14 +38,14 @@ def test_one_row_per_way_and_precision_with_accuracy_beside_time(tmp_path, capsy
     ways = ["--ways", "native", "eager", "plain"]
     assert engine.main(["--device", "cpu", "--threads", "1", "--frames", "2", *ways, "--json", str(target)]) == 0
     written = json.loads(target.read_text())
-    rows = {(row["way"], row["precision"]): row for row in written["rows"]}
-    assert {("eager", "fp32"), ("eager", "bf16"), ("plain", "fp32")} <= set(rows)
-    assert ("plain", "bf16") not in rows
-    for (_, precision), row in rows.items():
+    results = {(row["way"], row["precision"]): row for row in written["results"]}
+    assert {("eager", "fp32"), ("eager", "bf16"), ("plain", "fp32")} <= set(results)
+    assert ("plain", "bf16") not in results
+    for (_, precision), row in results.items():
         assert 0 < row["p50"] <= row["p99"]
         assert row["gflop"] > 1.0
         assert row["rms_to_fp32_mm"] < (0.01 if precision == "fp32" else 20.0)
-        assert row["floor"] <= row["layered_floor"]
+        assert row["roofline"] <= row["layered_roofline"]
         assert row["two_under_way"] is None
     assert written["machine"]["torch"] == torch.__version__
     assert set(written["machine"]) >= {"device", "commit", "matrix_gflops", "threads", "copy_gbs"}
@@ -99,12 +100,12 @@ def test_operations_are_counted_from_the_shape_alone():
     assert (2.0 * 10 * 12 * 4 * 9, 10 * 12 * 5 + 36) in need.layers
 
 
-def test_the_floor_is_operations_or_bytes_whatever_takes_longer():
+def test_the_roofline_is_operations_or_bytes_whatever_takes_longer():
     need = Need(10.0, ((10e9, 1000),), 1000)
-    assert need.floor_ms(1000.0, 1.0, 2) == pytest.approx(10.0)
+    assert need.roofline_ms(1000.0, 1.0, 2) == pytest.approx(10.0)
     slow_memory = Need(10.0, ((5e9, 10**8), (5e9, 1000)), 10**7)
-    assert slow_memory.floor_ms(1000.0, 1.0, 2) == pytest.approx(20.0)
-    assert slow_memory.layered_floor_ms(1000.0, 1.0, 2) == pytest.approx(200.0 + 5.0)
+    assert slow_memory.roofline_ms(1000.0, 1.0, 2) == pytest.approx(20.0)
+    assert slow_memory.layered_roofline_ms(1000.0, 1.0, 2) == pytest.approx(200.0 + 5.0)
 
 
 def test_a_machine_is_described():
@@ -125,7 +126,7 @@ def test_starting_up_is_timed_cold_and_warm(monkeypatch):
 
 
 def test_a_row_that_fails_is_named_and_the_others_are_there(tmp_path, capsys, small, monkeypatch):
-    built = rows.make_engine
+    built = results.make_engine
     errors = {
         "eager": OutOfMemoryError("cpu ran out of memory"),
         "compiled": ValueError("no compiler\nmore"),
@@ -137,8 +138,8 @@ def test_a_row_that_fails_is_named_and_the_others_are_there(tmp_path, capsys, sm
             raise errors[way]
         return built("rt-x4", "eager", precision, device)
 
-    monkeypatch.setattr(rows, "make_engine", make)
-    monkeypatch.setattr(rows, "_reference", lambda name, images, plan: None)
+    monkeypatch.setattr(results, "make_engine", make)
+    monkeypatch.setattr(results, "_reference", lambda name, images, plan: None)
     target = tmp_path / "out.json"
     arguments = [
         "--device",
@@ -154,12 +155,12 @@ def test_a_row_that_fails_is_named_and_the_others_are_there(tmp_path, capsys, sm
     ]
     assert engine.main([*arguments, "--ways", "native", *errors]) == 0
     written = json.loads(target.read_text())
-    assert [(row["way"], row["rms_to_fp32_mm"]) for row in written["rows"]] == [("native", None)]
+    assert [(row["way"], row["rms_to_fp32_mm"]) for row in written["results"]] == [("native", None)]
     assert {failure["way"]: failure["reason"] for failure in written["failures"]} == {
         "eager": "OutOfMemoryError: cpu ran out of memory",
         "compiled": "ValueError: no compiler",
     }
-    assert "no row for rt-x4 640x480 compiled fp32: ValueError: no compiler" in capsys.readouterr().out
+    assert "no result for rt-x4 640x480 compiled fp32: ValueError: no compiler" in capsys.readouterr().out
     assert engine.main([*arguments, "--ways", "eager"]) == 1
 
 
@@ -167,16 +168,16 @@ def test_what_was_measured_before_the_end_is_kept(tmp_path, small, monkeypatch):
     def fail_later(names, size, plan):
         if size[0] == "1280x720":
             raise DeviceFailureError("cuda:0 failed")
-        yield [], [rows.Failure(names[0], size[0], "eager", "fp32", "none")]
+        yield [], [results.Failure(names[0], size[0], "eager", "fp32", "none")]
 
-    monkeypatch.setattr(cli, "measure_rows", fail_later)
+    monkeypatch.setattr(cli, "measure_results", fail_later)
     target = tmp_path / "out.json"
     sizes = ["--sizes", "640x480", "1280x720"]
     assert engine.main(["--device", "cpu", "--weights", "rt-x4", *sizes, "--json", str(target)]) == 1
     assert [failure["size"] for failure in json.loads(target.read_text())["failures"]] == ["640x480"]
 
 
-ROW = rows.Row("rt-x4", "640x480", "eager", "fp32", 1.0, 2.0, 3.0, 1.5, 0.1, 9.0, None, 0.5, 0.4, 0.6, None, None)
+ROW = results.Result("rt-x4", "640x480", "eager", "fp32", 1.0, 2.0, 3.0, 1.5, 0.1, 9.0, None, 0.5, 0.4, 0.6, None, None)
 
 
 @pytest.mark.parametrize("error", [DeviceLostError("cuda:0 failed for good"), KeyboardInterrupt()], ids=["lost", "^C"])
@@ -185,7 +186,7 @@ def test_the_table_of_a_run_that_ends_early_is_printed(error, capsys, small, mon
         yield [ROW], []
         raise error
 
-    monkeypatch.setattr(cli, "measure_rows", end)
+    monkeypatch.setattr(cli, "measure_results", end)
     assert engine.main(["--device", "cpu", "--weights", "rt-x4"]) == int(isinstance(error, DeviceLostError))
     said = capsys.readouterr()
     assert "│ rt-x4" in said.out
@@ -197,7 +198,7 @@ def test_extras_that_fail_do_not_take_the_table_with_them(tmp_path, capsys, smal
     def fail(*arguments):
         raise DeviceError("the process that was timed failed")
 
-    monkeypatch.setattr(cli, "measure_rows", lambda *arguments: iter([([ROW], [])]))
+    monkeypatch.setattr(cli, "measure_results", lambda *arguments: iter([([ROW], [])]))
     monkeypatch.setattr(cli, "measure_start_up", fail)
     monkeypatch.setattr(cli, "with_trace", fail)
     target = tmp_path / "out.json"
@@ -211,7 +212,7 @@ def test_extras_that_fail_do_not_take_the_table_with_them(tmp_path, capsys, smal
 
 
 def test_a_json_file_that_cannot_be_written_is_told_below_the_table(tmp_path, capsys, small, monkeypatch):
-    monkeypatch.setattr(cli, "measure_rows", lambda *arguments: iter([([ROW], []), ([ROW], [])]))
+    monkeypatch.setattr(cli, "measure_results", lambda *arguments: iter([([ROW], []), ([ROW], [])]))
     (tmp_path / "file").write_text("no folder")
     target = tmp_path / "file" / "out.json"
     assert engine.main(["--device", "cpu", "--weights", "rt-x4", "--json", str(target)]) == 1
@@ -222,8 +223,8 @@ def test_a_json_file_that_cannot_be_written_is_told_below_the_table(tmp_path, ca
 
 def test_no_row_is_begun_after_the_time_limit_and_those_left_out_are_named():
     rates = MachineRates({"fp32": 100.0, "bf16": 200.0}, 10.0)
-    plan = rows.Plan(["eager"], ["fp32", "bf16"], torch.device("cpu"), 1, rates, until=time.monotonic() - 1)
-    ((measured, failures),) = rows.measure_rows(["rt-x4"], ("640x480", (640, 480)), plan)
+    plan = results.Plan(["eager"], ["fp32", "bf16"], torch.device("cpu"), 1, rates, until=time.monotonic() - 1)
+    ((measured, failures),) = results.measure_results(["rt-x4"], ("640x480", (640, 480)), plan)
     assert measured == []
     assert [(each.way, each.precision, each.reason) for each in failures] == [
         ("eager", "fp32", "not begun within --time-limit"),
@@ -231,15 +232,15 @@ def test_no_row_is_begun_after_the_time_limit_and_those_left_out_are_named():
     ]
 
 
-def test_a_device_that_is_lost_ends_the_rows(monkeypatch, small):
+def test_a_device_that_is_lost_ends_the_results(monkeypatch, small):
     def lose(*arguments):
         raise DeviceLostError("cuda:0 failed; restart the process")
 
-    monkeypatch.setattr(rows, "_reference", lambda name, images, plan: None)
-    monkeypatch.setattr(rows, "make_engine", lose)
-    plan = rows.Plan(["eager"], ["fp32"], torch.device("cpu"), 1, MachineRates({"fp32": 100.0}, 10.0))
+    monkeypatch.setattr(results, "_reference", lambda name, images, plan: None)
+    monkeypatch.setattr(results, "make_engine", lose)
+    plan = results.Plan(["eager"], ["fp32"], torch.device("cpu"), 1, MachineRates({"fp32": 100.0}, 10.0))
     with pytest.raises(DeviceLostError):
-        list(rows.measure_rows(["rt-x4"], ("640x480", (128, 96)), plan))
+        list(results.measure_results(["rt-x4"], ("640x480", (128, 96)), plan))
 
 
 def test_only_the_last_result_is_kept_while_times_are_taken(monkeypatch):
@@ -283,8 +284,8 @@ def test_a_trace_is_written(small, tmp_path):
 
 def test_the_row_that_was_traced_tells_how_much_of_the_uploads_was_hidden(small, tmp_path, monkeypatch):
     traced = []
-    monkeypatch.setattr(rows, "call", lambda engine, images: traced.append(images[1].shape))
-    monkeypatch.setattr(rows, "write_trace", lambda engine, images, path: traced.append(path) or 0.75)
-    plan = rows.Plan(["eager"], ["fp32"], torch.device("cpu"), 1, MachineRates({"fp32": 100.0}, 10.0))
-    assert rows.with_trace(ROW, plan, tmp_path / "row.json") == ROW._replace(upload_hidden=0.75)
+    monkeypatch.setattr(results, "call", lambda engine, images: traced.append(images[1].shape))
+    monkeypatch.setattr(results, "write_trace", lambda engine, images, path: traced.append(path) or 0.75)
+    plan = results.Plan(["eager"], ["fp32"], torch.device("cpu"), 1, MachineRates({"fp32": 100.0}, 10.0))
+    assert results.with_trace(ROW, plan, tmp_path / "row.json") == ROW._replace(upload_hidden=0.75)
     assert traced == [(96, 128, 3), tmp_path / "row.json"]

@@ -1,4 +1,4 @@
-"""Rows of the benchmark: engines that are measured together, each a row or the reason why there is none."""
+"""Results of the benchmark: engines that are measured together, each with figures or the reason for none."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.engine.cases import frame, make_engine, need_named, network_named, size_named
 from benchmarks.engine.measure import Frame, Measured, call, measure, memory_mb, two_under_way_ms, write_trace
-from benchmarks.engine.subjects import SIZES, frame, make_engine, network_named
 from pagnet_ros.errors import DeviceError, DeviceLostError
 from pagnet_ros.runtime.devices import PRECISIONS, named_device_errors
 from pagnet_ros.runtime.engine import Engine
 from pagnet_ros.runtime.machine import MachineRates
-from pagnet_ros.runtime.roofline import Need, need_of
+from pagnet_ros.runtime.roofline import Need
 
-__all__ = ["Failure", "Plan", "Row", "measure_rows", "with_trace"]
+__all__ = ["Failure", "Plan", "Result", "measure_results", "with_trace"]
 
 Key = tuple[str, str, str]
 """Weights, way, precision."""
 
 
-class Row(NamedTuple):
+class Result(NamedTuple):
     """One network, run in one way; times in milliseconds.
 
     Attributes:
         rms_to_fp32_mm: None where fp32 could not be run beside it.
         matrix_share: of the operations per second that large matrices reach.
         two_under_way: per frame, on a GPU.
-        upload_hidden: share of the uploads' time during which the GPU computed, in the trace of this row, if any.
+        upload_hidden: share of the uploads' time during which the GPU computed, in the trace of this result, if any.
     """
 
     weights: str
@@ -49,14 +49,14 @@ class Row(NamedTuple):
     memory_mb: float
     rms_to_fp32_mm: float | None
     matrix_share: float
-    floor: float
-    layered_floor: float
+    roofline: float
+    layered_roofline: float
     two_under_way: float | None
     upload_hidden: float | None
 
 
 class Failure(NamedTuple):
-    """A row that there is not, and why."""
+    """What was not measured, and why."""
 
     weights: str
     size: str
@@ -69,12 +69,12 @@ class Plan(NamedTuple):
     """What to measure, and how.
 
     Attributes:
-        ways: of `benchmarks.engine.subjects.WAYS`.
+        ways: of `benchmarks.engine.cases.WAYS`.
         precisions: those wanted; what a way does not offer is left out.
         device: where.
-        frames: per row.
+        frames: per result.
         rates: what the machine can do.
-        until: the time of `time.monotonic` from which on no row is begun.
+        until: the time of `time.monotonic` from which on no result is begun.
     """
 
     ways: Sequence[str]
@@ -85,16 +85,16 @@ class Plan(NamedTuple):
     until: float = float("inf")
 
 
-def measure_rows(
+def measure_results(
     names: Sequence[str], size: tuple[str, tuple[int, int]], plan: Plan
-) -> Iterator[tuple[list[Row], list[Failure]]]:
+) -> Iterator[tuple[list[Result], list[Failure]]]:
     """Networks of one scale on one frame. On a CPU in turn, so that noise meets all alike, with one answer.
 
     On a GPU, where there is little noise and less memory, one after the other, with an answer each: one that fails
     leaves the others alone.
 
     Raises:
-        DeviceLostError: no further row can be had from this process.
+        DeviceLostError: no further result can be had from this process.
     """
     keys = list(itertools.product(names, plan.ways, plan.precisions))
     if time.monotonic() > plan.until:
@@ -115,7 +115,7 @@ def measure_rows(
                 _give_back()
 
 
-def _left_out(keys: Sequence[Key], size: str) -> tuple[list[Row], list[Failure]]:
+def _left_out(keys: Sequence[Key], size: str) -> tuple[list[Result], list[Failure]]:
     return [], [Failure(key[0], size, *key[1:], "not begun within --time-limit") for key in keys]
 
 
@@ -131,7 +131,7 @@ def _reference(name: str, images: Frame, plan: Plan) -> NDArray[np.float32] | No
         return call(make_engine(name, "eager", "fp32", str(plan.device)), images).depth
     except DeviceLostError:
         raise
-    except Exception:  # the row of this very way says what it was
+    except Exception:  # the result of this very way says what it was
         return None
 
 
@@ -141,7 +141,7 @@ def _measure(
     images: Frame,
     references: dict[str, NDArray[np.float32] | None],
     plan: Plan,
-) -> tuple[list[Row], list[Failure]]:
+) -> tuple[list[Result], list[Failure]]:
     engines: dict[Key, Engine] = {}
     memory: dict[Key, float] = {}
     failures: list[Failure] = []
@@ -158,17 +158,19 @@ def _measure(
     try:
         taken = measure({"|".join(key): engine for key, engine in engines.items()}, images, plan.frames)
         low_size = (images[0].shape[0], images[0].shape[1])
-        needs = {key[0]: need_of(network_named(key[0])[1].config, low_size) for key in engines}
-        rows = [
-            _row(key, size, needs[key[0]], plan, taken["|".join(key)], references[key[0]], memory[key])
+        needs = {key[0]: need_named(key[0], low_size) for key in engines}
+        results = [
+            _result(key, size, needs[key[0]], plan, taken["|".join(key)], references[key[0]], memory[key])
             for key in engines
         ]
-        rows = [_with_two(row, engine, images, plan) for row, engine in zip(rows, engines.values(), strict=True)]
+        results = [
+            _with_two(result, engine, images, plan) for result, engine in zip(results, engines.values(), strict=True)
+        ]
     except DeviceLostError:
         raise
     except Exception as error:
         return [], failures + [_failure(key, size, error) for key in engines]
-    return rows, failures
+    return results, failures
 
 
 def _failure(key: Key, size: str, error: Exception) -> Failure:
@@ -176,7 +178,7 @@ def _failure(key: Key, size: str, error: Exception) -> Failure:
     return Failure(key[0], size, *key[1:], text.splitlines()[0])
 
 
-def _row(
+def _result(
     key: Key,
     size: str,
     need: Need,
@@ -184,7 +186,7 @@ def _row(
     taken: Measured,
     reference: NDArray[np.float32] | None,
     memory: float,
-) -> Row:
+) -> Result:
     name, way, precision = key
     p50, p99 = (float(value) for value in np.percentile(taken.milliseconds, (50, 99)))
     rms_mm = None
@@ -195,21 +197,21 @@ def _row(
     width = PRECISIONS[precision].itemsize
     stages = taken.stage_ms
     share = need.gflop / (stages["network"] / 1e3) / rate
-    floors = need.floor_ms(rate, copy_gbs, width), need.layered_floor_ms(rate, copy_gbs, width)
+    floors = need.roofline_ms(rate, copy_gbs, width), need.layered_roofline_ms(rate, copy_gbs, width)
     times = p50, p99, stages["network"], stages["trust"]
-    return Row(name, size, way, precision, need.gflop, *times, memory, rms_mm, share, *floors, None, None)
+    return Result(name, size, way, precision, need.gflop, *times, memory, rms_mm, share, *floors, None, None)
 
 
-def _with_two(row: Row, engine: Engine, images: Frame, plan: Plan) -> Row:
-    """The row, with what two frames under way give on a GPU."""
+def _with_two(result: Result, engine: Engine, images: Frame, plan: Plan) -> Result:
+    """The result, with what two frames under way give on a GPU."""
     if plan.device.type != "cuda":
-        return row
-    return row._replace(two_under_way=two_under_way_ms(engine, images, plan.frames))
+        return result
+    return result._replace(two_under_way=two_under_way_ms(engine, images, plan.frames))
 
 
-def with_trace(row: Row, plan: Plan, path: Path) -> Row:
-    """The row, once a trace of a few of its frames is written; see `benchmarks.engine.measure.write_trace`."""
-    engine = make_engine(row.weights, row.way, row.precision, str(plan.device))
-    images = frame(SIZES[row.size], engine.scale)
+def with_trace(result: Result, plan: Plan, path: Path) -> Result:
+    """The result, once a trace of a few of its frames is written; see `benchmarks.engine.measure.write_trace`."""
+    engine = make_engine(result.weights, result.way, result.precision, str(plan.device))
+    images = frame(size_named(result.size), engine.scale)
     call(engine, images)
-    return row._replace(upload_hidden=write_trace(engine, images, path))
+    return result._replace(upload_hidden=write_trace(engine, images, path))

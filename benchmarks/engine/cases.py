@@ -15,18 +15,18 @@ from torch import Tensor, nn
 
 from pagnet_ros.errors import DeviceError
 from pagnet_ros.model.config import ModelConfig
-from pagnet_ros.model.network import PagNet, PagNetOutput
+from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import zoo_path
 from pagnet_ros.runtime.engine import Engine, Network
 from pagnet_ros.runtime.export_onnx import export_onnx
 from pagnet_ros.runtime.onnx import OnnxNetwork
+from pagnet_ros.runtime.roofline import Need, need_of
 from pagnet_ros.sensors import PROFILES, PinholeCamera, sense, to_millimetres
 from pagnet_ros.simulation import Renderer, Scene
 
-__all__ = ["SIZES", "WAYS", "PlainNetwork", "frame", "make_engine", "network_named"]
+__all__ = ["WAYS", "PlainNetwork", "frame", "make_engine", "need_named", "network_named", "size_named"]
 
-SIZES = {"640x480": (640, 480), "1280x720": (1280, 720), "1920x1080": (1920, 1080)}
 WAYS = {
     "cpu": ("native", "eager", "plain", "compiled", "onnx"),
     "cuda": ("graph", "compiled", "eager", "plain", "onnx"),
@@ -41,9 +41,24 @@ FAMILIES: dict[str, Callable[[int], ModelConfig]] = {
 }
 
 
-def network_named(name: str) -> tuple[PagNet, WeightsHeader]:
-    """A shipped network, a weights file, or ``full-x4`` and the like: a family's shape with random weights."""
+def size_named(text: str) -> tuple[int, int]:
+    """``640x480`` -> width and height.
+
+    Raises:
+        ValueError: not of that form.
+    """
+    width, height = (int(side) for side in text.split("x"))
+    return width, height
+
+
+def network_named(name: str) -> tuple[PagNet | Bicubic, WeightsHeader]:
+    """A shipped network, a weights file, or ``full-x4`` and the like: a family's shape with random weights.
+
+    ``bicubic-x4`` and the like are the baseline; of its header only the scale counts.
+    """
     random = re.fullmatch(r"(\w+)-x(2|4|8|16)", name)
+    if random and random[1] == "bicubic":
+        return Bicubic(int(random[2])), WeightsHeader(name, ModelConfig(scale=int(random[2])))
     if random and random[1] in FAMILIES:
         torch.manual_seed(0)
         config = FAMILIES[random[1]](int(random[2]))
@@ -53,12 +68,21 @@ def network_named(name: str) -> tuple[PagNet, WeightsHeader]:
     return load_weights(name if Path(name).suffix else zoo_path(name))
 
 
+def need_named(name: str, low_size: tuple[int, int]) -> Need:
+    """Operations and bytes of one frame of a network; bicubic takes 16 products for each pixel."""
+    network, header = network_named(name)
+    if isinstance(network, PagNet):
+        return need_of(header.config, low_size)
+    low, high = low_size[0] * low_size[1], low_size[0] * low_size[1] * network.scale**2
+    return Need(2 * 16 * high / 1e9, ((float(2 * 16 * high), low + high),), low + high)
+
+
 class PlainNetwork:
     """A network as torch runs it untouched, whatever the engine would do to it."""
 
     backend, precision, fallback_reason = "plain", "fp32", ""
 
-    def __init__(self, network: PagNet) -> None:
+    def __init__(self, network: PagNet | Bicubic) -> None:
         """Keep the network."""
         self.scale = network.scale
         self._network = network
@@ -81,6 +105,8 @@ def make_engine(name: str, way: str, precision: str, device: str) -> Engine:
     if way == "plain":
         prepared = PlainNetwork(network)
     elif way == "onnx":
+        if not isinstance(network, PagNet):
+            raise DeviceError("bicubic is not exported to ONNX")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.onnx"
             export_onnx(network, header, path)
