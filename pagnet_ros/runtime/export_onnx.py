@@ -86,7 +86,7 @@ def export_onnx(
             output_names=outputs,
             verbose=False,
         )
-    program.model.metadata_props |= {HEADER_KEY: header.to_json(), PRECISION_KEY: precision}
+    program.model.metadata_props.update({HEADER_KEY: header.to_json(), PRECISION_KEY: precision})
     program.save(os.fspath(target), external_data=False)
 
 
