@@ -113,28 +113,30 @@ PY
 export -f versions shared_memory
 
 checks() {
-    local tests=(-m pytest -q -p no:cacheprovider -n "${TEST_PROCESSES:-4}" --no-header) marker=gpu networks
-    local bench=(-m benchmarks.engine --device "$DEVICE" --json "$OUT/bench.json") probes=()
-    networks="rt-x4-sensor or mid-x4-clean or rt-x16-clean"
+    local tests=(-m pytest -q -p no:cacheprovider --no-header) marker=gpu probes=()
+    local files=(tests/runtime/test_streams.py tests/runtime/test_cuda_graph.py tests/runtime/test_engine.py)
+    local networks="rt-x4-sensor or mid-x4-clean or rt-x16-clean"
+    local bench=(-m benchmarks.engine --device "$DEVICE") which how
+    [ "${TEST_PROCESSES:-4}" = 0 ] || tests+=(-n "${TEST_PROCESSES:-4}")
     if [ -n "$SMALL" ]; then
         [ "$DEVICE" = cuda ] || marker="not gpu and not slow"
-        networks=tiny-x4-sensor
-        bench+=(--weights bicubic-x4 tiny-x4-sensor --sizes 64x48 --ways eager --precisions fp32 --frames 2)
-        probes=(--small)
+        files=("${files[@]:0:2}") networks=tiny-x4-sensor probes=(--small)
+        which=(--weights bicubic-x4 tiny-x4-sensor --sizes 64x48 --frames 2)
+        how=(--ways eager --precisions fp32)
     else
-        bench+=(--weights full-x4 rt-x4-sensor bicubic-x4 mid-x4-clean --sizes 640x480 1280x720 1920x1080 --frames 60)
-        bench+=(--ways graph eager --precisions fp16 fp32 bf16 --time-limit 85 --trace "$work/trace.json")
+        which=(--weights full-x4 rt-x4-sensor bicubic-x4 mid-x4-clean --sizes 640x480 1280x720 1920x1080 --frames 60)
+        which+=(--time-limit 85 --ways graph eager --precisions fp16 fp32 bf16 --trace "$work/trace.json")
+        how=(--weights rt-x4-sensor --ways graph compiled --precisions fp16 --frames 60 --time-limit 80)
     fi
     step versions 30 1 bash -c 'versions; shared_memory'
-    step tests 90 20 "$PYTHON" "${tests[@]}" -m "$marker" tests/runtime/test_streams.py tests/runtime/test_cuda_graph.py \
-        tests/runtime/test_engine.py
-    step bench 110 30 "$PYTHON" "${bench[@]}"
+    step tests 90 20 "$PYTHON" "${tests[@]}" -m "$marker" "${files[@]}"
+    step bench 110 30 "$PYTHON" "${bench[@]}" "${which[@]}" ${SMALL:+"${how[@]}"} --json "$OUT/bench.json"
     [ ! -f "$work/trace.json" ] || gzip -c "$work/trace.json" >"$OUT/trace.json.gz"
-    step probes 60 15 "$PYTHON" scripts/gpu_probes.py --device "$DEVICE" --out "$OUT/probes.jsonl" --seconds 55 "${probes[@]}"
+    step probes 60 15 "$PYTHON" scripts/gpu_probes.py --device "$DEVICE" --out "$OUT/probes.jsonl" \
+        --seconds $((55 * ${PATIENCE:-1})) ${probes[@]+"${probes[@]}"}
     step calibration 55 25 bash -c "calibrate ${CALIBRATION_SECONDS:-35}"
     step networks 60 15 "$PYTHON" "${tests[@]}" -m "$marker" tests/model/test_zoo.py -k "$networks"
-    step compiled 90 45 "$PYTHON" -m benchmarks.engine --device "$DEVICE" --weights rt-x4-sensor --ways graph compiled \
-        --precisions fp16 --frames 60 --time-limit 80 --json "$OUT/compiled.json"
+    step compiled 90 45 "$PYTHON" "${bench[@]}" ${SMALL:+"${which[@]}"} "${how[@]}" --json "$OUT/compiled.json"
 }
 
 train_and_export() {

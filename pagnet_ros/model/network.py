@@ -186,8 +186,9 @@ class PagNetOutput(NamedTuple):
 class PagNet(nn.Module):
     """The network. Weights may be half precision; the bicubic base and all sums with it stay float32.
 
-    Half precision is safe for the features because the depth that enters is normalised; adding the predicted
-    difference to the base in float32 keeps the steps of the result below a tenth of a millimetre.
+    Half precision is safe for the features because the depth that enters is normalised, and the predicted difference
+    is added to the base in float32. On a frame that spans 2 m, float16 features cost 0.07 mm RMS and 1.1 mm at most,
+    bfloat16 ones 0.6 mm and 13 mm.
     """
 
     def __init__(self, config: ModelConfig) -> None:
