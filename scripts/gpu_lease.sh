@@ -9,7 +9,7 @@
 #   OUT=out/gpu        where the results go: at most eight files, each below 16 MB
 #   PYTHON=python3     the interpreter;  DEVICE=cuda|cpu;  SMALL=1: the smallest sizes, to try the script itself on a CPU;
 #                      PATIENCE=10: each step may take ten times as long, on a slow machine
-#   DATA=shared/data   training data;  RECIPE=training/recipes/full_x4_clean.yaml
+#   DATA=shared/data   training data;  RECIPE=training/recipes/full.yaml, of it SCALE=4 and SENSOR=clean (default: its first)
 #   START=FILE         weights or checkpoint to go on from (or START.part-aa, START.part-ab ... of a split one)
 #   TEACHER=FILE       weights to distil from;  SCENES=0.25: share of the recipe's rendered scenes, each of which costs a second
 #   STEP_MS=32         time of a training step; else what `checks` measured on this machine, else measured first
@@ -26,7 +26,7 @@ esac
 begin=$SECONDS end=$((SECONDS + budget))
 
 OUT=${OUT:-out/gpu} PYTHON=${PYTHON:-python3} DEVICE=${DEVICE:-cuda} SMALL=${SMALL:-} DATA=${DATA:-shared/data}
-RECIPE=${RECIPE:-training/recipes/full_x4_clean.yaml}
+RECIPE=${RECIPE:-training/recipes/full.yaml}
 work=out/gpu_work # ignored by git; stays on the machine between two commands
 mkdir -p "$OUT" "$work" || exit 1
 log=$OUT/$what.log steps=$OUT/$what.steps.jsonl
@@ -66,15 +66,17 @@ shared_memory() {
     fi
 }
 loaders=$(($(nproc) > 4 ? $(nproc) - 2 : 0))
-recipe_name=$(basename "$RECIPE" .yaml)
+recipe_name=$(basename "$RECIPE" .yaml)${SCALE:+-x$SCALE}${SENSOR:+-$SENSOR}
 recipe_with() { # recipe_with SHARE: the recipe with that share of its rendered scenes; prints the file
     "$PYTHON" - "$RECIPE" "$1" "$work/$recipe_name-$1.yaml" <<'PY'
-import sys
+import os, sys
 from dataclasses import replace
 from pathlib import Path
 import yaml
 from pagnet_training.recipe import load_recipe
-recipe, share, target = load_recipe(Path(sys.argv[1])), float(sys.argv[2]), Path(sys.argv[3])
+scale, sensor = os.environ.get("SCALE", ""), os.environ.get("SENSOR", "")
+recipe = load_recipe(Path(sys.argv[1]), int(scale) if scale else None, sensor or None)
+share, target = float(sys.argv[2]), Path(sys.argv[3])
 fewer = [replace(each, scenes=max(1, round(each.scenes * share))) for each in recipe.data.sources]
 recipe = replace(recipe, data=replace(recipe.data, sources=tuple(fewer)))
 target.write_text(yaml.safe_dump(recipe.to_dict()), encoding="utf-8")
@@ -97,7 +99,7 @@ calibrate() { # calibrate SECONDS: a few steps from random weights; what a step 
     cp "$work/$recipe_name.calibration.jsonl" "$OUT/calibration.jsonl"
 }
 export -f train calibrate minutes_of recipe_with
-export OUT PYTHON DEVICE DATA RECIPE TEACHER work loaders recipe_name
+export OUT PYTHON DEVICE DATA RECIPE SCALE SENSOR TEACHER work loaders recipe_name
 
 versions() {
     nvidia-smi || true
@@ -140,7 +142,7 @@ checks() {
 }
 
 train_and_export() {
-    local start=${START:-} options=() step_ms=${STEP_MS:-} count left weights validation=()
+    local start=${START:-} step_ms=${STEP_MS:-} count left weights validation=()
     if [ -n "$start" ] && [ ! -f "$start" ]; then
         cat "$start".part-* >"$work/start.safetensors" || return 1 # a checkpoint larger than what may travel in one file
         start=$work/start.safetensors
@@ -148,12 +150,12 @@ train_and_export() {
     step versions 30 1 bash -c 'versions; shared_memory'
     if [ -z "$step_ms" ]; then
         [ -f "$work/$recipe_name.calibration.jsonl" ] || step calibration 50 40 bash -c "calibrate ${CALIBRATION_SECONDS:-30}"
-        step_ms=$("$PYTHON" - "$RECIPE" "$work/$recipe_name.calibration.jsonl" <<'PY'
+        step_ms=$("$PYTHON" - "$work/$recipe_name-0.02.yaml" "$work/$recipe_name.calibration.jsonl" <<'PY'
 import json, sys
 from pathlib import Path
-from pagnet_training.recipe import load_recipe
+import yaml
 patches_per_s = json.loads(Path(sys.argv[2]).read_text().splitlines()[-1])["patches_per_s"]
-print(1000 * load_recipe(Path(sys.argv[1])).batch / patches_per_s)
+print(1000 * yaml.safe_load(Path(sys.argv[1]).read_text())["batch"] / patches_per_s)
 PY
         ) || { echo "no time of a step: set STEP_MS, or let checks run first" >&2; return 1; }
     fi
@@ -161,11 +163,10 @@ PY
     # importing, cutting the first patches, validations, the weights file and its scores come on top of the steps
     count=$(awk "BEGIN { n = int(1000 * ($left - ${OVERHEAD_SECONDS:-60}) * 0.97 / $step_ms); print n > 1 ? n : 1 }")
     echo "$count steps of $step_ms ms in $left s"
-    [ -z "$start" ] || options+=(--warm-start "$start")
     rm -rf "$work/run"
     step train "$((left - 20))" 30 bash -c 'train "$@"' train "$work/run" "${SCENES:-0.25}" "$count" \
-        "$(minutes_of $((left - 30)))" ${options[@]+"${options[@]}"}
-    weights=$OUT/${recipe_name//_/-}.safetensors
+        "$(minutes_of $((left - 30)))" --warm-start "$start"
+    weights=$OUT/$(sed -n 's/^name: //p' "$work/$recipe_name-${SCENES:-0.25}.yaml").safetensors
     [ ! -d "$DATA/middlebury_val" ] || validation=(--validation "$DATA/middlebury_val")
     step export 40 3 "$PYTHON" -m pagnet_training.export "$work/run/checkpoint.safetensors" "$weights" \
         --command "scripts/gpu_lease.sh train" ${validation[@]+"${validation[@]}"}
