@@ -161,7 +161,7 @@ PY
     fi
     left=$((end - SECONDS))
     # importing, cutting the first patches, validations, the weights file and its scores come on top of the steps
-    count=$(awk "BEGIN { n = int(1000 * ($left - ${OVERHEAD_SECONDS:-60}) * 0.97 / $step_ms); print n > 1 ? n : 1 }")
+    count=$(awk "BEGIN { n = int(1000 * ($left - ${OVERHEAD_SECONDS:-60}) * 0.97 / $step_ms); print (n > 1 ? n : 1) }")
     echo "$count steps of $step_ms ms in $left s"
     rm -rf "$work/run"
     step train "$((left - 20))" 30 bash -c 'train "$@"' train "$work/run" "${SCENES:-0.25}" "$count" \

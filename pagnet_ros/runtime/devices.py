@@ -101,7 +101,7 @@ _NVIDIA = ("/dev/nvidia0", "/etc/nv_tegra_release", "/dev/nvhost-gpu", "/proc/dr
 
 def _no_cuda_because() -> str:
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError) as error:
         return _first_line(error)
     return "no reason given"

@@ -37,7 +37,7 @@ def pad_for_tensor_cores(network: nn.Module) -> nn.Module:
 
 def _pad_dense_block(block: ResidualDenseBlock) -> None:
     """Each layer sees the block's input and all that the layers before it made, growth by growth."""
-    convolutions = [layer[0] for layer in block.layers if isinstance(layer, nn.Sequential)]
+    convolutions = [_first(layer) for layer in block.layers]
     growth = convolutions[0].weight.shape[0]
     wide = _rounded(growth)
     if wide == growth:
@@ -62,6 +62,12 @@ def _pad_pair(branch: nn.Sequential) -> None:
     if wide != half:
         _replace(first, range(first.in_channels), range(half), first.in_channels, wide)
         _replace(second, range(half), range(second.out_channels), wide, second.out_channels)
+
+
+def _first(layer: nn.Module) -> nn.Conv2d:
+    assert isinstance(layer, nn.Sequential)
+    assert isinstance(layer[0], nn.Conv2d)
+    return layer[0]
 
 
 def _rounded(channels: int) -> int:
