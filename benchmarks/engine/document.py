@@ -16,8 +16,10 @@ __all__ = ["BEGIN", "END", "main", "with_figures"]
 
 BEGIN = "<!-- figures of a GPU: begin -->"
 END = "<!-- figures of a GPU: end -->"
-HEADS = ("weights", "size", "way", "precision", "p50 ms", "p99 ms", "network ms", "roofline ms", "p50 / roofline")
-HEADS += ("RMS to fp32, mm", "memory MB")
+HEADS: tuple[str, ...] = (
+    *("weights", "size", "way", "precision", "p50 ms", "p99 ms", "network ms", "roofline ms", "p50 / roofline"),
+    *("RMS to fp32, mm", "memory MB"),
+)
 
 
 def with_figures(document: str, figures: Mapping[str, Any]) -> str:
