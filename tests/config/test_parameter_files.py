@@ -55,9 +55,30 @@ def test_every_yaml_and_rviz_file_can_be_read():
         assert yaml.safe_load(path.read_text(encoding="utf-8")), path
 
 
-def test_nav2_reads_the_cloud_that_the_comment_makes():
-    text = config_path("nav2/depth_hr_obstacles.yaml").read_text(encoding="utf-8")
-    layer = yaml.safe_load(text)["local_costmap"]["local_costmap"]["ros__parameters"]["voxel_layer"]
-    source = layer[layer["observation_sources"]]
-    assert f"-r points:={source['topic']}" in text
-    assert source["data_type"] == "PointCloud2"
+def nav2_sources(name):
+    """{source: parameters} of the first layer of a Nav2 file."""
+    text = config_path(f"nav2/{name}.yaml").read_text(encoding="utf-8")
+    parameters = yaml.safe_load(text)["local_costmap"]["local_costmap"]["ros__parameters"]
+    layer = parameters[parameters["plugins"][0]]
+    return {source: layer[source] for source in layer["observation_sources"].split()}
+
+
+@pytest.mark.parametrize("name", ["depth_hr_obstacles", "depth_hr_stvl"])
+def test_nav2_reads_the_cloud_that_is_made(name):
+    sources = nav2_sources(name).values()
+    assert {source["topic"] for source in sources} == {"/depth_hr/points"}
+    assert {source["data_type"] for source in sources} == {"PointCloud2"}
+    assert [source["marking"] for source in sources].count(True) == 1
+    assert [source["clearing"] for source in sources].count(True) == 1
+
+
+def test_both_layers_of_nav2_believe_the_same_range():
+    (voxel,) = nav2_sources("depth_hr_obstacles").values()
+    stvl = nav2_sources("depth_hr_stvl")
+    assert stvl["mark"]["obstacle_range"] == voxel["obstacle_max_range"]
+    assert (stvl["clear"]["min_z"], stvl["clear"]["max_z"]) == (
+        voxel["raytrace_min_range"],
+        voxel["raytrace_max_range"],
+    )
+    for name in ("min_obstacle_height", "max_obstacle_height"):
+        assert stvl["mark"][name] == voxel[name]

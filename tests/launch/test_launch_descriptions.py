@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytest.importorskip("launch_ros", reason="ROS's launch is not installed here (it comes with a ROS 2 install only)")
 
@@ -13,13 +14,22 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.utilities import perform_substitutions
 from launch_ros.actions import Node
 
+from tests.launch.test_launch_sources import OTHERS
+
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 
 
+class ParameterLoader(yaml.SafeLoader):
+    """Reads the parameter files that launch writes: rcl takes the tag of a list of strings as it is."""
+
+
+ParameterLoader.add_constructor("tag:yaml.org,2002:python/tuple", ParameterLoader.construct_sequence)
+
+
 class Started:
-    """What a launch file would start: {executable: command line} in order, and the environment for it."""
+    """What a launch file would start: {executable: command lines} in order, and the environment for it."""
 
     def __init__(self, name, arguments, environ):
         self.context = LaunchContext()
@@ -27,17 +37,17 @@ class Started:
         for key in (*PROFILES, *MALLOC, "RMW_IMPLEMENTATION"):
             self.context.environment.pop(key, None)
         self.context.environment.update(environ)
-        self.commands = {}
+        self.all = {}
         source = PythonLaunchDescriptionSource(str(ROOT / "launch" / f"{name}.launch.py"))
         self._expand(source.get_launch_description(self.context))
 
     def _expand(self, entity):
         if isinstance(entity, Node):
-            commands = self.commands
+            started = self.all
 
             def record(action, context):
                 words = [perform_substitutions(context, word) for word in action.cmd]
-                commands[Path(words[0]).name] = words[1:]
+                started.setdefault(Path(words[0]).name, []).append(words[1:])
 
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(ExecuteProcess, "execute", record)
@@ -45,6 +55,15 @@ class Started:
             return
         for child in entity.visit(self.context) or []:
             self._expand(child)
+
+    @property
+    def commands(self):
+        """{executable: words} of what is started once, or last."""
+        return {executable: every[-1] for executable, every in self.all.items()}
+
+    def namespaces(self, executable):
+        """Of all processes of an executable."""
+        return [word.removeprefix("__ns:=") for words in self.all[executable] for word in words if "__ns:=" in word]
 
     def remappings(self, executable):
         """{from: to} of everything given by -r, __node and __ns included."""
@@ -54,13 +73,11 @@ class Started:
 
     def parameters(self, executable):
         """Contents of all parameter files, later ones over earlier ones."""
-        import yaml
-
         words = self.commands[executable]
         merged = {}
         for word, after in itertools.pairwise(words):
             if word == "--params-file":
-                for values in yaml.safe_load(Path(after).read_text()).values():
+                for values in yaml.load(Path(after).read_text(), ParameterLoader).values():  # noqa: S506
                     merged |= values["ros__parameters"]
         return merged
 
@@ -68,14 +85,17 @@ class Started:
 @pytest.fixture
 def start(monkeypatch, tmp_path):
     """Evaluate a launch file: start("pagnet", color="/cam/image")."""
-    # the executables are looked up in the index: an index that has ours
-    marker = tmp_path / "share/ament_index/resource_index/packages/pagnet_ros"
-    marker.parent.mkdir(parents=True)
-    marker.touch()
-    folder = tmp_path / "lib/pagnet_ros"
-    folder.mkdir(parents=True)
-    for script in (ROOT / "scripts/run").iterdir():
-        (folder / script.name).symlink_to(script)
+    # the executables are looked up in the index: one that has ours, and those of the packages we start nodes of
+    executables = {"pagnet_ros": [path.name for path in (ROOT / "scripts/run").iterdir()], **OTHERS}
+    for package, names in executables.items():
+        marker = tmp_path / f"share/ament_index/resource_index/packages/{package}"
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        (tmp_path / f"lib/{package}").mkdir(parents=True)
+        for name in names:
+            executable = tmp_path / f"lib/{package}/{name}"
+            executable.touch()
+            executable.chmod(0o755)
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
 
     def evaluate(name, environ=None, **arguments):
@@ -189,3 +209,58 @@ def test_the_evaluator_hears_the_nodes_topics_and_a_reference_where_there_is_one
     assert against.remappings("evaluate")["reference"] == "/cam/truth"
     parameters = against.parameters("evaluate")
     assert (parameters["with_reference"], parameters["frames"], parameters["idle_s"]) == (True, 30, 5.0)
+
+
+def test_a_point_cloud_follows_the_node(start):
+    started = start("points", namespace="robot1")
+    remapped = started.remappings("point_cloud_xyz_node")
+    assert remapped["__ns"] == "/robot1"
+    assert (remapped["image_rect"], remapped["points"]) == ("depth_hr/image_rect", "depth_hr/points")
+    environ = started.context.environment
+    assert all(name in environ for name in PROFILES), "its clouds are larger than images"
+
+
+def test_a_coloured_point_cloud_accepts_a_best_effort_camera(start):
+    started = start("points", output="/depth_hr", color="color", namespace="robot1")
+    parameters = started.parameters("point_cloud_xyzrgb_node")
+    assert parameters["qos_overrides./robot1/color.subscription.reliability"] == "best_effort"
+    reliable = start("points", color="/cam/color", color_reliability="reliable").parameters("point_cloud_xyzrgb_node")
+    assert reliable["qos_overrides./cam/color.subscription.reliability"] == "reliable"
+
+
+def test_a_laser_scan_gets_numbers(start):
+    parameters = start("laserscan", output_frame="cam", scan_height="40", rate="10").parameters(
+        "depthimage_to_laserscan_node"
+    )
+    assert (parameters["output_frame"], parameters["scan_height"], parameters["scan_time"]) == ("cam", 40, 0.1)
+    assert isinstance(parameters["range_max"], float)
+
+
+@pytest.mark.parametrize(("layer", "plugin"), [("voxel", "voxel_layer"), ("stvl", "stvl_layer")])
+def test_a_costmap_hears_the_point_cloud_of_the_output(start, layer, plugin):
+    started = start("costmap", layer=layer, output="/cam/depth_hr", global_frame="map")
+    assert list(started.commands) == ["point_cloud_xyz_node", "nav2_costmap_2d", "lifecycle_manager"]
+    assert started.remappings("point_cloud_xyz_node")["points"] == "/cam/depth_hr/points"
+    parameters = started.parameters("nav2_costmap_2d")
+    topics = {value for name, value in parameters.items() if name.startswith(plugin) and name.endswith(".topic")}
+    assert topics == {"/cam/depth_hr/points"}
+    assert plugin in parameters["plugins"]
+    assert (parameters["global_frame"], parameters["rolling_window"]) == ("map", True)
+
+
+def test_the_lifecycle_manager_waits_for_no_bond(start):
+    parameters = start("costmap", manage_node="pagnet_node").parameters("lifecycle_manager")
+    assert parameters["bond_timeout"] == 0.0
+    assert list(parameters["node_names"]) == ["costmap", "pagnet_node"]
+
+
+def test_several_cameras_keep_their_arguments_apart(start):
+    started = start("cameras", cameras="front,rear", color="color/image_raw", weights="bicubic")
+    assert sorted(started.namespaces("pagnet_node")) == ["/front", "/rear"]
+    for words in started.all["pagnet_node"]:
+        assert "color:=color/image_raw" in words
+        assert not [word for word in words if word.startswith("depth:=")], "its default stays the node's"
+
+
+def test_a_single_camera_is_one_node(start):
+    assert start("cameras", cameras="head").namespaces("pagnet_node") == ["/head"]

@@ -12,6 +12,13 @@ from pagnet_ros.system.transport import image_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {path.name.removesuffix(".launch.py"): path for path in (ROOT / "launch").glob("*.launch.py")}
+OTHERS = {
+    "depth_image_proc": ("point_cloud_xyz_node", "point_cloud_xyzrgb_node"),
+    "depthimage_to_laserscan": ("depthimage_to_laserscan_node",),
+    "nav2_costmap_2d": ("nav2_costmap_2d",),
+    "nav2_lifecycle_manager": ("lifecycle_manager",),
+}
+"""Packages that the launch files start nodes of, and the executables they have."""
 NODE_TOPICS = {"depth", "color", "color/camera_info", "depth_hr", "depth_hr/image_rect", "depth_hr/camera_info"}
 
 
@@ -40,7 +47,8 @@ def function(name, called):
 
 
 def test_there_is_one_file_per_way_of_using_it():
-    assert set(FILES) == {"pagnet", "simulated", "replay_bag", "evaluate", "large_images"}
+    ours = {"pagnet", "simulated", "replay_bag", "evaluate", "large_images"}
+    assert set(FILES) == ours | {"cameras", "points", "laserscan", "costmap"}
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -52,8 +60,13 @@ def test_every_argument_is_described(name):
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_what_is_started_is_installed(name):
     started = [keywords for kind in ("Node", "LifecycleNode") for _, keywords in calls(name, kind)]
-    assert started or name == "large_images"
+    assert started or name in ("large_images", "cameras")
     for keywords in started:
+        if keywords["package"].value in OTHERS:
+            value = keywords["executable"]
+            either = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+            assert {choice.value for choice in either} <= set(OTHERS[keywords["package"].value])
+            continue
         assert keywords["package"].value == "pagnet_ros"
         assert (ROOT / "scripts/run" / keywords["executable"].value).is_file()
 
@@ -108,3 +121,38 @@ def test_large_images_are_prepared_as_for_plain_processes():
     for name, value in image_environment({}).items():
         assert name in texts
         assert value in texts or Path(value).name.removesuffix(".xml").removesuffix("_16mb") in "".join(texts)
+
+
+OUTPUTS = {"/depth_hr", "/depth_hr/image_rect", "/depth_hr/camera_info"}
+
+
+def remapped(name, **given):
+    """What a launch file's own `remappings` makes of its arguments' values."""
+    module = ast.Module([function(name, "remappings")], [])
+    space = {}
+    exec(compile(module, str(FILES[name]), "exec"), space)  # noqa: S102
+    defaults = {argument: keywords["default_value"].value for argument, keywords in declared(name).items()}
+    return dict(space["remappings"](defaults | {"output": "/depth_hr"} | given))
+
+
+def test_points_are_made_of_the_nodes_image_and_its_own_camera_info():
+    names = remapped("points")
+    assert names.pop("points") == "/depth_hr/points"
+    assert names == {"image_rect": "/depth_hr/image_rect", "camera_info": "/depth_hr/camera_info"}
+    assert set(names.values()) <= OUTPUTS
+
+
+@pytest.mark.parametrize(
+    ("color", "beside"), [("/camera/color/image_raw", "/camera/color/camera_info"), ("color", "camera_info")]
+)
+def test_points_with_colour_take_the_same_calibration(color, beside):
+    names = remapped("points", color=color, points="/cloud")
+    assert names["depth_registered/image_rect"] == "/depth_hr/image_rect"
+    assert names["rgb/image_rect_color"] == color
+    assert names[beside] == names["rgb/camera_info"] == "/depth_hr/camera_info"
+    assert names["points"] == "/cloud"
+
+
+def test_a_laser_scan_is_made_of_the_nodes_image_and_its_camera_info():
+    names = remapped("laserscan")
+    assert names == {"depth": "/depth_hr", "depth_camera_info": "/depth_hr/camera_info", "scan": "/depth_hr/scan"}
