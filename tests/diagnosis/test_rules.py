@@ -308,6 +308,15 @@ def test_a_recording_on_its_own_time_is_healthy():
     assert names(seen) == []
 
 
+def test_a_node_that_subscribes_in_two_ways_to_get_what_is_latched_is_healthy():
+    both = (
+        subscriber(CAMERA_INFO_TYPE),
+        subscriber(CAMERA_INFO_TYPE, "/pagnet_node", "reliable", durability="transient_local"),
+    )
+    assert names(changed(color_info={"subscribers": both})) == []
+    assert names(changed(color_info={"subscribers": both[1:]})) == ["incompatible_qos"]
+
+
 def test_a_camera_of_another_vendor_or_machine_is_healthy():
     far = replace(publisher(process=None), here=False)
     unknown = replace(publisher(process=None), here=None)

@@ -84,9 +84,11 @@ def incompatible_qos(seen: Observation) -> Iterator[Fault]:
     pairs = [(s.topic, p, s.subscribers) for s in seen.streams for p in s.publishers]
     pairs += [output for node in seen.consumers for output in node.outputs]
     for topic, publisher, subscribers in pairs:
-        for subscriber in subscribers:
+        same_type = [subscriber for subscriber in subscribers if subscriber.type == publisher.type]
+        served = {subscriber.node for subscriber in same_type if subscriber.node and not _clash(publisher, subscriber)}
+        for subscriber in same_type:
             clash = _clash(publisher, subscriber)
-            if clash and publisher.type == subscriber.type:
+            if clash and subscriber.node not in served:  # else it asks in two ways, to get what is latched too
                 offered, asked, policy = clash
                 yield Fault(
                     topic,
