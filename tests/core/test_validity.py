@@ -7,7 +7,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagnet_ros.core.validity import FILLED, MEASURED, NOTHING, TrustOptions, flying_pixels, provenance
+from pagnet_ros.core.validity import (
+    FILLED,
+    MEASURED,
+    NOTHING,
+    TrustOptions,
+    _window_min,
+    flying_pixels,
+    pooled_min,
+    provenance,
+)
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.resize import BicubicUpsample
 
@@ -164,3 +173,16 @@ def test_a_single_pixel_between_two_surfaces_flies_and_one_on_a_surface_does_not
     depth[..., 8, 10] = 1.5
     flying = flying_pixels(depth, 0.05)
     assert flying.nonzero().tolist() == [[0, 0, 8, 10]]
+
+
+@pytest.mark.parametrize("radius", [0, 1, 2, 8])
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (17, 23)], ids=str)
+def test_pooling_finds_the_same_smallest_values_as_shifts(size, radius):
+    image = torch.randn(2, 1, *size, generator=torch.Generator().manual_seed(0))
+    smallest = torch.empty_like(image)
+    for y in range(size[0]):
+        for x in range(size[1]):
+            window = image[..., max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
+            smallest[..., y, x] = window.amin(dim=(-2, -1))
+    assert torch.equal(pooled_min(image, radius), smallest)
+    assert torch.equal(_window_min(image, radius), smallest)
