@@ -118,27 +118,29 @@ checks() {
     local tests=(-m pytest -q -p no:cacheprovider --no-header) marker=gpu probes=()
     local files=(tests/runtime/test_streams.py tests/runtime/test_cuda_graph.py tests/runtime/test_engine.py)
     local networks="rt-x4-sensor or mid-x4-clean or rt-x16-clean"
-    local bench=(-m benchmarks.engine --device "$DEVICE") which how
+    local bench=(-m benchmarks.engine --device "$DEVICE") most more compiled
     [ "${TEST_PROCESSES:-4}" = 0 ] || tests+=(-n "${TEST_PROCESSES:-4}")
     if [ -n "$SMALL" ]; then
         [ "$DEVICE" = cuda ] || marker="not gpu and not slow"
         files=("${files[@]:0:2}") networks=tiny-x4-sensor probes=(--small)
-        which=(--weights bicubic-x4 tiny-x4-sensor --sizes 64x48 --frames 2)
-        how=(--ways eager --precisions fp32)
+        most=(--weights bicubic-x4 tiny-x4-sensor --sizes 64x48 --frames 2 --ways eager --precisions fp32)
+        more=("${most[@]}") compiled=("${most[@]}")
     else
-        which=(--weights full-x4 rt-x4-sensor bicubic-x4 mid-x4-clean --sizes 640x480 1280x720 1920x1080 --frames 60)
-        which+=(--time-limit 85 --ways graph eager --precisions fp16 fp32 bf16 --trace "$work/trace.json")
-        how=(--weights rt-x4-sensor --ways graph compiled --precisions fp16 --frames 60 --time-limit 80)
+        most=(--weights full-x4 rt-x4-sensor bicubic-x4 mid-x4-clean --sizes 640x480 1280x720 1920x1080 --frames 60)
+        most+=(--ways graph --precisions fp16 fp32 --time-limit 60 --trace "$work/trace.json")
+        more=(--weights full-x4 rt-x4-sensor --ways eager graph --precisions fp16 bf16 --frames 60 --time-limit 30)
+        compiled=(--weights rt-x4-sensor --ways graph compiled --precisions fp16 --frames 60 --time-limit 80)
     fi
     step versions 30 1 bash -c 'versions; shared_memory'
     step tests 90 20 "$PYTHON" "${tests[@]}" -m "$marker" "${files[@]}"
-    step bench 110 30 "$PYTHON" "${bench[@]}" "${which[@]}" ${SMALL:+"${how[@]}"} --json "$OUT/bench.json"
+    step bench 80 30 "$PYTHON" "${bench[@]}" "${most[@]}" --json "$OUT/bench.json"
     [ ! -f "$work/trace.json" ] || gzip -c "$work/trace.json" >"$OUT/trace.json.gz"
+    step calibration 55 25 bash -c "calibrate ${CALIBRATION_SECONDS:-35}"
     step probes 60 15 "$PYTHON" scripts/gpu_probes.py --device "$DEVICE" --out "$OUT/probes.jsonl" \
         --seconds $((55 * ${PATIENCE:-1})) ${probes[@]+"${probes[@]}"}
-    step calibration 55 25 bash -c "calibrate ${CALIBRATION_SECONDS:-35}"
+    step more 45 20 "$PYTHON" "${bench[@]}" "${more[@]}" --json "$OUT/more.json"
     step networks 60 15 "$PYTHON" "${tests[@]}" -m "$marker" tests/model/test_zoo.py -k "$networks"
-    step compiled 90 45 "$PYTHON" "${bench[@]}" ${SMALL:+"${which[@]}"} "${how[@]}" --json "$OUT/compiled.json"
+    step compiled 90 45 "$PYTHON" "${bench[@]}" "${compiled[@]}" --json "$OUT/compiled.json"
 }
 
 train_and_export() {

@@ -1,4 +1,4 @@
-"""A run's figures -> the table in the documentation: ``python -m benchmarks.engine.document bench.json benchmarks.md``.
+"""Runs' figures -> the table in the documentation: ``python -m benchmarks.engine.document bench.json benchmarks.md``.
 
 What stands between the two marks of the document is replaced; everything else stays.
 """
@@ -79,11 +79,14 @@ def _notes(figures: Mapping[str, Any]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine.document", description=__doc__.splitlines()[0])
-    parser.add_argument("figures", type=Path, help="what `python -m benchmarks.engine --json` wrote")
+    parser.add_argument("figures", type=Path, nargs="+", help="what `python -m benchmarks.engine --json` wrote")
     parser.add_argument("document", type=Path, help="Markdown file with the two marks")
     options = parser.parse_args(arguments)
     try:
-        figures = json.loads(options.figures.read_text(encoding="utf-8"))
+        figures, *others = (json.loads(path.read_text(encoding="utf-8")) for path in options.figures)
+        for other in others:  # of the same machine: what the machine can do stands once
+            for part in ("results", "failures"):
+                figures[part] += other[part]
         text = with_figures(options.document.read_text(encoding="utf-8"), figures)
         options.document.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:

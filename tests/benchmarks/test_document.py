@@ -46,6 +46,18 @@ def test_a_page_without_marks_and_a_run_without_results_are_refused(page, tmp_pa
     assert (tmp_path / "page.md").read_text() == PAGE
 
 
+def test_several_runs_of_one_machine_make_one_table(tmp_path):
+    for name, size in (("a", "640x480"), ("b", "1280x720")):
+        run = figures()
+        run["results"] = [run["results"][0] | {"size": size}]
+        (tmp_path / f"{name}.json").write_text(json.dumps(run))
+    (tmp_path / "page.md").write_text(PAGE)
+    assert main([str(tmp_path / name) for name in ("a.json", "b.json", "page.md")]) == 0
+    page = (tmp_path / "page.md").read_text()
+    assert page.index("| full-x4 | 640x480 |") < page.index("| full-x4 | 1280x720 |")
+    assert page.count("NVIDIA X") == 1
+
+
 def test_the_documentation_has_the_marks(tmp_path):
     page = Path(__file__).parents[2] / "docs/benchmarks.md"
     (tmp_path / "figures.json").write_text(json.dumps(figures()))

@@ -89,7 +89,7 @@ def run(machine, *arguments, **environ):
 @pytest.mark.timeout(1800)
 def test_the_checks_run_without_ros_rosbags_git_and_network(machine):
     steps, out = run(machine, "checks", "1500")
-    for name in ("versions", "tests", "bench", "probes", "calibration", "networks"):
+    for name in ("versions", "tests", "bench", "probes", "more", "calibration", "networks", "compiled"):
         assert steps[name] == "done", (name, (out / "checks.log").read_text()[-3000:])
     bench = json.loads((out / "bench.json").read_text())
     assert {result["weights"] for result in bench["results"]} == {"bicubic-x4", "tiny-x4-sensor"}
@@ -120,7 +120,7 @@ def test_what_does_not_fit_into_the_time_is_left_out_and_named(machine):
     steps, _ = run(machine, "checks", "0")
     assert set(steps.values()) == {"skipped"}
     assert list(steps)[:3] == ["versions", "tests", "bench"]
-    assert len(steps) == 7
+    assert len(steps) == 8
 
 
 def test_an_unknown_command_says_how_the_script_is_used(machine):
