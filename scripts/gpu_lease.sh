@@ -146,7 +146,7 @@ checks() {
 train_and_export() {
     local start=${START:-} step_ms=${STEP_MS:-} count left weights validation=()
     if [ -n "$start" ] && [ ! -f "$start" ]; then
-        cat "$start".part-* >"$work/start.safetensors" || return 1 # a checkpoint larger than what may travel in one file
+        cat "$start".part-* >"$work/start.safetensors" || exit 1 # a checkpoint larger than what may travel in one file
         start=$work/start.safetensors
     fi
     step versions 30 1 bash -c 'versions; shared_memory'
@@ -159,7 +159,7 @@ import yaml
 patches_per_s = json.loads(Path(sys.argv[2]).read_text().splitlines()[-1])["patches_per_s"]
 print(1000 * yaml.safe_load(Path(sys.argv[1]).read_text())["batch"] / patches_per_s)
 PY
-        ) || { echo "no time of a step: set STEP_MS, or let checks run first" >&2; return 1; }
+        ) || { echo "no time of a step: set STEP_MS, or let checks run first" >&2; exit 1; }
     fi
     left=$((end - SECONDS))
     # importing, cutting the first patches, validations, the weights file and its scores come on top of the steps
