@@ -115,7 +115,7 @@ PY
 export -f versions shared_memory
 
 checks() {
-    local tests=(-m pytest -q -p no:cacheprovider --no-header) marker=gpu probes=()
+    local tests=(-m pytest -q -p no:cacheprovider --no-header) marker="gpu and not slow" probes=()
     local files=(tests/runtime/test_streams.py tests/runtime/test_cuda_graph.py tests/runtime/test_engine.py)
     local networks="rt-x4-sensor or mid-x4-clean or rt-x16-clean"
     local bench=(-m benchmarks.engine --device "$DEVICE") most more compiled
