@@ -23,6 +23,7 @@ from rich.table import Table
 from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.sensors import SensorMemory, SensorProfile, load_profile, sense
+from pagnet_ros.system.units import in_metres
 from pagnet_training.json_file import write_json
 from pagnet_training.sensors.regions import distance_to, edge_mask, footprint
 from studies.restorers import CLASSICAL, Method, network
@@ -116,16 +117,11 @@ def recorded(folder: Path) -> Iterator[ObservedFrame]:
                 f"{frame.rgb.shape[:2]}; expected the same size; resize or crop one of them"
             )
         found += 1
-        yield ObservedFrame(_metres(frame.depth), frame.rgb, _metres(frame.reference), frame.name)
+        yield ObservedFrame(in_metres(frame.depth), frame.rgb, in_metres(frame.reference), frame.name)
     if not found:
         raise RecordingError(
             f"{folder}: no frame has a reference; expected NAME_rgb.jpg, NAME_depth_lr_mm.png and NAME_depth_hr_mm.png"
         )
-
-
-def _metres(depth: NDArray[np.uint16] | Depth) -> Depth:
-    metres = depth.astype(np.float32) / (np.float32(MILLIMETRES) if depth.dtype == np.uint16 else np.float32(1))
-    return np.asarray(np.where(np.isfinite(metres) & (metres > 0), metres, np.float32(np.nan)), np.float32)
 
 
 def regions(frame: ObservedFrame) -> dict[str, NDArray[np.bool_]]:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.sensors import PinholeCamera
 from pagnet_ros.simulation import STYLES, LookAround, Renderer, Scene
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["HELD_OUT", "SequencePlan", "TrueFrame", "true_frames"]
 
 HELD_OUT = 700_000
-NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ TREES = {
 # A module imports from its own part and from levels below, never from another part of its level or from above.
 LEVELS = [
     {"errors"},
-    {"model", "system", "messages", "recordings"},
+    {"system"},
+    {"model", "messages", "recordings"},
     {"core", "sensors"},
     {"diagnosis", "runtime", "simulation"},
     {"options"},

@@ -25,6 +25,7 @@ from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import COMPRESSED, find_rgbd_topics
 from pagnet_ros.system.transport import enter_own_domain
+from pagnet_ros.system.units import in_metres
 
 if TYPE_CHECKING:
     from pagnet_ros.ros.watcher import StreamState, WatchedFrame, Watcher
@@ -275,8 +276,7 @@ class _Show:
             scale = next((s for s in (2, 4, 8, 16) if s >= 0.99 * ratio), 16)
             everything = UpsamplerOptions(metric=True, fill="all", remove_flying=False, noise_per_m=0.0)
             self._bicubic = DepthUpsampler.bicubic(scale, device="cpu", options=everything)
-        coarse = frame.depth.astype(np.float32) * (1e-3 if frame.depth.dtype == np.uint16 else 1.0)
-        coarse = np.where(np.isfinite(coarse) & (coarse > 0), coarse, np.float32("nan")).astype(np.float32)
+        coarse = in_metres(frame.depth)
         baseline = self._bicubic(frame.depth, frame.color).depth
         name = self._watcher.state().diagnostics.get("name", self._options.weights)
         truth_name = "recorded depth" if self._options.frames else "truth"

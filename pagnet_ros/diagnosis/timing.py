@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.diagnosis.observation import Arrival
+from pagnet_ros.system.units import NS_PER_MS, NS_PER_S
 
 __all__ = [
     "OTHER_CLOCK_S",
@@ -27,8 +28,6 @@ __all__ = [
 
 OTHER_CLOCK_S: Final = 10.0
 """Stamps farther than this from the clock are of another clock, not late, seconds."""
-NS_PER_S: Final = 1_000_000_000
-NS_PER_MS: Final = 1_000_000
 _LEAST_FOR_DRIFT: Final = 15
 _LEAST_SPAN_S: Final = 2.0
 _LEAST_GAPS: Final = 8

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any
 
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, did_you_mean
 
 __all__ = ["SCALES", "ModelConfig"]
 
@@ -131,8 +130,7 @@ class ModelConfig:
         problems = []
         for key in values:
             if key not in known:
-                near = get_close_matches(str(key), known, n=1)
-                problems.append(f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+                problems.append(f"unknown key {key!r}, {did_you_mean(key, known, 'known: ' + ', '.join(known))}")
         if problems:
             raise ConfigError("model configuration: " + "; ".join(problems))
         return cls(**dict(values))

@@ -12,7 +12,6 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from pagnet_ros.errors import ConfigError, WeightsError
+from pagnet_ros.errors import ConfigError, WeightsError, did_you_mean
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 
@@ -110,8 +109,7 @@ class WeightsHeader:
         problems = [f"no {key}" for key in ("name", "config") if key not in values]
         for key, value in values.items():
             if key not in _JSON_TYPES:
-                near = get_close_matches(key, _JSON_TYPES, n=1)
-                problems.append(f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+                problems.append(f"unknown key {key!r}, {did_you_mean(key, _JSON_TYPES, 'there is none like it')}")
             elif not _fits(key, value):
                 problems.append(f"{key}={value!r:.80}, expected {_JSON_NAMES[_JSON_TYPES[key]]}")
         if problems:

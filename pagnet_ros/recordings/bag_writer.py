@@ -22,12 +22,12 @@ from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
 from pagnet_ros.recordings.bags import require_rosbags
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, pose_quaternion
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["POSE_TOPIC", "STORAGES", "BagOptions", "MessageBuilder", "write_bag"]
 
 STORAGES = ("mcap", "sqlite3")
 POSE_TOPIC = "/camera_pose"
-NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True)

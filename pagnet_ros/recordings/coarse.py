@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import InputError
+from pagnet_ros.system.units import MILLIMETRES_PER_METRE, in_metres
 
 __all__ = ["coarse_depth", "coarse_intrinsics"]
 
@@ -45,8 +46,8 @@ def coarse_depth(
         raise InputError(f"scale {scale} does not divide {width}x{height}; expected one of {fits}")
     if scale == 1:
         return depth.copy()  # type: ignore[no-any-return]
-    metres = depth.astype(np.float32) / (np.float32(1000.0) if depth.dtype == np.uint16 else np.float32(1.0))
-    metres[~(np.isfinite(metres) & (metres > 0))] = np.inf
+    metres = in_metres(depth)
+    metres[np.isnan(metres)] = np.inf
     blocks = metres.reshape(height // scale, scale, width // scale, scale).swapaxes(1, 2)
     blocks = np.sort(blocks.reshape(height // scale, width // scale, scale * scale), axis=2)
     count = np.isfinite(blocks).sum(axis=2)
@@ -57,7 +58,7 @@ def coarse_depth(
     believed = count >= max(1, MIN_VALID * scale * scale)
     mean = np.where(believed, total / np.maximum(same.sum(axis=2), 1), np.nan)
     if depth.dtype == np.uint16:
-        return np.nan_to_num(np.rint(mean * 1000.0), nan=0.0).astype(np.uint16)
+        return np.nan_to_num(np.rint(mean * MILLIMETRES_PER_METRE), nan=0.0).astype(np.uint16)
     return mean.astype(np.float32)
 
 

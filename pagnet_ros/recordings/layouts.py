@@ -14,10 +14,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from pagnet_ros.recordings.images import COLOR_SUFFIXES, DEPTH_SUFFIXES
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["LAYOUTS", "FrameFiles", "detect_layout"]
 
-NS_PER_S = 1_000_000_000
 TUM_DEPTH_SCALE = 5000.0
 TUM_PAIR_SLOP_NS = 20_000_000
 MAX_TEXT_BYTES = 64 * 1024 * 1024

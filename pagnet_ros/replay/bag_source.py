@@ -26,10 +26,11 @@ from pagnet_ros.recordings.cdr_images import CdrCompressedImage, CdrImage, image
 from pagnet_ros.recordings.joined import JoinedBags
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, COMPRESSED, IMAGE, RgbdTopics, find_rgbd_topics
-from pagnet_ros.replay.frame import NS_PER_S, RawDepth, ReplayFrame, SourceOptions
+from pagnet_ros.replay.frame import RawDepth, ReplayFrame, SourceOptions
 from pagnet_ros.replay.references import References
 from pagnet_ros.replay.results import Pairing, Recording
 from pagnet_ros.replay.tally import Tally
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["BagSource"]
 

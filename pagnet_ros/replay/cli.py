@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import ConfigError, PagnetError, did_you_mean
 from pagnet_ros.pipeline import UpsamplerOptions
 from pagnet_ros.replay.files import OutputError
 from pagnet_ros.replay.frame import SourceOptions
@@ -214,8 +213,7 @@ def _with(options: T, changes: Sequence[str], flag: str) -> T:
     for change in changes:
         name, equals, text = change.partition("=")
         if name not in known or not equals:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            hint = did_you_mean(name, known, f"known are {', '.join(known)}")
             raise ConfigError(f"{flag} {change}; expected NAME=VALUE ({hint})")
         values[name] = _value(text, flag, change)
     return dataclasses.replace(options, **values)  # type: ignore[type-var]

@@ -15,9 +15,10 @@ from pagnet_ros.messages.pair import PairReader
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame
 from pagnet_ros.recordings.images import read_rgb
-from pagnet_ros.replay.frame import NS_PER_S, RawDepth, ReplayFrame, SourceOptions
+from pagnet_ros.replay.frame import RawDepth, ReplayFrame, SourceOptions
 from pagnet_ros.replay.results import Pairing, Recording
 from pagnet_ros.replay.tally import Tally
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["FolderSource"]
 

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import ConfigError
 
-__all__ = ["NS_PER_S", "RawDepth", "ReplayFrame", "SourceOptions"]
+__all__ = ["RawDepth", "ReplayFrame", "SourceOptions"]
 
-NS_PER_S = 1_000_000_000
 RawDepth = NDArray[np.uint16] | NDArray[np.float32]
 
 

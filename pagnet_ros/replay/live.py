@@ -28,6 +28,7 @@ from pagnet_ros.replay.methods import MethodOutput
 from pagnet_ros.replay.references import References
 from pagnet_ros.replay.results import Pairing, Recording
 from pagnet_ros.replay.tally import Tally
+from pagnet_ros.system.units import in_metres
 
 __all__ = ["RESULT", "LiveResult", "LiveSource"]
 
@@ -274,11 +275,4 @@ class LiveResult:
             raise InputError(
                 f"{self.name} is {w} x {h}, colour {width} x {height}; expected one size: the node's result"
             )
-        return MethodOutput(_metres(depth))
-
-
-def _metres(depth: RawDepth) -> NDArray[np.float32]:
-    """Published depth in metres, NaN where the node believed nothing; float32 passes as it is."""
-    if depth.dtype == np.uint16:
-        return np.where(depth > 0, depth.astype(np.float64) / 1000.0, np.nan).astype(np.float32)
-    return np.asarray(depth, dtype=np.float32)
+        return MethodOutput(in_metres(depth))

@@ -11,7 +11,6 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.core.registration.registrar import Registrar
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, did_you_mean
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.replay.baselines import ABSENT_BASELINES, baselines
@@ -201,9 +200,7 @@ def make_baselines(
         if name in ABSENT_BASELINES:
             problems.append(f"{name}: {ABSENT_BASELINES[name]}")
         elif name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            problems.append(f"{name!r}: {hint}")
+            problems.append(f"{name!r}: {did_you_mean(name, known, 'known are ' + ', '.join(known))}")
     if problems:
         raise ConfigError("baselines: " + "; ".join(problems))
     chosen = known if names is None else dict.fromkeys(names)

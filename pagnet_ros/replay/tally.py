@@ -12,11 +12,10 @@ import numpy as np
 
 from pagnet_ros.core.pairing import PairingCounts
 from pagnet_ros.replay.results import Counts, Pairing, Problem
+from pagnet_ros.system.units import NS_PER_MS, NS_PER_S
 
 __all__ = ["Tally"]
 
-NS_PER_S = 1_000_000_000
-NS_PER_MS = 1_000_000
 JUMP_NS = NS_PER_S
 JUMP_PERIODS = 10
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import InputError
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["camera_info_message", "image_message", "set_stamp"]
 
-NS_PER_S = 1_000_000_000
 _ENCODINGS = {("uint8", 3): "rgb8", ("uint16", 1): "16UC1", ("float32", 1): "32FC1"}
 
 

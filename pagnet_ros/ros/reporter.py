@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, Protocol
 
-from pagnet_ros.system.health import SECOND_NS, Health, RateLimiter
+from pagnet_ros.system.health import Health, RateLimiter
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["Problem", "Reporter"]
 
@@ -63,7 +64,7 @@ class Reporter:
 
     def set_period(self, period_s: float) -> None:
         """Change the least time between two lines of the same kind, seconds."""
-        self._limiter = RateLimiter(int(period_s * SECOND_NS))
+        self._limiter = RateLimiter(int(period_s * NS_PER_S))
 
     def report(self, kind: str, text: str, level: Level = "warn", *, about: str = "") -> None:
         """Count a problem and say it, unless it was said within the period.
@@ -103,7 +104,7 @@ class Reporter:
 
     def recent(self, within_s: float) -> list[Problem]:
         """Problems seen within the last `within_s` seconds, newest first."""
-        since_ns = self._steady_ns() - int(within_s * SECOND_NS)
+        since_ns = self._steady_ns() - int(within_s * NS_PER_S)
         with self._lock:
             problems = [problem for problem in self._recent.values() if problem.at_ns >= since_ns]
         return sorted(problems, key=lambda problem: -problem.at_ns)

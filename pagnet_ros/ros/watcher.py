@@ -21,12 +21,12 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
 from pagnet_ros.messages.image import color_from_image, depth_from_image, stamp_ns
+from pagnet_ros.system.units import in_metres
 
 __all__ = ["StreamState", "WatchedFrame", "Watcher"]
 
 KEPT_MESSAGES = 45
 WINDOW_S = 3.0
-SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ class Watcher(Node):
             stamp_ns=stamp,
             color=decode_color(color),
             depth=decode_depth(depth),
-            output=_metres(depth_from_image(output)),
-            truth=None if truth is None else _metres(depth_from_image(truth)),
+            output=in_metres(depth_from_image(output)),
+            truth=None if truth is None else in_metres(depth_from_image(truth)),
         )
 
     def _newest_parts(self) -> tuple[int, Any, Any, Any, Any] | None:
@@ -161,12 +161,3 @@ class Watcher(Node):
 def _rate_hz(arrivals: deque[float], now: float) -> float:
     recent = [t for t in arrivals if now - t <= WINDOW_S]
     return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 and recent[-1] > recent[0] else 0.0
-
-
-def _metres(depth: NDArray[np.uint16] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """Metres, NaN where there is no measurement."""
-    if depth.dtype == np.uint16:
-        depth = depth.astype(np.float32) * np.float32(1e-3)
-    known = np.isfinite(depth) & (depth > 0)
-    metres: NDArray[np.float32] = np.where(known, depth, np.float32("nan")).astype(np.float32)
-    return metres

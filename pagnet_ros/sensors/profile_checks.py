@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
 
+from pagnet_ros.errors import did_you_mean
 from pagnet_ros.sensors.curves import curve_problem, is_number, shown
 from pagnet_ros.sensors.evidence import Evidence
 
@@ -72,10 +72,8 @@ def problems_of(values: Mapping[str, Any]) -> list[str]:
 
 def nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
     """A hint at what a mistyped name may mean, to append to a message."""
-    near = difflib.get_close_matches(name, list(known), 1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(known)}" if len(known) <= 10 else "docs/sensors.md lists the fields"
+    listed = f"known: {', '.join(known)}" if len(known) <= 10 else "docs/sensors.md lists the fields"
+    return did_you_mean(name, known, listed)
 
 
 def _scalar_problem(name: str, value: Any) -> str:

@@ -13,14 +13,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, did_you_mean
 from pagnet_ros.sensors.curves import shown
 from pagnet_ros.sensors.evidence import Evidence
 from pagnet_ros.sensors.profile import SensorProfile
@@ -109,7 +108,7 @@ def sensor_profile(name: str) -> SensorProfile:
     except KeyError:
         raise ConfigError(
             f"sensor profile {name!r} is not known; expected one of {', '.join(PROFILES)}, or the path of a .yaml file"
-            + (f"; did you mean {near[0]!r}?" if (near := get_close_matches(name, PROFILES, 1)) else "")
+            f"; {did_you_mean(name, PROFILES, 'none has a name like it')}"
         ) from None
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Health", "HealthSnapshot", "Percentiles", "RateLimiter"]
+from pagnet_ros.system.units import NS_PER_S
 
-SECOND_NS = 1_000_000_000
+__all__ = ["Health", "HealthSnapshot", "Percentiles", "RateLimiter"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Latest:
 class Health:
     """Owns the counters of one node or replay. Thread-safe; memory is bounded by the window sizes."""
 
-    def __init__(self, window_ns: int = 5 * SECOND_NS, samples: int = 512) -> None:
+    def __init__(self, window_ns: int = 5 * NS_PER_S, samples: int = 512) -> None:
         """Create empty counters.
 
         Args:
@@ -98,7 +98,7 @@ class Health:
     def silent_s(self, now_ns: int) -> dict[str, float]:
         """Seconds since the last frame at `now_ns`, by stream."""
         with self._lock:
-            return {name: (now_ns - times.last) / SECOND_NS for name, times in self._seen_ns.items()}
+            return {name: (now_ns - times.last) / NS_PER_S for name, times in self._seen_ns.items()}
 
     def snapshot(self, now_ns: int) -> HealthSnapshot:
         """The state at `now_ns`, same clock as `saw`."""
@@ -110,7 +110,7 @@ class Health:
         for name, times in seen.items():
             recent = times[now_ns - times <= self._window_ns]
             span = max(now_ns - int(recent[0]), 1) if len(recent) > 1 else self._window_ns
-            rates[name] = (len(recent) - 1) * SECOND_NS / span if len(recent) > 1 else 0.0
+            rates[name] = (len(recent) - 1) * NS_PER_S / span if len(recent) > 1 else 0.0
         return HealthSnapshot(
             counts=counts,
             rates_hz=rates,
@@ -134,7 +134,7 @@ def _percentiles(values: NDArray[Any]) -> Percentiles:
 class RateLimiter:
     """Says each kind of message at most once per period, and how many were held back since. Thread-safe."""
 
-    def __init__(self, period_ns: int = 5 * SECOND_NS) -> None:
+    def __init__(self, period_ns: int = 5 * NS_PER_S) -> None:
         """Create with a period in nanoseconds."""
         self._period_ns = period_ns
         self._last_ns: dict[str, int] = {}

@@ -6,8 +6,9 @@ same prefix (pip, colcon), so that an older install elsewhere on the machine is 
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
+
+from pagnet_ros.errors import did_you_mean
 
 __all__ = ["config_path", "share_path"]
 
@@ -59,8 +60,7 @@ def config_path(name: str = "") -> Path:
         raise ValueError(f"{name!r} leads out of {folder}; expected a path below it, such as 'pagnet.yaml'")
     if not path.exists():
         known = sorted(entry.relative_to(folder).as_posix() for entry in folder.rglob("*") if entry.is_file())
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        hint = did_you_mean(name, known, f"there are {', '.join(known)}")
         raise FileNotFoundError(f"no configuration {name!r} in {folder}; {hint}")
     return path
 

@@ -6,25 +6,26 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pagnet_ros.system.health import SECOND_NS, Health, Percentiles, RateLimiter
+from pagnet_ros.system.health import Health, Percentiles, RateLimiter
+from pagnet_ros.system.units import NS_PER_S
 
 
 def test_a_steady_stream_shows_its_rate():
     health = Health()
     for i in range(300):
-        health.saw("depth", i * SECOND_NS // 30)
-    snapshot = health.snapshot(299 * SECOND_NS // 30)
+        health.saw("depth", i * NS_PER_S // 30)
+    snapshot = health.snapshot(299 * NS_PER_S // 30)
     assert snapshot.rates_hz["depth"] == pytest.approx(30, abs=1e-3)
     assert snapshot.silent_s["depth"] == 0
 
 
 def test_the_rate_falls_while_a_stream_is_silent_and_ends_at_zero():
-    health = Health(window_ns=5 * SECOND_NS)
+    health = Health(window_ns=5 * NS_PER_S)
     for i in range(31):
-        health.saw("depth", i * SECOND_NS // 30)
-    rates = [health.snapshot(SECOND_NS * t).rates_hz["depth"] for t in (1, 2, 4, 7)]
+        health.saw("depth", i * NS_PER_S // 30)
+    rates = [health.snapshot(NS_PER_S * t).rates_hz["depth"] for t in (1, 2, 4, 7)]
     assert rates == [pytest.approx(30), pytest.approx(15), pytest.approx(7.5), 0]
-    assert health.snapshot(7 * SECOND_NS).silent_s["depth"] == pytest.approx(6)
+    assert health.snapshot(7 * NS_PER_S).silent_s["depth"] == pytest.approx(6)
 
 
 def test_one_frame_has_no_rate():
@@ -36,8 +37,8 @@ def test_one_frame_has_no_rate():
 def test_a_stream_faster_than_the_memory_still_shows_its_rate():
     health = Health()
     for i in range(5000):
-        health.saw("fast", i * SECOND_NS // 1000)
-    assert health.snapshot(4999 * SECOND_NS // 1000).rates_hz["fast"] == pytest.approx(1000, rel=1e-3)
+        health.saw("fast", i * NS_PER_S // 1000)
+    assert health.snapshot(4999 * NS_PER_S // 1000).rates_hz["fast"] == pytest.approx(1000, rel=1e-3)
 
 
 def test_streams_and_counters_do_not_mix():

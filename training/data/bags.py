@@ -16,6 +16,7 @@ from pagnet_ros.errors import MessageError, RecordingError
 from pagnet_ros.messages.pair import read_color, read_depth
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
+from pagnet_ros.system.units import in_metres
 from pagnet_training.data.images import RgbdImage, fit_levels, make_image, reduce_rgb
 
 __all__ = ["read_bag"]
@@ -38,8 +39,7 @@ def read_bag(path: Path, every: int, depth_topic: str, color_topic: str, problem
         for number, (depth, colour) in enumerate(_pairs(path, depth_topic, color_topic)):
             if number % every == 0:
                 stored = read_depth(*depth)
-                values = stored.astype(np.float64)
-                metres = values if stored.dtype == np.float32 else values / 1000
+                values, metres = stored.astype(np.float64), in_metres(stored)
                 rgb = reduce_rgb(read_color(*colour), *stored.shape)
                 images.append(make_image(f"{path.name}/{number:06d}", rgb, fit_levels(values), metres))
     except RecordingError as error:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import RecordingError
+from pagnet_ros.system.units import MILLIMETRES_PER_METRE
 from pagnet_training.data.images import RgbdImage, fit_levels, make_image, read_array, read_rgb, reduce_rgb
 
 __all__ = ["LAYOUTS", "read_folder", "read_frames", "read_middlebury", "read_sintel"]
@@ -121,7 +122,7 @@ def _read(
             metres = None
             if recorded:
                 rgb = reduce_rgb(rgb, *depth.shape)
-                metres = depth if pair.depth.suffix == ".npy" else depth / 1000
+                metres = depth if pair.depth.suffix == ".npy" else depth / MILLIMETRES_PER_METRE
             images.append(make_image(pair.name, rgb, convert(depth), metres))
         except RecordingError as error:
             problems.append(str(error))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pagnet_ros.errors import InputError
 from pagnet_ros.recordings.coarse import coarse_intrinsics
 from pagnet_ros.recordings.frames import RecordedFrame
+from pagnet_ros.system.units import in_metres
 from pagnet_training.sensors.gaps import SHADOW_SHARE, along_plane, farther, gaps_closed
 from pagnet_training.sensors.regions import edge_mask
 
@@ -66,14 +67,10 @@ def metres(depth: NDArray[np.generic]) -> Depth:
     uint16 counts as millimetres; 0, the largest uint16 (which some drivers use for "no value") and anything not finite
     are missing.
     """
-    scale = np.float32(0.001) if depth.dtype == np.uint16 else np.float32(1.0)
-    z = np.asarray(depth, np.float32) * scale
-    with np.errstate(invalid="ignore"):
-        gone = ~(np.isfinite(z) & (z > 0))
+    z = in_metres(depth)
     if depth.dtype == np.uint16:
-        gone |= depth == NO_VALUE
-    z[gone] = np.nan
-    return np.asarray(z, np.float32)
+        z[depth == NO_VALUE] = np.nan
+    return z
 
 
 def make_view(frame: RecordedFrame) -> View:

@@ -22,10 +22,10 @@ from pagnet_ros.recordings.bags import Bag, BagMessage
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, open_frames, quaternion_pose
 from pagnet_ros.recordings.layouts import detect_layout
 from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["Selection", "count_frames", "has_poses", "is_frame_folder", "recorded_frames"]
 
-NS_PER_S = 1_000_000_000
 PAIR_SLOP_NS = 20_000_000
 POSE_SLOP_NS = 20_000_000
 POSES_KEPT = 400

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core.registration.agreement import Agreement, agreement
 from pagnet_ros.core.registration.estimate import Estimate, estimate
+from pagnet_ros.system.units import in_metres
 
 __all__ = ["RegistrationEstimator"]
 
@@ -104,8 +105,7 @@ class RegistrationEstimator:
 
 def _measured(depth: NDArray[np.generic], minimum: float, maximum: float) -> NDArray[np.float32]:
     """Depth as float32, NaN where it does not count; uint16 in metres."""
-    values = depth.astype(np.float32)
-    if depth.dtype == np.uint16:
-        values /= np.float32(1000.0)
-    values[~((values > 0) & (values >= minimum) & (values <= maximum) & (values < math.inf))] = np.nan
+    values = in_metres(depth)
+    with np.errstate(invalid="ignore"):
+        values[~((values >= minimum) & (values <= maximum))] = np.nan
     return values

@@ -7,13 +7,12 @@ files lie.
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 import torch
 
-from pagnet_ros.errors import WeightsError
+from pagnet_ros.errors import WeightsError, did_you_mean
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, read_header
@@ -45,11 +44,9 @@ def zoo_path(name: str) -> Path:
     """
     path = FOLDER / f"{name}.safetensors"
     if path not in FOLDER.glob("*.safetensors"):
-        near = get_close_matches(name, zoo(), n=1)
         raise WeightsError(
-            f"no shipped network is called {name!r}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-            + f"; shipped: {', '.join(zoo()) or 'none'}; give one of these, or the path of a weights file"
+            f"no shipped network is called {name!r}; {did_you_mean(name, zoo(), 'none is called like it')}; shipped: "
+            f"{', '.join(zoo()) or 'none'}; give one of these, or the path of a weights file"
         )
     return path
 

@@ -38,11 +38,11 @@ from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.qos import image_qos, overriding_options
 from pagnet_ros.ros.running import spin
 from pagnet_ros.system.transport import prepare_process
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["Evaluator", "main"]
 
 RECENT_FRAMES: Final = 100
-NS_PER_S: Final = 1_000_000_000
 _IDLE_CHECK_S: Final = 0.1
 
 

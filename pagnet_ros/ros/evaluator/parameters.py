@@ -7,13 +7,12 @@ Owns every name, default, unit and range that can be set on it; the figures' own
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rcl_interfaces.msg import ParameterDescriptor
 
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, did_you_mean
 from pagnet_ros.replay.metrics import MetricSettings
 
 __all__ = ["EvaluatorParameters", "read_evaluator_parameters"]
@@ -106,8 +105,7 @@ def read_evaluator_parameters(node: Any) -> EvaluatorParameters:
     known = [*values, *(METRICS_PREFIX + name for name in metrics)]
     for name in overrides:
         if name not in known and name not in _FOREIGN_NAMES and not name.startswith("qos_overrides."):
-            near = difflib.get_close_matches(name, known, 1)
-            problems.append(f"unknown parameter {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            problems.append(f"unknown parameter {name!r}; {did_you_mean(name, known, 'there is none like it')}")
     if problems:
         raise ConfigError("; ".join(problems))
     return EvaluatorParameters(**values, metrics=MetricSettings(**metrics))

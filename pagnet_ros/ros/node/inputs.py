@@ -27,11 +27,11 @@ from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscription_events
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
+from pagnet_ros.system.units import NS_PER_MS
 
 __all__ = ["Inputs", "Job"]
 
 MessagePair = Pair[Any, Any]
-NS_PER_MS = 1_000_000
 
 
 class Job(NamedTuple):

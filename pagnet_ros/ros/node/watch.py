@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 from pagnet_ros.ros.node.inputs import Inputs
 from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
-from pagnet_ros.system.health import SECOND_NS, Health
+from pagnet_ros.system.health import Health
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["Watch"]
 
@@ -54,7 +55,7 @@ class Watch:
         """
         now_ns = time.monotonic_ns()
         silence = self._health.silent_s(now_ns)
-        watched_s = (now_ns - self._since_ns) / SECOND_NS
+        watched_s = (now_ns - self._since_ns) / NS_PER_S
         flowing = True
         for stream in self._streams:
             silent_s = _silent_s(silence, stream.name, watched_s)

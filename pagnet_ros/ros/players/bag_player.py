@@ -26,10 +26,10 @@ from pagnet_ros.recordings.cdr import with_header_stamp
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.players.clock import PlaybackClock, clock_publisher
 from pagnet_ros.ros.players.process import finish_playing, play_while_spinning, player_main, wait_for_subscribers
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["BagPlayer", "BagPlayerOptions", "main", "parse_arguments"]
 
-NS_PER_S = 1_000_000_000
 QOS_CHOICES = ("reliable", "best_effort", "recorded")
 QUEUE_DEPTH = 10
 MESSAGE_OVERHEAD = 256

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["PlaybackClock", "clock_publisher"]
 
-NS_PER_S = 1_000_000_000
 MAX_LATE_NS = 200_000_000
 
 

@@ -27,10 +27,10 @@ from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.players.clock import PlaybackClock, clock_publisher
 from pagnet_ros.ros.players.process import finish_playing, play_while_spinning, player_main, wait_for_subscribers
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["FramePlayer", "FramePlayerOptions", "main", "parse_arguments"]
 
-NS_PER_S = 1_000_000_000
 QUEUE_DEPTH = 5
 READ_AHEAD_BYTES = 64 << 20
 KEPT_BYTES = 512 << 20

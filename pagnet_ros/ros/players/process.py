@@ -20,10 +20,10 @@ from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.ros.players.clock import PlaybackClock
 from pagnet_ros.ros.running import spin
 from pagnet_ros.system.transport import prepare_process
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["finish_playing", "play_while_spinning", "player_main", "wait_for_subscribers"]
 
-NS_PER_S = 1_000_000_000
 ACK_TIMEOUT_S = 1.0
 POLL_S = 0.05
 

@@ -8,7 +8,6 @@ Data flows from `simulated_frames` through the pace to `depth`, `color`, both ca
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import threading
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, did_you_mean
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.players.clock import PlaybackClock
@@ -35,10 +34,10 @@ from pagnet_ros.ros.players.simulated_frames import (
     loop_of_frames,
 )
 from pagnet_ros.sensors import PinholeCamera
+from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["SimulatedCamera", "main"]
 
-NS_PER_S = 1_000_000_000
 QUEUE_DEPTH = 5
 LIVE_AHEAD = 2
 
@@ -171,8 +170,7 @@ def _read_parameters(node: Node) -> SimulatedCameraOptions:
     known = [item.name for item in fields(SimulatedCameraOptions)]
     for name in node._parameter_overrides:  # rclpy offers no public list of what it was given
         if not node.has_parameter(name) and not name.startswith(("qos_overrides.", "use_sim_time")):
-            near = difflib.get_close_matches(name, known, n=1)
-            problems.append(f"unknown parameter {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            problems.append(f"unknown parameter {name!r}; {did_you_mean(name, known, 'there is none like it')}")
     try:
         options = SimulatedCameraOptions(**values)
     except ConfigError as error:
