@@ -30,6 +30,8 @@ OTHER_CLOCK_S: Final = 10.0
 """Stamps farther than this from the clock are of another clock, not late, seconds."""
 _LEAST_FOR_DRIFT: Final = 15
 _LEAST_SPAN_S: Final = 2.0
+_PARTS: Final = 6
+_OFF_LINE: Final = 0.15
 _LEAST_GAPS: Final = 8
 
 
@@ -69,35 +71,26 @@ def clock_offset_s(arrivals: Sequence[Arrival]) -> float:
 def drift_ms_per_s(arrivals: Sequence[Arrival]) -> float:
     """How much older messages become by the second: stamps of a clock that runs at another speed.
 
-    Delays only ever add to the age, so the smallest age of each third of the time is compared: a burst of late
-    messages is
-    no drift. What is not steady over the thirds is none either.
+    Delays only ever add to the age, so the smallest age of each sixth of the time is taken: a burst of late messages is
+    no drift. Where these do not lie on a line, as on a machine that has more and more to do, none can be told.
 
     Returns:
         Milliseconds per second; positive where the stamps' clock is slow; 0 where it cannot be told.
     """
-    if len(arrivals) < _LEAST_FOR_DRIFT:
-        return 0.0
-    if any(later.stamp_ns < earlier.stamp_ns for earlier, later in pairwise(arrivals)):
+    if len(arrivals) < _LEAST_FOR_DRIFT or any(b.stamp_ns < a.stamp_ns for a, b in pairwise(arrivals)):
         return 0.0
     times_s = np.array([a.steady_ns - arrivals[0].steady_ns for a in arrivals], np.float64) / NS_PER_S
     if times_s[-1] < _LEAST_SPAN_S:
         return 0.0
     ages = np.array([a.system_ns - a.stamp_ns for a in arrivals], np.float64) / NS_PER_MS
-    thirds = [np.flatnonzero((times_s >= a) & (times_s <= b)) for a, b in _thirds(times_s[-1])]
-    if any(len(third) < 3 for third in thirds):
+    parts = np.minimum(times_s / times_s[-1] * _PARTS, _PARTS - 1).astype(int)
+    members = [np.flatnonzero(parts == part) for part in range(_PARTS)]
+    if any(len(part) < 2 for part in members):
         return 0.0
-    best = [third[np.argmin(ages[third])] for third in thirds]
-    first, middle, last = (float(ages[index]) for index in best)
-    span_s = float(times_s[best[2]] - times_s[best[0]])
-    share = float(times_s[best[1]] - times_s[best[0]]) / span_s if span_s > 0 else 0.5
-    change = last - first
-    steady = abs(middle - (first + share * change)) < 0.25 * abs(change)
-    return change / span_s if steady and span_s > 0 else 0.0
-
-
-def _thirds(end: float) -> list[tuple[float, float]]:
-    return [(end * i / 3, end * (i + 1) / 3) for i in range(3)]
+    best = [part[np.argmin(ages[part])] for part in members]
+    slope, start = np.polyfit(times_s[best], ages[best], 1)
+    off_line = np.abs(ages[best] - (start + slope * times_s[best])).max()
+    return float(slope) if off_line < _OFF_LINE * abs(slope) * times_s[-1] else 0.0
 
 
 def nearest_offsets_ms(depth: Sequence[Arrival], color: Sequence[Arrival]) -> NDArray[np.float64]:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from pagnet_ros.diagnosis.facts import camera_info_facts, depth_facts, image_facts
+from pagnet_ros.diagnosis.rules.images import UNORDERED
+from pagnet_ros.messages import encodings
 
 
 def image(array, encoding, frame_id="camera"):
@@ -95,3 +97,7 @@ def test_a_message_that_breaks_its_decoder_is_a_problem_not_an_exception():
 def test_what_a_message_says_is_kept_short():
     odd = image_facts(image(np.zeros((4, 4), np.uint8), "x" * 10_000, "y" * 10_000), "depth", "/depth")
     assert max(len(odd.encoding), len(odd.frame_id), len(odd.problem_text)) <= 500
+
+
+def test_the_encodings_of_unknown_channel_order_are_those_of_the_decoder():
+    assert set(UNORDERED) == set(encodings.UNORDERED)

@@ -43,7 +43,7 @@ def with_sim_time(found, start_ns=1_400_000_000_000_000_000):
 
 
 def broken(problem, text):
-    return (ImageFacts(0, 0, "8UC3", 1000, FRAME, problem=problem, problem_text=text),)
+    return (ImageFacts(0, 0, "64FC1", 1000, FRAME, problem=problem, problem_text=text),)
 
 
 def lossy(found, keep):
@@ -54,6 +54,10 @@ METRES = DepthFacts(zeros=0.0, not_finite=0.05, negative=0.0, median=1.9, p05=0.
 LARGE = color_images(size=(1280, 960))
 WIDE = color_images(size=(1280, 720))
 SMALL_SEGMENT = publisher(process=Process(4711, UID, segment_bytes=549_408))
+
+NOTHING = changed(
+    depth={"images": tuple(replace(image, checksum=7) for image in depth_images(depth=DepthFacts(1.0, 0.0, 0.0)))}
+)
 
 PLANTED = {
     "no_publisher": [
@@ -103,6 +107,7 @@ PLANTED = {
         )
     ],
     "rates_apart": [
+        changed(color={"arrivals": arrivals(50, 10.0)}, color_info={"arrivals": arrivals(50, 10.0)}),
         changed(depth={"arrivals": arrivals(50, 10.0)}, depth_info={"arrivals": arrivals(50, 10.0)}),
     ],
     "zero_stamp": [
@@ -139,6 +144,9 @@ PLANTED = {
         )
     ],
     "drifting_stamps": [
+        changed(
+            depth={"arrivals": arrivals(stamp=lambda i, ns: ns + (ns - START_NS) // 100 + 190 * MS)}, depth_info=None
+        ),
         changed(depth={"arrivals": arrivals(stamp=lambda i, ns: ns - (ns - START_NS) // 100)}, depth_info=None),
         changed(depth={"arrivals": arrivals(seed=9, stamp=lambda i, ns: ns + (ns - START_NS) // 150)}, depth_info=None),
     ],
@@ -167,12 +175,15 @@ PLANTED = {
         ),
     ],
     "unknown_encoding": [
-        changed(color={"images": broken("unknown_encoding", "unknown colour encoding '8UC3'; expected rgb8.")})
+        changed(color={"images": broken("unknown_encoding", "unknown colour encoding '64FC1'; expected rgb8.")})
+    ],
+    "channel_order_unknown": [
+        changed(color={"images": tuple(replace(image, encoding="8UC3") for image in color_images())})
     ],
     "malformed_image": [changed(depth={"images": broken("truncated_data", "truncated data: 100 bytes of 200.")})],
     "frozen_images": [changed(depth={"images": tuple(replace(image, checksum=7) for image in depth_images())})],
     "blank_color": [changed(color={"images": color_images(spread=0)})],
-    "no_valid_depth": [changed(depth={"images": depth_images(depth=DepthFacts(1.0, 0.0, 0.0))})],
+    "no_valid_depth": [changed(depth={"images": depth_images(depth=DepthFacts(1.0, 0.0, 0.0))}), NOTHING],
     "millimetres_in_32fc1": [
         changed(depth={"images": depth_images(encoding="32FC1", depth=replace(DEPTH, zeros=0.0))})
     ],
@@ -185,8 +196,12 @@ PLANTED = {
     "depth_larger_than_color": [
         changed(depth={"images": depth_images(size=(1280, 960))}, depth_info={"info": info(1280, 960)})
     ],
-    "shapes_differ": [changed(color={"images": WIDE}, color_info=None, depth_info=None)],
+    "shapes_differ": [
+        changed(color={"images": WIDE}, color_info={"info": info(1280, 720)}),
+        changed(color={"images": WIDE}, color_info=None, depth_info=None),
+    ],
     "fields_of_view_differ": [
+        changed(color_info={"info": info(focal=420.0)}),
         changed(depth_info={"info": info(320, 240, focal=420.0)}),
         changed(depth_info={"info": info(320, 240, cx=185.0)}),
     ],
@@ -206,7 +221,7 @@ PLANTED = {
     ],
     "camera_info_other_size": [
         changed(color_info={"info": info(1280, 960)}),
-        changed(color_info={"info": info(640, 360)}, depth_info=None),
+        changed(color_info={"info": info(640, 360)}),
     ],
     "node_inactive": [changed(consumers={"state": "inactive"})],
     "node_reports": [changed(consumers={"diagnostics_level": 2, "diagnostics": "[device_failed] no kernel image"})],

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pagnet_ros.diagnosis.log import StreamLog
@@ -44,6 +45,18 @@ def test_no_drift_is_seen_in_too_few_messages_or_in_a_step():
     assert drift_ms_per_s(arrivals(10)) == 0.0
     stepped = arrivals(stamp=lambda i, ns: ns - (60 * MS if i > 75 else 0), jitter_ms=0.0)
     assert drift_ms_per_s(stepped) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_machine_that_has_more_and_more_to_do_is_no_drift(seed):
+    rng = np.random.default_rng(seed)
+    busy = [
+        replace(a, system_ns=a.system_ns + delay, steady_ns=a.steady_ns + delay)
+        for i, a in enumerate(arrivals(60, 15.0, seed=seed))
+        for delay in [round(float(rng.exponential(3.0 + 0.5 * i)) * MS)]
+    ]
+    busy.sort(key=lambda a: a.steady_ns)
+    assert abs(drift_ms_per_s(busy)) < 5.0
 
 
 def test_the_nearest_colour_of_each_depth_frame():

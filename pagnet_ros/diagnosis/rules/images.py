@@ -15,6 +15,7 @@ __all__ = [
     "blank_color",
     "camera_info_other_size",
     "camera_info_uncalibrated",
+    "channel_order_unknown",
     "depth_larger_than_color",
     "doubtful_unit",
     "empty_frame_id",
@@ -31,10 +32,12 @@ __all__ = [
     "zeros_in_32fc1",
 ]
 
+UNORDERED: Final = ("8UC3", "8UC4")
 _SHAPE_TOLERANCE: Final = 0.02
 _VIEW_TOLERANCE: Final = 0.05
 _FAR_M: Final = 100.0
 _ENOUGH: Final = 5
+_BLANK: Final = 2
 
 
 @rule("error", mend="Set the camera driver to publish 16UC1 millimetres or 32FC1 metres for depth, rgb8 for colour.")
@@ -44,6 +47,15 @@ def unknown_encoding(seen: Observation) -> Iterator[Fault]:
         if image.problem == "unknown_encoding":
             expected = "16UC1, mono16 or 32FC1" if stream.name == "depth" else "rgb8, bgr8, mono8 or the like"
             yield Fault(stream.topic, image.problem_text.rstrip("."), f"an encoding that can be read: {expected}")
+
+
+@rule("warning", mend="Name the encoding in the publisher: cv2_to_imgmsg(image, encoding='bgr8'), or rgb8.")
+def channel_order_unknown(seen: Observation) -> Iterator[Fault]:
+    """The encoding of colour leaves open which channel comes first; blue is assumed."""
+    if seen.color is None:
+        return
+    for encoding in sorted({image.encoding for image in seen.color.images if image.encoding in UNORDERED}):
+        yield Fault(seen.color.topic, f"the encoding is {encoding}", "rgb8 or bgr8, so that red is red")
 
 
 @rule(
@@ -71,7 +83,7 @@ def _broken(seen: Observation) -> Iterator[tuple[Stream, ImageFacts]]:
 def frozen_images(seen: Observation) -> Iterator[Fault]:
     """Image after image is the same to the bit, which no sensor's noise allows: the camera has stopped."""
     for stream in seen.images:
-        whole = [image for image in stream.images if not image.problem]
+        whole = [image for image in stream.images if not image.problem and _shows_something(image)]
         if len(whole) >= _ENOUGH and len({image.checksum for image in whole}) == 1:
             yield Fault(
                 stream.topic,
@@ -80,13 +92,18 @@ def frozen_images(seen: Observation) -> Iterator[Fault]:
             )
 
 
+def _shows_something(image: ImageFacts) -> bool:
+    """False where no image could differ from the next: nothing was measured, or the lens is covered."""
+    return image.depth.median is not None if image.depth is not None else (image.spread or 0) > _BLANK
+
+
 @rule("warning", mend="Take the cap off the lens, or look at the exposure.")
 def blank_color(seen: Observation) -> Iterator[Fault]:
     """The colour image is of one colour, so it says nothing about where edges are."""
     if seen.color is None:
         return
     spreads = [image.spread for image in seen.color.images if image.spread is not None]
-    if spreads and max(spreads) <= 2:
+    if spreads and max(spreads) <= _BLANK:
         yield Fault(seen.color.topic, f"its values span {max(spreads)} of 255 levels", "an image of the scene")
 
 
@@ -233,6 +250,10 @@ def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
     color = seen.color_info.info if seen.color_info is not None else None
     if seen.depth_info is None or depth is None or color is None or not (_calibrated(depth) and _calibrated(color)):
         return
+    if not (_fits(depth, seen.depth) and _fits(color, seen.color)):
+        return  # camera_info_other_size speaks
+    if abs(math.log(_shape(depth) / _shape(color))) > _SHAPE_TOLERANCE:
+        return  # shapes_differ speaks
     views = [_view(info) for info in (depth, color)]
     difference = max(abs(math.log(a / b)) for a, b in zip(views[0][:2], views[1][:2], strict=True))
     shift = max(abs(a - b) for a, b in zip(views[0][2:], views[1][2:], strict=True))
@@ -243,6 +264,16 @@ def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
             + (f"; the principal points lie {100 * shift:.0f} % of the image apart" if shift > _VIEW_TOLERANCE else ""),
             "one field of view, as depth aligned to colour has",
         )
+
+
+def _fits(info: CameraInfoFacts, image: Stream | None) -> bool:
+    """Whether a calibration is of its image's size, as far as that is known."""
+    facts = _last(image)
+    return facts is None or (info.width, info.height) == (facts.width, facts.height)
+
+
+def _shape(sized: CameraInfoFacts | ImageFacts) -> float:
+    return sized.width / sized.height
 
 
 def _view(info: CameraInfoFacts) -> tuple[float, float, float, float]:

@@ -123,7 +123,7 @@ def stamps_ahead(seen: Observation) -> Iterator[Fault]:
     for stream in seen.images:
         stamped = _stamped(stream)
         median = median_age_ms(stamped)
-        if stamped and -OTHER_CLOCK_S * 1000 <= median < -_AHEAD_MS:
+        if stamped and -OTHER_CLOCK_S * 1000 <= median < -_AHEAD_MS and not _drift(stream):
             yield Fault(
                 stream.topic, f"stamps are {-median:.0f} ms ahead of this machine's clock", "stamps of the past"
             )
@@ -138,18 +138,24 @@ def stamps_ahead(seen: Observation) -> Iterator[Fault]:
 def drifting_stamps(seen: Observation) -> Iterator[Fault]:
     """The stamps' clock runs faster or slower than the machine's, so what pairs now will not pair in a minute."""
     for stream in seen.images:
-        stamped = _stamped(stream)
-        if not stamped or _frozen(stream.arrivals) or _runs_on_sim_time(stamped):
-            continue
-        drift = drift_ms_per_s(stamped)
-        span_s = (stamped[-1].steady_ns - stamped[0].steady_ns) / 1e9
-        if abs(drift) > _DRIFT_MS_PER_S and abs(drift) * span_s > _DRIFT_MS:
+        drift = _drift(stream)
+        if drift:
             which = "behind" if drift > 0 else "ahead of"
             yield Fault(
                 stream.topic,
                 f"stamps fall {abs(drift):.1f} ms further {which} the machine's clock every second",
                 "a clock that runs as fast as the machine's",
             )
+
+
+def _drift(stream: Stream) -> float:
+    """By how much stamps fall behind the machine's clock, ms per second; 0 where it is too little to tell."""
+    stamped = _stamped(stream)
+    if not stamped or _frozen(stream.arrivals) or _runs_on_sim_time(stamped):
+        return 0.0
+    drift = drift_ms_per_s(stamped)
+    span_s = (stamped[-1].steady_ns - stamped[0].steady_ns) / 1e9
+    return drift if abs(drift) > _DRIFT_MS_PER_S and abs(drift) * span_s > _DRIFT_MS else 0.0
 
 
 def _runs_on_sim_time(arrivals: Sequence[Arrival]) -> bool:
@@ -197,9 +203,9 @@ def late_stream(seen: Observation) -> Iterator[Fault]:
 
 
 def _timed(stream: Stream) -> bool:
-    """Whether a stream's stamps can be compared with a clock."""
+    """Whether a stream's stamps can be compared with a clock, and with another stream's."""
     stamped = _stamped(stream)
-    if len(stamped) < _ENOUGH or _frozen(stream.arrivals) or _backward(stream):
+    if len(stamped) < _ENOUGH or _frozen(stream.arrivals) or _backward(stream) or _drift(stream):
         return False
     return abs(clock_offset_s(stamped)) <= OTHER_CLOCK_S
 
@@ -218,10 +224,11 @@ def never_pairs(seen: Observation) -> Iterator[Fault]:
         return
     if (abs(clock_offset_s(depth)) > OTHER_CLOCK_S) != (abs(clock_offset_s(color)) > OTHER_CLOCK_S):
         return  # of different clocks: that rule speaks
-    if any(what_is_lost(seen, image) for image in seen.images):
+    if any(what_is_lost(seen, image) or _drift(image) for image in seen.images):
         return  # likewise
     slop_ms = next((node.slop_ms for node in seen.consumers if node.slop_ms is not None), seen.slop_ms)
-    offsets = nearest_offsets_ms(depth, color)
+    rarer_is_depth = len(depth) <= len(color)  # each of its frames should find a partner
+    offsets = nearest_offsets_ms(depth, color) if rarer_is_depth else -nearest_offsets_ms(color, depth)
     if np.mean(np.abs(offsets) <= slop_ms) >= 0.5:
         return
     topics = seen.depth.topic, seen.color.topic
