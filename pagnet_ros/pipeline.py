@@ -22,7 +22,7 @@ from pagnet_ros.core.degradation import BICUBIC, NETWORK, SMALLER_SIZE
 from pagnet_ros.core.registration.registrar import Registrar
 from pagnet_ros.core.registration.shift import Shift
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.model.network import Bicubic, PagNet
+from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import smaller_network, zoo_members, zoo_path
 from pagnet_ros.options import UpsamplerOptions
@@ -334,5 +334,5 @@ def _read(path: str | os.PathLike[str]) -> tuple[Network, WeightsHeader]:
     return load_weights(path)
 
 
-def _loader(path: str | os.PathLike[str]) -> Callable[[], PagNet]:
+def _loader(path: str | os.PathLike[str]) -> Callable[[], Network]:
     return lambda: load_weights(path)[0]

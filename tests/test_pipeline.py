@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import pagnet_ros
+from pagnet_ros.core import validity
 from pagnet_ros.errors import ConfigError, InputError
 from pagnet_ros.pipeline import UpsamplerOptions
 from tests.builders import bicubic, colour, slanted, small_network, upsampler, with_holes
@@ -87,7 +88,7 @@ def test_at_equal_sizes_measured_pixels_stay_within_noise_and_holes_are_filled(n
     measured, metres = depth > 0, depth / 1000
     assert (np.abs(out.depth - metres) <= 0.001425 * metres**2 + 1e-6)[measured].all()
     assert np.isfinite(out.depth).all()
-    assert np.array_equal(out.provenance, np.where(measured, 1, 2))
+    assert np.array_equal(out.provenance, np.where(measured, validity.MEASURED, validity.FILLED))
     assert np.abs(out.depth - slanted((61, 83)))[~measured].max() < 0.2
 
 
@@ -113,7 +114,7 @@ def test_the_fill_policy_decides_what_becomes_nan(fill):
     options = UpsamplerOptions(fill=fill, fill_radius_px=3, remove_flying=False)
     out = bicubic(options=options)(depth, colour((96, 128)))
     expected = np.ones((24, 32), np.uint8)
-    expected[4:20, 6:26] = {"none": 0, "near": 2, "all": 2}[fill]
+    expected[4:20, 6:26] = {"none": validity.NOTHING, "near": validity.FILLED, "all": validity.FILLED}[fill]
     if fill == "near":
         expected[7:17, 9:23] = 0
     assert np.array_equal(out.provenance, np.kron(expected, np.ones((4, 4), np.uint8)))

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model.config import SCALES
-from pagnet_ros.model.weights import load_weights
+from pagnet_ros.model.weights import load_depth_weights
 from pagnet_ros.runtime.devices import choose_device
 from pagnet_ros.runtime.native import NativePagNet, load_library
 from pagnet_training.baselines import BASELINES
@@ -146,7 +146,7 @@ def method_of_weights(path: Path, native: str | None = None) -> Method:
 
     With torch it runs on a GPU where there is one.
     """
-    net, header = load_weights(path)
+    net, header = load_depth_weights(path)
     forward = NativePagNet(net, load_library(), bf16=native == "bf16") if native is not None else None
     if native is None:
         net.to(choose_device("auto"))

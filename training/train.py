@@ -28,7 +28,7 @@ from rich.console import Console
 
 from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
 from pagnet_ros.model.network import PagNet
-from pagnet_ros.model.weights import load_weights
+from pagnet_ros.model.weights import load_depth_weights, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_training.callbacks import Checkpoints, ProtocolValidation, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
@@ -183,7 +183,7 @@ def _validation_images(recipe: Recipe, data_root: Path | None) -> list[ProtocolI
 def _teacher(recipe: Recipe) -> PagNet | None:
     if not recipe.teacher:
         return None
-    net = load_weights(_file_or_shipped(recipe.teacher))[0]
+    net = load_depth_weights(_file_or_shipped(recipe.teacher))[0]
     if net.scale != recipe.model.scale:
         raise ConfigError(
             f"teacher {recipe.teacher} up-samples {net.scale}x, the recipe {recipe.model.scale}x; expected equal "

@@ -2,8 +2,9 @@
 
 At the rim depth is either uint16 millimetres with 0 = no measurement, or float32 in any positive linear unit
 (metres from ROS, REP 118) with every non-finite, zero or negative value = no measurement. Inside it is a float32
-tensor ``[B, 1, h, w]`` plus a boolean tensor of the same shape, True where measured. The functions are torch, so
-that they run where the network runs.
+tensor ``[B, 1, h, w]`` plus the state of each pixel: measured, out of range (seen, but nearer or farther than asked
+for; never filled, never a source of filling), or missing. The functions are torch, so that they run where the network
+runs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pagnet_ros.model.resize import cubic_kernel
 
 __all__ = [
     "MILLIMETRES_PER_METRE",
+    "Measurement",
     "Normalisation",
     "WorkingSize",
     "back_project",
@@ -30,6 +32,7 @@ __all__ = [
     "decode_depth",
     "fill_holes",
     "imresize",
+    "pick_pixels",
     "pool_valid",
     "working_size",
 ]
@@ -73,16 +76,28 @@ def check_rgb(rgb: NDArray[np.generic]) -> None:
         )
 
 
-def decode_depth(raw: Tensor, minimum: float, maximum: float) -> tuple[Tensor, Tensor]:
-    """Raw sensor depth -> depth and validity.
+class Measurement(NamedTuple):
+    """Depth as it was measured. A pixel is measured, out of range, or missing, where both masks are False.
+
+    Attributes:
+        depth: ``[..., h, w]`` float32, metres for uint16 input, else the input's unit; 0 where missing; out of range no
+            nearer than half the smallest and no farther than twice the largest depth asked for.
+        valid: bool, measured and in range.
+        beyond: bool, seen, but nearer or farther than asked for (REP 117: also infinite depth of either sign).
+    """
+
+    depth: Tensor
+    valid: Tensor
+    beyond: Tensor
+
+
+def decode_depth(raw: Tensor, minimum: float, maximum: float) -> Measurement:
+    """Raw sensor depth -> depth and the state of each pixel.
 
     Args:
         raw: ``[..., h, w]``, uint16 millimetres or float32.
-        minimum: smallest depth that counts as measured, in metres (or the unit of float input).
-        maximum: largest depth that counts as measured, same unit.
-
-    Returns:
-        Depth float32 (metres for uint16 input, the input's unit otherwise; 0 where invalid) and validity, bool.
+        minimum: smallest depth in range, in metres (or the unit of float input).
+        maximum: largest depth in range, same unit; where it is infinite nothing is too far, and infinity is missing.
     """
     if raw.dtype == torch.uint16:
         # in float32 it would be a bit off, on a GPU even by division, and so miss the limits
@@ -90,7 +105,12 @@ def decode_depth(raw: Tensor, minimum: float, maximum: float) -> tuple[Tensor, T
     else:
         depth = raw.to(torch.float32)
     valid = torch.isfinite(depth) & (depth > 0) & (depth >= minimum) & (depth <= maximum)
-    return torch.where(valid, depth, 0.0), valid
+    too_far = (depth > maximum) if math.isfinite(maximum) else torch.zeros_like(valid)
+    too_near = ((depth > 0) | torch.isneginf(depth)) & (depth < minimum)
+    beyond = too_far | too_near
+    least = 0.5 * minimum if minimum > 0 else 1e-6
+    clamped = depth.clamp(least, 2.0 * maximum) if math.isfinite(maximum) else depth.clamp_min(least)
+    return Measurement(torch.where(valid, depth, torch.where(beyond, clamped, 0.0)), valid, beyond)
 
 
 def fill_holes(depth: Tensor, valid: Tensor) -> Tensor:
@@ -213,6 +233,17 @@ def pool_valid(depth: Tensor, valid: Tensor, size: tuple[int, int]) -> tuple[Ten
     total = F.adaptive_avg_pool2d(depth * weight, size)
     measured = share > 0
     return torch.where(measured, total / share.clamp_min(1e-6), 0.0), measured
+
+
+def pick_pixels(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """``[..., h, w]`` at another size, each pixel the nearest of the old ones: no two surfaces are mixed."""
+    rows, columns = (_nearest(old, new, image.device) for old, new in zip(image.shape[-2:], size, strict=True))
+    return image.index_select(-2, rows).index_select(-1, columns)
+
+
+def _nearest(old: int, new: int, device: torch.device) -> Tensor:
+    index = torch.div((2 * torch.arange(new, device=device) + 1) * old, 2 * new, rounding_mode="floor")
+    return index.clamp(0, old - 1)
 
 
 def back_project(result: Tensor, measured: Tensor, valid: Tensor, noise: Tensor) -> Tensor:

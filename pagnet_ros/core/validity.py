@@ -15,12 +15,26 @@ from torch import Tensor
 
 from pagnet_ros.errors import ConfigError
 
-__all__ = ["FILLED", "FILL_POLICIES", "MEASURED", "NOTHING", "TrustOptions", "believe", "flying_pixels", "provenance"]
+__all__ = [
+    "ESTIMATES",
+    "FILLED",
+    "FILL_POLICIES",
+    "MEASURED",
+    "NOTHING",
+    "OUT_OF_RANGE",
+    "REFINED",
+    "TrustOptions",
+    "believe",
+    "believe_choice",
+    "flying_pixels",
+    "provenance",
+]
 
-NOTHING = 0
-MEASURED = 1
-FILLED = 2
+NOTHING, MEASURED, REFINED, FILLED, OUT_OF_RANGE = range(5)
+"""Provenance of an output pixel: nothing is known; its own measurement's surface; the surface of a measurement beside
+it, its own belonging to another; missing, the surface of a measurement near by; measured out of range."""
 FILL_POLICIES = ("none", "near", "all")
+ESTIMATES = ("surface", "mean")
 
 
 @dataclass(frozen=True)
@@ -33,21 +47,26 @@ class TrustOptions:
             (Chebyshev distance, rounded), 0 to 256.
         remove_flying: whether pixels between two surfaces, belonging to neither, become NaN.
         flying_gap: relative depth step between two surfaces from which a pixel between them can be flying, 0.001
-            to 1. The default, 5 %, is 5 cm at one metre.
+            to 1. The default, 5 %, is 5 cm at one metre. Both only for what is regressed or interpolated: a chosen
+            surface has no such pixels.
+        estimate: what is read from a network that chooses surfaces: the most probable ``surface``, or the ``mean`` over
+            all of them, which has the smaller root mean square error and hangs between surfaces where it is unsure.
     """
 
     fill: str = "near"
     fill_radius_px: float = 8.0
     remove_flying: bool = True
     flying_gap: float = 0.05
+    estimate: str = "surface"
 
     def __post_init__(self) -> None:
         """Check every field; raise one `ConfigError` that lists all problems."""
         problems = []
-        if self.fill not in FILL_POLICIES:
-            near = get_close_matches(str(self.fill), FILL_POLICIES, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            problems.append(f"fill={self.fill!r}, expected one of {FILL_POLICIES}{hint}")
+        for name, value, known in (("fill", self.fill, FILL_POLICIES), ("estimate", self.estimate, ESTIMATES)):
+            if value not in known:
+                near = get_close_matches(str(value), known, n=1)
+                hint = f" (did you mean {near[0]!r}?)" if near else ""
+                problems.append(f"{name}={value!r}, expected one of {known}{hint}")
         if not within(self.fill_radius_px, 0, 256):
             problems.append(f"fill_radius_px={self.fill_radius_px!r}, expected 0 to 256")
         if not is_flag(self.remove_flying):
@@ -68,35 +87,71 @@ def within(value: object, low: float, high: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
-def believe(result: Tensor, valid: Tensor, options: TrustOptions) -> tuple[Tensor, Tensor, Tensor]:
-    """Keep what may be believed of a result.
+def believe(
+    result: Tensor, valid: Tensor, beyond: Tensor | None, options: TrustOptions
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Keep what may be believed of a result that was regressed or interpolated.
 
     Args:
         result: ``[B, 1, H, W]`` float32 depth.
         valid: ``[B, 1, h, w]`` bool, measured pixels.
+        beyond: ``[B, 1, h, w]`` bool, pixels measured out of range; None where there are none.
         options: fill policy, flying pixels.
 
     Returns:
         The depth, NaN where doubtful; its provenance, uint8; what was doubtful, bool; each ``[B, 1, H, W]``.
     """
-    origin = provenance(valid, (result.shape[-2], result.shape[-1]), options)
-    doubtful = (origin == NOTHING) | ~((result > 0) & torch.isfinite(result))
+    origin = provenance(valid, beyond, (result.shape[-2], result.shape[-1]), options)
+    doubtful = (origin == NOTHING) | (origin == OUT_OF_RANGE) | ~((result > 0) & torch.isfinite(result))
     if options.remove_flying:
         doubtful |= flying_pixels(result, options.flying_gap)
-    return result.masked_fill(doubtful, float("nan")), origin.masked_fill(doubtful, NOTHING), doubtful
+    origin = torch.where(doubtful & (origin != OUT_OF_RANGE), NOTHING, origin)
+    return result.masked_fill(doubtful, float("nan")), origin, doubtful
 
 
-def provenance(valid: Tensor, size: tuple[int, int], options: TrustOptions) -> Tensor:
+def believe_choice(
+    depth: Tensor,
+    own: Tensor,
+    valid: Tensor,
+    beyond: Tensor,
+    limits: tuple[float, float],
+    options: TrustOptions,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Keep what may be believed of a chosen surface: what is measured, or filled as the policy allows, and in range.
+
+    Args:
+        depth: ``[B, 1, H, W]`` float32, NaN where there is no surface.
+        own: ``[B, 1, H, W]`` bool, the pixel's own measurement lies on that surface.
+        valid: ``[B, 1, h, w]`` bool, measured pixels.
+        beyond: ``[B, 1, h, w]`` bool, pixels measured out of range.
+        limits: smallest and largest depth in range.
+        options: fill policy.
+
+    Returns:
+        As `believe`.
+    """
+    origin = provenance(valid, beyond, (depth.shape[-2], depth.shape[-1]), options)
+    origin = torch.where((origin == MEASURED) & ~own, REFINED, origin)
+    outside = (depth < limits[0]) | (depth > limits[1])
+    origin = torch.where(outside & (origin != NOTHING), OUT_OF_RANGE, origin)
+    origin = torch.where(torch.isfinite(depth) | (origin == OUT_OF_RANGE), origin, NOTHING).to(torch.uint8)
+    doubtful = (origin == NOTHING) | (origin == OUT_OF_RANGE)
+    return depth.masked_fill(doubtful, float("nan")), origin, doubtful
+
+
+def provenance(valid: Tensor, beyond: Tensor | None, size: tuple[int, int], options: TrustOptions) -> Tensor:
     """Where each output pixel comes from.
 
     Args:
         valid: ``[B, 1, h, w]`` bool, measured pixels.
+        beyond: ``[B, 1, h, w]`` bool, pixels measured out of range; None where there are none.
         size: ``(H, W)`` of the output.
         options: the fill policy.
 
     Returns:
-        ``[B, 1, H, W]`` uint8: `MEASURED` inside a measured pixel's footprint, `FILLED` where the policy lets a
-        missing one be filled, `NOTHING` elsewhere. A frame without any measurement is `NOTHING` throughout.
+        ``[B, 1, H, W]`` uint8: `MEASURED` inside a measured pixel's footprint, `OUT_OF_RANGE` inside that of one
+        measured out of range, `FILLED` where the policy lets a missing one be filled, `NOTHING` elsewhere. A frame
+        without any measurement in range has nothing filled.
     """
     measured = valid.to(torch.float32)
     if options.fill == "none":
@@ -105,7 +160,10 @@ def provenance(valid: Tensor, size: tuple[int, int], options: TrustOptions) -> T
         known = measured.amax(dim=(-2, -1), keepdim=True).expand_as(measured)
     else:
         known = _dilate(measured, round(options.fill_radius_px))
-    origin = torch.where(valid, MEASURED, torch.where(known > 0, FILLED, NOTHING)).to(torch.float32)
+    missing = torch.where(known > 0, FILLED, NOTHING)
+    if beyond is not None:
+        missing = torch.where(beyond, OUT_OF_RANGE, missing)
+    origin = torch.where(valid, MEASURED, missing).to(torch.float32)
     return F.interpolate(origin, size=size, mode="nearest-exact").to(torch.uint8)
 
 

@@ -12,6 +12,9 @@ from pagnet_ros.errors import ConfigError, did_you_mean
 __all__ = ["SCALES", "ModelConfig"]
 
 SCALES = (2, 4, 8, 16)
+SURFACE_SCALES = (1, *SCALES)
+SURFACE_STRIDES = (2, 4)
+OUTPUTS = ("depth", "surfaces")
 _RANGES = {
     "channels": (4, 256),
     "growth": (1, 128),
@@ -19,6 +22,10 @@ _RANGES = {
     "blocks": (1, 8),
     "back_projections": (0, 8),
 }
+_DEPTH_ONLY = (
+    "growth", "convolutions", "attention", "residual", "mask_channel", "log_sigma", "back_projections", "planar_gate",
+    "progressive",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,9 @@ class ModelConfig:
             input once it is down-sampled again.
         planar_gate: addition, needs `residual`: where the measured depth is planar, nothing is added to bicubic (which
             is exact there), whatever colour shows; see `pagnet_ros.model.planarity`. For noise-free depth.
+        output: what the head gives: ``depth`` (the paper), or ``surfaces``: addition, logits over the measured surfaces
+            around each pixel (`pagnet_ros.model.surfaces`), in one stage of residual `blocks` at 1/`feature_stride` of
+            the output; then `growth`, `convolutions` and the other switches have no meaning and keep their defaults.
         progressive: double the resolution stage by stage (the paper). False, to compare with: all stages but the last
             work at the low resolution, which the last one multiplies at once.
     """
@@ -59,25 +69,36 @@ class ModelConfig:
     back_projections: int = 0
     planar_gate: bool = False
     progressive: bool = True
+    output: str = "depth"
 
     def __post_init__(self) -> None:
         """Check every field; raise one `ConfigError` that lists all problems."""
         problems = []
-        if type(self.scale) is not int or self.scale not in SCALES:
-            problems.append(f"scale={self.scale!r}, expected one of {SCALES}")
+        surfaces = self.output == "surfaces"
+        scales, strides = (SURFACE_SCALES, SURFACE_STRIDES) if surfaces else (SCALES, (1, 2))
+        if self.output not in OUTPUTS:
+            problems.append(f"output={self.output!r}, expected one of {OUTPUTS}")
+        if type(self.scale) is not int or self.scale not in scales:
+            problems.append(f"scale={self.scale!r}, expected one of {scales}")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:
                 problems.append(f"{name}={value!r}, expected an integer from {low} to {high}")
         if isinstance(self.channels, int) and self.channels % 2:
             problems.append(f"channels={self.channels}, expected an even number (attention halves it)")
-        if type(self.feature_stride) is not int or self.feature_stride not in (1, 2):
-            problems.append(f"feature_stride={self.feature_stride!r}, expected 1 or 2")
+        if type(self.feature_stride) is not int or self.feature_stride not in strides:
+            problems.append(f"feature_stride={self.feature_stride!r}, expected one of {strides}")
         for name in ("attention", "residual", "mask_channel", "log_sigma", "planar_gate", "progressive"):
             if type(getattr(self, name)) is not bool:
                 problems.append(f"{name}={getattr(self, name)!r}, expected true or false")
         if self.planar_gate is True and self.residual is False:
             problems.append("planar_gate=True with residual=False, expected residual=True (there is nothing to gate)")
+        if surfaces:
+            problems += [
+                f"{name}={getattr(self, name)!r} with output='surfaces', where it has no meaning; leave it out"
+                for name in _DEPTH_ONLY
+                if getattr(self, name) != type(self).__dataclass_fields__[name].default
+            ]
         if problems:
             raise ConfigError("model configuration: " + "; ".join(problems))
 
@@ -120,6 +141,16 @@ class ModelConfig:
         return replace(cls.rt(scale), channels=16, growth=8, convolutions=2, blocks=2)
 
     @classmethod
+    def fast(cls, scale: int = 4) -> ModelConfig:
+        """For real sensors on a CPU: chooses surfaces, every convolution at a quarter of the output's resolution."""
+        return cls(scale=scale, channels=32, blocks=3, feature_stride=4, output="surfaces")
+
+    @classmethod
+    def wide(cls, scale: int = 4) -> ModelConfig:
+        """For real sensors on a GPU: twice as wide and more than twice as deep as `fast`."""
+        return cls(scale=scale, channels=64, blocks=8, feature_stride=4, output="surfaces")
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
         """Build from a mapping, refusing unknown keys with the nearest known name.
 
@@ -135,7 +166,7 @@ class ModelConfig:
             raise ConfigError("model configuration: " + "; ".join(problems))
         return cls(**dict(values))
 
-    def to_dict(self) -> dict[str, int | bool]:
+    def to_dict(self) -> dict[str, int | bool | str]:
         """Plain values, for a weights file's header."""
         return asdict(self)
 

@@ -1,4 +1,4 @@
-"""A safetensors file <-> (PagNet, WeightsHeader). No device, no training, no pickle.
+"""A safetensors file <-> (network, WeightsHeader). No device, no training, no pickle.
 
 A weights file carries everything needed to use it: one JSON header (format version, configuration, how depth was
 normalised, how and on what it was trained, its scores) beside the tensors. Foreign or damaged files are refused
@@ -22,13 +22,22 @@ from safetensors.torch import save_file
 from pagnet_ros.errors import ConfigError, WeightsError, did_you_mean
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.surface_network import SurfaceNetwork
 
-__all__ = ["FORMAT_VERSION", "WeightsHeader", "load_weights", "read_header", "save_weights"]
+__all__ = [
+    "FORMAT_VERSION",
+    "WeightsHeader",
+    "build_network",
+    "load_depth_weights",
+    "load_weights",
+    "read_header",
+    "save_weights",
+]
 
 FORMAT_VERSION = 1
 HEADER_KEY = "pagnet"
 MAX_FILE_BYTES = 256 * 1024 * 1024
-NORMALISATIONS = ("frame-range",)
+NORMALISATIONS = ("frame-range", "local")
 _JSON_TYPES: dict[str, type] = {
     "name": str,
     "config": dict,
@@ -55,7 +64,7 @@ class WeightsHeader:
         description: one sentence for a person choosing.
         variant: the degradation it was trained for: ``clean``, ``tof``, ``kinect``, or a sensor profile's name.
         normalisation: how depth is brought to the network's range; ``frame-range`` maps a frame's smallest and
-            largest depth to 0 and 1.
+            largest depth to 0 and 1, ``local`` gives each pixel its neighbours relative to itself.
         recipe: the training recipe as plain values, with the command that ran it.
         commit: version of the source it was trained with.
         seed: of the training.
@@ -147,7 +156,12 @@ def read_header(path: str | os.PathLike[str]) -> WeightsHeader:
         raise WeightsError(f"{path}: {error}; {_MEND}") from error
 
 
-def load_weights(path: str | os.PathLike[str]) -> tuple[PagNet, WeightsHeader]:
+def build_network(config: ModelConfig) -> PagNet | SurfaceNetwork:
+    """The untrained network of a configuration."""
+    return SurfaceNetwork(config) if config.output == "surfaces" else PagNet(config)
+
+
+def load_weights(path: str | os.PathLike[str]) -> tuple[PagNet | SurfaceNetwork, WeightsHeader]:
     """Load a network, in float32, evaluation mode, on the CPU.
 
     Raises:
@@ -157,7 +171,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[PagNet, WeightsHeader]:
     path = _checked_path(path)
     header = read_header(path)
     with torch.device("meta"):  # shapes only: a header must not make us allocate more than its file holds
-        expected = {name: tuple(tensor.shape) for name, tensor in PagNet(header.config).state_dict().items()}
+        expected = {name: tuple(tensor.shape) for name, tensor in build_network(header.config).state_dict().items()}
     try:
         with safe_open(path, framework="pt") as file:
             names = set(file.keys())
@@ -177,13 +191,29 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[PagNet, WeightsHeader]:
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is damaged ({error}); {_MEND}") from error
     _check_finite(path, tensors, _MEND)
-    model = PagNet(header.config)
+    model = build_network(header.config)
     model.load_state_dict(tensors)
     return model.eval(), header
 
 
+def load_depth_weights(path: str | os.PathLike[str]) -> tuple[PagNet, WeightsHeader]:
+    """As `load_weights`, a network that regresses depth, as the paper's does.
+
+    Raises:
+        WeightsError: as of `load_weights`, or the file holds a network that chooses surfaces.
+    """
+    network, header = load_weights(path)
+    if not isinstance(network, PagNet):
+        raise WeightsError(f"{path}: {header.name} chooses surfaces; expected a network that regresses depth here")
+    return network, header
+
+
 def save_weights(
-    path: str | os.PathLike[str], model: PagNet, header: WeightsHeader, *, dtype: torch.dtype = torch.float16
+    path: str | os.PathLike[str],
+    model: PagNet | SurfaceNetwork,
+    header: WeightsHeader,
+    *,
+    dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write a network and its header atomically: a reader sees the old file or the new one, never half of one.
 

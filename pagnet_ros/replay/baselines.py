@@ -77,7 +77,7 @@ def _trusted(method: Baseline, options: TrustOptions) -> Baseline:
         measured = torch.from_numpy(np.isfinite(low) & (low > 0))[None, None]
         depth = torch.from_numpy(np.ascontiguousarray(low))[None, None]
         result = method(fill_holes(depth, measured)[0, 0].numpy(), rgb)
-        believed, _, _ = believe(torch.from_numpy(result)[None, None], measured, options)
+        believed, _, _ = believe(torch.from_numpy(result)[None, None], measured, None, options)
         return np.asarray(believed[0, 0].numpy(), np.float32)
 
     return run

@@ -21,9 +21,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pagnet_ros.core import validity
-from pagnet_ros.core.depth import Normalisation, WorkingSize, back_project, decode_depth, fill_holes, pool_valid
+from pagnet_ros.core.depth import (
+    Measurement,
+    Normalisation,
+    WorkingSize,
+    back_project,
+    decode_depth,
+    fill_holes,
+    pick_pixels,
+    pool_valid,
+)
 from pagnet_ros.errors import DeviceError, OutOfMemoryError
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
+from pagnet_ros.model.surface_network import SurfaceNetwork
+from pagnet_ros.model.surfaces import (
+    Placement,
+    as_range_of_one,
+    candidates,
+    choose,
+    entering_features,
+    footprint_colour,
+    nearest_measured,
+)
 from pagnet_ros.runtime.cuda_graph import RECORDING, GraphCache, NotRecordableError
 from pagnet_ros.runtime.devices import (
     PRECISIONS,
@@ -33,7 +52,7 @@ from pagnet_ros.runtime.devices import (
     compute_float32_exactly,
     named_device_errors,
 )
-from pagnet_ros.runtime.native import NativePagNet, NativeUnavailableError, load_library
+from pagnet_ros.runtime.native import NativePagNet, NativeSurfaces, NativeUnavailableError, load_library
 from pagnet_ros.runtime.padding import pad_for_tensor_cores
 from pagnet_ros.runtime.streams import CpuLane, CudaLane, Lane, Slot
 from pagnet_ros.system.allocator import keep_freed_memory
@@ -60,7 +79,9 @@ class PlacedNetwork(Protocol):
         """The network as a function; `stream` is CUDA's pointer of the stream that will be current."""
 
 
-Network = PagNet | Bicubic | PlacedNetwork
+_NATIVE: dict[type, Any] = {PagNet: NativePagNet, SurfaceNetwork: NativeSurfaces}
+
+Network = PagNet | SurfaceNetwork | Bicubic | PlacedNetwork
 
 
 class FrameLimits(NamedTuple):
@@ -112,18 +133,22 @@ class _Frame(NamedTuple):
     def for_network(self) -> _Frame:
         """Without what only `Engine._believe` reads."""
         limits = FrameLimits(self.limits.minimum, self.limits.maximum, _UNREAD, _UNREAD)
-        return self._replace(limits=limits, options=_NO_OPTIONS)
+        return self._replace(limits=limits, options=validity.TrustOptions(estimate=self.options.estimate))
 
-    def for_belief(self) -> _Frame:
-        """Without what only `Engine._predict` reads; noise counts only where a pooled measurement is brought back."""
+    def for_belief(self, *, chosen: bool) -> _Frame:
+        """Without what only `Engine._predict` reads.
+
+        The range counts for a chosen surface, noise only where a pooled measurement is brought back.
+        """
         noise = (self.limits.noise, self.limits.noise_floor) if self.size.pooled else (_UNREAD, _UNREAD)
         read = {field.name: getattr(self.options, field.name) for field in fields(validity.TrustOptions)}
-        return self._replace(limits=FrameLimits(_UNREAD, _UNREAD, *noise), options=validity.TrustOptions(**read))
+        inside = (self.limits.minimum, self.limits.maximum) if chosen else (_UNREAD, _UNREAD)
+        limits = FrameLimits(*inside, *noise)
+        return self._replace(limits=limits, options=validity.TrustOptions(**{**read, "estimate": "surface"}))
 
 
 _UNREAD = float("nan")
 """Spoils every result that reads it after all; one object, so that two frames with it are equal."""
-_NO_OPTIONS: Any = None
 
 
 class Engine:
@@ -154,6 +179,7 @@ class Engine:
         self.precision = _precision_of(network, precision, self.device)
         check_backend(backend, self.device)
         self.scale = network.scale
+        self._reach = network.reach if isinstance(network, SurfaceNetwork) else 0
         self.fallback_reason = ""
         self._dtype = PRECISIONS[self.precision] if isinstance(network, nn.Module) else torch.float32
         on_gpu = self.device.type == "cuda"
@@ -204,7 +230,7 @@ class Engine:
                 slot.mark("upload")
                 predicted = self._run(self._predict, frame.for_network(), uploaded)
                 slot.mark("network")
-                believed = self._run(self._believe, frame.for_belief(), predicted)
+                believed = self._run(self._believe, frame.for_belief(chosen=bool(self._reach)), predicted)
                 slot.mark("trust")
                 slot.download(believed)
                 slot.mark("download")
@@ -221,26 +247,61 @@ class Engine:
         return EngineOutput(arrays[0], arrays[2] if len(arrays) > 2 else None, arrays[1], stage_ms)
 
     def _predict(self, frame: _Frame, raw: Tensor, colour: Tensor) -> list[Tensor]:
-        """Raw images ``[h, w]``, ``[H, W, 3]`` -> depth at colour size, measured depth, validity, sigma if any."""
-        size, limits = frame.size, frame.limits
-        measured, valid = decode_depth(raw[None, None], limits.minimum, limits.maximum)
+        """Raw images ``[h, w]``, ``[H, W, 3]`` -> depth at colour size, the three parts of `Measurement`, sigma if any.
+
+        A network that chooses surfaces adds whether each pixel lies on its own measurement's.
+        """
+        measurement = decode_depth(raw[None, None], frame.limits.minimum, frame.limits.maximum)
+        if self._reach:
+            return self._choose(frame, measurement, colour)
+        size, (measured, valid, _) = frame.size, measurement
         low, low_valid = pool_valid(measured, valid, size.low) if size.pooled else (measured, valid)
         filled = fill_holes(low, low_valid)
         normal = Normalisation.of(filled)
         guide = self._guidance(colour.permute(2, 0, 1)[None], size.high)
         predicted = self._forward(normal.apply(filled), guide, low_valid)
-        tensors = [_resample(normal.undo(predicted.depth), frame.rgb_size), measured, valid]
+        tensors = [_resample(normal.undo(predicted.depth), frame.rgb_size), *measurement]
         if predicted.log_sigma is not None:
             tensors.append(_resample(predicted.log_sigma.exp() * normal.span, frame.rgb_size))
         return tensors
 
-    def _believe(self, frame: _Frame, result: Tensor, measured: Tensor, valid: Tensor, *sigma: Tensor) -> list[Tensor]:
+    def _choose(self, frame: _Frame, measurement: Measurement, colour: Tensor) -> list[Tensor]:
+        """The chosen surface of every output pixel; nothing after the choice mixes two of them."""
+        size, limits = frame.size, (frame.limits.minimum, frame.limits.maximum)
+        depth, seen = measurement.depth, measurement.valid | measurement.beyond
+        if size.pooled:
+            depth, seen = pick_pixels(depth, size.low), pick_pixels(seen, size.low)
+        image = colour.permute(2, 0, 1)[None]
+        guide, mean = self._guidance(image, size.high), frame.options.estimate == "mean"
+        if isinstance(self._forward, NativeSurfaces):
+            choice = self._forward(depth, seen, guide, image, limits, mean=mean)
+        else:
+            footprints = footprint_colour(as_range_of_one(guide), size.low)
+            rays = nearest_measured(depth, seen, footprints, self._reach)
+            logits = self._forward(entering_features(rays), guide)
+            if size.high != frame.rgb_size:
+                logits = pick_pixels(logits, frame.rgb_size)
+            placement = Placement.of(size.low, frame.rgb_size, depth.device)
+            found = candidates(rays, placement, as_range_of_one(image), limits)
+            choice = choose(found, logits, mean=mean, limits=limits)
+        return [choice.depth, *measurement, choice.sigma, choice.own]
+
+    def _believe(
+        self, frame: _Frame, result: Tensor, measured: Tensor, valid: Tensor, beyond: Tensor, *more: Tensor
+    ) -> list[Tensor]:
         """What `_predict` returns -> believed depth, its provenance, its sigma if any; ``[1, 1, H, W]`` each."""
+        limits = frame.limits
+        if self._reach:
+            sigma, own = more
+            believed, origin, doubtful = validity.believe_choice(
+                result, own, valid, beyond, (limits.minimum, limits.maximum), frame.options
+            )
+            return [believed, origin, sigma.masked_fill(doubtful, float("nan"))]
         if frame.size.pooled:
-            noise = frame.limits.noise_floor + frame.limits.noise * measured.square()
+            noise = limits.noise_floor + limits.noise * measured.square()
             result = back_project(result, measured, valid, noise)
-        believed, origin, doubtful = validity.believe(result, valid, frame.options)
-        return [believed, origin, *(each.masked_fill(doubtful, float("nan")) for each in sigma)]
+        believed, origin, doubtful = validity.believe(result, valid, beyond, frame.options)
+        return [believed, origin, *(each.masked_fill(doubtful, float("nan")) for each in more)]
 
     def _run(self, function: Callable[..., list[Tensor]], frame: _Frame, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         if self._graphs is not None:
@@ -266,20 +327,21 @@ class Engine:
         if tuple(colour.shape[-2:]) != size:
             wide = F.interpolate(colour.to(torch.float32), size=size, mode="bilinear", antialias=True)
             return (wide / 255.0 - 0.5).to(self._dtype)
-        if isinstance(self._forward, NativePagNet):
+        if isinstance(self._forward, NativePagNet | NativeSurfaces):
             return colour  # which converts by itself
         return (colour.to(torch.float32) / 255.0 - 0.5).to(self._dtype)
 
-    def _prepare(self, network: Network, backend: str) -> tuple[str, Callable[..., PagNetOutput]]:
+    def _prepare(self, network: Network, backend: str) -> tuple[str, Callable[..., Any]]:
         """The name of the way to run, and the network as a function."""
         if not isinstance(network, nn.Module):
             stream = self._lane.stream.cuda_stream if isinstance(self._lane, CudaLane) else 0
             placed = network.on(self.device, stream)
             self.fallback_reason = network.fallback_reason
             return network.backend, placed
-        if backend in ("auto", "native") and self.device.type == "cpu" and isinstance(network, PagNet):
+        native = next((made for kind, made in _NATIVE.items() if isinstance(network, kind)), None)
+        if backend in ("auto", "native") and self.device.type == "cpu" and native is not None:
             try:
-                return "native", NativePagNet(network.eval(), load_library(), bf16=self.precision == "bf16")
+                return "native", native(network.eval(), load_library(), bf16=self.precision == "bf16")
             except NativeUnavailableError as error:
                 self.fallback_reason = f"torch instead of C++: {error}"
         if backend == "native":

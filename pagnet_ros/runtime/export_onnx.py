@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model.network import PagNet
-from pagnet_ros.model.weights import HEADER_KEY, WeightsHeader, load_weights
+from pagnet_ros.model.weights import HEADER_KEY, WeightsHeader, load_depth_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.runtime.devices import PRECISIONS, choose_device
 from pagnet_ros.runtime.onnx import INPUTS, PRECISION_KEY, OnnxNetwork
@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         for name in options.weights or zoo():
-            network, header = load_weights(name if Path(name).suffix else zoo_path(name))
+            network, header = load_depth_weights(name if Path(name).suffix else zoo_path(name))
             network.requires_grad_(False)
             suffix = "" if options.precision == "fp32" else f"-{options.precision}"
             target = options.out / f"{header.name}{suffix}.onnx"

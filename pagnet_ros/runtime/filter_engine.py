@@ -52,14 +52,14 @@ class FilterEngine:
         marks = [time.perf_counter()]
         with torch.inference_mode():
             raw = torch.from_numpy(np.require(depth, requirements=["C", "W"]))[None, None]
-            measured, valid = decode_depth(raw, limits.minimum, limits.maximum)
+            measured, valid, beyond = decode_depth(raw, limits.minimum, limits.maximum)
             marks.append(time.perf_counter())
             low, low_valid = pool_valid(measured, valid, size.low) if size.pooled else (measured, valid)
             result = self._upsample(low, low_valid, rgb)
             marks.append(time.perf_counter())
             if size.pooled:
                 result = back_project(result, measured, valid, limits.noise_floor + limits.noise * measured.square())
-            believed, origin, _ = validity.believe(result, valid, options)
+            believed, origin, _ = validity.believe(result, valid, beyond, options)
             marks.append(time.perf_counter())
         spans = (1e3 * (after - before) for before, after in itertools.pairwise(marks))
         stage_ms = dict(zip(("upload", "network", "trust"), spans, strict=True)) | {"download": 0.0}

@@ -18,6 +18,7 @@ from pagnet_ros.core.depth import (
     decode_depth,
     fill_holes,
     imresize,
+    pick_pixels,
     pool_valid,
     working_size,
 )
@@ -61,7 +62,8 @@ def test_what_is_not_a_colour_image_is_named_with_what_is_expected(rgb, texts):
 
 def test_every_millimetre_value_becomes_the_nearest_float_in_metres():
     millimetres = np.arange(65536, dtype=np.uint16)
-    depth, valid = decode_depth(torch.from_numpy(millimetres), 0.0, 100.0)
+    depth, valid, beyond = decode_depth(torch.from_numpy(millimetres), 0.0, 100.0)
+    assert not beyond.any()
     assert np.array_equal(depth.numpy(), (millimetres / 1000).astype(np.float32))
     assert valid.tolist() == [False] + [True] * 65535
 
@@ -74,9 +76,24 @@ def test_the_range_includes_its_limits_to_the_millimetre(low, high):
 
 def test_non_finite_zero_and_negative_floats_are_invalid_and_become_zero():
     raw = torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0, -1.0, 1e-6, 2.5])
-    depth, valid = decode_depth(raw, 0.0, math.inf)
+    depth, valid, _ = decode_depth(raw, 0.0, math.inf)
     assert valid.tolist() == [False] * 6 + [True, True]
-    assert depth.tolist() == pytest.approx([0.0] * 6 + [1e-6, 2.5])
+    assert depth[valid].tolist() == pytest.approx([1e-6, 2.5])
+
+
+def test_what_is_seen_out_of_range_is_neither_measured_nor_missing():
+    raw = torch.tensor([0.05, 0.1, 3.0, 3.5, 12.0, math.inf, -math.inf, math.nan, 0.0, -1.0])
+    depth, valid, beyond = decode_depth(raw, 0.1, 3.0)
+    assert valid.tolist() == [False, True, True] + [False] * 7
+    assert beyond.tolist() == [True, False, False, True, True, True, True, False, False, False]
+    assert depth.tolist() == pytest.approx([0.05, 0.1, 3.0, 3.5, 6.0, 6.0, 0.05, 0.0, 0.0, 0.0])
+
+
+@given(st_numpy.arrays(np.float32, (5, 7)), st.tuples(st.integers(1, 30), st.integers(1, 30)))
+def test_picked_pixels_are_old_ones(image, size):
+    picked = pick_pixels(torch.from_numpy(image)[None, None], size)[0, 0].numpy()
+    assert picked.shape == size
+    assert set(picked.view(np.int32).ravel()) <= set(image.view(np.int32).ravel())
 
 
 SIZES = st_numpy.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=19)

@@ -28,7 +28,7 @@ def frame():
 
 def given_by(low, size, options):
     valid = torch.from_numpy(np.isfinite(low) & (low > 0))[None, None]
-    return (provenance(valid, size, options) != NOTHING)[0, 0].numpy()
+    return (provenance(valid, None, size, options) != NOTHING)[0, 0].numpy()
 
 
 def test_every_baseline_is_there_or_listed_as_absent():

@@ -110,7 +110,7 @@ def run(network, dtype, depth_size, rgb_size, raw=torch.uint16, options=OPTIONS[
         depth = torch.empty(depth_size, dtype=raw, device="cuda")
         rgb = torch.empty((*rgb_size, 3), dtype=torch.uint8, device="cuda")
         with WithoutCuda(), OnTheGpu() as watch:
-            results = engine._believe(frame.for_belief(), *engine._predict(frame.for_network(), depth, rgb))
+            results = engine._believe(frame.for_belief(chosen=False), *engine._predict(frame.for_network(), depth, rgb))
     return results, watch
 
 

@@ -1,4 +1,4 @@
-"""Builds `kernels.cpp` with the machine's C++ compiler, once per machine, and loads it.
+"""Builds `kernels.cpp` and `surfaces.cpp` with the machine's C++ compiler, once per machine, and loads it.
 
 The built file lies in the user's cache (``$XDG_CACHE_HOME`` or ``~/.cache``, below ``pagnet_ros``) under a name that
 holds source, compiler and CPU; ``PAGNET_CACHE`` names another folder. Without a compiler the package works as before,
@@ -18,11 +18,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from pagnet_ros.errors import PagnetError
 
 __all__ = ["Library", "NativeUnavailableError", "load_library"]
 
-SOURCE = Path(__file__).with_name("kernels.cpp")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.cpp", "surfaces.cpp"))
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-march=native", "-std=c++20", "-shared", "-fPIC", "-pthread", "-Wno-psabi")
 BUILD_SECONDS = 120
@@ -44,10 +46,15 @@ class Library:
         try:
             self._library = ctypes.CDLL(str(path.resolve()))
             self._run = self._library.pagnet_run
+            self._rays, self._choose = self._library.pagnet_rays, self._library.pagnet_choose
         except (OSError, AttributeError) as error:
             raise NativeUnavailableError(f"{path} does not load ({error}); delete it") from error
         self._run.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
         self._run.restype = None
+        self._rays.argtypes = (ctypes.c_void_p,) * 5 + (ctypes.c_int,) * 4
+        self._choose.argtypes = (ctypes.c_void_p, ctypes.c_int)
+        self._rays.restype = self._choose.restype = None
+        self.choice_bytes = int(self._library.pagnet_choice_bytes())
         self.has_bf16 = bool(self._library.pagnet_has_bf16())
         self.op_bytes = int(self._library.pagnet_op_bytes())
 
@@ -58,6 +65,17 @@ class Library:
     def run(self, ops: ctypes.Array[Any], count: int, threads: int) -> None:
         """Run operations on some threads, without the GIL."""
         self._run(ctypes.addressof(ops), count, threads)
+
+    def rays(
+        self, depth: Tensor, valid: Tensor, colour: Tensor, here: Tensor, rays: Tensor, reach: int, threads: int
+    ) -> None:
+        """`pagnet_ros.model.surfaces.nearest_measured` into ``rays [7, 9, h, w]``; dense tensors, `here` is scratch."""
+        pointers = (each.data_ptr() for each in (depth, valid, colour, here, rays))
+        self._rays(*pointers, depth.shape[-2], depth.shape[-1], reach, threads)
+
+    def choose(self, frame: ctypes.Structure, threads: int) -> None:
+        """`pagnet_ros.model.surfaces.choose` for what `frame` describes, without the GIL."""
+        self._choose(ctypes.addressof(frame), threads)
 
 
 def load_library() -> Library:
@@ -106,7 +124,14 @@ def _fingerprint(compiler: str) -> str:
         )
     except OSError:
         cpu = platform.processor()
-    parts = (SOURCE.read_text(encoding="utf-8"), " ".join(FLAGS), compiler, version, platform.machine(), cpu)
+    parts = (
+        *(source.read_text(encoding="utf-8") for source in SOURCES),
+        " ".join(FLAGS),
+        compiler,
+        version,
+        platform.machine(),
+        cpu,
+    )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
@@ -116,7 +141,7 @@ def _build(compiler: str, target: Path) -> None:
     os.close(handle)
     try:
         done = subprocess.run(
-            [compiler, *FLAGS, "-o", temporary, str(SOURCE)],
+            [compiler, *FLAGS, "-o", temporary, *map(str, SOURCES)],
             capture_output=True,
             text=True,
             check=False,

@@ -7,6 +7,8 @@ horizontal tap, then nine shifted sums), and a stride-2 convolution is a 1x1 ove
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,7 @@ from pagnet_ros.runtime.native.library import Library, NativeUnavailableError
 from pagnet_ros.runtime.native.program import FeatureMap, Op, Program
 from pagnet_ros.runtime.recent import Recent
 
-__all__ = ["NativePagNet"]
+__all__ = ["NativePagNet", "add_attention", "add_conv", "point_at_colour", "refuse_unknown_parts", "weights_of"]
 
 KEPT_SIZES = 2
 
@@ -45,7 +47,7 @@ class NativePagNet:
             NativeUnavailableError: this CPU or this configuration cannot, or something in the network is not what
                 `PagNet` makes of its configuration.
         """
-        refuse_unknown_parts(network)
+        refuse_unknown_parts(network, lambda: PagNet(network.config))
         if bf16 and not library.has_bf16:
             raise NativeUnavailableError("this CPU has no bfloat16 instructions for it")
         if bf16 and network.config.growth % 2:
@@ -73,14 +75,18 @@ class NativePagNet:
         return PagNetOutput(predicted, images[1][None, None] if len(images) > 1 else None)
 
 
-def refuse_unknown_parts(network: PagNet) -> None:
+def refuse_unknown_parts(network: nn.Module, plain_of: Callable[[], nn.Module]) -> None:
     """Check that a network computes what its configuration says: the program reads weights by name, and runs no module.
+
+    Args:
+        network: the one to run.
+        plain_of: what makes another one of its configuration.
 
     Raises:
         NativeUnavailableError: a subclass, or a module of another type or size, with a hook, or a `forward` of its own.
     """
     with torch.device("meta"):
-        plain = PagNet(network.config)
+        plain = plain_of()
     known, found = dict(plain.named_modules()), dict(network.named_modules())
     for name in [*found, *(known.keys() - found.keys())]:
         ours, theirs = known.get(name), found.get(name)
@@ -118,7 +124,7 @@ class _Frame:
 
         pyramid = self._add_guidance(network, sizes[-1])
         features = program.map(size, config.channels)
-        _conv(program, [self._depth], network.enter_depth, features)
+        add_conv(program, [self._depth], network.enter_depth, features)
         for stage, level, stage_size in zip(network.stages, network.guidance_level, sizes, strict=True):
             assert isinstance(stage, Stage)
             refined = _add_stage(program, stage, features, pyramid[level], stage_size)
@@ -132,19 +138,19 @@ class _Frame:
         unshuffled = program.map(fine, 3 * stride**2)
         program.colour(unshuffled, stride)
         features = program.map(fine, network.config.channels)
-        _conv(program, [unshuffled], network.guidance.enter, features)
+        add_conv(program, [unshuffled], network.guidance.enter, features)
         program.release(unshuffled)
         pyramid = [features]
         for down in network.guidance.down:
             assert isinstance(down, nn.Sequential)
             size = features.size
             generic = program.map(size, network.config.channels)
-            _conv(program, [features], down[0], generic)
+            add_conv(program, [features], down[0], generic)
             half = (size[0] // 2, size[1] // 2)
             phases = program.map(half, 4 * network.config.channels)
             program.split(generic, phases, 2)
             features = program.map(half, network.config.channels)
-            weight, bias = _weights(down[1])
+            weight, bias = weights_of(down[1])
             program.conv([phases], weight.permute(0, 2, 3, 1).flatten(1)[..., None, None], bias, features)
             program.release(generic, phases)
             pyramid.append(features)
@@ -160,7 +166,7 @@ class _Frame:
             program.spread(base, self.images[0] if self.base is None else self.base, config.scale, add=False)
         phases = config.feature_stride**2
         out = program.map(features.size, len(self.images) * phases, pairs=False)
-        weight, bias = _weights(network.head)
+        weight, bias = weights_of(network.head)
         program.conv([features], weight, bias, out, exact=True)
         for i, image in enumerate(self.images):
             part = out.channels(i * phases, phases)
@@ -178,23 +184,25 @@ class _Frame:
         image = rgb[0] if rgb.dtype == torch.uint8 else rgb[0].float()
         if tuple(image.shape) != (3, *self._high):
             raise ValueError(f"colour is {list(image.shape)}, expected {[3, *self._high]}")
-        _point_at(self._program.operation(0), image)
+        point_at_colour(self._program.operation(0), image)
         self._program.run(threads)
         return self.images
 
 
-def _point_at(op: Op, image: Tensor) -> None:
+def point_at_colour(op: Op, image: Tensor) -> None:
+    """Let a program's colour operation read ``[3, H, W]``, uint8 or float32, of any strides."""
     op.weights = image.data_ptr()
     op.eight_bit = image.dtype == torch.uint8
     op.step_c, op.step_y, op.step_x = image.stride()
 
 
-def _weights(module: nn.Module) -> tuple[Tensor, Tensor | None]:
+def weights_of(module: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of a convolution."""
     assert isinstance(module, nn.Conv2d)
     return module.weight, module.bias
 
 
-def _conv(
+def add_conv(
     program: Program,
     sources: list[FeatureMap],
     layer: nn.Module,
@@ -204,7 +212,7 @@ def _conv(
 ) -> None:
     """A convolution, or a generic one (followed by a ReLU), of the network."""
     relu = isinstance(layer, nn.Sequential)
-    weight, bias = _weights(layer[0] if isinstance(layer, nn.Sequential) else layer)
+    weight, bias = weights_of(layer[0] if isinstance(layer, nn.Sequential) else layer)
     program.conv(sources, weight, bias, target, relu=relu, residual=residual, factors=factors)
 
 
@@ -214,7 +222,7 @@ def _add_stage(
     up = _add_dense_network(program, stage.refine_depth, features)
     channels = stage.fuse.out_channels
     if isinstance(stage.upsample, nn.Sequential):
-        weight, bias = _weights(stage.upsample[0])
+        weight, bias = weights_of(stage.upsample[0])
         factor = size[0] // up.size[0]
         order = torch.arange(factor**2 * channels).view(channels, factor**2).T.reshape(-1)  # to (phase, channel)
         phases = program.map(up.size, factor**2 * channels)
@@ -222,11 +230,11 @@ def _add_stage(
         refined, up = up, program.map(size, channels)
         program.interleave(phases, up, factor)
         program.release(refined, phases)
-    factors = _add_attention(program, stage.attend, up) if stage.attend is not None else None
+    factors = add_attention(program, stage.attend, up) if stage.attend is not None else None
     guide = program.map(size, channels)
-    _conv(program, [guidance], stage.enter_guidance, guide, factors=factors)
+    add_conv(program, [guidance], stage.enter_guidance, guide, factors=factors)
     fused = program.map(size, channels)
-    _conv(program, [up, guide], stage.fuse, fused)
+    add_conv(program, [up, guide], stage.fuse, fused)
     program.release(up, guide)
     result = _add_dense_network(program, stage.refine_fused, fused)
     program.release(fused)
@@ -244,15 +252,15 @@ def _add_dense_network(program: Program, dense: ResidualDenseNetwork, x: Feature
         for i, layer in enumerate(block.layers):
             done = i * _growth(block)
             seen = [before, grown.channels(0, done)] if done else [before]
-            _conv(program, seen, layer, grown.channels(done, _growth(block)))
+            add_conv(program, seen, layer, grown.channels(done, _growth(block)))
         outputs.append(program.map(x.size, channels))
-        _conv(program, [before, grown], block.fuse, outputs[-1], residual=before)
+        add_conv(program, [before, grown], block.fuse, outputs[-1], residual=before)
         program.release(grown)
     fused = program.map(x.size, channels)
-    _conv(program, outputs, dense.fuse, fused)
+    add_conv(program, outputs, dense.fuse, fused)
     program.release(*outputs)
     result = program.map(x.size, channels)
-    _conv(program, [fused], dense.smooth, result, residual=x)
+    add_conv(program, [fused], dense.smooth, result, residual=x)
     program.release(fused)
     return result
 
@@ -260,13 +268,13 @@ def _add_dense_network(program: Program, dense: ResidualDenseNetwork, x: Feature
 def _growth(block: ResidualDenseBlock) -> int:
     layer = block.layers[0]
     assert isinstance(layer, nn.Sequential)
-    return int(_weights(layer[0])[0].shape[0])
+    return int(weights_of(layer[0])[0].shape[0])
 
 
-def _add_attention(program: Program, attend: AttentionGuidance, features: FeatureMap) -> Tensor:
+def add_attention(program: Program, attend: AttentionGuidance, features: FeatureMap) -> Tensor:
     """The attention map ``[height, width]``: both branches as one convolution of 9x9 taps."""
-    (v1, v1_bias), (v2, v2_bias) = (_weights(layer) for layer in attend.vertical_first)
-    (h1, h1_bias), (h2, h2_bias) = (_weights(layer) for layer in attend.horizontal_first)
+    (v1, v1_bias), (v2, v2_bias) = (weights_of(layer) for layer in attend.vertical_first)
+    (h1, h1_bias), (h2, h2_bias) = (weights_of(layer) for layer in attend.horizontal_first)
     assert v1_bias is not None
     assert v2_bias is not None
     assert h1_bias is not None

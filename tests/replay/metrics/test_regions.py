@@ -60,7 +60,7 @@ sides = st.integers(2, 9)
 def test_nearest_pixels_are_those_of_provenance(height, width, taller, wider, seed):
     valid = np.random.default_rng(seed).random((height, width)) < 0.5
     size = (height + taller, width + wider)
-    origin = provenance(torch.from_numpy(valid)[None, None], size, TrustOptions(fill="none"))[0, 0].numpy()
+    origin = provenance(torch.from_numpy(valid)[None, None], None, size, TrustOptions(fill="none"))[0, 0].numpy()
     assert np.array_equal(nearest_up(valid, size), origin == MEASURED)
 
 

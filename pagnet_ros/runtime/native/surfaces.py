@@ -1,0 +1,237 @@
+"""A `SurfaceNetwork` and the choice it serves, as C++: what lies where for one size of frame, and one call to run it.
+
+Mathematics of `pagnet_ros.model.surface_network` (as a `Program` of convolutions) and of `pagnet_ros.model.surfaces`
+(``surfaces.cpp``). Where two surfaces are equally likely the last bits of a sum decide, and a pixel may fall on another
+one than torch chooses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pagnet_ros.model.surface_network import ResidualBlock, SurfaceNetwork
+from pagnet_ros.model.surfaces import (
+    CANDIDATES,
+    ENTERING,
+    LEAVING,
+    Choice,
+    Placement,
+    Rays,
+    as_range_of_one,
+    entering_features,
+    footprint_colour,
+)
+from pagnet_ros.runtime.native.library import Library, NativeUnavailableError
+from pagnet_ros.runtime.native.network import (
+    add_attention,
+    add_conv,
+    point_at_colour,
+    refuse_unknown_parts,
+    weights_of,
+)
+from pagnet_ros.runtime.native.program import FeatureMap, Program
+from pagnet_ros.runtime.recent import Recent
+
+__all__ = ["NativeSurfaces"]
+
+KEPT_SIZES = 2
+
+
+class _Frame(ctypes.Structure):
+    """One choice; the fields are those of `Frame` in ``surfaces.cpp``."""
+
+    _fields_ = (
+        ("rays", ctypes.c_void_p),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("rows", ctypes.c_void_p),
+        ("columns", ctypes.c_void_p),
+        ("offset_y", ctypes.c_void_p),
+        ("offset_x", ctypes.c_void_p),
+        ("out_height", ctypes.c_int32),
+        ("out_width", ctypes.c_int32),
+        ("logits", ctypes.c_void_p),
+        ("logits_row", ctypes.c_int64),
+        ("logits_plane", ctypes.c_int64),
+        ("stride", ctypes.c_int32),
+        ("mean", ctypes.c_int32),
+        ("minimum", ctypes.c_float),
+        ("maximum", ctypes.c_float),
+        ("grid_rows", ctypes.c_void_p),
+        ("grid_columns", ctypes.c_void_p),
+        ("tint", ctypes.c_void_p),
+        ("tint_row", ctypes.c_int64),
+        ("tint_plane", ctypes.c_int64),
+        ("rgb", ctypes.c_void_p),
+        ("rgb_x", ctypes.c_int64),
+        ("rgb_y", ctypes.c_int64),
+        ("rgb_c", ctypes.c_int64),
+        ("eight_bit", ctypes.c_int32),
+        ("depth", ctypes.c_void_p),
+        ("sigma", ctypes.c_void_p),
+        ("probability", ctypes.c_void_p),
+        ("own", ctypes.c_void_p),
+    )
+
+
+class _Size(NamedTuple):
+    """What a program is made for: measured and output size."""
+
+    low: tuple[int, int]
+    high: tuple[int, int]
+
+
+class NativeSurfaces:
+    """Runs like the network it was made of and the choice after it, for one frame at a time, from one thread."""
+
+    def __init__(self, network: SurfaceNetwork, library: Library, *, bf16: bool) -> None:
+        """Keep the network's weights by reference; they are packed when the first frame's size is known.
+
+        Raises:
+            NativeUnavailableError: this CPU cannot, or something in the network is not what its configuration says.
+        """
+        refuse_unknown_parts(network, lambda: SurfaceNetwork(network.config))
+        if bf16 and not library.has_bf16:
+            raise NativeUnavailableError("this CPU has no bfloat16 instructions for it")
+        if library.choice_bytes != ctypes.sizeof(_Frame):
+            raise NativeUnavailableError("the built kernels are of another version of this package")
+        self._network, self._library, self._bf16 = network, library, bf16
+        self._frames: Recent[_Size, _Prepared] = Recent(KEPT_SIZES)
+
+    def __call__(
+        self,
+        depth: Tensor,
+        seen: Tensor,
+        rgb: Tensor,
+        colour: Tensor,
+        limits: tuple[float, float],
+        *,
+        mean: bool = False,
+    ) -> Choice:
+        """Choose a surface for every output pixel.
+
+        Args:
+            depth: ``[1, 1, h, w]`` float32.
+            seen: ``[1, 1, h, w]`` bool, True where something was measured.
+            rgb: ``[1, 3, s*h, s*w]`` uint8, 0 to 255, or float32 -0.5 to 0.5, of any strides: what the network sees.
+            colour: ``[1, 3, H, W]`` of the same kinds, the image itself, whose size the output has.
+            limits: smallest and largest depth in range.
+            mean: the expectation instead of the most probable surface.
+
+        Returns:
+            Each ``[1, 1, H, W]``, in memory that the next call writes over.
+        """
+        key = _Size((depth.shape[-2], depth.shape[-1]), (colour.shape[-2], colour.shape[-1]))
+        with torch.inference_mode():
+            frame = self._frames.get(key, lambda: _Prepared(self._network, self._library, key, bf16=self._bf16))
+            return frame.run(depth, seen, rgb, colour, limits, mean=mean, threads=torch.get_num_threads())
+
+
+class _Prepared:
+    """The program for one size of frame, and where its inputs and outputs lie."""
+
+    def __init__(self, network: SurfaceNetwork, library: Library, size: _Size, *, bf16: bool) -> None:
+        self._library, self._reach = library, network.reach
+        (height, width), stride, scale = size.low, network.config.feature_stride, network.scale
+        grid = (height * scale, width * scale)
+        self._padding = (-grid[0] % stride, -grid[1] % stride)
+        self._gather = network.gather
+        fine = ((grid[0] + self._padding[0]) // stride, (grid[1] + self._padding[1]) // stride)
+        self._here = torch.empty(7, height, width)
+        self._rays = torch.empty(7, 9, height, width)
+        self._program, logits, tint = self._add_network(network, library, fine, bf16=bf16)
+        self._alive = [*Placement.of(size.low, size.high), *Placement.of(grid, size.high)[:2]]
+        out = (1, 1, *size.high)
+        self._out = Choice(torch.empty(out), torch.empty(out), torch.empty(out), torch.empty(out, dtype=torch.bool))
+        rows, columns, offset_y, offset_x, grid_rows, grid_columns = (each.data_ptr() for each in self._alive)
+        (row, plane, _), (tint_row, tint_plane, _) = logits.cells.stride(), tint.cells.stride()
+        self._frame = _Frame(
+            rays=self._rays.data_ptr(), height=height, width=width, rows=rows, columns=columns, offset_y=offset_y,
+            offset_x=offset_x, out_height=size.high[0], out_width=size.high[1], logits=logits.cells.data_ptr(),
+            logits_row=row, logits_plane=plane, stride=stride, grid_rows=grid_rows, grid_columns=grid_columns,
+            tint=tint.cells.data_ptr(), tint_row=tint_row, tint_plane=tint_plane,
+            depth=self._out.depth.data_ptr(), sigma=self._out.sigma.data_ptr(),
+            probability=self._out.probability.data_ptr(), own=self._out.own.data_ptr(),
+        )  # fmt: skip
+
+    def _add_network(
+        self, network: SurfaceNetwork, library: Library, fine: tuple[int, int], *, bf16: bool
+    ) -> tuple[Program, FeatureMap, FeatureMap]:
+        """The network as a program; the planes of its logits, and of what colour counts."""
+        program, channels = Program(library, pairs=bf16), network.config.channels
+        unshuffled = program.map(fine, 3 * network.config.feature_stride**2)
+        program.colour(unshuffled, network.config.feature_stride)
+        coarse = (fine[0] // network.spread, fine[1] // network.spread)
+        self._entering = program.map(coarse, ENTERING * network.gather**2, pairs=False)
+        depth = program.map(coarse, channels)
+        add_conv(program, [self._entering], network.enter_depth, depth)
+        if isinstance(network.upsample, nn.Sequential):
+            weight, bias = weights_of(network.upsample[0])
+            factor = network.spread
+            order = torch.arange(factor**2 * channels).view(channels, factor**2).T.reshape(-1)  # to (phase, channel)
+            phases = program.map(coarse, factor**2 * channels)
+            program.conv([depth], weight[order], None if bias is None else bias[order], phases)
+            before, depth = depth, program.map(fine, channels)
+            program.interleave(phases, depth, factor)
+            program.release(before, phases)
+        factors = add_attention(program, network.attend, depth)
+        guidance = program.map(fine, channels)
+        add_conv(program, [unshuffled], network.enter_colour, guidance, factors=factors)
+        features = program.map(fine, channels)
+        add_conv(program, [depth, guidance], network.fuse, features)
+        program.release(unshuffled, depth, guidance)
+        for block in network.refine:
+            assert isinstance(block, ResidualBlock)
+            inner, added = program.map(fine, channels), program.map(fine, channels)
+            add_conv(program, [features], block.first, inner)
+            add_conv(program, [inner], block.second, added, residual=features)
+            program.release(inner, features)
+            features = added
+        logits = program.map(fine, (CANDIDATES + 1) * network.config.feature_stride**2, pairs=False)
+        weight, bias = weights_of(network.head)
+        program.conv([features], weight, bias, logits, exact=True)
+        tint = program.map(fine, LEAVING - CANDIDATES - 1, pairs=False)
+        weight, bias = weights_of(network.tint)
+        program.conv([features], weight, bias, tint, exact=True)
+        program.finish()
+        return program, logits, tint
+
+    def run(
+        self,
+        depth: Tensor,
+        seen: Tensor,
+        rgb: Tensor,
+        colour: Tensor,
+        limits: tuple[float, float],
+        *,
+        mean: bool,
+        threads: int,
+    ) -> Choice:
+        """Fill the outputs; see `NativeSurfaces.__call__`."""
+        footprints = footprint_colour(as_range_of_one(rgb), (depth.shape[-2], depth.shape[-1])).contiguous()
+        depth, seen = depth.contiguous(), seen.contiguous()
+        self._library.rays(depth, seen, footprints, self._here, self._rays, self._reach, threads)
+        fields = self._rays.unsqueeze(1)
+        colours = fields[4:].permute(1, 2, 0, 3, 4)
+        entering = entering_features(Rays(fields[0], fields[1], fields[2], fields[3], colours))
+        if self._gather > 1:
+            below, beside = -entering.shape[-2] % self._gather, -entering.shape[-1] % self._gather
+            if below or beside:
+                entering = F.pad(entering, (0, beside, 0, below), mode="replicate")
+            entering = F.pixel_unshuffle(entering, self._gather)
+        self._entering.values().copy_(entering[0].permute(1, 0, 2))
+        if any(self._padding):
+            rgb = F.pad(rgb.float(), (0, self._padding[1], 0, self._padding[0]), mode="replicate").to(rgb.dtype)
+        point_at_colour(self._program.operation(0), rgb[0])
+        self._program.run(threads)
+        frame, image = self._frame, colour[0] if colour.dtype == torch.uint8 else colour[0].float()
+        frame.mean, (frame.minimum, frame.maximum) = int(mean), limits
+        frame.rgb, (frame.rgb_c, frame.rgb_y, frame.rgb_x) = image.data_ptr(), image.stride()
+        frame.eight_bit = image.dtype == torch.uint8
+        self._library.choose(frame, threads)
+        return self._out

@@ -1,0 +1,107 @@
+"""The choice as C++ against torch: the same surfaces, at every scale and any ratio of sizes."""
+
+import pytest
+import torch
+
+from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.surface_network import SurfaceNetwork
+from pagnet_ros.model.surfaces import (
+    Placement,
+    as_range_of_one,
+    candidates,
+    choose,
+    entering_features,
+    footprint_colour,
+    nearest_measured,
+)
+from pagnet_ros.runtime.native import NativeSurfaces, NativeUnavailableError, load_library
+
+LIMITS = (0.2, 2.5)
+CASES = [(4, (12, 17), (48, 68)), (1, (45, 61), (45, 61)), (2, (15, 21), (30, 42)), (8, (6, 7), (48, 56)),
+         (16, (4, 5), (64, 80)), (4, (13, 17), (45, 57))]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def library():
+    try:
+        return load_library()
+    except NativeUnavailableError as error:
+        pytest.skip(str(error))
+
+
+def frame(scale, low, high):
+    """A network with random heads, and a scene of surfaces, noise, holes and things out of range."""
+    torch.manual_seed(scale)
+    network = SurfaceNetwork(
+        ModelConfig(scale=scale, channels=16, blocks=2, feature_stride=4, output="surfaces")
+    ).eval()
+    torch.nn.init.normal_(network.head.weight, std=0.1)
+    torch.nn.init.normal_(network.tint.weight, std=0.1)
+    patches = torch.rand(1, 1, low[0] // 4 + 1, low[1] // 4 + 1).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    depth = 0.5 + 2.5 * patches[..., : low[0], : low[1]] + 0.01 * torch.rand(1, 1, *low)
+    seen = torch.rand(1, 1, *low) > 0.15
+    guide = torch.randint(0, 256, (1, 3, low[0] * scale, low[1] * scale), dtype=torch.uint8)
+    image = guide if high == tuple(guide.shape[-2:]) else torch.randint(0, 256, (1, 3, *high), dtype=torch.uint8)
+    return network, depth * seen, seen, guide, image
+
+
+def by_torch(network, depth, seen, guide, image, *, mean):
+    low, high = tuple(depth.shape[-2:]), tuple(image.shape[-2:])
+    with torch.inference_mode():
+        rays = nearest_measured(depth, seen, footprint_colour(as_range_of_one(guide), low), network.reach)
+        logits = network(entering_features(rays), as_range_of_one(guide))
+        place = Placement.of(tuple(guide.shape[-2:]), high)
+        logits = logits.index_select(-2, place.rows).index_select(-1, place.columns)
+        found = candidates(rays, Placement.of(low, high), as_range_of_one(image), LIMITS)
+        return choose(found, logits, mean=mean, limits=LIMITS)
+
+
+@pytest.mark.parametrize("mean", [False, True])
+@pytest.mark.parametrize(("scale", "low", "high"), CASES)
+def test_the_same_surfaces_are_chosen(library, scale, low, high, mean):
+    network, *images = frame(scale, low, high)
+    expected = by_torch(network, *images, mean=mean)
+    ours = NativeSurfaces(network, library, bf16=False)(*images, LIMITS, mean=mean)
+    assert torch.equal(torch.isnan(ours.depth), torch.isnan(expected.depth))
+    same = (ours.depth - expected.depth).abs().nan_to_num() < 1e-4
+    assert (~same).float().mean() < 1e-3
+    for name in ("sigma", "probability"):
+        difference = (getattr(ours, name) - getattr(expected, name)).abs().nan_to_num()
+        assert difference[same].max() < 1e-4
+    assert torch.equal(ours.own[same], expected.own[same])
+
+
+def test_one_far_pixel_changes_nothing_elsewhere_bit_for_bit(library):
+    network, depth, seen, guide, image = frame(4, (64, 96), (256, 384))
+    seen = torch.ones_like(seen)
+    depth = depth.clamp_min(0.5)
+    ours = NativeSurfaces(network, library, bf16=False)
+    before = ours(depth, seen, guide, image, (0.1, 20.0)).depth.clone()
+    depth[..., :2, :2] = 9.9
+    after = ours(depth, seen, guide, image, (0.1, 20.0)).depth
+    assert not torch.equal(before, after)
+    assert torch.equal(before[..., 120:, :], after[..., 120:, :])
+    assert torch.equal(before[..., 120:], after[..., 120:])
+
+
+def test_more_threads_change_nothing(library):
+    network, *images = frame(4, (24, 32), (96, 128))
+    ours = NativeSurfaces(network, library, bf16=False)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = ours(*images, LIMITS).depth.clone()
+        torch.set_num_threads(3)
+        three = ours(*images, LIMITS).depth
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(one.nan_to_num(), three.nan_to_num())
+
+
+def test_bfloat16_features_choose_nearly_the_same(library):
+    if not library.has_bf16:
+        pytest.skip("this CPU has no bfloat16 instructions")
+    network, *images = frame(4, (24, 32), (96, 128))
+    exact = NativeSurfaces(network, library, bf16=False)(*images, LIMITS).depth.clone()
+    half = NativeSurfaces(network, library, bf16=True)(*images, LIMITS).depth
+    assert ((exact - half).abs().nan_to_num() > 0.005).float().mean() < 0.05
