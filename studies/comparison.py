@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_training.sensors.regions import distance_to, edge_mask
+from pagnet_training.sensors.images import edge_mask
 from studies.fusion import moved_points
+from studies.regions import distance_to
 
 __all__ = [
     "BRIGHTNESS_EDGES",

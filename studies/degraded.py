@@ -27,7 +27,7 @@ from pagnet_ros.sensors import SensorProfile, load_profile
 from pagnet_training.data.known_sensor import MetricPatch, observe
 from pagnet_training.json_file import write_json
 from pagnet_training.protocol import Case, ProtocolImage, make_case, read_protocol_images, rmse
-from pagnet_training.sensors.regions import footprint
+from studies.regions import footprint
 from studies.restorers import CLASSICAL
 
 __all__ = ["REGIONS", "DegradedScore", "Restorer", "classical", "degraded_case", "restorer_of", "score", "table"]

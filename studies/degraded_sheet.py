@@ -21,8 +21,8 @@ from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.sensors import load_profile
 from pagnet_training.protocol import Case, ProtocolImage, read_protocol_images, rmse
-from pagnet_training.sensors.regions import nearest_filled
 from studies.degraded import degraded_case, restorer_of
+from studies.regions import nearest_filled
 
 __all__ = ["Result", "draw", "main", "row_of"]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core.depth import fill_holes
 from pagnet_ros.errors import InputError
-from pagnet_training.sensors.gaps import SHADOW_SHARE, along_plane, farther, gaps_closed
+from pagnet_training.sensors.images import SHADOW_SHARE, along_plane, farther, gaps_closed
 
 __all__ = ["carried", "cos_incidence", "filled", "fused_depth", "moved_points"]
 

@@ -26,8 +26,9 @@ from pagnet_ros.sensors import (
     to_millimetres,
 )
 from pagnet_ros.sensors.curves import on_curve
-from pagnet_training.sensors.regions import distance_to, edge_mask
+from pagnet_training.sensors.images import edge_mask
 from studies.independent_sensor import FAMILIES, KERNELS, SHAPES, IndependentSensor, Manner
+from studies.regions import distance_to
 from studies.sequences import HELD_OUT, SequencePlan, TrueFrame, true_frames
 
 __all__ = ["FIRST_SEED", "KNOWN", "Recording", "brightness", "in_range", "missing_map", "recordings", "sigma_map"]

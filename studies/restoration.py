@@ -25,7 +25,8 @@ from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.sensors import SensorMemory, SensorProfile, load_profile, sense
 from pagnet_ros.system.units import in_metres
 from pagnet_training.json_file import write_json
-from pagnet_training.sensors.regions import distance_to, edge_mask, footprint
+from pagnet_training.sensors.images import edge_mask
+from studies.regions import distance_to, footprint
 from studies.restorers import CLASSICAL, Method, network
 from studies.sequences import HELD_OUT, SequencePlan, true_frames
 

@@ -16,7 +16,7 @@ from pagnet_ros.core import filters
 from pagnet_ros.model.weights import read_header
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
-from pagnet_training.sensors.regions import nearest_filled
+from studies.regions import nearest_filled
 
 __all__ = ["CLASSICAL", "Method", "network"]
 

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.sensors import SensorProfile, sense
-from pagnet_training.sensors.regions import distance_to, edge_mask
+from pagnet_training.sensors.images import edge_mask
 from studies.known_sensors import Recording, brightness, in_range, missing_map, sigma_map
+from studies.regions import distance_to
 from studies.sequences import TrueFrame, true_frames
 
 __all__ = ["MISSING_ABSOLUTE", "MISSING_RELATIVE", "SIGMA_RELATIVE", "Check", "Curves", "judge"]

@@ -13,13 +13,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_training.sensors.cells import ANGLE_EDGES, BRIGHTNESS_EDGES, CELLS, centres
-from pagnet_training.sensors.count_edges import count_bias, count_flicker, count_flying, count_shadow
-from pagnet_training.sensors.count_holes import HoleCounter
-from pagnet_training.sensors.count_noise import NoiseCounter
-from pagnet_training.sensors.scene_cells import SceneCells
+from pagnet_training.sensors.counting import (
+    HoleCounter,
+    NoiseCounter,
+    SceneCells,
+    count_bias,
+    count_flicker,
+    count_flying,
+    count_shadow,
+)
 from pagnet_training.sensors.scenes import Moment, Motion
-from pagnet_training.sensors.tallies import Tallies, tile_of
+from pagnet_training.sensors.tallies import ANGLE_EDGES, BRIGHTNESS_EDGES, CELLS, Tallies, centres, tile_of
 
 __all__ = ["Collector", "Quality"]
 

@@ -25,17 +25,15 @@ from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import SensorProfile, save_profile
 from pagnet_training.phases import phases_on
 from pagnet_training.sensors.collect import Collector, Quality
-from pagnet_training.sensors.edge_effects import EdgeFit, fit_edges
-from pagnet_training.sensors.fitted_profile import build_profile
+from pagnet_training.sensors.edge_effects import BiasFit, EdgeFit, fit_bias, fit_edges
+from pagnet_training.sensors.fitted_profile import build_profile, what_is_unobservable
 from pagnet_training.sensors.images import make_view, metres
 from pagnet_training.sensors.missing import MissingFit, fit_missing
 from pagnet_training.sensors.noise import NoiseFit, fit_noise
 from pagnet_training.sensors.recorded import Selection, count_frames, has_poses, recorded_frames
-from pagnet_training.sensors.references import BiasFit, fit_bias
 from pagnet_training.sensors.registration import RegistrationCheck
 from pagnet_training.sensors.scenes import PILOT, Moment, Motion, find_motion, moments
 from pagnet_training.sensors.steps import Steps, find_steps
-from pagnet_training.sensors.untold import what_is_untold
 
 ENOUGH = 300
 """Frames that a fit takes where nobody says otherwise: intervals shrink with the root of their number, time with it."""
@@ -164,7 +162,7 @@ def fit_recording(
     edges, bias = fit_edges(collector, missing), fit_bias(collector)
     fitted = build_profile(collector, noise, missing, edges, steps, bias, name=name, provenance=provenance)
     profile = registration.noted(fitted)
-    warnings = (*notes, *registration.warnings, *what_is_untold(collector, noise, missing, edges, steps, bias))
+    warnings = (*notes, *registration.warnings, *what_is_unobservable(collector, noise, missing, edges, steps, bias))
     return FitResult(
         profile, Curves(noise, missing), warnings, motion, noise, missing, edges, steps, bias, collector.quality,
         collector, sample,

@@ -5,6 +5,7 @@ Pure functions on arrays of one frame. Depth is float32 metres with NaN where no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,10 +17,23 @@ from pagnet_ros.errors import InputError
 from pagnet_ros.recordings.coarse import coarse_intrinsics
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.system.units import in_metres
-from pagnet_training.sensors.gaps import SHADOW_SHARE, along_plane, farther, gaps_closed
-from pagnet_training.sensors.regions import edge_mask
 
-__all__ = ["Edges", "Slopes", "View", "fill_holes", "find_edges", "make_view", "metres", "slopes"]
+__all__ = [
+    "EDGE_STEP",
+    "SHADOW_SHARE",
+    "Edges",
+    "Slopes",
+    "View",
+    "along_plane",
+    "edge_mask",
+    "farther",
+    "fill_holes",
+    "find_edges",
+    "gaps_closed",
+    "make_view",
+    "metres",
+    "slopes",
+]
 
 Depth = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -29,6 +43,11 @@ SAME_SURFACE = 0.06
 COLUMN_SLOPE = 0.02
 ASSUMED_FOCAL = 0.9
 NO_VALUE = 65535
+EDGE_STEP = 0.04
+Gap = Callable[[Values, Values, Values, Values], Values]
+"""Depth at one end, at the other, share of the way between them, and pixels from end to end -> depth in the gap."""
+SHADOW_SHARE = 0.06
+"""Widest shadow of a projector, as a share of the image's width."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +128,37 @@ def make_view(frame: RecordedFrame) -> View:
     )
 
 
+def gaps_closed(depth_m: Depth, widest: int, between: Gap) -> Depth:
+    """Gaps along the rows, of at most `widest` pixels, closed by what a function makes of their two ends.
+
+    Args:
+        depth_m: ``[H, W]``, NaN in gaps.
+        widest: pixels.
+        between: says what lies in a gap.
+    """
+    known = np.isfinite(depth_m)
+    place = np.broadcast_to(np.arange(depth_m.shape[1]), depth_m.shape)
+    before = np.maximum.accumulate(np.where(known, place, -1), axis=1)
+    after = np.minimum.accumulate(np.where(known, place, depth_m.shape[1])[:, ::-1], axis=1)[:, ::-1]
+    gap = ~known & (before >= 0) & (after < depth_m.shape[1]) & (after - before <= widest + 1)
+    rows = np.nonzero(gap)[0]
+    first, last, length = before[gap], after[gap], (after - before)[gap]
+    share = (place[gap] - first) / length
+    closed = np.array(depth_m, np.float32)
+    closed[gap] = between(depth_m[rows, first], depth_m[rows, last], share, length.astype(np.float64))
+    return np.asarray(closed, np.float32)
+
+
+def farther(first: Values, last: Values, share: Values, length: Values) -> Values:
+    """The farther end, as behind an edge."""
+    return np.maximum(first, last)
+
+
+def along_plane(first: Values, last: Values, share: Values, length: Values) -> Values:
+    """Inverse depth is linear on a plane."""
+    return np.asarray(1 / ((1 - share) / first + share / last))
+
+
 def fill_holes(z: Depth) -> tuple[Depth, Mask]:
     """Holes filled as surfaces and shadows usually lie: gaps along rows no wider than a shadow, then along columns.
 
@@ -141,6 +191,24 @@ def _plane_or_behind(first: Values, last: Values, share: Values, slope: Values) 
     first, last = np.abs(first), np.abs(last)
     split = np.maximum(first, last) > np.minimum(first, last) * (1 + SAME_SURFACE + slope)
     return np.where(split, -farther(first, last, share, slope), along_plane(first, last, share, slope))
+
+
+def edge_mask(depth_m: Depth, step: float = EDGE_STEP) -> Mask:
+    """Both sides of every step between neighbours that exceeds `step` of the nearer depth.
+
+    Args:
+        depth_m: ``[H, W]`` depth, NaN where unknown (which makes no edge).
+        step: relative step, > 0; the default is that of the simulator's profiles.
+    """
+    marks = np.zeros(depth_m.shape, np.bool_)
+    with np.errstate(invalid="ignore"):
+        down = np.abs(np.diff(depth_m, axis=0)) > step * np.minimum(depth_m[1:], depth_m[:-1])
+        across = np.abs(np.diff(depth_m, axis=1)) > step * np.minimum(depth_m[:, 1:], depth_m[:, :-1])
+    marks[1:] |= down
+    marks[:-1] |= down
+    marks[:, 1:] |= across
+    marks[:, :-1] |= across
+    return marks
 
 
 class Edges(NamedTuple):

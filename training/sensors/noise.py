@@ -14,28 +14,31 @@ from numpy.typing import NDArray
 
 from pagnet_training.sensors.arithmetic import (
     RESIDUAL_BINS,
+    Resampled,
+    bootstrap_weights,
     gaussian_from_quantised,
+    interval,
     trimmed_variance,
 )
-from pagnet_training.sensors.cells import CELLS, NA, NB, NZ, RANGE_EDGES
 from pagnet_training.sensors.collect import Collector
-from pagnet_training.sensors.count_noise import SPACINGS
+from pagnet_training.sensors.counting import SPACINGS
 from pagnet_training.sensors.noise_curves import (
     MIN_SAMPLES,
     SYSTEMATIC,
     Factor,
+    Tail,
     backfit,
     curve_of,
     factor_of,
     form_of,
+    jitter_of_variance,
     smooth,
     spread,
+    tail_of,
 )
 from pagnet_training.sensors.noise_memory import correlation, correlations, memory
-from pagnet_training.sensors.noise_shape import Tail, jitter_of_variance, tail_of
-from pagnet_training.sensors.resample import Resampled, bootstrap_weights, interval
 from pagnet_training.sensors.steps import Steps
-from pagnet_training.sensors.tallies import STRETCHES, TILES
+from pagnet_training.sensors.tallies import CELLS, NA, NB, NZ, RANGE_EDGES, STRETCHES, TILES
 
 __all__ = ["NoiseFit", "fit_noise"]
 

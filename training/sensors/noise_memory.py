@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from pagnet_training.sensors.arithmetic import (
     RESIDUAL_BINS,
+    Resampled,
     gaussian_from_quantised,
     trimmed_variance,
     weighted_quantile,
 )
-from pagnet_training.sensors.cells import NZ, PERSISTENCE_LAGS, RANGE_EDGES
 from pagnet_training.sensors.collect import Collector
-from pagnet_training.sensors.count_noise import CORRELATION_PX, SPACINGS
-from pagnet_training.sensors.resample import Resampled
+from pagnet_training.sensors.counting import CORRELATION_PX, SPACINGS
 from pagnet_training.sensors.scenes import LAGS
 from pagnet_training.sensors.steps import Steps
+from pagnet_training.sensors.tallies import NZ, PERSISTENCE_LAGS, RANGE_EDGES
 
 __all__ = ["Memory", "correlation", "correlations", "memory"]
 

@@ -73,13 +73,8 @@ def _page(result: FitResult, recording: str) -> Iterable[str]:
     )
     yield "<h2>Noise</h2>"
     yield _figure(report_figures.noise(result), _NOISE_CAPTION)
-    yield _figure(report_figures.structure(result), "How the noise hangs together in the image and in time.")
     yield "<h2>Missing pixels</h2>"
     yield _figure(report_figures.missing(result), "Away from depth edges, and at them. Points: measured; bands: 95 %.")
-    yield _figure(
-        report_figures.probability_maps(result),
-        "Probability that a pixel is missing, away from edges: measured above, fitted below. White: not seen.",
-    )
     if result.bias is not None:
         yield "<h2>Bias</h2>"
         yield _figure(report_figures.bias(result), "Measurement minus reference.")

@@ -8,17 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.sensors import PinholeCamera, sense
-from pagnet_training.sensors.cells import ANGLE_EDGES, BRIGHTNESS_EDGES, CELLS, RANGE_EDGES
-from pagnet_training.sensors.count_holes import HOLE_LAGS_PX
-from pagnet_training.sensors.count_noise import CORRELATION_PX, SPACINGS
-from pagnet_training.sensors.scenes import LAGS
+from pagnet_training.sensors.counting import SPACINGS
+from pagnet_training.sensors.tallies import CELLS
 
 if TYPE_CHECKING:
     from pagnet_training.sensors.fit import FitResult
     from pagnet_training.sensors.missing import AddedCurve
     from pagnet_training.sensors.noise_curves import Factor
 
-__all__ = ["bias", "frames", "missing", "noise", "probability_maps", "structure"]
+__all__ = ["bias", "frames", "missing", "noise"]
 
 Array = NDArray[np.float64]
 _MEASURED, _FITTED, _OTHER = "#1f4e79", "#c55a11", "#999999"
@@ -65,50 +63,6 @@ def noise(result: FitResult) -> Any:
     return figure
 
 
-def structure(result: FitResult) -> Any:
-    """Correlation of noise and holes in the image, and variance by lag."""
-    fit, holes = result.noise, result.missing
-    figure, axes = _figure(3)
-    left, middle, right = axes[0]
-    distance = np.arange(CORRELATION_PX + 1)
-    left.plot(distance, fit.correlation, "o", markersize=4, color=_MEASURED, label="measured")
-    fine = np.linspace(0, CORRELATION_PX, 200)
-    width = max(fit.correlation_px.value, 1e-3)
-    left.plot(
-        fine, np.exp(-(fine**2) / (4 * width**2)), color=_FITTED, label=f"kernel of {fit.correlation_px.value:.2f} px"
-    )
-    left.set(xlabel="distance, pixels", ylabel="correlation of noise")
-    left.legend()
-    if result.motion.mode == "still" and fit.by_lag.size:
-        middle.plot(LAGS[: fit.by_lag.size], fit.by_lag, "o-", color=_MEASURED)
-        middle.set(xlabel="frames between", ylabel="variance of differences, relative", ylim=(0, None))
-    else:
-        middle.text(
-            0.5, 0.5, _persistence_text(result), ha="center", va="center", transform=middle.transAxes, wrap=True
-        )
-        middle.set_axis_off()
-    if holes.field_correlation.size:
-        right.plot(HOLE_LAGS_PX, holes.field_correlation, "o", markersize=4, color=_MEASURED, label="measured")
-        fine = np.linspace(0, HOLE_LAGS_PX[-1], 200)
-        width = max(holes.hole_size_px.value, 1e-3)
-        label = f"kernel of {holes.hole_size_px.value:.1f} px"
-        right.plot(fine, np.exp(-(fine**2) / (4 * width**2)), color=_FITTED, label=label)
-        right.legend()
-    right.set(xlabel="distance, pixels", ylabel="correlation of holes")
-    return figure
-
-
-def _persistence_text(result: FitResult) -> str:
-    fit = result.noise
-    if not fit.persistence.known:
-        return "how the noise behaves in time\ncannot be told"
-    return (
-        f"noise from frame to frame: {fit.persistence.value:.2f} "
-        f"[{fit.persistence.low:.2f}, {fit.persistence.high:.2f}]\n"
-        f"share that stays: {fit.fixed.value:.2f} [{fit.fixed.low:.2f}, {fit.fixed.high:.2f}]"
-    )
-
-
 def missing(result: FitResult) -> Any:
     """Missing rate by depth, brightness, angle and distance to an edge."""
     fit, edges, places = result.missing, result.edges, result.collector.middles()
@@ -140,35 +94,6 @@ def missing(result: FitResult) -> Any:
     last.axvline(0, color=_OTHER, linewidth=0.6)
     last.set(xlabel="pixels from an edge (right: background)", ylabel="missing", ylim=(0, 1))
     last.legend(fontsize=8)
-    return figure
-
-
-def probability_maps(result: FitResult) -> Any:
-    """Missing probability over depth and brightness, and over depth and angle: measured and fitted."""
-    seen = result.collector.tallies.total("interior", CELLS)
-    gone = result.collector.tallies.total("interior_missing", CELLS)
-    fit, places = result.missing, result.collector.middles()
-    rows = np.flatnonzero(seen.sum((1, 2)) > 0.001 * seen.sum())
-    rows = np.arange(rows[0], rows[-1] + 1)
-    z = np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1])[rows]
-    model = np.interp(z, fit.by_range.x, fit.by_range.y)[:, None, None] + fit.surface.added(*places)
-    model = np.clip(model, 0, 1)
-    figure, axes = _figure(2, 2, 2.8)
-    for column, (axis, edges, label) in enumerate(
-        ((2, BRIGHTNESS_EDGES, "brightness"), (1, np.degrees(ANGLE_EDGES), "angle of incidence, degrees"))
-    ):
-        n, m = seen[rows].sum(axis), gone[rows].sum(axis)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            measured = np.where(n > 200, m / n, np.nan)
-            fitted = np.where(n > 200, (model * seen[rows]).sum(axis) / n, np.nan)
-        top = max(float(np.nanmax(measured)), 0.02) if np.isfinite(measured).any() else 1.0
-        for row, values in enumerate((measured, fitted)):
-            place = axes[row, column]
-            mesh = place.pcolormesh(
-                RANGE_EDGES[rows[0] : rows[-1] + 2], edges, values.T, vmin=0, vmax=top, cmap="viridis"
-            )
-            place.set(xlabel="depth, m", ylabel=label, title=("measured", "fitted")[row])
-            figure.colorbar(mesh, ax=place)
     return figure
 
 

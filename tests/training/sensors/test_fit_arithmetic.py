@@ -11,7 +11,7 @@ from pagnet_training.sensors.arithmetic import (
     tetrachoric,
     trimmed_variance,
 )
-from pagnet_training.sensors.noise_shape import jitter_of_variance, tail_of
+from pagnet_training.sensors.noise_curves import jitter_of_variance, tail_of
 
 
 def histogram(values):

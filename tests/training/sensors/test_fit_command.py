@@ -36,7 +36,7 @@ def test_a_folder_becomes_a_profile_and_a_report_that_stands_alone(folder, tmp_p
     assert "12 frames read as still" in said
     assert "only 12 frames" in said
     page = report.read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") >= 5
+    assert page.count("data:image/png;base64,") == 3
     assert "http" not in page
     assert "What this recording cannot tell" in page
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pagnet_training.sensors.gaps import along_plane, farther, gaps_closed
-from pagnet_training.sensors.images import fill_holes
+from pagnet_training.sensors.images import along_plane, farther, fill_holes, gaps_closed
 
 HEIGHT, WIDTH = 120, 160
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pagnet_training.sensors.missing_parts import darkness, parts_of, where_dark_begins
+from pagnet_training.sensors.missing import darkness, parts_of, where_dark_begins
 
 BRIGHTNESS = np.array([0.03, 0.11, 0.19, 0.28, 0.4, 0.54, 0.72, 0.9])
 BY_RANGE = np.linspace(0.01, 0.06, 10)

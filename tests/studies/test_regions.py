@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pagnet_training.sensors.regions import distance_to, edge_mask, footprint, nearest_filled
+from pagnet_training.sensors.images import edge_mask
+from studies.regions import distance_to, footprint, nearest_filled
 
 
 def step() -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where in an image one is: at a depth edge, in a hole, how far from either. Pure functions on arrays."""
+"""Where in an image one is: in a hole, how far from a mask. Pure functions on arrays."""
 
 from __future__ import annotations
 
@@ -6,29 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EDGE_STEP", "distance_to", "edge_mask", "footprint", "nearest_filled"]
+__all__ = ["distance_to", "footprint", "nearest_filled"]
 
-EDGE_STEP = 0.04
 Depth = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-
-
-def edge_mask(depth_m: Depth, step: float = EDGE_STEP) -> Mask:
-    """Both sides of every step between neighbours that exceeds `step` of the nearer depth.
-
-    Args:
-        depth_m: ``[H, W]`` depth, NaN where unknown (which makes no edge).
-        step: relative step, > 0; the default is that of the simulator's profiles.
-    """
-    marks = np.zeros(depth_m.shape, np.bool_)
-    with np.errstate(invalid="ignore"):
-        down = np.abs(np.diff(depth_m, axis=0)) > step * np.minimum(depth_m[1:], depth_m[:-1])
-        across = np.abs(np.diff(depth_m, axis=1)) > step * np.minimum(depth_m[:, 1:], depth_m[:, :-1])
-    marks[1:] |= down
-    marks[:-1] |= down
-    marks[:, 1:] |= across
-    marks[:, :-1] |= across
-    return marks
 
 
 def distance_to(mask: Mask) -> Depth:
