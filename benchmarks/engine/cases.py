@@ -18,8 +18,9 @@ from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import zoo_path
+from pagnet_ros.runtime.devices import PRECISIONS
 from pagnet_ros.runtime.engine import Engine, Network
-from pagnet_ros.runtime.export_onnx import export_onnx
+from pagnet_ros.runtime.export_onnx import MOST_DIFFERENT, export_onnx
 from pagnet_ros.runtime.onnx import OnnxNetwork
 from pagnet_ros.runtime.roofline import Need, need_of
 from pagnet_ros.sensors import PROFILES, PinholeCamera, sense, to_millimetres
@@ -98,8 +99,8 @@ def make_engine(name: str, way: str, precision: str, device: str) -> Engine:
     Raises:
         DeviceError: that way does not exist here, or not in this precision.
     """
-    if way in ("plain", "onnx") and precision != "fp32":
-        raise DeviceError(f"{way} is measured in fp32, not in {precision}")
+    if precision not in {"plain": ("fp32",), "onnx": MOST_DIFFERENT}.get(way, PRECISIONS):
+        raise DeviceError(f"{way} does not run in {precision}")
     network, header = network_named(name)
     prepared: Network = deepcopy(network)
     if way == "plain":
@@ -109,7 +110,7 @@ def make_engine(name: str, way: str, precision: str, device: str) -> Engine:
             raise DeviceError("bicubic is not exported to ONNX")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.onnx"
-            export_onnx(network, header, path)
+            export_onnx(network, header, path, precision=precision)
             prepared = OnnxNetwork(path)
             return Engine(prepared, device, precision)  # reads the file once more
     return Engine(prepared, device, precision, "auto" if way == "plain" else way)

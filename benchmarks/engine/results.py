@@ -193,7 +193,8 @@ def _result(
     if reference is not None:
         both = np.isfinite(taken.output.depth) & np.isfinite(reference)
         rms_mm = float(np.sqrt(np.mean((taken.output.depth - reference)[both] ** 2))) * 1e3
-    rate, copy_gbs = plan.rates.matrix_gflops[precision], plan.rates.copy_gbs
+    rates, copy_gbs = plan.rates.matrix_gflops, plan.rates.copy_gbs
+    rate = rates.get(precision, rates["fp32"])  # a CPU multiplies no fp16, yet runs an ONNX file with fp16 features
     width = PRECISIONS[precision].itemsize
     stages = taken.stage_ms
     share = need.gflop / (stages["network"] / 1e3) / rate

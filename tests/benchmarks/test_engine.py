@@ -54,6 +54,20 @@ def test_one_row_per_way_and_precision_with_accuracy_beside_time(tmp_path, capsy
     assert "GFLOP" in printed
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif("tiny-x4-sensor" not in zoo(), reason="the zoo does not hold tiny-x4-sensor")
+def test_an_onnx_file_runs_in_float32_and_with_half_precision_features(tmp_path, small):
+    for needed in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(needed, reason=f"{needed} is not installed here (the onnx extra)")
+    target = tmp_path / "out.json"
+    arguments = ["--device", "cpu", "--threads", "1", "--frames", "1", "--weights", "tiny-x4-sensor", "--ways", "onnx"]
+    assert engine.main([*arguments, "--precisions", "fp32", "bf16", "fp16", "--json", str(target)]) == 0
+    rms_mm = {each["precision"]: each["rms_to_fp32_mm"] for each in json.loads(target.read_text())["results"]}
+    assert set(rms_mm) == {"fp32", "fp16"}
+    assert rms_mm["fp32"] < rms_mm["fp16"] < 1.0
+
+
 def test_a_device_that_is_not_here_is_named(capsys):
     assert engine.main(["--device", "cuda:99"]) == 1
     assert "cuda:99" in capsys.readouterr().err
