@@ -163,14 +163,14 @@ PY
     fi
     left=$((end - SECONDS))
     # importing, cutting the first patches, validations, the weights file and its scores come on top of the steps
-    count=$(awk "BEGIN { n = int(1000 * ($left - ${OVERHEAD_SECONDS:-60}) * 0.97 / $step_ms); print (n > 1 ? n : 1) }")
+    count=$(awk "BEGIN { n = int(1000 * ($left - ${OVERHEAD_SECONDS:-80}) * 0.97 / $step_ms); print (n > 1 ? n : 1) }")
     echo "$count steps of $step_ms ms in $left s"
     rm -rf "$work/run"
-    step train "$((left - 20))" 30 bash -c 'train "$@"' train "$work/run" "${SCENES:-0.25}" "$count" \
-        "$(minutes_of $((left - 30)))" --warm-start "$start"
+    step train "$((left - 35))" 30 bash -c 'train "$@"' train "$work/run" "${SCENES:-0.25}" "$count" \
+        "$(minutes_of $((left - 45)))" --warm-start "$start"
     weights=$OUT/$(sed -n 's/^name: //p' "$work/$recipe_name-${SCENES:-0.25}.yaml").safetensors
     [ ! -d "$DATA/middlebury_val" ] || validation=(--validation "$DATA/middlebury_val")
-    step export 40 3 "$PYTHON" -m pagnet_training.export "$work/run/checkpoint.safetensors" "$weights" \
+    step export 60 3 "$PYTHON" -m pagnet_training.export "$work/run/checkpoint.safetensors" "$weights" \
         --command "scripts/gpu_lease.sh train" ${validation[@]+"${validation[@]}"}
     cat "$work/run/validation.jsonl" "$work/run/throughput.jsonl" >"$OUT/journal.jsonl" 2>/dev/null
     # what a later loan goes on from exactly, in parts that may come back; without room for it the weights do
