@@ -477,3 +477,30 @@ def test_a_gpu_without_room_says_so_and_recovers():
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert np.isfinite(infer(engine, *scene((120, 160))).depth).all()
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_engines_in_several_threads_compute_what_each_computes_alone():
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
+    ways = [("fp32", "graph"), ("fp16", "graph"), ("fp32", "eager")]
+    frames = [scene((24, 32)), scene((40, 20)), scene((12, 30))]
+    alone = {way: [infer(Engine(random_network(), "cuda", *way), *frame).depth for frame in frames] for way in ways}
+    close, problems = {"fp32": 5e-5, "fp16": 1e-3}, []
+
+    def work(way):
+        try:
+            engine = Engine(random_network(), "cuda", *way)
+            for i in range(12):
+                difference = infer(engine, *frames[i % 3]).depth - alone[way][i % 3]
+                assert np.sqrt(np.nanmean(difference**2)) < close[way[0]]
+            assert engine.fallback_reason == ""
+        except Exception as error:
+            problems.append((way, error))
+
+    threads = [threading.Thread(target=work, args=(way,)) for way in ways]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
