@@ -92,7 +92,8 @@ def test_every_module_of_the_source_is_in_the_wheel(wheel):
     for folder, package in (("pagnet_ros", "pagnet_ros"), ("training", "pagnet_training")):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{package}/{path.relative_to(ROOT / folder).as_posix()}" in names
-    data = [path for suffix in ("safetensors", "css") for path in (ROOT / "pagnet_ros").rglob(f"*.{suffix}")]
+    data = [path for suffix in ("safetensors", "css", "typed") for path in (ROOT / "pagnet_ros").rglob(f"*.{suffix}")]
+    assert ROOT / "pagnet_ros/py.typed" in data
     for path in [*data, *(ROOT / "training/recipes").glob("*.yaml")]:
         name = path.relative_to(ROOT).as_posix().replace("training/", "pagnet_training/", 1)
         assert name in names
