@@ -92,9 +92,9 @@ train() { # train FOLDER SHARE STEPS MINUTES [options]
         --workers "$loaders" --threads 1 --quiet --accelerator "$([ "$DEVICE" = cuda ] && echo gpu || echo cpu)" "$@"
 }
 minutes_of() { awk "BEGIN { print $1 / 60 }"; }
-calibrate() { # calibrate SECONDS: a few steps from random weights; what a step takes stays in $work
+calibrate() { # calibrate SECONDS: so long at most, a few steps from random weights; what a step takes stays in $work
     rm -rf "$work/calibration"
-    train "$work/calibration" 0.02 1000000 "$(minutes_of "$1")" --warm-start "" || return
+    train "$work/calibration" 0.02 "${CALIBRATION_STEPS:-300}" "$(minutes_of "$1")" --warm-start "" || return
     tail -n 1 "$work/calibration/throughput.jsonl" >"$work/$recipe_name.calibration.jsonl" || return
     cp "$work/$recipe_name.calibration.jsonl" "$OUT/calibration.jsonl"
 }

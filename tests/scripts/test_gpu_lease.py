@@ -60,7 +60,8 @@ def machine(tmp_path_factory):
     (folder / "recipe.yaml").write_text(RECIPE)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ROS", "AMENT", "PAGNET"))}
     kept |= {"PYTHONPATH": str(folder / "site"), "PYTHON": sys.executable, "RECIPE": str(folder / "recipe.yaml")}
-    kept |= {"DEVICE": "cpu", "SMALL": "1", "PATIENCE": "10", "TEST_PROCESSES": "0", "CALIBRATION_SECONDS": "60"}
+    kept |= {"DEVICE": "cpu", "SMALL": "1", "PATIENCE": "10", "TEST_PROCESSES": "0", "CALIBRATION_STEPS": "12"}
+    kept |= {"CALIBRATION_SECONDS": "900"}
     return folder / "checkout", kept | {"OMP_NUM_THREADS": "1"}
 
 
