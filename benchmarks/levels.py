@@ -1,6 +1,6 @@
-"""What each rung of the latency ladder costs and gives: time, and error against the truth of simulated scenes.
+"""What each quality level costs and gives: time, and error against the truth of simulated scenes.
 
-``python -m benchmarks.levels``. Frames go to all rungs in turn, so that noise of the machine meets all alike.
+``python -m benchmarks.levels``. Frames go to all levels in turn, so that noise of the machine meets all alike.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Frame(NamedTuple):
 
 
 class _Result(NamedTuple):
-    """One rung's answer to one frame."""
+    """One level's answer to one frame."""
 
     spent_ms: float
     rmse_mm: float
@@ -52,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     upsampler = DepthUpsampler.from_zoo(options.weights, options=UpsamplerOptions(metric=True))
     frames = [_frame(seed, options) for seed in range(options.scenes)]
-    results: dict[str, list[_Result]] = {rung: [] for rung in upsampler.rungs}
+    results: dict[str, list[_Result]] = {level: [] for level in upsampler.levels}
     for i, frame in enumerate([frames[0], *frames]):
-        for rung in upsampler.rungs:
-            upsampler.rung = rung
+        for level in upsampler.levels:
+            upsampler.level = level
             result = _run(upsampler, frame, options.repeats)
             if i:  # the first one warms up
-                results[rung].append(result)
+                results[level].append(result)
     _print(results, options)
     return 0
 
@@ -97,10 +97,10 @@ def _print(results: dict[str, list[_Result]], options: argparse.Namespace) -> No
     from rich.table import Table
 
     title = f"{options.weights}, {options.width}x{options.height} out, {options.profile}, {options.scenes} scenes"
-    table = Table("rung", "p50 ms", "RMSE mm, median", "believed, %", title=title)
-    for rung, taken in results.items():
+    table = Table("level", "p50 ms", "RMSE mm, median", "believed, %", title=title)
+    for level, taken in results.items():
         spent_ms, rmse_mm, believed = (float(np.median(column)) for column in zip(*taken, strict=True))
-        table.add_row(rung, f"{spent_ms:.1f}", f"{rmse_mm:.1f}", f"{100 * believed:.1f}")
+        table.add_row(level, f"{spent_ms:.1f}", f"{rmse_mm:.1f}", f"{100 * believed:.1f}")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

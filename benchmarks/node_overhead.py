@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pagnet_ros.core.degradation import NETWORK
 from pagnet_ros.demo.processes import Children
 from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
 from pagnet_ros.system.transport import enter_own_domain
@@ -40,7 +41,9 @@ WARM_UP_FRAMES = 30
 class NoNetwork:
     """An up-sampler that returns at once: what is left is the node's own cost."""
 
-    name, device, precision = "none", "none", "none"
+    name, device, precision, backend = "none", "none", "none", "none"
+    gpu_problem = fallback_reason = ""
+    level, levels = NETWORK, (NETWORK,)
 
     def __init__(self) -> None:
         self.options = UpsamplerOptions(metric=True)
@@ -52,6 +55,13 @@ class NoNetwork:
         if self._result is None or self._result.depth.shape != size:
             self._result = UpsampledDepth(np.ones(size, np.float32), None, np.ones(size, np.uint8), {}, 4)
         return self._result
+
+    def prepare(self, depth: NDArray[Any], rgb: NDArray[np.uint8]) -> bool:
+        """There is nothing to prepare."""
+        return False
+
+    def rebuild(self) -> None:
+        """There is nothing on a device."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

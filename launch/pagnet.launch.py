@@ -47,6 +47,12 @@ ARGUMENTS = [
     DeclareLaunchArgument("device", default_value="", description=f"auto, cpu, cuda or cuda:N; empty: {FROM_FILE}"),
     DeclareLaunchArgument("precision", default_value="", description=f"arithmetic of the network; empty: {FROM_FILE}"),
     DeclareLaunchArgument(
+        "lazy",
+        default_value="",
+        choices=["true", "false", ""],
+        description=f"receive and compute nothing while nobody subscribes to an output; empty: {FROM_FILE}",
+    ),
+    DeclareLaunchArgument(
         "autostart",
         default_value="true",
         choices=["true", "false"],
@@ -80,7 +86,7 @@ def make_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         for name in ("weights", "sensor", "device", "precision")
         if given[name]
     }
-    overrides |= {name: given[name] == "true" for name in ("autostart", "use_sim_time")}
+    overrides |= {name: given[name] == "true" for name in ("lazy", "autostart", "use_sim_time") if given[name]}
     return [
         LifecycleNode(
             package="pagnet_ros",

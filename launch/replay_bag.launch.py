@@ -25,7 +25,15 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "loop", default_value="false", choices=["true", "false"], description="begin again at the end"
     ),
-    DeclareLaunchArgument("wait", default_value="10.0", description="seconds to wait for the node before playing"),
+    DeclareLaunchArgument(
+        "wait", default_value="10.0", description="seconds to wait for the node's subscriptions before playing"
+    ),
+    DeclareLaunchArgument(
+        "lazy",
+        default_value="false",
+        choices=["true", "false"],
+        description="receive and compute nothing while nobody subscribes to an output",
+    ),
     DeclareLaunchArgument(
         "use_sim_time", default_value="true", choices=["true", "false"], description="play /clock and go by it"
     ),
@@ -35,9 +43,13 @@ ARGUMENTS = [
 def make_player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The player, with its command line."""
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    nodes = {"namespace": "", "name": "pagnet_node", "depth": "depth", "color": "color"}  # declared by pagnet.launch.py
+    given |= {name: LaunchConfiguration(name, default=value).perform(context) for name, value in nodes.items()}
     options = ["--rate", given["rate"], "--start", given["start"], "--wait", given["wait"]]
     options += ["--loop"] if given["loop"] == "true" else []
     options += ["--clock"] if given["use_sim_time"] == "true" else []
+    options += ["--wait-for", absolute(given["name"], given["namespace"])]
+    options += ["--wait-topics", *(absolute(given[topic], given["namespace"]) for topic in ("depth", "color"))]
     return [
         Node(
             package="pagnet_ros",
@@ -49,6 +61,11 @@ def make_player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             on_exit=end_with_failure,
         )
     ]
+
+
+def absolute(name: str, namespace: str) -> str:
+    """A name of the node's in full."""
+    return name if name.startswith("/") else "/" + "/".join(part.strip("/") for part in (namespace, name) if part)
 
 
 def end_with_failure(event: ProcessExited, _: LaunchContext) -> list[LaunchDescriptionEntity]:

@@ -1,34 +1,29 @@
-"""The one call per frame: depth contract -> registration -> engine -> trust. The node and the replay both use it.
+"""The one call per frame: depth contract -> alignment offset -> engine. The node and the replay both use it.
 
 `DepthUpsampler` is also the API for notebooks. Which colour frame belongs to which depth frame is decided before,
-by `pagnet_ros.core.pairing`; which rung a frame's time allows, by `pagnet_ros.core.degradation`; which network runs
-there, by `pagnet_ros.runtime.engine_pool`.
+by `pagnet_ros.core.pairing`; which quality level a frame's time allows, by `pagnet_ros.core.degradation`.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.core import depth as depth_contract
 from pagnet_ros.core import validity
-from pagnet_ros.core.degradation import BICUBIC, NETWORK, SMALLER_SIZE
-from pagnet_ros.core.registration.registrar import Registrar
-from pagnet_ros.core.registration.shift import Shift
+from pagnet_ros.core.alignment.offset import Shift, offset_px
+from pagnet_ros.core.degradation import BICUBIC, HALF_SIZE, LEVELS, NETWORK
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, load_weights
-from pagnet_ros.model.zoo import smaller_network, zoo_members, zoo_path
+from pagnet_ros.model.zoo import zoo_members, zoo_path
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.runtime.engine import EngineOutput, FrameLimits, Network
-from pagnet_ros.runtime.engine_pool import Loaders, RungEngines
-from pagnet_ros.runtime.filter_engine import FALLBACKS
+from pagnet_ros.runtime.engine_pool import EnginePool, Loaders
 from pagnet_ros.runtime.onnx import OnnxNetwork
 
 __all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions"]
@@ -45,7 +40,7 @@ class UpsampledDepth:
         provenance: ``[H, W]`` uint8: 0 not believed, 1 measured, 2 filled.
         stage_ms: milliseconds per stage.
         scale: factor of the network that ran.
-        rung: which way of up-sampling gave it, of `pagnet_ros.core.degradation.RUNGS`.
+        level: which quality level gave it, of `pagnet_ros.core.degradation.LEVELS`.
         offset_px: ``(x, y)`` that the measurement was moved by to lie on the colour image, colour pixels.
     """
 
@@ -54,7 +49,7 @@ class UpsampledDepth:
     provenance: NDArray[np.uint8]
     stage_ms: Mapping[str, float]
     scale: int
-    rung: str = NETWORK
+    level: str = NETWORK
     offset_px: tuple[float, float] = (0.0, 0.0)
 
     @property
@@ -67,14 +62,12 @@ class DepthUpsampler:
     """Guided depth super-resolution, frame by frame. Use from one thread at a time, for one camera.
 
     Holds one network, or one per scale and picks the next fitting one for the frame's ratio of sizes. Where time or
-    memory is short, set `rung` to a cheaper one of `rungs`.
+    memory is short, set `level` to a lower one of `levels`.
 
     Attributes:
         name: what reports call it.
         options: what to believe; may be changed between frames.
-        rungs: ways of up-sampling at hand, best first.
-        registrar: how depth came to lie on the colour image in the latest frame, and why.
-        rung_ms: what the same frame took on each rung that was tried by `warm_up`, milliseconds.
+        levels: quality levels at hand, best first.
     """
 
     def __init__(
@@ -82,8 +75,7 @@ class DepthUpsampler:
         name: str,
         loaders: Loaders,
         *,
-        smaller: Loaders | None = None,
-        rungs: tuple[str, ...] = (NETWORK, SMALLER_SIZE, *FALLBACKS),
+        levels: tuple[str, ...] = LEVELS,
         device: str = "auto",
         precision: str = "auto",
         options: UpsamplerOptions | None = None,
@@ -93,19 +85,16 @@ class DepthUpsampler:
         Args:
             name: what reports call it.
             loaders: by scale.
-            smaller: cheaper networks by scale; a rung of their own; not needed for each scale.
-            rungs: those at hand beside it, best first; the first runs what `loaders` give.
+            levels: quality levels at hand, best first; the first runs what `loaders` give.
             device: as of `from_zoo`.
             precision: as of `from_zoo`.
             options: what to believe.
         """
         self.name = name
         self.options = options or UpsamplerOptions()
-        self._engines = RungEngines(loaders, smaller or {}, rungs, device, precision)
-        self.rungs = self._engines.rungs
-        self._rung = self.rungs[0]
-        self.registrar = Registrar()
-        self.rung_ms: dict[str, float] = {}
+        self.levels = levels
+        self._level = levels[0]
+        self._engines = EnginePool(loaders, levels, device, precision)
         self._prepared: set[Hashable] = set()
 
     @classmethod
@@ -132,9 +121,7 @@ class DepthUpsampler:
         """
         members = zoo_members(name)
         loaders = {scale: _loader(zoo_path(member)) for scale, member in members.items()}
-        cheaper = {scale: smaller_network(member) for scale, member in members.items()}
-        smaller = {scale: _loader(zoo_path(member)) for scale, member in cheaper.items() if member is not None}
-        return cls(name, loaders, smaller=smaller, device=device, precision=precision, options=options)
+        return cls(name, loaders, device=device, precision=precision, options=options)
 
     @classmethod
     def from_file(
@@ -167,7 +154,7 @@ class DepthUpsampler:
     ) -> DepthUpsampler:
         """Bicubic up-sampling through the same path, without weights: the baseline beside any network."""
         loaders = {Bicubic(scale).scale: lambda: Bicubic(scale)}
-        return cls("bicubic", loaders, rungs=(BICUBIC,), device=device, precision=precision, options=options)
+        return cls("bicubic", loaders, levels=(BICUBIC,), device=device, precision=precision, options=options)
 
     @property
     def device(self) -> str:
@@ -200,19 +187,19 @@ class DepthUpsampler:
         return self._engines.scales
 
     @property
-    def rung(self) -> str:
-        """How the next frame will be up-sampled, one of `rungs`; the first unless set.
+    def level(self) -> str:
+        """The quality level of the next frame, one of `levels`; the first unless set.
 
         Raises:
             ConfigError: set to one that is not at hand.
         """
-        return self._rung
+        return self._level
 
-    @rung.setter
-    def rung(self, value: str) -> None:
-        if value not in self.rungs:
-            raise ConfigError(f"rung {value!r} is not at hand; expected one of {', '.join(self.rungs)}")
-        self._rung = value
+    @level.setter
+    def level(self, value: str) -> None:
+        if value not in self.levels:
+            raise ConfigError(f"quality level {value!r} is not at hand; expected one of {', '.join(self.levels)}")
+        self._level = value
 
     def rebuild(self) -> None:
         """Give up every engine, so that the next frame loads its network anew, as after a failure of the device."""
@@ -220,10 +207,9 @@ class DepthUpsampler:
         self._prepared.clear()
 
     def scale_for(self, depth_size: tuple[int, int], rgb_size: tuple[int, int]) -> int:
-        """The next fitting scale at hand on the present rung for one ratio of sizes; the largest if none reaches it."""
+        """The next fitting scale at hand for one ratio of sizes; the largest if none reaches it."""
         ratio = ((rgb_size[0] * rgb_size[1]) / (depth_size[0] * depth_size[1])) ** 0.5
-        scales = self._engines.scales_of(self._rung)
-        return next((scale for scale in scales if scale >= 0.99 * ratio), max(scales))
+        return next((scale for scale in self.scales if scale >= 0.99 * ratio), max(self.scales))
 
     def __call__(self, depth: NDArray[np.generic], rgb: NDArray[np.uint8]) -> UpsampledDepth:
         """Up-sample one frame to the size of its colour image.
@@ -231,8 +217,8 @@ class DepthUpsampler:
         Args:
             depth: ``[h, w]`` uint16 millimetres (0 = no measurement) or float32 in any positive linear unit (zero,
                 negative and non-finite = no measurement).
-            rgb: ``[H, W, 3]`` uint8, red first, at least as large, with the field of view of depth; what is left of an
-                offset between them is mended as `UpsamplerOptions.registration` says.
+            rgb: ``[H, W, 3]`` uint8, red first, at least as large, with the field of view of depth; depth is moved
+                first where `UpsamplerOptions.registration` says so.
 
         Raises:
             InputError: arrays that break the depth contract.
@@ -240,21 +226,16 @@ class DepthUpsampler:
         """
         depth_contract.check_depth(depth)
         depth_contract.check_rgb(rgb)
-        self.registrar.configure(self.options.registration, self.options.known_offset)
         limits = self._limits(depth)
-        shift = self.registrar.shift(depth, rgb, limits.minimum, limits.maximum)
+        offset = offset_px(self.options.registration, self.options.known_offset, rgb.shape[1])
+        shift = Shift.of(offset, (depth.shape[0], depth.shape[1]), (rgb.shape[0], rgb.shape[1]))
         if shift.is_none:
             return self._upsampled(depth, rgb, limits)
         result = self._upsampled(shift.moved_depth(depth), shift.moved_rgb(rgb), limits)
-        return _placed(result, shift, self.registrar.offset_px, fills=self.options.fill != "none")
+        return _placed(result, shift, offset, fills=self.options.fill != "none")
 
     def warm_up(
-        self,
-        depth_size: tuple[int, int],
-        rgb_size: tuple[int, int],
-        dtype: type[np.generic] = np.uint16,
-        *,
-        tries: int = 0,
+        self, depth_size: tuple[int, int], rgb_size: tuple[int, int], dtype: type[np.generic] = np.uint16
     ) -> None:
         """Load and run the network that frames of these sizes will use, so that the first one is not late.
 
@@ -262,14 +243,9 @@ class DepthUpsampler:
             depth_size: height and width.
             rgb_size: height and width.
             dtype: of depth.
-            tries: how many times to run it once more; the least time goes into `rung_ms`.
         """
         depth = np.full(depth_size, 1500 if dtype == np.uint16 else 1.5, dtype)
-        depth[::4, ::4] = 0  # real frames have holes, and not every rung takes the same for them
-        run = partial(self._upsampled, depth, np.zeros((*rgb_size, 3), np.uint8), self._limits(depth))
-        run()
-        if tries:
-            self.rung_ms[self._rung] = min(_spent_ms(run) for _ in range(tries))
+        self._upsampled(depth, np.zeros((*rgb_size, 3), np.uint8), self._limits(depth))
 
     def prepare(self, depth: NDArray[np.generic], rgb: NDArray[np.uint8]) -> bool:
         """On a GPU, run frames of a new size once before the first of them counts.
@@ -286,7 +262,7 @@ class DepthUpsampler:
         Raises:
             DeviceError: the device ran out of memory, or failed.
         """
-        shape = (self._rung, depth.shape, depth.dtype, rgb.shape)
+        shape = (self._level, depth.shape, depth.dtype, rgb.shape)
         if self._engines.device.type == "cpu" or shape in self._prepared:
             return False
         self.warm_up((depth.shape[0], depth.shape[1]), (rgb.shape[0], rgb.shape[1]), depth.dtype.type)
@@ -301,13 +277,13 @@ class DepthUpsampler:
         depth_size, rgb_size = depth.shape[:2], rgb.shape[:2]
         scale = self.scale_for((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]))
         size = depth_contract.working_size((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]), scale)
-        if self._rung == SMALLER_SIZE:
+        if self._level == HALF_SIZE:
             size = size.halved()
-        out: EngineOutput = self._engines.get(self._rung, scale).infer(depth, rgb, size, limits, self.options)
-        return UpsampledDepth(out.depth, out.sigma, out.provenance, out.stage_ms, scale, self._rung)
+        out: EngineOutput = self._engines.get(self._level, scale).infer(depth, rgb, size, limits, self.options)
+        return UpsampledDepth(out.depth, out.sigma, out.provenance, out.stage_ms, scale, self._level)
 
 
-def _placed(result: UpsampledDepth, shift: Shift, offset_px: tuple[float, float], *, fills: bool) -> UpsampledDepth:
+def _placed(result: UpsampledDepth, shift: Shift, offset: tuple[float, float], *, fills: bool) -> UpsampledDepth:
     """A result of moved images on the colour image as it came; what it lacks at the border is filled or unknown."""
     depth, provenance = shift.placed(result.depth), shift.placed(result.provenance)
     sigma = None if result.sigma is None else shift.placed(result.sigma)
@@ -318,13 +294,7 @@ def _placed(result: UpsampledDepth, shift: Shift, offset_px: tuple[float, float]
         provenance[repeated] = validity.NOTHING
         for image in (depth,) if sigma is None else (depth, sigma):
             image[repeated] = np.nan
-    return replace(result, depth=depth, sigma=sigma, provenance=provenance, offset_px=offset_px)
-
-
-def _spent_ms(run: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    run()
-    return (time.perf_counter() - begin) * 1e3
+    return replace(result, depth=depth, sigma=sigma, provenance=provenance, offset_px=offset)
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Network, WeightsHeader]:

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from pagnet_ros.core.registration.agreement import agreement
-from pagnet_ros.core.registration.estimate import Estimate, estimate
-from pagnet_ros.core.registration.estimator import RegistrationEstimator
+from pagnet_ros.core.alignment.agreement import agreement
+from pagnet_ros.core.alignment.check import AlignmentCheck
+from pagnet_ros.core.alignment.estimate import Estimate, estimate
 from pagnet_ros.errors import PagnetError
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import open_frames
@@ -95,14 +95,12 @@ def protocol_trials(folder: Path) -> Iterator[Trial]:
 def recording_trials(folder: Path, factors: Sequence[int]) -> Iterator[Trial]:
     """Trials on each frame of a folder, whose true offset nobody knows; the last rows are all frames in turn."""
     frames = open_frames(folder)
-    streams = {factor: RegistrationEstimator() for factor in factors}
+    streams = {factor: AlignmentCheck() for factor in factors}
     for frame in frames:
         for factor, stream in streams.items():
             depth = np.asarray(coarse_depth(frame.depth, factor))
-            stream.see(depth, frame.rgb)
-            one = RegistrationEstimator()
-            one.see(depth, frame.rgb)
-            yield Trial(f"{frames.path.name}, {factor}x", None, one.estimate)
+            stream.look(depth, frame.rgb)
+            yield Trial(f"{frames.path.name}, {factor}x", None, AlignmentCheck().look(depth, frame.rgb))
     for factor, stream in streams.items():
         yield Trial(f"{frames.path.name}, {factor}x, all frames", None, stream.estimate)
 

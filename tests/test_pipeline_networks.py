@@ -1,4 +1,4 @@
-"""Which network answers a frame: by scale, from a file, by rung; what is refused before the first frame."""
+"""Which network answers a frame: by scale, from a file, by quality level; what is refused before the first frame."""
 
 import sys
 import threading
@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from pagnet_ros.core.degradation import BICUBIC, JOINT_BILATERAL, NETWORK, SMALLER_NETWORK, SMALLER_SIZE
+from pagnet_ros.core.degradation import BICUBIC, HALF_SIZE, LEVELS, NETWORK
 from pagnet_ros.errors import ConfigError, DeviceError, WeightsError
 from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, save_weights
 from pagnet_ros.pipeline import DepthUpsampler
-from tests.builders import EVERYTHING, bicubic, colour, slanted, small_network, upsampler
+from tests.builders import EVERYTHING, bicubic, colour, slanted, small_network, upsampler, with_holes
 
 
 def test_the_next_fitting_scale_runs_and_is_loaded_once():
@@ -83,74 +83,50 @@ def test_bicubic_refuses_a_scale_it_has_not_at_once():
         DepthUpsampler.bicubic(3, device="cpu")
 
 
-def test_every_rung_gives_the_colour_size_and_says_its_name():
+def test_every_level_gives_the_colour_size_and_says_its_name():
     up = upsampler()
-    assert up.rungs == (NETWORK, SMALLER_SIZE, JOINT_BILATERAL, BICUBIC)
+    assert up.levels == LEVELS
     depth, rgb = slanted((48, 64)), colour((192, 256))
-    for rung in up.rungs:
-        up.rung = rung
+    for level in up.levels:
+        up.level = level
         out = up(depth, rgb)
-        assert out.rung == rung
+        assert out.level == level
         assert out.depth.shape == (192, 256)
         assert set(out.stage_ms) == {"upload", "network", "trust", "download"}
         np.testing.assert_allclose(out.depth[16:-16, 16:-16], slanted((192, 256))[16:-16, 16:-16], atol=0.3)
 
 
-def test_the_smaller_network_runs_its_own_rung_and_the_smaller_size():
+def test_each_network_is_loaded_once_for_all_levels():
     loaded = []
-
-    def loaders(name):
-        return {scale: lambda s=scale: loaded.append((name, s)) or Bicubic(s) for scale in (2, 4)}
-
-    up = DepthUpsampler("all", loaders("large"), smaller=loaders("small"), device="cpu")
-    assert up.rungs == (NETWORK, SMALLER_NETWORK, SMALLER_SIZE, JOINT_BILATERAL, BICUBIC)
-    for rung in up.rungs:
-        up.rung = rung
+    loaders = {scale: lambda s=scale: loaded.append(s) or Bicubic(s) for scale in (2, 4)}
+    up = DepthUpsampler("all", loaders, device="cpu")
+    for level in (*up.levels, *up.levels):
+        up.level = level
         up(slanted((12, 16)), colour((48, 64)))
-    assert loaded == [("large", 4), ("small", 4)]
+    assert loaded == [4]
 
 
-def test_a_smaller_network_of_some_scales_only_serves_frames_of_any():
-    loaded = []
-
-    def loaders(name, scales):
-        return {scale: lambda s=scale: loaded.append((name, s)) or Bicubic(s) for scale in scales}
-
-    up = DepthUpsampler("x", loaders("large", (2, 8)), smaller=loaders("small", (4,)), device="cpu")
-    for depth_size, own_scale in (((24, 32), 2), ((6, 8), 8)):
-        depth, rgb = slanted(depth_size), colour((48, 64))
-        for rung, scale in ((NETWORK, own_scale), (SMALLER_NETWORK, 4), (SMALLER_SIZE, 4), (BICUBIC, own_scale)):
-            up.rung = rung
-            out = up(depth, rgb)
-            assert (out.scale, out.depth.shape) == (scale, (48, 64))
-    assert loaded == [("large", 2), ("small", 4), ("large", 8)]
-
-
-def test_what_each_rung_takes_is_known_once_it_was_tried():
+def test_the_bicubic_level_is_the_bicubic_baseline():
+    depth, rgb = with_holes(slanted((48, 64))), colour((192, 256))
     up = upsampler()
-    for rung in (NETWORK, BICUBIC):
-        up.rung = rung
-        up.warm_up((12, 16), (48, 64), tries=2)
-    up.rung = SMALLER_SIZE
-    up.warm_up((12, 16), (48, 64))
-    assert set(up.rung_ms) == {NETWORK, BICUBIC}
-    assert all(spent_ms > 0 for spent_ms in up.rung_ms.values())
+    up.level = BICUBIC
+    np.testing.assert_array_equal(up(depth, rgb).depth, bicubic(options=up.options)(depth, rgb).depth)
 
 
 def test_the_smaller_size_keeps_the_measurements_detail():
     depth = slanted((48, 64))
     depth[20:23, 30:33] += 0.3
     up = DepthUpsampler("x", {4: lambda: Bicubic(4)}, device="cpu", precision="fp32", options=EVERYTHING)
-    up.rung = SMALLER_SIZE
+    up.level = HALF_SIZE
     out = up(depth, colour((192, 256))).depth
     assert out[84, 124] - slanted((192, 256))[84, 124] > 0.2
 
 
-def test_a_rung_that_is_not_at_hand_is_refused():
+def test_a_level_that_is_not_at_hand_is_refused():
     up = bicubic()
-    assert (up.rungs, up.rung) == ((BICUBIC,), BICUBIC)
-    with pytest.raises(ConfigError, match="rung 'network' is not at hand; expected one of bicubic"):
-        up.rung = NETWORK
+    assert (up.levels, up.level) == ((BICUBIC,), BICUBIC)
+    with pytest.raises(ConfigError, match="quality level 'network' is not at hand; expected one of bicubic"):
+        up.level = NETWORK
 
 
 def test_python_threads_run_while_the_network_does():

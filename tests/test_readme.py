@@ -1,10 +1,10 @@
 """The README's table of parameters is the node's."""
 
-import dataclasses
 import re
 from pathlib import Path
 
-from pagnet_ros.ros.parameters import NodeParameters
+from pagnet_ros.ros.node.parameters import NodeParameters
+from pagnet_ros.system.settings import fields_of
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,11 +24,11 @@ def _parameter_rows() -> dict[str, str]:
 
 
 def test_the_table_lists_every_parameter():
-    assert set(_parameter_rows()) == {field.name for field in dataclasses.fields(NodeParameters)}
+    assert set(_parameter_rows()) == {field.name for field in fields_of(NodeParameters)}
 
 
 def test_the_table_gives_the_defaults():
-    for field in dataclasses.fields(NodeParameters):
+    for field in fields_of(NodeParameters):
         printed, default = _parameter_rows()[field.name], field.default
         if isinstance(default, bool):
             assert printed == str(default).lower(), field.name

@@ -6,8 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
-REPORTS = {"report", "tell", "_report", "MalformedMessageError", "ContainerError"}
-DERIVED = {"surplus_data", "registration"}  # of a variable, not of a literal
+REPORTS = {"report", "log", "_report", "MalformedMessageError", "ContainerError"}
+DERIVED = {"surplus_data"}  # of a variable, not of a literal
 STREAMS = {"depth", "color"}  # likewise
 
 

@@ -13,12 +13,13 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pagnet_ros.system.units import NS_PER_MS
+
 __all__ = ["PairingFault", "StampHistory", "pairing_fault"]
 
 Cause = Literal["frozen", "drift", "late", "other_clock", "offset"]
 _Times = NDArray[np.int64]
 
-NS_PER_MS: Final = 1e6
 OTHER_CLOCK_NS: Final = 1_000_000_000
 """Stamps of one clock do not differ by more than this."""
 _FEWEST: Final = 3

@@ -7,13 +7,12 @@ measured, or lies close enough to a measurement, and does not float between two 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.system.settings import Settings, setting
 
 __all__ = [
     "ESTIMATES",
@@ -38,53 +37,34 @@ ESTIMATES = ("surface", "mean")
 
 
 @dataclass(frozen=True)
-class TrustOptions:
-    """What to believe.
+class TrustOptions(Settings):
+    """What to believe. Flying pixels are those of what is regressed or interpolated: a chosen surface has none.
 
-    Attributes:
-        fill: which pixels without a measurement may be published: ``none``, those ``near`` a measurement, ``all``.
-        fill_radius_px: with ``near``, the largest distance to a measured pixel, in pixels of the measured depth
-            (Chebyshev distance, rounded), 0 to 256.
-        remove_flying: whether pixels between two surfaces, belonging to neither, become NaN.
-        flying_gap: relative depth step between two surfaces from which a pixel between them can be flying, 0.001
-            to 1. The default, 5 %, is 5 cm at one metre. Both only for what is regressed or interpolated: a chosen
-            surface has no such pixels.
-        estimate: what is read from a network that chooses surfaces: the most probable ``surface``, or the ``mean`` over
-            all of them, which has the smaller root mean square error and hangs between surfaces where it is unsure.
+    Raises:
+        ConfigError: values out of range; all problems in one message.
     """
 
-    fill: str = "near"
-    fill_radius_px: float = 8.0
-    remove_flying: bool = True
-    flying_gap: float = 0.05
-    estimate: str = "surface"
-
-    def __post_init__(self) -> None:
-        """Check every field; raise one `ConfigError` that lists all problems."""
-        problems = []
-        for name, value, known in (("fill", self.fill, FILL_POLICIES), ("estimate", self.estimate, ESTIMATES)):
-            if value not in known:
-                near = get_close_matches(str(value), known, n=1)
-                hint = f" (did you mean {near[0]!r}?)" if near else ""
-                problems.append(f"{name}={value!r}, expected one of {known}{hint}")
-        if not within(self.fill_radius_px, 0, 256):
-            problems.append(f"fill_radius_px={self.fill_radius_px!r}, expected 0 to 256")
-        if not is_flag(self.remove_flying):
-            problems.append(f"remove_flying={self.remove_flying!r}, expected true or false")
-        if not within(self.flying_gap, 0.001, 1):
-            problems.append(f"flying_gap={self.flying_gap!r}, expected 0.001 to 1")
-        if problems:
-            raise ConfigError("trust options: " + "; ".join(problems))
-
-
-def is_flag(value: object) -> bool:
-    """Whether a value, perhaps from a parameter file, is true or false and not merely taken for it."""
-    return isinstance(value, bool)
-
-
-def within(value: object, low: float, high: float) -> bool:
-    """Whether a value, perhaps from a parameter file, is a number and lies in a range."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    fill: str = setting(
+        "near", "which pixels without a measurement may be filled: none, near (a measurement), all",
+        choices=FILL_POLICIES, live=True,
+    )  # fmt: skip
+    fill_radius_px: float = setting(
+        8.0, "how far near reaches: Chebyshev distance, rounded, px of the measured depth", low=0, high=256, live=True
+    )
+    remove_flying: bool = setting(
+        True, "drop the pixels that hang between two surfaces and belong to neither", live=True
+    )
+    flying_gap: float = setting(
+        0.05, "relative depth step between two surfaces from which a pixel between them can be flying",
+        low=0.001, high=1, live=True,
+    )  # fmt: skip
+    estimate: str = setting(
+        "surface",
+        "what is read from a network that chooses surfaces: the most probable surface, or their mean, which has the "
+        "smaller RMSE and hangs between surfaces where it is unsure",
+        choices=ESTIMATES,
+        live=True,
+    )
 
 
 def believe(

@@ -272,8 +272,8 @@ def _add_methods(group: Any) -> None:
     add("--trusted-baselines", action="store_true", help="remove the filters' flying pixels too, as the node does")
     add("--device", default="auto", help="where networks run: auto, cpu, cuda, cuda:N")
     add("--precision", default="auto", help="what they compute in: auto, fp32, bf16, fp16")
-    add("--registration", default="auto", metavar="HOW",
-        help="depth off the colour image: auto (estimate, mend), none, or --registration=X,Y in pixels")  # fmt: skip
+    add("--registration", default="none", metavar="X,Y",
+        help="move depth by an offset in colour pixels (`python -m pagnet_ros.replay.alignment` tells it)")  # fmt: skip
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="of the pipeline, such as max_depth_m=6")
     add("--metric", action="append", default=[], metavar="NAME=VALUE", help="of the figures, such as voxel_m=0.1")
     add("--no-metrics", action="store_true", help="only run the methods (for --write-bag, or to measure time)")

@@ -6,7 +6,6 @@ as recorded and its depth in metres; networks take the former, as in the node, f
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.core.registration.registrar import Registrar
+from pagnet_ros.core.alignment.offset import Shift, offset_px
 from pagnet_ros.errors import ConfigError, did_you_mean
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
@@ -33,7 +32,6 @@ __all__ = [
     "Network",
     "make_baselines",
     "make_networks",
-    "registration_detail",
 ]
 
 Depth = NDArray[np.float32]
@@ -86,14 +84,12 @@ class Network:
 
     @property
     def detail(self) -> Mapping[str, Any]:
-        """Weights, device, precision and registration."""
+        """Weights, device and precision."""
         where = {"device": self._upsampler.device, "precision": self._upsampler.precision}
-        registration = registration_detail(self._upsampler.registrar)
-        return {**self._detail, "scales": list(self._upsampler.scales), **where, "registration": registration}
+        return {**self._detail, "scales": list(self._upsampler.scales), **where}
 
     def warm_up(self, frame: ReplayFrame) -> None:
-        """Load and run the network once; a recording begins."""
-        self._upsampler.registrar.reset()
+        """Load and run the network once."""
         depth_size, rgb_size = frame.depth.shape, frame.rgb.shape
         self._upsampler.warm_up((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]), frame.depth.dtype.type)
 
@@ -104,30 +100,34 @@ class Network:
 
 
 class Baseline:
-    """A classical filter, its depth registered as the pipeline would."""
+    """A classical filter, its depth moved onto the colour image as the pipeline would."""
 
     kind = "baseline"
 
     def __init__(
-        self, name: str, function: Callable[[Depth, NDArray[np.uint8]], Depth], registration: str = "none"
+        self,
+        name: str,
+        function: Callable[[Depth, NDArray[np.uint8]], Depth],
+        registration: str = "none",
+        known_offset: tuple[float, float] = (0.0, 0.0),
     ) -> None:
-        """Wrap a filter; `registration` as of `UpsamplerOptions`."""
+        """Wrap a filter; `registration` and `known_offset` as of `UpsamplerOptions`."""
         self.name, self._function = name, function
-        self._registrar = Registrar()
-        self._registrar.configure(registration)
+        self._registration, self._known_offset = registration, known_offset
 
     @property
     def detail(self) -> Mapping[str, Any]:
-        """Registration."""
-        return {"registration": registration_detail(self._registrar)}
+        """Nothing beside its name."""
+        return {}
 
     def warm_up(self, frame: ReplayFrame) -> None:
-        """Nothing to load; a recording begins."""
-        self._registrar.reset()
+        """Nothing to load."""
 
     def __call__(self, frame: ReplayFrame, measured_m: Depth) -> MethodOutput:
         """Filter."""
-        shift = self._registrar.shift(measured_m, frame.rgb)
+        depth_size, rgb_size = measured_m.shape, frame.rgb.shape
+        offset = offset_px(self._registration, self._known_offset, rgb_size[1])
+        shift = Shift.of(offset, (depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]))
         result = self._function(shift.moved_depth(measured_m), shift.moved_rgb(frame.rgb))
         return MethodOutput(shift.placed(result))
 
@@ -204,14 +204,7 @@ def make_baselines(
     if problems:
         raise ConfigError("baselines: " + "; ".join(problems))
     chosen = known if names is None else dict.fromkeys(names)
-    return [Baseline(name, known[name], options.registration) for name in chosen]
-
-
-def registration_detail(registrar: Registrar) -> dict[str, Any]:
-    """What was done about an offset between depth and colour, up to the latest frame, as plain values."""
-    found = registrar.estimate
-    estimate = None if found is None else {**dataclasses.asdict(found), "doubts": list(found.doubts)}
-    return {"offset_px": list(registrar.offset_px), "estimate": estimate, "text": str(registrar)}
+    return [Baseline(name, known[name], options.registration, options.known_offset) for name in chosen]
 
 
 def _network(name: str, where: dict[str, Any]) -> Network:

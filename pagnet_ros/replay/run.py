@@ -191,13 +191,6 @@ class _Run:
         limits = self._options.pipeline
         self._source.report_range(frame.depth, limits.min_depth_m, limits.max_depth_m)
 
-    def _note_registration(self) -> None:
-        """Report, as the node does, that depth had to be moved to lie on the colour image."""
-        judged = next(method for method in self._methods if method.name == main_method(self._methods))
-        found = judged.detail.get("registration")
-        if found and any(found["offset_px"]) and found["estimate"]:
-            self._source.tally.report("registration", f"{found['text']}; expected none, recalibrate depth to colour")
-
     def _score(self, given: _Given) -> Figures:
         """Figures of one frame; in the scoring thread."""
         began = time.perf_counter()
@@ -230,7 +223,6 @@ class _Run:
     def _collect(self, done: int, wall_s: float) -> Results:
         first, source = self._first, self._source
         assert first is not None
-        self._note_registration()
         seconds = self._times.last_s
         recording = dataclasses.replace(
             source.recording,

@@ -31,9 +31,6 @@ def print_summary(results: Results, console: Console) -> None:
         console.print(
             f"{problem.level}: {problem.kind} ({problem.count}x): {problem.text}", markup=False, soft_wrap=True
         )
-    judged = results.method(results.main)
-    if judged is not None and "registration" in judged.detail:
-        console.print(f"registration: {judged.detail['registration']['text']}", markup=False, soft_wrap=True)
     timings = results.timings
     console.print(
         f"{counts.pairs} pairs of {counts.depth} depth and {counts.color} colour images, {counts.refused} refused; "

@@ -42,7 +42,7 @@ def summarise(
     Args:
         snapshot: Counters, rates and latencies.
         problems: Recent problems, newest first.
-        facts: What does not change by the frame: state, device, weights, present and best rung and the like.
+        facts: What does not change by the frame: state, device, weights, quality level and the like.
         active: Whether the node is in its active state.
         wanted: Whether anybody subscribes to an output, or frames are computed anyway.
         failure: Why the device has failed for good, if it has.
@@ -54,7 +54,7 @@ def summarise(
         (p for p in problems if p.level == "warn"), None
     )
     rate = snapshot.rates_hz.get("output", 0.0)
-    rung, best = facts.get("rung"), facts.get("best rung")
+    quality, best = facts.get("quality level"), facts.get("best quality level")
     if failure:
         level, text = ERROR, f"[device_failed] {failure}"
     elif not active:
@@ -63,8 +63,11 @@ def summarise(
         level, text = ERROR if worst.level == "error" else WARN, f"[{worst.kind}] {worst.text}"
     elif not wanted:
         level, text = OK, "idle: nobody subscribes to an output, so nothing is computed (parameter lazy)"
-    elif rung != best:
-        level, text = WARN, f"publishing at {rate:.1f} Hz by {rung} instead of {best}: time or memory is short"
+    elif quality != best:
+        level, text = (
+            WARN,
+            f"publishing at {rate:.1f} Hz at quality level {quality} instead of {best}: time or memory is short",
+        )
     else:
         level, text = OK, f"publishing at {rate:.1f} Hz"
     values = dict(facts)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pagnet_ros.ros.parameters import NodeParameters
-
-__all__ = ["TopicNames", "resolve_topics"]
+__all__ = ["TopicNames", "below_output", "resolve_topics"]
 
 
 class TopicNames(NamedTuple):
@@ -33,12 +31,13 @@ class TopicNames(NamedTuple):
     output_rect: str
 
 
-def resolve_topics(node: Any, parameters: NodeParameters) -> TopicNames:
+def resolve_topics(node: Any, depth_transport: str, color_transport: str) -> TopicNames:
     """Resolve the node's topics.
 
     Args:
         node: An rclpy node (its namespace and remappings are used).
-        parameters: For the transports.
+        depth_transport: How depth comes: "raw" or "compressedDepth".
+        color_transport: How colour comes: "raw" or "compressed".
 
     Returns:
         The absolute names.
@@ -46,13 +45,18 @@ def resolve_topics(node: Any, parameters: NodeParameters) -> TopicNames:
     color = node.resolve_topic_name("color")
     output = node.resolve_topic_name("depth_hr")
     return TopicNames(
-        depth=_with_transport(node.resolve_topic_name("depth"), parameters.depth_transport),
-        color=_with_transport(color, parameters.color_transport),
+        depth=_with_transport(node.resolve_topic_name("depth"), depth_transport),
+        color=_with_transport(color, color_transport),
         color_info=_follow(node, "color", "camera_info", sibling=True),
         output=output,
-        output_info=_follow(node, "depth_hr", "camera_info", sibling=False),
-        output_rect=_follow(node, "depth_hr", "image_rect", sibling=False),
+        output_info=below_output(node, "camera_info"),
+        output_rect=below_output(node, "image_rect"),
     )
+
+
+def below_output(node: Any, leaf: str) -> str:
+    """Where `depth_hr/<leaf>` stands: as remapped itself, else following a remapped `depth_hr`."""
+    return _follow(node, "depth_hr", leaf, sibling=False)
 
 
 def _with_transport(topic: str, transport: str) -> str:

@@ -6,6 +6,7 @@ subscriber), the `qos_overrides.*` parameters on top of them, and the texts for 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from rclpy.qos import (
@@ -68,8 +69,8 @@ def subscription_events(reporter: Reporter, topic: str) -> SubscriptionEventCall
     return SubscriptionEventCallbacks(incompatible_qos=incompatible)
 
 
-def publisher_events(reporter: Reporter, topic: str) -> PublisherEventCallbacks:
-    """Report subscribers whose QoS cannot match ours."""
+def publisher_events(reporter: Reporter, topic: str, on_matched: Callable[[], None]) -> PublisherEventCallbacks:
+    """Report subscribers whose QoS cannot match ours, and call `on_matched` when a subscriber comes or goes."""
 
     def incompatible(event: Any) -> None:
         policy = _policy(event)
@@ -80,7 +81,10 @@ def publisher_events(reporter: Reporter, topic: str) -> PublisherEventCallbacks:
             about=topic,
         )
 
-    return PublisherEventCallbacks(incompatible_qos=incompatible)
+    try:
+        return PublisherEventCallbacks(incompatible_qos=incompatible, matched=lambda event: on_matched())
+    except TypeError:  # Humble has no such event: the node finds out when it looks at its topics
+        return PublisherEventCallbacks(incompatible_qos=incompatible)
 
 
 def _policy(event: Any) -> str:

@@ -60,11 +60,11 @@ class Reporter:
         self._steady_ns = steady_ns
         self._lock = threading.Lock()
         self._recent: dict[str, Problem] = {}
-        self.set_period(period_s)
+        self._limiter = RateLimiter(int(period_s * NS_PER_S))
 
     def set_period(self, period_s: float) -> None:
-        """Change the least time between two lines of the same kind, seconds."""
-        self._limiter = RateLimiter(int(period_s * NS_PER_S))
+        """Change the least time between two lines of the same kind, seconds; what was said stays remembered."""
+        self._limiter.period_ns = int(period_s * NS_PER_S)
 
     def report(self, kind: str, text: str, level: Level = "warn", *, about: str = "") -> None:
         """Count a problem and say it, unless it was said within the period.
@@ -79,12 +79,12 @@ class Reporter:
         now_ns = self._remember(key, kind, text, level)
         say, held = self._limiter.allow(key, now_ns)
         if say:
-            self._log(f"[{kind}] {text}" + (f" ({held} more since the last report)" if held else ""), level)
+            self._write(f"[{kind}] {text}" + (f" ({held} more since the last report)" if held else ""), level)
 
-    def tell(self, kind: str, text: str, level: Level = "warn") -> None:
+    def log(self, kind: str, text: str, level: Level = "warn") -> None:
         """Count a change and say it, every time: for what happens rarely and must not be missed."""
         self._remember(kind, kind, text, level)
-        self._log(f"[{kind}] {text}", level)
+        self._write(f"[{kind}] {text}", level)
 
     def _remember(self, key: str, kind: str, text: str, level: Level) -> int:
         now_ns = self._steady_ns()
@@ -93,7 +93,7 @@ class Reporter:
             self._recent[key] = Problem(kind, level, text, now_ns)
         return now_ns
 
-    def _log(self, line: str, level: Level) -> None:
+    def _write(self, line: str, level: Level) -> None:
         # rclpy binds the severity to the calling line, so each level needs its own.
         if level == "error":
             self._logger.error(line)

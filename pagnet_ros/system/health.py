@@ -100,20 +100,25 @@ class Health:
         with self._lock:
             return {name: (now_ns - times.last) / NS_PER_S for name, times in self._seen_ns.items()}
 
-    def snapshot(self, now_ns: int) -> HealthSnapshot:
-        """The state at `now_ns`, same clock as `saw`."""
+    def rates_hz(self, now_ns: int) -> dict[str, float]:
+        """Frames per second over the window that ends at `now_ns`, by stream."""
         with self._lock:
-            counts = dict(self._counts)
             seen = {name: times.values() for name, times in self._seen_ns.items()}
-            latency = {name: values.values() for name, values in self._latency_ms.items()}
         rates = {}
         for name, times in seen.items():
             recent = times[now_ns - times <= self._window_ns]
             span = max(now_ns - int(recent[0]), 1) if len(recent) > 1 else self._window_ns
             rates[name] = (len(recent) - 1) * NS_PER_S / span if len(recent) > 1 else 0.0
+        return rates
+
+    def snapshot(self, now_ns: int) -> HealthSnapshot:
+        """The state at `now_ns`, same clock as `saw`."""
+        with self._lock:
+            counts = dict(self._counts)
+            latency = {name: values.values() for name, values in self._latency_ms.items()}
         return HealthSnapshot(
             counts=counts,
-            rates_hz=rates,
+            rates_hz=self.rates_hz(now_ns),
             silent_s=self.silent_s(now_ns),
             latency_ms={name: _percentiles(values) for name, values in latency.items()},
         )
@@ -132,11 +137,15 @@ def _percentiles(values: NDArray[Any]) -> Percentiles:
 
 
 class RateLimiter:
-    """Says each kind of message at most once per period, and how many were held back since. Thread-safe."""
+    """Says each kind of message at most once per period, and how many were held back since. Thread-safe.
+
+    Attributes:
+        period_ns: the period, nanoseconds; may be changed.
+    """
 
     def __init__(self, period_ns: int = 5 * NS_PER_S) -> None:
         """Create with a period in nanoseconds."""
-        self._period_ns = period_ns
+        self.period_ns = period_ns
         self._last_ns: dict[str, int] = {}
         self._held: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -145,7 +154,7 @@ class RateLimiter:
         """Whether to say `key` now, and how many of it were held back since it was last said."""
         with self._lock:
             last = self._last_ns.get(key)
-            if last is not None and 0 <= now_ns - last < self._period_ns:
+            if last is not None and 0 <= now_ns - last < self.period_ns:
                 self._held[key] = self._held.get(key, 0) + 1
                 return False, 0
             self._last_ns[key] = now_ns

@@ -1,14 +1,13 @@
 """Each shipped YAML is complete, at the defaults, and refuses what it does not know."""
 
-import dataclasses
-
 import pytest
 import yaml
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.ros.parameters import NodeParameters
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.players.simulated_frames import SimulatedCameraOptions
 from pagnet_ros.system.resources import config_path
+from pagnet_ros.system.settings import fields_of
 
 FILES = {"pagnet.yaml": NodeParameters, "simulated_camera.yaml": SimulatedCameraOptions}
 
@@ -23,7 +22,7 @@ def parameters_of(name):
 @pytest.mark.parametrize(("name", "kind"), FILES.items())
 def test_a_file_names_every_parameter_at_its_default(name, kind):
     values = parameters_of(name)
-    defaults = dataclasses.asdict(kind())
+    defaults = {field.name: field.default for field in fields_of(kind)}
     assert values == defaults
     assert {key: type(value) for key, value in values.items()} == {key: type(v) for key, v in defaults.items()}
 
@@ -39,13 +38,13 @@ def test_an_unknown_key_is_refused_with_the_nearest_name():
 
 
 def test_every_parameter_has_a_comment_and_the_live_ones_say_so():
-    fields = {field.name: field for field in dataclasses.fields(NodeParameters)}
+    fields = {field.name: field for field in fields_of(NodeParameters)}
     for line in config_path("pagnet.yaml").read_text(encoding="utf-8").splitlines():
         name, colon, rest = line.strip().partition(":")
         if colon and name in fields:
             comment = rest.partition("#")[2]
             assert comment, f"{name} has no comment"
-            assert ("(live)" in comment) == fields[name].metadata["runtime"], f"{name}: wrong about being live"
+            assert ("(live)" in comment) == fields[name].metadata["live"], f"{name}: wrong about being live"
 
 
 def test_every_yaml_and_rviz_file_can_be_read():

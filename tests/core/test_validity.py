@@ -24,7 +24,7 @@ from pagnet_ros.model.resize import BicubicUpsample
 def test_all_problems_of_the_options_are_listed_at_once():
     with pytest.raises(ConfigError) as caught:
         TrustOptions(fill="nere", fill_radius_px=-1, remove_flying="no", flying_gap=0)
-    for part in ("fill='nere'", "did you mean 'near'", "fill_radius_px=-1", "0 to 256", "remove_flying='no'", "gap=0"):
+    for part in ("fill = 'nere'", "did you mean 'near'", "radius_px = -1", "0 to 256", "flying = 'no'", "gap = 0"):
         assert part in str(caught.value)
 
 

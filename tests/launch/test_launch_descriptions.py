@@ -171,7 +171,10 @@ def test_a_bag_is_played_on_its_own_time(start):
     words = started.commands["bag_player"]
     assert words[:8] == ["/bags/kitchen.mcap", "--rate", "0.5", "--start", "0.0", "--wait", "10.0", "--loop"]
     assert "--clock" in words
-    assert started.parameters("pagnet_node")["use_sim_time"] is True
+    assert words[words.index("--wait-for") + 1] == "/pagnet_node"
+    assert words[words.index("--wait-topics") + 1 :][:2] == ["/cam/depth", "/color"]
+    parameters = started.parameters("pagnet_node")
+    assert (parameters["use_sim_time"], parameters["lazy"]) == (True, False)
     assert started.remappings("pagnet_node")["depth"] == "/cam/depth"
 
 

@@ -1,13 +1,13 @@
 """The launch files as text, where no ROS launch is installed: what they start, declare and set exists."""
 
 import ast
-import dataclasses
 from pathlib import Path
 
 import pytest
 
-from pagnet_ros.ros.parameters import NodeParameters
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.players.simulated_frames import SimulatedCameraOptions
+from pagnet_ros.system.settings import fields_of
 from pagnet_ros.system.transport import image_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +87,7 @@ def test_remapped_names_are_the_nodes_topics():
 
 
 def test_overridden_parameters_are_declared_by_the_node():
-    known = {field.name for field in dataclasses.fields(NodeParameters)} | {"use_sim_time"}
+    known = {field.name for field in fields_of(NodeParameters)} | {"use_sim_time"}
     loops = [n for n in ast.walk(function("pagnet", "make_node")) if isinstance(n, ast.comprehension)]
     overridden = {name for loop in loops if isinstance(loop.iter, ast.Tuple) for name in strings(loop.iter)}
     assert {"weights", "device", "autostart", "use_sim_time"} <= overridden
@@ -95,7 +95,7 @@ def test_overridden_parameters_are_declared_by_the_node():
 
 
 def test_overridden_parameters_are_declared_by_the_camera():
-    kinds = {field.name: type(field.default).__name__ for field in dataclasses.fields(SimulatedCameraOptions)}
+    kinds = {field.name: type(field.default).__name__ for field in fields_of(SimulatedCameraOptions)}
     (table,) = [
         node.value
         for node in tree("simulated").body
@@ -111,7 +111,7 @@ def test_the_players_options_exist():
     from pagnet_ros.ros.players.bag_player import parse_arguments
 
     options = sorted(text for text in strings(function("replay_bag", "make_player")) if text.startswith("--"))
-    assert options == ["--clock", "--loop", "--rate", "--start", "--wait"]
+    assert options == ["--clock", "--loop", "--rate", "--start", "--wait", "--wait-for", "--wait-topics"]
     with_values = [text for name in options for text in ([name] if name in ("--clock", "--loop") else [name, "1"])]
     parse_arguments(["some.mcap", *with_values])
 

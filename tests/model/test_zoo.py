@@ -5,11 +5,8 @@ What each computed when it was exported is compared in `tests/training`.
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from pagnet_ros import DepthUpsampler, UpsamplerOptions
-from pagnet_ros.core.degradation import NETWORK, RUNGS, SMALLER_NETWORK
 from pagnet_ros.errors import WeightsError
 from pagnet_ros.model import zoo as zoo_module
 from pagnet_ros.model.config import ModelConfig
@@ -121,45 +118,3 @@ def test_an_empty_zoo_says_so(folder):
 def test_a_caller_cannot_change_the_zoo(folder):
     zoo().clear()
     assert len(zoo()) == 3
-
-
-def test_the_smaller_network_is_the_next_cheaper_one_for_the_same_input(monkeypatch):
-    def header(name, variant="sensor", **config):
-        shape = ModelConfig(**{"scale": 4, "channels": 24, "growth": 12, "residual": True} | config)
-        return WeightsHeader(name, shape, variant=variant)
-
-    headers = [
-        header("rt-x4-sensor"),
-        header("tiny-x4-sensor", channels=8, growth=4),
-        header("small-x4-sensor", channels=16, growth=8),
-        header("like-x4-sensor", channels=22),
-        header("tiny-x4-clean", "clean", channels=8, growth=4),
-        header("tiny-x8-sensor", scale=8, channels=8, growth=4),
-    ]
-    monkeypatch.setattr(zoo_module, "zoo", lambda: {h.name: h for h in headers})
-    assert zoo_module.smaller_network("rt-x4-sensor") == "small-x4-sensor"
-    assert zoo_module.smaller_network("small-x4-sensor") == "tiny-x4-sensor"
-    assert zoo_module.smaller_network("tiny-x4-sensor") is None
-    assert zoo_module.smaller_network("tiny-x8-sensor") is None
-
-
-def test_a_smaller_sibling_becomes_a_rung_by_itself(folder):
-    for seed, (name, config) in enumerate(
-        {"rt-x4-sensor": ModelConfig.rt(4), "tiny-x4-sensor": ModelConfig.tiny(4)}.items()
-    ):
-        torch.manual_seed(seed)
-        network = PagNet(config)
-        nn.init.normal_(network.head.weight, std=0.01)
-        save_weights(folder / f"{name}.safetensors", network, WeightsHeader(name, config, variant="sensor"))
-    zoo_module._headers.cache_clear()
-    family = DepthUpsampler.from_zoo("rt-sensor", device="cpu")
-    assert family.rungs == RUNGS
-    assert DepthUpsampler.from_zoo("tiny-x4-sensor", device="cpu").rungs == tuple(
-        r for r in RUNGS if r != SMALLER_NETWORK
-    )
-    frame = small_frame(4)
-    expected = {name: DepthUpsampler.from_zoo(name, device="cpu")(*frame).depth for name in zoo() if "sensor" in name}
-    assert len(expected) == 2
-    for rung, name in ((SMALLER_NETWORK, "tiny-x4-sensor"), (NETWORK, "rt-x4-sensor")):
-        family.rung = rung
-        assert np.array_equal(family(*frame).depth, expected[name], equal_nan=True)

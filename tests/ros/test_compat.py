@@ -27,7 +27,7 @@ def test_a_live_parameter_is_applied_and_a_refused_one_is_not(ros, request, old)
     ros.add(node)
     assert not node.set_parameters([Parameter("slop_ms", value=-1.0)])[0].successful
     assert node.set_parameters([Parameter("slop_ms", value=33.0)])[0].successful
-    ros.wait_until(lambda: node._settings.slop_ms == 33.0, what="the new value")
+    ros.wait_until(lambda: node.settings.slop_ms == 33.0, what="the new value")
 
 
 def test_what_another_callback_refuses_is_never_applied(ros, humble):

@@ -130,7 +130,7 @@ def test_a_network_stays_on_the_gpu_in_every_precision(config, dtype):
 @pytest.mark.parametrize(
     ("depth_size", "rgb_size", "halved"),
     [((9, 13), (36, 52), False), ((9, 13), (36, 52), True), ((20, 30), (31, 47), False), ((20, 30), (20, 30), True)],
-    ids=["fitting", "smaller rung", "odd ratio", "equal sizes"],
+    ids=["fitting", "half size", "odd ratio", "equal sizes"],
 )
 def test_every_size_input_and_setting_stays_on_the_gpu(depth_size, rgb_size, halved, options, raw):
     results, watch = run(PagNet(NETWORKS["full"]), torch.float16, depth_size, rgb_size, raw, options, halved)

@@ -1,6 +1,6 @@
 """Whether a recording's depth lies on its colour images, as fields of a profile and as a sentence.
 
-Frames pass through on their way to the fit; `pagnet_ros.core.registration` looks at some of them, as the node would.
+Frames pass through on their way to the fit; `pagnet_ros.core.alignment` looks at some of them, as the node would.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from pagnet_ros.core.registration.estimator import RegistrationEstimator
+from pagnet_ros.core.alignment.check import AlignmentCheck
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import Evidence, SensorProfile
 
@@ -23,33 +23,35 @@ class RegistrationCheck:
 
     def __init__(self) -> None:
         """Begin before the first frame."""
-        self._estimator = RegistrationEstimator()
+        self._alignment = AlignmentCheck()
         self._width = 0
 
     def watched(self, frames: Iterable[RecordedFrame]) -> Iterator[RecordedFrame]:
         """The frames, unchanged."""
         for frame in frames:
-            self._estimator.see(frame.depth, frame.rgb)
+            self._alignment.look(frame.depth, frame.rgb)
             self._width = frame.rgb.shape[1]
             yield frame
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to tell the user: nothing, unless depth is off."""
-        x, y = self._estimator.offset_px
-        if (x, y) == (0.0, 0.0):
+        found = self._alignment.estimate
+        if found is None or not found.is_off:
             return ()
+        x, y = found.offset_px
         return (
             f"depth and colour are off: depth must be moved by ({x:+.1f}, {y:+.1f}) px of the colour image; noise and "
-            "holes by brightness are read from the wrong places. The profile holds the offset, and the node mends it; "
-            "better recalibrate depth to colour, and record again",
+            "holes by brightness are read from the wrong places. Recalibrate depth to colour and record again; or "
+            "let the node move depth by the offset, which the profile holds: registration:=sensor",
         )
 
     def noted(self, profile: SensorProfile) -> SensorProfile:
         """The profile with the offset, where one was found beyond doubt."""
-        offset, found = self._estimator.offset_px, self._estimator.estimate
-        if found is None or found.doubts or offset == (0.0, 0.0):
+        found = self._alignment.estimate
+        if found is None or not found.is_off:
             return profile
+        offset = found.offset_px
         fields = dict(zip(("registration_x_px", "registration_y_px"), offset, strict=True))
         evidence = {
             name: Evidence(

@@ -10,18 +10,12 @@ import re
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from pagnet_ros.errors import WeightsError, did_you_mean
-from pagnet_ros.model.config import ModelConfig
-from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, read_header
 
-__all__ = ["family_of", "smaller_network", "zoo", "zoo_members", "zoo_path"]
+__all__ = ["family_of", "zoo", "zoo_members", "zoo_path"]
 
 FOLDER = Path(__file__).parent
-_MUCH_CHEAPER = 0.7
-"""Share of a network's operations that another must stay below to be worth changing to."""
 
 
 def zoo() -> dict[str, WeightsHeader]:
@@ -68,29 +62,3 @@ def zoo_members(name: str) -> dict[int, str]:
         return family
     member = zoo_path(name).stem
     return {headers[member].config.scale: member}
-
-
-def smaller_network(name: str) -> str | None:
-    """The next cheaper shipped network of the same scale, trained for the same input; None where there is none."""
-    headers = zoo()
-    own = headers[name]
-    alike = [
-        other
-        for other, header in headers.items()
-        if other != name and (header.config.scale, header.variant) == (own.config.scale, own.variant)
-    ]
-    limit = _MUCH_CHEAPER * _operations(own.config) if alike else 0
-    cheaper = [other for other in alike if _operations(headers[other].config) <= limit]
-    return max(cheaper, key=lambda other: _operations(headers[other].config), default=None)
-
-
-@cache
-def _operations(config: ModelConfig) -> int:
-    """Floating-point operations for a small frame, counted without computing anything."""
-    from torch.utils.flop_counter import FlopCounterMode  # slow to import, and seldom needed
-
-    side = 16
-    with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        depth, valid = torch.zeros(1, 1, side, side), torch.ones(1, 1, side, side, dtype=torch.bool)
-        PagNet(config)(depth, torch.zeros(1, 3, side * config.scale, side * config.scale), valid)
-    return int(counter.get_total_flops())

@@ -34,7 +34,6 @@ from pagnet_ros.replay.run import Figures, Outputs, RunOptions, evaluate
 from pagnet_ros.ros.diagnostics import Summary, diagnostic_array
 from pagnet_ros.ros.evaluator.parameters import read_evaluator_parameters
 from pagnet_ros.ros.names import resolve_topics
-from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.qos import image_qos, overriding_options
 from pagnet_ros.ros.running import spin
 from pagnet_ros.system.transport import prepare_process
@@ -122,8 +121,7 @@ class Evaluator(Node):
 
     def _topics(self) -> dict[str, str]:
         parameters = self.parameters
-        transports = {"depth_transport": parameters.depth_transport, "color_transport": parameters.color_transport}
-        names = resolve_topics(self, NodeParameters.from_mapping(transports))
+        names = resolve_topics(self, parameters.depth_transport, parameters.color_transport)
         topics = {"depth": names.depth, "color": names.color, "camera_info": names.color_info, RESULT: names.output}
         if parameters.with_reference:
             topics["reference"] = self.resolve_topic_name("reference")

@@ -1,51 +1,93 @@
-"""The node's inputs: two image topics and a calibration, paired into jobs.
+"""The node's inputs: two image topics and a calibration, paired, and the newest pair kept for the worker.
 
-Owns the subscriptions and the queues between them. Callbacks only store: a message is counted, paired under a lock, and
-the newest pair is handed on outside it, still undecoded. The pairing policy is `pagnet_ros.core.pairing`, the replay's
-too, or one of message_filters' synchronisers where ROS provides them.
+Owns the subscriptions, the pairing between them, and the queue behind it. Callbacks only store: a message is counted
+and paired under a lock, and the newest pair goes into the queue outside it, still undecoded. The pairing policy is
+`pagnet_ros.core.pairing`, the replay's too, or one of message_filters' synchronisers where ROS provides them.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from pagnet_ros.core.pairing import NearestPairing, Pair
 from pagnet_ros.core.stamps import PairingFault, StampHistory, pairing_fault
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.image import stamp_ns
+from pagnet_ros.ros.compat import SubscriptionEventCallbacks
 from pagnet_ros.ros.names import TopicNames
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sync import FilterPairing
-from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscription_events
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
 from pagnet_ros.system.units import NS_PER_MS
 
-__all__ = ["Inputs", "Job"]
+__all__ = ["Inputs", "LatestOnlyQueue", "MessagePair", "Received", "make_pairing"]
 
-MessagePair = Pair[Any, Any]
+T = TypeVar("T")
 
 
-class Job(NamedTuple):
-    """A pair of undecoded messages.
+class Received(NamedTuple):
+    """An undecoded message and when it came, nanoseconds of the steady clock."""
 
-    Attributes:
-        pair: The messages.
-        received_ns: When the pair was complete, nanoseconds of the steady clock.
-        paired_ns: How long its first message had waited for the second, nanoseconds.
-    """
+    message: Any
+    arrived_ns: int
 
-    pair: MessagePair
-    received_ns: int
-    paired_ns: int = 0
+    @property
+    def header(self) -> Any:
+        """The message's, by which message_filters pair."""
+        return self.message.header
+
+
+MessagePair = Pair[Received, Received]
+
+
+class LatestOnlyQueue(Generic[T]):
+    """Holds at most one item, the newest, so that the delay stays bounded at any input rate. Thread-safe."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._changed = threading.Condition()
+        self._item: T | None = None
+        self._in_hand = False
+        self._closed = False
+
+    def put(self, item: T) -> bool:
+        """Leave an item; true if it replaced one that nobody had taken."""
+        with self._changed:
+            replaced = self._item is not None
+            self._item = item
+            self._changed.notify_all()
+            return replaced
+
+    def take(self) -> T | None:
+        """Wait for an item; None once the queue is closed. Who takes has done with the item before."""
+        with self._changed:
+            self._in_hand = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or self._item is not None)
+            item, self._item = self._item, None
+            self._in_hand = not self._closed
+            return item if self._in_hand else None
+
+    def drain(self, timeout_s: float = 30.0) -> bool:
+        """Throw away what waits, and wait until what was taken is done with; false if it outlasts the timeout."""
+        with self._changed:
+            self._item = None
+            return self._changed.wait_for(lambda: not self._in_hand, timeout_s)
+
+    def close(self) -> None:
+        """Let every `take` return None from now on."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
 
 class _Pairing(Protocol):
@@ -57,117 +99,166 @@ class _Pairing(Protocol):
 
 
 class Inputs:
-    """Subscriptions from construction until `close`. Callbacks run in the executor's thread and cannot raise."""
+    """Subscriptions of an active node. Callbacks run in the executor's thread and cannot raise.
+
+    The calibration is subscribed to from construction until `close`; the images only between `open_images` and
+    `close_images`, so that nothing large is received which nobody wants.
+
+    Attributes:
+        topics: Where.
+        camera_info: Newest calibration of the colour camera, or None.
+    """
 
     def __init__(
         self,
         node: Any,
         topics: TopicNames,
-        parameters: NodeParameters,
+        settings: NodeParameters,
         health: Health,
         reporter: Reporter,
-        submit: Callable[[Job], bool],
+        queue: LatestOnlyQueue[MessagePair],
     ) -> None:
-        """Subscribe.
+        """Subscribe to the calibration.
 
         Args:
             node: The node that subscribes.
             topics: Where.
-            parameters: Transports, reliability, pairing.
+            settings: Transports, reliability, pairing.
             health: Counts frames in, pairs and what was superseded.
             reporter: Told of bad stamps, unmatched QoS and failures in a callback.
-            submit: Takes the newest pair; returns true if it replaced one not yet computed.
+            queue: Takes the newest pair.
 
         Raises:
             ConfigError: The pairing policy needs message_filters, which is not installed, or DDS refuses a topic.
         """
         self.topics = topics
-        self._node, self._health, self._reporter, self._submit = node, health, reporter, submit
+        self.camera_info: CameraInfo | None = None
+        self._node, self._settings, self._health, self._reporter, self._queue = node, settings, health, reporter, queue
         self._lock = threading.Lock()
-        self._pairing = make_pairing(parameters)
+        self._pairing = make_pairing(settings)
         self._newest_ns: dict[str, int] = {}
         self._history = {"depth": StampHistory(), "color": StampHistory()}
-        self._arrivals_ns: deque[tuple[int, int]] = deque(maxlen=2 * parameters.queue_size)
-        self._camera_info: CameraInfo | None = None
-        self._subscriptions: list[Any] = []
-        image_or = {"raw": Image}
-        for topic, message_type, callback in (
-            (topics.depth, image_or.get(parameters.depth_transport, CompressedImage), self._on_depth),
-            (topics.color, image_or.get(parameters.color_transport, CompressedImage), self._on_color),
-            (topics.color_info, CameraInfo, self._on_camera_info),
-        ):
-            self._subscribe(topic, message_type, callback, image_qos(parameters.input_reliability))
+        self._images: list[Any] = []
+        self._infos: list[Any] = []
+        self._subscribe(self._infos, topics.color_info, CameraInfo, self._on_camera_info)
+        self.ask_for_latched_info()
 
     @property
-    def camera_info(self) -> CameraInfo | None:
-        """Newest calibration of the colour camera, if any came."""
-        return self._camera_info
+    def receives_images(self) -> bool:
+        """Whether the images are subscribed to."""
+        return bool(self._images)
 
-    def pairing_fault(self, parameters: NodeParameters) -> PairingFault | None:
+    def open_images(self) -> None:
+        """Subscribe to the images.
+
+        Raises:
+            ConfigError: DDS refuses a topic.
+        """
+        if self._images:
+            return
+        image_or = {"raw": Image}
+        depth, color = (
+            image_or.get(transport, CompressedImage)
+            for transport in (self._settings.depth_transport, self._settings.color_transport)
+        )
+        try:
+            self._subscribe(self._images, self.topics.depth, depth, self._on_depth)
+            self._subscribe(self._images, self.topics.color, color, self._on_color)
+        except ConfigError:
+            self.close_images()
+            raise
+
+    def ask_for_latched_info(self) -> None:
+        """Subscribe as transient local, too, where a publisher's calibration is latched: only so the latest one comes.
+
+        Called from time to time, because discovery takes some; the other subscription stays, for other publishers.
+        """
+        if self.camera_info is not None or len(self._infos) != 1:
+            return
+        publishers = self._node.get_publishers_info_by_topic(self.topics.color_info)
+        if any(p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers):
+            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            silent = SubscriptionEventCallbacks(use_default_callbacks=False)
+            self._infos.append(
+                self._node.create_subscription(
+                    CameraInfo, self.topics.color_info, self._on_camera_info, latched, event_callbacks=silent
+                )
+            )
+
+    def close_images(self) -> None:
+        """Unsubscribe from the images, and forget what waits."""
+        while self._images:
+            self._node.destroy_subscription(self._images.pop())
+        self.clear()
+
+    def close(self) -> None:
+        """Unsubscribe; the calibration that came is kept for the frame that still runs."""
+        self.close_images()
+        while self._infos:
+            self._node.destroy_subscription(self._infos.pop())
+
+    def pairing_fault(self) -> PairingFault | None:
         """Why depth and colour, though both arrive, have not paired since the last pair."""
-        nearest = parameters.sync == "nearest"
+        settings = self._settings
         with self._lock:
             depth, color = (deepcopy(self._history[stream]) for stream in ("depth", "color"))
         return pairing_fault(
             depth,
             color,
             (self.topics.depth, self.topics.color),
-            slop_ns=0 if parameters.sync == "exact" else round(parameters.slop_ms * NS_PER_MS),
-            max_late_ns=round(parameters.max_late_ms * NS_PER_MS) if nearest else None,
-            queue_size=parameters.queue_size,
+            slop_ns=0 if settings.sync == "exact" else round(settings.slop_ms * NS_PER_MS),
+            max_late_ns=round(settings.max_late_ms * NS_PER_MS) if settings.sync == "nearest" else None,
+            queue_size=settings.queue_size,
         )
 
-    def apply(self, parameters: NodeParameters) -> None:
+    def apply(self, settings: NodeParameters) -> None:
         """Take changed limits of the pairing."""
         with self._lock:
-            slop_ns = round(parameters.slop_ms * NS_PER_MS)
+            self._settings = settings
+            slop_ns = round(settings.slop_ms * NS_PER_MS)
             if self._pairing.slop_ns != slop_ns:
                 self._pairing.slop_ns = slop_ns
             if isinstance(self._pairing, NearestPairing):
-                self._pairing.max_late_ns = round(parameters.max_late_ms * NS_PER_MS)
+                self._pairing.max_late_ns = round(settings.max_late_ms * NS_PER_MS)
 
     def clear(self) -> None:
         """Forget all waiting messages, as after a clock jump."""
         with self._lock:
             self._pairing.clear()
+            for history in self._history.values():
+                history.clear()
 
-    def close(self) -> None:
-        """Unsubscribe, and forget what waits; the calibration stays."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions = []
-        self.clear()
-
-    def _subscribe(self, topic: str, message_type: Any, callback: Callable[[Any], None], qos: QoSProfile) -> None:
+    def _subscribe(self, held: list[Any], topic: str, message_type: Any, callback: Callable[[Any], None]) -> None:
         try:
             subscription = self._node.create_subscription(
                 message_type,
                 topic,
                 callback,
-                qos,
+                image_qos(self._settings.input_reliability),
                 event_callbacks=subscription_events(self._reporter, topic),
                 qos_overriding_options=overriding_options(),
             )
         except Exception as error:  # rclpy has no public class for what the middleware refuses
-            self.close()
             raise ConfigError(
                 f"cannot subscribe to {topic} as {message_type.__name__}: {error}. Expected a topic of that type and "
                 "valid QoS; another node in this process may use the name with another type: remap one of them"
             ) from error
-        self._subscriptions.append(subscription)
+        held.append(subscription)
 
     def _on_depth(self, message: Any) -> None:
-        self._take("depth", message)
+        self._on_image("depth", message)
 
     def _on_color(self, message: Any) -> None:
-        self._take("color", message)
+        self._on_image("color", message)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        self._camera_info = message
+        if self.camera_info == message:
+            return  # the same one through the other subscription
+        self.camera_info = message
         self._health.saw("camera_info", time.monotonic_ns())
 
-    def _take(self, stream: str, message: Any) -> None:
-        """Store one message; hand on the newest pair it completes."""
+    def _on_image(self, stream: str, message: Any) -> None:
+        """Store one message; the newest pair it completes goes into the queue."""
         try:
             now_ns = time.monotonic_ns()
             self._health.saw(stream, now_ns)
@@ -176,31 +267,27 @@ class Inputs:
                 self._refuse_unstamped(stream)
                 return
             with self._lock:
-                newest_ns = self._newest_ns.get(stream, 0)
-                if stamp < newest_ns:
-                    self._health.count("backward_stamps")
-                elif stamp == newest_ns:
-                    self._health.count("repeated_stamps")
-                self._newest_ns[stream] = stamp
-                self._history[stream].add(stamp, now_ns)
+                self._note_stamp(stream, stamp, now_ns)
                 add = self._pairing.add_depth if stream == "depth" else self._pairing.add_color
-                pairs = add(stamp, message)
-                self._arrivals_ns.append((id(message), now_ns))
+                pairs = add(stamp, Received(message, now_ns))
                 if pairs:
                     for history in self._history.values():
                         history.clear()
             if pairs:
                 self._health.count("pairs", len(pairs))
                 self._health.saw("pairs", now_ns)
-                replaced = self._submit(Job(pairs[-1], now_ns, self._waited_ns(pairs[-1], now_ns)))
-                self._health.count("superseded", len(pairs) - 1 + replaced)
+                self._health.count("superseded", len(pairs) - 1 + self._queue.put(pairs[-1]))
         except Exception as error:
             self._reporter.report("internal_error", f"{stream} callback: {type(error).__name__}: {error}", "error")
 
-    def _waited_ns(self, pair: MessagePair, now_ns: int) -> int:
-        """How long ago the first message of a pair arrived."""
-        arrived_ns = dict(self._arrivals_ns)  # of two with one id the later: the earlier message is gone
-        return now_ns - min(arrived_ns.get(id(message), now_ns) for message in (pair.depth, pair.color))
+    def _note_stamp(self, stream: str, stamp: int, now_ns: int) -> None:
+        newest_ns = self._newest_ns.get(stream, 0)
+        if stamp < newest_ns:
+            self._health.count("backward_stamps")
+        elif stamp == newest_ns:
+            self._health.count("repeated_stamps")
+        self._newest_ns[stream] = stamp
+        self._history[stream].add(stamp, now_ns)
 
     def _refuse_unstamped(self, stream: str) -> None:
         topic = self.topics.depth if stream == "depth" else self.topics.color
@@ -212,11 +299,11 @@ class Inputs:
         )
 
 
-def make_pairing(parameters: NodeParameters) -> _Pairing:
+def make_pairing(settings: NodeParameters) -> _Pairing:
     """The pairing policy that the parameters ask for.
 
     Args:
-        parameters: `sync`, `slop_ms`, `max_late_ms` and `queue_size`.
+        settings: `sync`, `slop_ms`, `max_late_ms` and `queue_size`.
 
     Returns:
         Fresh queues.
@@ -224,8 +311,8 @@ def make_pairing(parameters: NodeParameters) -> _Pairing:
     Raises:
         ConfigError: It needs message_filters, which is not installed.
     """
-    slop_ns = round(parameters.slop_ms * NS_PER_MS)
-    if parameters.sync == "nearest":
-        max_late_ns = round(parameters.max_late_ms * NS_PER_MS)
-        return NearestPairing(slop_ns, parameters.queue_size, max_late_ns=max_late_ns)
-    return FilterPairing(slop_ns, parameters.queue_size, exact=parameters.sync == "exact")
+    slop_ns = round(settings.slop_ms * NS_PER_MS)
+    if settings.sync == "nearest":
+        max_late_ns = round(settings.max_late_ms * NS_PER_MS)
+        return NearestPairing(slop_ns, settings.queue_size, max_late_ns=max_late_ns)
+    return FilterPairing(slop_ns, settings.queue_size, exact=settings.sync == "exact")

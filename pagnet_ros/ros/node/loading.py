@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from pagnet_ros.model.zoo import family_of, zoo
 from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sensor_limits import SensorLimits, sensor_limits
-from pagnet_ros.ros.parameters import NodeParameters
 
 __all__ = ["choose_weights", "load_upsampler"]
 
@@ -20,14 +20,10 @@ _ANY_SENSOR: Final = "rt-sensor"
 
 _WARM_UP_DEPTH: Final = (48, 64)
 _WARM_UP_COLOR: Final = (192, 256)
-_TRIAL_DEPTH: Final = (120, 160)
-_TRIAL_COLOR: Final = (480, 640)
-_TRIES: Final = 3
-"""Where time is limited: on a small frame, or in a single run, the rungs do not compare as they do later."""
 
 
 def load_upsampler(parameters: NodeParameters) -> DepthUpsampler:
-    """The up-sampler that the parameters ask for, run once; where time is limited, tried on every rung.
+    """The up-sampler that the parameters ask for, run once.
 
     Args:
         parameters: `weights` ("auto", "bicubic", a path or a name of the zoo), `sensor`, `device` and `precision`.
@@ -48,12 +44,7 @@ def load_upsampler(parameters: NodeParameters) -> DepthUpsampler:
         upsampler = DepthUpsampler.from_file(os.path.expanduser(weights), **where)
     else:
         upsampler = DepthUpsampler.from_zoo(weights, **where)
-    if parameters.latency_budget_ms:
-        for rung in reversed(upsampler.rungs):
-            upsampler.rung = rung
-            upsampler.warm_up(_TRIAL_DEPTH, _TRIAL_COLOR, tries=_TRIES)
-    else:
-        upsampler.warm_up(_WARM_UP_DEPTH, _WARM_UP_COLOR)
+    upsampler.warm_up(_WARM_UP_DEPTH, _WARM_UP_COLOR)
     return upsampler
 
 

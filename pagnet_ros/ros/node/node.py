@@ -1,8 +1,8 @@
 """The lifecycle node: stamped depth and colour in, up-sampled depth and its calibration out.
 
 Owns the states and what lives in each. Configured: the up-sampler in its worker thread, publishers, timers. Active: the
-subscriptions. Data flows from `inputs` (newest pair) through the worker's mailbox to `processing` and `outputs`;
-`watch` and `diagnostics` look on. Executable: `pagnet_node`.
+subscriptions. A frame's way is `inputs` (newest pair) -> `processing` (in the worker's thread) -> `outputs`; `monitor`
+and `diagnostics` look on. Executable: `pagnet_node`.
 """
 
 from __future__ import annotations
@@ -22,30 +22,31 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
-from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.ros.compat import after_parameters_are_set
 from pagnet_ros.ros.diagnostics import diagnostic_array, summarise
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.node.between_frames import BetweenFrames
-from pagnet_ros.ros.node.inputs import Inputs, Job
+from pagnet_ros.ros.node.inputs import Inputs, LatestOnlyQueue, MessagePair
 from pagnet_ros.ros.node.loading import choose_weights, load_upsampler
+from pagnet_ros.ros.node.monitor import TopicMonitor
 from pagnet_ros.ros.node.outputs import Outputs
-from pagnet_ros.ros.node.processing import FrameProcessor
-from pagnet_ros.ros.node.rungs import Rungs
+from pagnet_ros.ros.node.parameters import NodeParameters
+from pagnet_ros.ros.node.processing import FrameProcessor, Worker
 from pagnet_ros.ros.node.sensor_limits import ANY_SENSOR, options_of, sensor_limits
-from pagnet_ros.ros.node.watch import Watch
-from pagnet_ros.ros.node.worker import Worker
-from pagnet_ros.ros.parameters import PARAMETER_NAMES, NodeParameters, changed_names, declare, is_runtime, read
+from pagnet_ros.ros.parameters import declare, read
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.ros.running import run_node
 from pagnet_ros.system.health import Health
+from pagnet_ros.system.settings import fields_of
 from pagnet_ros.system.transport import prepare_process
 
 __all__ = ["PagnetNode", "main"]
 
-_WATCH_PERIOD_S: Final = 1.0
+_CHECK_PERIOD_S: Final = 1.0
 _RETRY_S: Final = 5.0
 _RECENT_S: Final = 10.0
+_LIVE: Final = {field.name for field in fields_of(NodeParameters) if field.metadata["live"]}
 _FACTS: Final = ("name", "device", "precision", "backend")
 _SUCCESS, _FAILURE, _ERROR = (
     TransitionCallbackReturn.SUCCESS,
@@ -55,7 +56,15 @@ _SUCCESS, _FAILURE, _ERROR = (
 
 
 class PagnetNode(LifecycleNode):
-    """Depth up-sampling as a managed node; see README for topics and parameters."""
+    """Depth up-sampling as a managed node; see README for topics and parameters.
+
+    Attributes:
+        settings: The present parameters.
+        options: What follows from them, and from the sensor, for the pipeline.
+        state: The lifecycle's: "unconfigured", "inactive", "active" or "finalized".
+        health: Counters, rates and latencies since configure.
+        reporter: What the node tells its user.
+    """
 
     def __init__(self, *, load: Callable[[NodeParameters], DepthUpsampler] = load_upsampler, **kwargs: Any) -> None:
         """Declare the parameters; everything else waits for configure.
@@ -67,20 +76,23 @@ class PagnetNode(LifecycleNode):
         super().__init__("pagnet_node", **kwargs)
         self._load = load
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._bad_overrides = declare(self)
-        self._settings = self._read_or_default()
+        self._bad_overrides = declare(self, NodeParameters, fixed=("autostart",))
+        self.settings = self._read_or_default()
         self._sensor = ANY_SENSOR
-        self._state = "unconfigured"
-        self._health = Health()
-        self._reporter = Reporter(self.get_logger(), self._health, self._settings.report_period_s)
-        self._worker: Worker[Job] | None = None
+        self.options = UpsamplerOptions(metric=True)
+        self.state = "unconfigured"
+        self.health = Health()
+        self.reporter = Reporter(self.get_logger(), self.health, self.settings.report_period_s)
+        self._worker: Worker[MessagePair] | None = None
+        self._queue: LatestOnlyQueue[MessagePair] = LatestOnlyQueue()
+        self._processor: FrameProcessor | None = None
         self._outputs: Outputs | None = None
         self._inputs: Inputs | None = None
-        self._watch: Watch | None = None
+        self._monitor: TopicMonitor | None = None
+        self._diagnosis: BetweenFrames | None = None
         self._jump: Any = None
         self._timers_of_state: list[Any] = []
         self._facts: dict[str, str] = {}
-        self._rungs: Rungs | None = None
         self._failure = ""
         self._failed = self.create_guard_condition(self._fail)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -88,28 +100,36 @@ class PagnetNode(LifecycleNode):
         after_parameters_are_set(self, self._apply_parameters)
         self.add_on_set_parameters_callback(self._check_parameters)
         self._autostart_timer: Any = None
-        if self._settings.autostart:
+        if self.settings.autostart:
             self._autostart_timer = self.create_timer(0.01, self._autostart, clock=self._steady)
         else:
             self.get_logger().info(f"waiting: ros2 lifecycle set {self.get_fully_qualified_name()} configure")
 
-    def _refuse_impossible_transitions(self) -> None:
-        """Answer a lifecycle request out of sequence with "no success"; rclpy raises on it, and never answers."""
-        service = next(service for service in self.services if service.srv_type is ChangeState)
-        change_state = service.callback
+    # What a frame needs of its node (`processing.Host`); called in the worker's thread
 
-        def answer(request: Any, response: Any) -> Any:
-            try:
-                return change_state(request, response)
-            except Exception as error:
-                self.get_logger().warn(
-                    f"lifecycle request {request.transition.label or request.transition.id} refused in state "
-                    f"{self._state}; expected a transition that starts there ({error})"
-                )
-                response.success = False
-                return response
+    @property
+    def camera_info(self) -> Any:
+        """Newest calibration of the colour camera, or None."""
+        inputs = self._inputs
+        return None if inputs is None else inputs.camera_info
 
-        service.callback = answer
+    def now_ns(self) -> int:
+        """The node's clock, nanoseconds."""
+        return int(self.get_clock().now().nanoseconds)
+
+    def is_running(self) -> bool:
+        """False once ROS is shutting down."""
+        return bool(self.context.ok())
+
+    def on_frame_done(self) -> None:
+        """A frame was published: a good moment for what would delay one."""
+        if (diagnosis := self._diagnosis) is not None:
+            diagnosis.frame_done()
+
+    def on_device_failure(self, reason: str) -> None:
+        """The device has failed for good; the executor's thread takes it from here."""
+        self._failure = reason
+        self._failed.trigger()
 
     # Transitions: rclpy swallows what they raise, so each is guarded and says what failed.
 
@@ -138,21 +158,6 @@ class PagnetNode(LifecycleNode):
         """Give back everything, and be ready to be configured again."""
         return self._transition("error processing", self._release, "unconfigured")
 
-    def _on_failure(self, reason: str) -> None:
-        """The device has failed for good. Called in the worker's thread; the executor's takes it from here."""
-        self._failure = reason
-        self._failed.trigger()
-
-    def _fail(self) -> None:
-        """Leave the active state through error processing: the only way the lifecycle has for it."""
-        if self._state != "active":
-            return
-        self.get_logger().error(f"the device failed and the node goes to unconfigured: {self._failure}")
-        self._publish_diagnostics()  # the last for now
-        self.trigger_deactivate()
-        if self._settings.autostart:
-            self._autostart_timer = self.create_timer(_RETRY_S, self._autostart, clock=self._steady)
-
     def destroy_node(self) -> None:
         """Stop the worker before the publishers go."""
         self._release()
@@ -170,69 +175,79 @@ class PagnetNode(LifecycleNode):
             if undo is not None:
                 undo()
             return _FAILURE
-        self._state = state
+        self.state = state
         self.get_logger().info(f"{state}: {self._what_is_set_up()}" if state in ("inactive", "active") else state)
+        if state == "active":
+            self._follow_demand()
         return _SUCCESS
+
+    def _refuse_impossible_transitions(self) -> None:
+        """Answer a lifecycle request out of sequence with "no success"; rclpy raises on it, and never answers."""
+        service = next(service for service in self.services if service.srv_type is ChangeState)
+        change_state = service.callback
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return change_state(request, response)
+            except Exception as error:
+                self.get_logger().warn(
+                    f"lifecycle request {request.transition.label or request.transition.id} refused in state "
+                    f"{self.state}; expected a transition that starts there ({error})"
+                )
+                response.success = False
+                return response
+
+        service.callback = answer
 
     def _configure(self) -> None:
         if self._bad_overrides:
             raise ConfigError("; ".join(self._bad_overrides.values()))
         self._failure = ""
-        parameters = self._settings = read(self)
-        self._sensor = sensor = sensor_limits(parameters.sensor)
-        options_of(parameters, sensor)
-        if remark := choose_weights(parameters, sensor)[1]:
+        settings = self.settings = read(self, NodeParameters)
+        self._sensor = sensor_limits(settings.sensor)
+        self.options = options_of(settings, self._sensor)
+        if remark := choose_weights(settings, self._sensor)[1]:
             self.get_logger().info(remark)
-        self._health = health = Health()
-        self._reporter = reporter = Reporter(self.get_logger(), health, parameters.report_period_s)
-        topics = resolve_topics(self, parameters)
-        outputs = self._outputs = Outputs(self, topics, parameters, reporter)
-        diagnosis = BetweenFrames(self._publish_diagnostics, round(parameters.diagnostics_period_s * 1e9))
+        self.health = Health()
+        self.reporter = reporter = Reporter(self.get_logger(), self.health, settings.report_period_s)
+        topics = resolve_topics(self, settings.depth_transport, settings.color_transport)
+        outputs = self._outputs = Outputs(self, topics, settings, reporter, self._follow_demand)
+        self._diagnosis = BetweenFrames(self._publish_diagnostics, round(settings.diagnostics_period_s * 1e9))
 
         def build_step() -> FrameProcessor:
-            upsampler = self._load(parameters)
-            self._facts = {name: str(getattr(upsampler, name, "?")) for name in _FACTS}
-            if problem := getattr(upsampler, "gpu_problem", ""):
-                self.get_logger().warn(problem)
-            if reason := getattr(upsampler, "fallback_reason", ""):
-                self.get_logger().info(reason)
-            rungs = self._rungs = Rungs(upsampler, health, reporter)
-            return FrameProcessor(
-                rungs,
-                topics,
-                outputs,
-                health,
-                reporter,
-                parameters=lambda: self._settings,
-                options=lambda settings: options_of(settings, sensor),
-                camera_info=lambda: inputs.camera_info if (inputs := self._inputs) else None,
-                now_ns=lambda: int(self.get_clock().now().nanoseconds),
-                is_running=self.context.ok,
-                on_failure=self._on_failure,
-                on_done=diagnosis.frame_done,
-            )
+            upsampler = self._load(settings)
+            self._facts = {name: str(getattr(upsampler, name)) for name in _FACTS}
+            if upsampler.gpu_problem:
+                self.get_logger().warn(upsampler.gpu_problem)
+            if upsampler.fallback_reason:
+                self.get_logger().info(upsampler.fallback_reason)
+            self._processor = FrameProcessor(self, upsampler, outputs)
+            return self._processor
 
-        self._worker = Worker(lambda error: reporter.report("internal_error", repr(error), "error"))
-        self._worker.start(build_step)
+        self._queue = LatestOnlyQueue()
+        self._worker = Worker(self._queue, lambda error: reporter.report("internal_error", repr(error), "error"))
+        self._worker.start(build_step, self.is_running)
         self._timers_of_state = [
-            self.create_timer(parameters.diagnostics_period_s, diagnosis.due, clock=self._steady),
-            self.create_timer(_WATCH_PERIOD_S, self._check_topics, clock=self._steady),
+            self.create_timer(settings.diagnostics_period_s, self._diagnosis.due, clock=self._steady),
+            self.create_timer(_CHECK_PERIOD_S, self._check_topics, clock=self._steady),
         ]
 
     def _activate(self, state: LifecycleState) -> None:
-        assert self._worker is not None and self._outputs is not None  # noqa: PT018  # by the lifecycle
+        assert self._outputs is not None  # by the lifecycle
         if self._failure:
             raise DeviceError(f"{self._failure}; expected a working device; clean up and configure again")
-        topics, parameters = self._outputs.topics, self._settings
-        self._inputs = Inputs(self, topics, parameters, self._health, self._reporter, self._worker.submit)
-        self._watch = Watch(self, self._inputs, parameters, self._health, self._reporter)
+        self._inputs = Inputs(self, self._outputs.topics, self.settings, self.health, self.reporter, self._queue)
+        self._inputs.open_images()  # also where nobody wants them yet: what DDS refuses is told now
+        if not self._outputs.wanted() and self.settings.lazy:
+            self._inputs.close_images()
+        self._monitor = TopicMonitor(self, self._inputs, self.settings, self.health, self.reporter)
         backward = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         self._jump = self.get_clock().create_jump_callback(backward, post_callback=self._on_jump)
         super().on_activate(state)
 
     def _deactivate(self, state: LifecycleState) -> None:
         self._unsubscribe()
-        if self._worker is not None and not self._worker.drain():
+        if not self._queue.drain():
             self.get_logger().warn("the running frame did not end within 30 s; it will not be published")
         super().on_deactivate(state)
 
@@ -242,7 +257,7 @@ class PagnetNode(LifecycleNode):
             self._jump = None
         if self._inputs is not None:
             self._inputs.close()  # kept for the running frame, which is published with its calibration
-        self._watch = None
+        self._monitor = None
 
     def _release(self) -> None:
         """Give back whatever is held, in any state."""
@@ -252,45 +267,71 @@ class PagnetNode(LifecycleNode):
         self._timers_of_state = []
         if self._worker is not None and not self._worker.stop():
             self.get_logger().warn("the worker did not end within 30 s; leaving it behind")
-        self._worker = self._rungs = self._inputs = None
+        self._worker = self._processor = self._inputs = self._diagnosis = None
         if self._outputs is not None:
             self._outputs.close()
         self._outputs = None
         self._sensor = ANY_SENSOR
 
+    def _fail(self) -> None:
+        """Leave the active state through error processing: the only way the lifecycle has for it."""
+        if self.state != "active":
+            return
+        self.get_logger().error(f"the device failed and the node goes to unconfigured: {self._failure}")
+        self._publish_diagnostics()  # the last for now
+        self.trigger_deactivate()
+        if self.settings.autostart:
+            self._autostart_timer = self.create_timer(_RETRY_S, self._autostart, clock=self._steady)
+
     def _autostart(self) -> None:
         """Configure and activate; on a failure try again later, as a camera or file may come."""
         self.destroy_timer(self._autostart_timer)
         self._autostart_timer = None
-        if self._state == "unconfigured":
+        if self.state == "unconfigured":
             self.trigger_configure()
-        if self._state == "inactive":
+        if self.state == "inactive":
             self.trigger_activate()
-        if self._state in ("unconfigured", "inactive"):
+        if self.state in ("unconfigured", "inactive"):
             self.get_logger().info(f"autostart: trying again in {_RETRY_S:g} s")
             self._autostart_timer = self.create_timer(_RETRY_S, self._autostart, clock=self._steady)
+
+    def _follow_demand(self, may_close: bool = False) -> None:
+        """Receive images while somebody wants the output. Called when a subscriber comes or goes, and once a second.
+
+        Args:
+            may_close: Whether to unsubscribe where nobody listens; not at once, for subscribers that come and go.
+        """
+        inputs, outputs = self._inputs, self._outputs
+        if self.state != "active" or inputs is None or outputs is None or self._monitor is None:
+            return
+        if outputs.wanted() or not self.settings.lazy:
+            if not inputs.receives_images:
+                self._monitor.restart()
+                self._guarded("subscribing", inputs.open_images)
+        elif may_close:
+            inputs.close_images()
 
     # Parameters
 
     def _read_or_default(self) -> NodeParameters:
         try:
-            return read(self)
+            return read(self, NodeParameters)
         except ConfigError:  # each value is sound, but not their combination; configure reads them again, and says so
             return NodeParameters(autostart=bool(self.get_parameter("autostart").value))
 
     def _check_parameters(self, parameters: list[Any]) -> SetParametersResult:
         try:
-            after = read(self, {p.name: p.value for p in parameters if p.name in PARAMETER_NAMES})
+            after = read(self, NodeParameters, {p.name: p.value for p in parameters})
             options_of(after, self._sensor)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        fixed = [name for name in changed_names(self._settings, after) if not is_runtime(name)]
-        if fixed and self._state in ("inactive", "active"):
+        fixed = [name for name in self.settings.changed(after) if name not in _LIVE]
+        if fixed and self.state in ("inactive", "active"):
             lifecycle = f"ros2 lifecycle set {self.get_fully_qualified_name()}"
-            first = f"{lifecycle} deactivate, " if self._state == "active" else ""
+            first = f"{lifecycle} deactivate, " if self.state == "active" else ""
             return SetParametersResult(
                 successful=False,
-                reason=f"{', '.join(fixed)} cannot change while the node is {self._state}; expected unconfigured. Do "
+                reason=f"{', '.join(fixed)} cannot change while the node is {self.state}; expected unconfigured. Do "
                 f"{first}{lifecycle} cleanup, set it, {lifecycle} configure",
             )
         return SetParametersResult(successful=True)
@@ -299,35 +340,40 @@ class PagnetNode(LifecycleNode):
         for parameter in parameters:
             self._bad_overrides.pop(parameter.name, None)
         try:
-            self._settings = read(self)
+            settings = read(self, NodeParameters)
+            self.options = options_of(settings, self._sensor)
         except ConfigError:  # unsound from the start, not yet mended; configure says so
             return
-        self._reporter.set_period(self._settings.report_period_s)
+        self.settings = settings
+        self.reporter.set_period(settings.report_period_s)
         if self._inputs is not None:
-            self._inputs.apply(self._settings)
+            self._inputs.apply(settings)
+        self._follow_demand()
 
     # Timers and clock
 
     def _on_jump(self, jump: Any) -> None:
         if self._inputs is not None:
             self._inputs.clear()
-        self._reporter.report("clock_jump", "time went backwards (a looped bag?); waiting frames are dropped", "info")
+        self.reporter.report("clock_jump", "time went backwards (a looped bag?); waiting frames are dropped", "info")
 
     def _check_topics(self) -> None:
-        watch = self._watch
-        if watch is not None:
-            self._guarded("topic check", lambda: watch.check(self._settings))
+        self._follow_demand(may_close=True)
+        monitor, inputs = self._monitor, self._inputs
+        if monitor is not None and inputs is not None:
+            self._guarded("topic check", lambda: monitor.check(self.settings))
+            self._guarded("calibration", inputs.ask_for_latched_info)
 
     def _publish_diagnostics(self) -> None:
         self._guarded("diagnostics", self._diagnose)
 
     def _diagnose(self) -> None:
-        wanted = self._outputs is not None and (self._outputs.wanted() or not self._settings.lazy)
+        wanted = self._outputs is not None and (self._outputs.wanted() or not self.settings.lazy)
         summary = summarise(
-            self._health.snapshot(time.monotonic_ns()),
-            self._reporter.recent(max(_RECENT_S, 2 * self._settings.report_period_s)),
-            {"state": self._state, **self._facts, **self._rung_facts()},
-            active=self._state == "active",
+            self.health.snapshot(time.monotonic_ns()),
+            self.reporter.recent(max(_RECENT_S, 2 * self.settings.report_period_s)),
+            {"state": self.state, **self._facts, **self._quality_facts()},
+            active=self.state == "active",
             wanted=wanted,
             failure=self._failure,
         )
@@ -335,15 +381,13 @@ class PagnetNode(LifecycleNode):
         device = self._facts.get("device", "")
         self._diagnostics.publish(diagnostic_array(summary, self.get_clock().now().to_msg(), name, device))
 
-    def _rung_facts(self) -> dict[str, str]:
-        rungs = self._rungs
-        if rungs is None:
+    def _quality_facts(self) -> dict[str, str]:
+        processor = self._processor
+        if processor is None:
             return {}
-        budget = f"{self._settings.latency_budget_ms:g}" if self._settings.latency_budget_ms else "any"
-        facts = {"rung": rungs.rung, "best rung": rungs.top, "latency budget [ms]": budget}
-        if registrar := getattr(rungs.upsampler, "registrar", None):
-            facts["registration"] = str(registrar)
-        return facts
+        budget = f"{self.settings.latency_budget_ms:g}" if self.settings.latency_budget_ms else "any"
+        level, best = processor.degradation.level, processor.degradation.levels[0]
+        return {"quality level": level, "best quality level": best, "latency budget [ms]": budget}
 
     def _guarded(self, what: str, act: Callable[[], None]) -> None:
         """Nothing a timer does may end the executor."""
@@ -351,7 +395,7 @@ class PagnetNode(LifecycleNode):
             act()
         except Exception as error:
             if self.context.ok():
-                self._reporter.report("internal_error", f"{what}: {type(error).__name__}: {error}", "error")
+                self.reporter.report("internal_error", f"{what}: {type(error).__name__}: {error}", "error")
 
     def _what_is_set_up(self) -> str:
         if self._outputs is None:
@@ -359,7 +403,7 @@ class PagnetNode(LifecycleNode):
         t, f = self._outputs.topics, self._facts
         return (
             f"{t.depth} + {t.color} + {t.color_info} -> {t.output}; weights {f.get('name')} on {f.get('device')} "
-            f"({f.get('precision')}), slop {self._settings.slop_ms:g} ms"
+            f"({f.get('precision')}), slop {self.settings.slop_ms:g} ms"
         )
 
 

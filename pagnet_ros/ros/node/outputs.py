@@ -7,7 +7,9 @@ where image_transport finds `depth_hr/camera_info` as its sibling.
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +19,42 @@ from std_msgs.msg import Header
 from pagnet_ros.errors import ConfigError, quoted
 from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.messages.image import MalformedMessageError, fill_depth_image
-from pagnet_ros.ros.names import TopicNames
-from pagnet_ros.ros.parameters import NodeParameters
+from pagnet_ros.pipeline import UpsampledDepth
+from pagnet_ros.ros.names import TopicNames, below_output
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.qos import image_qos, overriding_options, publisher_events
 from pagnet_ros.ros.reporter import Reporter
 
-__all__ = ["Outputs"]
+__all__ = ["LAYERS", "Layer", "Outputs"]
+
+
+class Layer(NamedTuple):
+    """An image beside the depth.
+
+    Attributes:
+        encoding: Of the message.
+        make: The image ``[H, W]`` of that encoding out of a result; None where the result has none.
+    """
+
+    encoding: str
+    make: Callable[[UpsampledDepth], NDArray[Any] | None]
+
+
+LAYERS: Final = {"provenance": Layer("8UC1", lambda result: result.provenance)}
+"""By topic below `depth_hr`. One is made while somebody subscribes to it, and has the depth image's header."""
 
 
 class Outputs:
     """Lifecycle publishers from construction until `close`; silent while the node is not active."""
 
-    def __init__(self, node: Any, topics: TopicNames, parameters: NodeParameters, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        node: Any,
+        topics: TopicNames,
+        parameters: NodeParameters,
+        reporter: Reporter,
+        on_matched: Callable[[], None],
+    ) -> None:
         """Advertise.
 
         Args:
@@ -36,6 +62,7 @@ class Outputs:
             topics: Where.
             parameters: Reliability.
             reporter: Told of unmatched QoS and of a missing or unusable calibration.
+            on_matched: Called in the executor's thread when a subscriber of an output comes or goes.
 
         Raises:
             ConfigError: DDS refuses a topic, or an override of its QoS is not sound.
@@ -50,7 +77,7 @@ class Outputs:
                     message_type,
                     topic,
                     image_qos(parameters.output_reliability),
-                    event_callbacks=publisher_events(reporter, topic),
+                    event_callbacks=publisher_events(reporter, topic, on_matched),
                     qos_overriding_options=overriding_options(),
                 )
             except Exception as error:  # rclpy has no public class for what the middleware refuses
@@ -65,6 +92,7 @@ class Outputs:
         self._image = advertise(Image, topics.output)
         self._rect = advertise(Image, topics.output_rect)
         self._info = advertise(CameraInfo, topics.output_info)
+        self._layers = {leaf: advertise(Image, below_output(node, leaf)) for leaf in LAYERS}
 
     def wanted(self) -> bool:
         """Whether anybody subscribes to any output."""
@@ -86,11 +114,12 @@ class Outputs:
         fill_depth_image(message, depth_m, encoding)
         return message
 
-    def publish(self, message: Image, color_info: CameraInfo | None) -> None:
-        """Publish an image and its calibration under one header, calibration first.
+    def publish(self, message: Image, result: UpsampledDepth, color_info: CameraInfo | None) -> None:
+        """Publish an image, its calibration and its layers under one header, calibration first.
 
         Args:
             message: From `encode`.
+            result: What it shows.
             color_info: Newest calibration of the colour camera; None is reported, and the image goes out alone.
         """
         info = self._calibration(message, color_info)
@@ -99,6 +128,9 @@ class Outputs:
         self._image.publish(message)
         if self._rect.get_subscription_count() > 0:
             self._rect.publish(message)
+        for leaf, publisher in self._layers.items():
+            if publisher.get_subscription_count() > 0 and (image := LAYERS[leaf].make(result)) is not None:
+                publisher.publish(_layer_message(message.header, image, LAYERS[leaf].encoding))
 
     def close(self) -> None:
         """Withdraw the publishers."""
@@ -126,3 +158,11 @@ class Outputs:
                 f"{quoted(str(error))}); expected the colour camera's calibration. Check its publisher",
             )
         return None
+
+
+def _layer_message(header: Header, image: NDArray[Any], encoding: str) -> Image:
+    pixels = np.ascontiguousarray(image)
+    message = Image(header=header, encoding=encoding, is_bigendian=int(sys.byteorder == "big"))
+    message.height, message.width, message.step = pixels.shape[0], pixels.shape[1], int(pixels.strides[0])
+    message.data.frombytes(pixels.reshape(-1).view(np.uint8).data)
+    return message

@@ -1,146 +1,307 @@
-"""One job from messages to a published depth map: decode, up-sample, encode, publish.
+"""From the newest pair of messages to a published depth map, in one thread that owns the device.
 
-Owns the order of these steps and the answers to bad input: each is a named report and the next job is taken. Runs in
-the worker's thread, which owns the up-sampler.
+Reads top to bottom: `Worker` takes pairs out of a latest-only queue, `FrameProcessor` decodes, up-samples, encodes and
+publishes one of them, and answers bad input, lack of memory, a device that failed, and frames that take too long.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from pagnet_ros.errors import DeviceError, DeviceFailureError, InputError
+import numpy as np
+from numpy.typing import NDArray
+
+from pagnet_ros.core.alignment.check import AlignmentCheck
+from pagnet_ros.core.degradation import Degradation, LevelChange
+from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, InputError, OutOfMemoryError
 from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import PairReader
 from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
-from pagnet_ros.ros.names import TopicNames
-from pagnet_ros.ros.node.inputs import Job
+from pagnet_ros.ros.node.inputs import LatestOnlyQueue, MessagePair
 from pagnet_ros.ros.node.outputs import Outputs
-from pagnet_ros.ros.node.registration_report import RegistrationReport
-from pagnet_ros.ros.node.rungs import Rungs
-from pagnet_ros.ros.parameters import NodeParameters
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
+from pagnet_ros.system.units import NS_PER_MS
 
-__all__ = ["FrameProcessor"]
+__all__ = ["FrameProcessor", "Host", "Upsampler", "Worker"]
 
-_NS_PER_MS = 1e6
-_MAX_AGE_NS = 3600 * 1_000_000_000
+T = TypeVar("T")
+_MAX_AGE_NS: Final = 3600 * 1_000_000_000
+_REBUILD_PERIOD_NS: Final = 60_000_000_000
+"""A device that fails again within this is not worth another try."""
+
+
+class Worker(Generic[T]):
+    """Runs one step per item of a queue in its own thread, which an exception in a step never ends."""
+
+    def __init__(
+        self, queue: LatestOnlyQueue[T], on_error: Callable[[Exception], None], name: str = "pagnet_worker"
+    ) -> None:
+        """Create without starting.
+
+        Args:
+            queue: What to work on.
+            on_error: Told of any exception that a step lets through; called in the worker's thread.
+            name: The thread's name.
+        """
+        self._queue, self._on_error, self._name = queue, on_error, name
+        self._thread: threading.Thread | None = None
+
+    def start(self, build_step: Callable[[], Callable[[T], None]], is_running: Callable[[], bool]) -> None:
+        """Start the thread, build the step in it, and wait until that is done.
+
+        Args:
+            build_step: Called once in the worker's thread (it loads the network there); returns the step.
+            is_running: False once nobody waits for it any more, as after Ctrl-C.
+
+        Raises:
+            Exception: Whatever `build_step` raised; the thread has ended then.
+        """
+        built: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(build_step, built), name=self._name, daemon=True)
+        self._thread.start()
+        while is_running():
+            try:
+                return built.result(timeout=0.2)
+            except TimeoutError:
+                if built.done():
+                    raise
+
+    def stop(self, timeout_s: float = 30.0) -> bool:
+        """End the thread after the running step; false if it outlasts the timeout."""
+        self._queue.close()
+        if self._thread is None or self._thread is threading.current_thread():
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self, build_step: Callable[[], Callable[[T], None]], built: Future[None]) -> None:
+        try:
+            step = build_step()
+        except BaseException as error:
+            built.set_exception(error)
+            return
+        built.set_result(None)
+        while (item := self._queue.take()) is not None:
+            try:
+                step(item)
+            except Exception as error:
+                self._on_error(error)
+                time.sleep(0.001)  # a step that fails at once must not take the GIL from the callbacks
+
+
+class Host(Protocol):
+    """What a frame needs of its node."""
+
+    health: Health
+    reporter: Reporter
+
+    @property
+    def settings(self) -> NodeParameters:
+        """The present parameters; they may change between frames."""
+
+    @property
+    def options(self) -> UpsamplerOptions:
+        """What follows from them, and from the sensor, for the pipeline."""
+
+    @property
+    def camera_info(self) -> Any:
+        """Newest calibration of the colour camera, or None."""
+
+    def now_ns(self) -> int:
+        """The node's clock, the one that stamps are compared with."""
+
+    def is_running(self) -> bool:
+        """False once ROS is shutting down, when publishing may fail and nobody need be told."""
+
+    def on_device_failure(self, reason: str) -> None:
+        """The device has failed for good; no frame is computed after that."""
+
+    def on_frame_done(self) -> None:
+        """A frame was published."""
+
+
+class Upsampler(Protocol):
+    """What the node needs of `pagnet_ros.pipeline.DepthUpsampler`."""
+
+    options: UpsamplerOptions
+    level: str
+    levels: tuple[str, ...]
+
+    def __call__(self, depth: NDArray[Any], rgb: NDArray[np.uint8], /) -> UpsampledDepth:
+        """Up-sample one frame."""
+
+    def prepare(self, depth: NDArray[Any], rgb: NDArray[np.uint8], /) -> bool:
+        """Run a frame of a new size once before it counts; whether that took place."""
+
+    def rebuild(self) -> None:
+        """Give up what is on the device, and load it anew for the next frame."""
 
 
 class FrameProcessor:
     """The worker's step. Call from one thread."""
 
     def __init__(
-        self,
-        rungs: Rungs,
-        topics: TopicNames,
-        outputs: Outputs,
-        health: Health,
-        reporter: Reporter,
-        parameters: Callable[[], NodeParameters],
-        options: Callable[[NodeParameters], UpsamplerOptions],
-        camera_info: Callable[[], Any],
-        now_ns: Callable[[], int],
-        is_running: Callable[[], bool] = lambda: True,
-        on_failure: Callable[[str], None] = lambda reason: None,
-        on_done: Callable[[], None] = lambda: None,
+        self, host: Host, upsampler: Upsampler, outputs: Outputs, steady_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
         """Create.
 
         Args:
-            rungs: The pipeline on its ladder.
-            topics: For the reports.
+            host: The node.
+            upsampler: The pipeline.
             outputs: Where results go.
-            health: Latencies, frames out.
-            reporter: Problems.
-            parameters: The node's present parameters (they may change between frames).
-            options: The pipeline's options for some parameters.
-            camera_info: Newest calibration of the colour camera, or None.
-            now_ns: The node's clock, the one that stamps are compared with.
-            is_running: False once ROS is shutting down, when publishing may fail and nobody need be told.
-            on_failure: Told, with the reason, when the device has failed for good; no frame is computed after that.
-            on_done: Called after each published frame.
+            steady_ns: The steady clock, nanoseconds.
         """
-        self._rungs, self._outputs = rungs, outputs
-        self._reader = PairReader(topics.depth, topics.color, reporter.report)
-        self._health, self._reporter = health, reporter
-        self._parameters, self._options = parameters, options
-        self._camera_info, self._now_ns = camera_info, now_ns
-        self._is_running, self._on_failure, self._on_done = is_running, on_failure, on_done
-        self._registration = RegistrationReport(reporter)
+        self.degradation = Degradation(upsampler.levels)
+        self._host, self._upsampler, self._outputs, self._steady_ns = host, upsampler, outputs, steady_ns
+        self._health, self._reporter = host.health, host.reporter
+        self._reader = PairReader(outputs.topics.depth, outputs.topics.color, self._reporter.report)
+        self._alignment = AlignmentCheck()
+        self._rebuilt_ns = -_REBUILD_PERIOD_NS
         self._has_failed = False
-        self._applied: NodeParameters | None = None
 
-    def __call__(self, job: Job) -> None:
+    def __call__(self, pair: MessagePair) -> None:
         """Process one pair; every failure is reported here."""
         if self._has_failed:
             return
-        parameters = self._parameters()
-        if parameters.lazy and not self._outputs.wanted():
+        settings = self._host.settings
+        if settings.lazy and not self._outputs.wanted():
             self._health.count("skipped_no_subscriber")
             return
         try:
-            self._process(job, parameters)
+            self._process(pair, settings)
         except MalformedMessageError as error:
             self._reporter.report(error.kind, str(error))
         except InputError as error:
             self._reporter.report("bad_frame", str(error))
         except DeviceFailureError as error:
             self._has_failed = True
-            self._reporter.tell("device_failed", str(error), "error")
-            self._on_failure(str(error))
+            self._reporter.log("device_failed", str(error), "error")
+            self._host.on_device_failure(str(error))
         except DeviceError as error:
             self._reporter.report("device", str(error), "error")
         except Exception:
-            if self._is_running():
+            if self._host.is_running():
                 self._reporter.report("internal_error", traceback.format_exc(), "error")
 
-    def _process(self, job: Job, parameters: NodeParameters) -> None:
+    def _process(self, pair: MessagePair, settings: NodeParameters) -> None:
         started = time.monotonic_ns()
-        depth, rgb = self._reader.read(job.pair.depth, job.pair.color)
+        depth, rgb = self._reader.read(pair.depth.message, pair.color.message)
         decoded = time.monotonic_ns()
-        if parameters is not self._applied:
-            self._rungs.upsampler.options = self._options(parameters)
-            self._rungs.set_budget(parameters.latency_budget_ms)
-            self._applied = parameters
-        is_first_of_its_size = self._rungs.prepare(depth, rgb)
-        result = self._rungs(depth, rgb)
-        if registrar := getattr(self._rungs.upsampler, "registrar", None):
-            self._registration.look(registrar)
-        limits = self._rungs.upsampler.options
-        self._reader.report_range(depth, limits.min_depth_m, limits.max_depth_m)
+        options = self._upsampler.options = self._host.options
+        is_first_of_its_size = self._prepare(depth, rgb)
+        result = self._upsample(depth, rgb)
         computed = time.monotonic_ns()
-        frame_id = parameters.output_frame_id or job.pair.color.header.frame_id.lstrip("/")
-        stamp = job.pair.depth.header.stamp
-        message = self._outputs.encode(result.depth, stamp, frame_id, parameters.output_encoding)
+        header = pair.depth.message.header
+        frame_id = (settings.output_frame_id or pair.color.message.header.frame_id).lstrip("/")  # tf2 knows no slash
+        message = self._outputs.encode(result.depth, header.stamp, frame_id, settings.output_encoding)
         encoded = time.monotonic_ns()
-        self._outputs.publish(message, self._camera_info())
+        self._outputs.publish(message, result, self._host.camera_info)
         done = time.monotonic_ns()
         if not is_first_of_its_size:  # else its seconds would stand for what the next ones take
-            self._record(job, result, (started, decoded, computed, encoded, done))
+            self._record(pair, result, (started, decoded, computed, encoded, done))
         self._health.saw("output", done)
         self._health.count("frames_out")
-        self._on_done()
+        self._host.on_frame_done()
+        self._reader.report_range(depth, options.min_depth_m, options.max_depth_m)
+        if options.registration == "none":
+            self._check_alignment(depth, rgb, options)
 
-    def _record(self, job: Job, result: UpsampledDepth, times: tuple[int, int, int, int, int]) -> None:
+    def _record(self, pair: MessagePair, result: UpsampledDepth, times: tuple[int, int, int, int, int]) -> None:
+        """Note what each stage took, and whether that calls for another quality level."""
         started, decoded, computed, encoded, done = times
+        first_ns, received_ns = sorted((pair.depth.arrived_ns, pair.color.arrived_ns))
         spans_ns = {
-            "pair": job.paired_ns,
-            "wait": started - job.received_ns,
+            "pair": received_ns - first_ns,
+            "wait": started - received_ns,
             "convert": decoded - started,
             "upsample": computed - decoded,
             "encode": encoded - computed,
             "publish": done - encoded,
-            "total": done - job.received_ns,
+            "total": done - received_ns,
         }
-        age_ns = self._now_ns() - job.pair.depth_stamp_ns
+        age_ns = self._host.now_ns() - pair.depth_stamp_ns
         if 0 <= age_ns < _MAX_AGE_NS:  # else the stamps are of another clock, as in a bag played without use_sim_time
-            spans_ns |= {"age": age_ns, "receive": max(0, age_ns - spans_ns["total"] - job.paired_ns)}
+            spans_ns |= {"age": age_ns, "receive": max(0, age_ns - (done - first_ns))}
         for stage, span_ns in spans_ns.items():
-            self._health.record_ms(stage, span_ns / _NS_PER_MS)
+            self._health.record_ms(stage, span_ns / NS_PER_MS)
         for stage, milliseconds in result.stage_ms.items():
             self._health.record_ms(stage, milliseconds)
-        self._rungs.note(spans_ns["total"] / _NS_PER_MS)
+        self.degradation.set_budget(self._host.settings.latency_budget_ms)
+        if change := self.degradation.note(self._steady_ns(), spans_ns["total"] / NS_PER_MS):
+            self._change_level(change)
+
+    def _prepare(self, depth: NDArray[Any], rgb: NDArray[np.uint8]) -> bool:
+        """Run a frame of a new size once on a GPU; whether that took place. What fails here fails in the call too."""
+        try:
+            return self._upsampler.prepare(depth, rgb)
+        except (DeviceError, InputError):
+            return False
+
+    def _upsample(self, depth: NDArray[Any], rgb: NDArray[np.uint8]) -> UpsampledDepth:
+        """One frame at the present quality level, or at the first below it that has the memory.
+
+        Raises:
+            InputError: Arrays that break the depth contract.
+            OutOfMemoryError: Not even the last level has the memory.
+            DeviceFailureError: The device failed, and again when built anew, or is lost to this process.
+        """
+        while True:
+            try:
+                result = self._upsampler(depth, rgb)
+            except OutOfMemoryError as error:
+                change = self.degradation.fail(self._steady_ns())
+                if change is None:
+                    raise
+                self._change_level(change, str(error))
+                continue
+            except DeviceLostError:
+                raise
+            except DeviceFailureError as error:
+                result = self._rebuilt(error, depth, rgb)
+            self._health.count(f"level.{self.degradation.level}")
+            return result
+
+    def _change_level(self, change: LevelChange, reason: str = "") -> None:
+        self._upsampler.level = change.after
+        if reason:
+            why = f"{reason}. The better level is tried again later"
+        elif change.is_down:
+            budget_ms = self.degradation.budget_ms
+            why = f"frames took {change.cost_ms:.0f} ms, expected at most latency_budget_ms = {budget_ms:g}"
+        else:
+            why = f"there is time again; frames took {change.cost_ms:.0f} ms"
+        text = f"{change.before} -> {change.after}: {why}"
+        self._reporter.log("quality_level", text, "warn" if change.is_down else "info")
+
+    def _rebuilt(self, error: DeviceFailureError, depth: NDArray[Any], rgb: NDArray[np.uint8]) -> UpsampledDepth:
+        """The same frame again with new engines; raises where that was just tried, or fails too."""
+        now_ns = self._steady_ns()
+        if now_ns - self._rebuilt_ns < _REBUILD_PERIOD_NS:
+            raise error
+        self._rebuilt_ns = now_ns
+        self._reporter.log("device_failed", f"{error}. The engine is built anew", "error")
+        self._upsampler.rebuild()
+        try:
+            return self._upsampler(depth, rgb)
+        except InputError:
+            raise
+        except Exception as again:
+            raise DeviceFailureError(f"{error}. A new engine failed too: {again}") from again
+
+    def _check_alignment(self, depth: NDArray[Any], rgb: NDArray[np.uint8], options: UpsamplerOptions) -> None:
+        """Warn, where it is sure, that depth lies beside the colour image. Nothing is moved: the user decides."""
+        found = self._alignment.look(depth, rgb, options.min_depth_m, options.max_depth_m)
+        if found is not None and found.is_off:
+            x, y = found.offset_px
+            self._reporter.report(
+                "alignment",
+                f"depth seems to lie off the colour image by {found}; expected none. Recalibrate depth to colour, or "
+                f"move depth by setting registration:='{x:.1f},{y:.1f}'",
+            )

@@ -12,7 +12,8 @@ import numpy as np
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.pipeline import UpsamplerOptions
-from pagnet_ros.ros.parameters import NodeParameters
+from pagnet_ros.ros.node.parameters import NodeParameters
+from pagnet_ros.system.settings import build
 
 if TYPE_CHECKING:
     from pagnet_ros.sensors.profile import SensorProfile
@@ -91,18 +92,21 @@ def options_of(parameters: NodeParameters, sensor: SensorLimits = ANY_SENSOR) ->
             f"{parameters.sensor!r} with {sensor.min_depth_m:g} to {sensor.max_depth_m:g} m have no depth in common; "
             "expected ranges that overlap. Widen the parameters, or choose another sensor"
         )
+    if sensor.noise is not None and parameters.noise_per_m != NodeParameters().noise_per_m:
+        raise ConfigError(
+            f"noise_per_m = {parameters.noise_per_m:g} and sensor = {parameters.sensor!r}, which tells its own noise; "
+            f"expected one of the two. Leave noise_per_m at {NodeParameters().noise_per_m:g}, or put the noise you "
+            "measured into a sensor profile"
+        )
     noise = sensor.noise or SensorNoise(0.0, parameters.noise_per_m)
-    return UpsamplerOptions(
+    return build(
+        UpsamplerOptions,
+        parameters,
         metric=True,
         min_depth_m=nearest,
         max_depth_m=farthest,
         noise_floor_m=noise.floor_m,
         noise_per_m=noise.per_m,
-        fill=parameters.fill,
-        fill_radius_px=parameters.fill_radius_px,
-        remove_flying=parameters.remove_flying,
-        flying_gap=parameters.flying_gap,
-        registration=parameters.registration,
         known_offset=sensor.offset,
     )
 

@@ -49,7 +49,9 @@ class BagPlayerOptions:
         qos: "reliable", "best_effort", or "recorded". Topics recorded as transient local stay so.
         restamp: Header stamps: "none" leaves them, "now" moves them to the present, their distances kept; one
             of zero is no time and stays.
-        wait_s: Wait for a subscriber on every topic played, at most this long, seconds.
+        wait_s: Wait for subscribers before playing, at most this long, seconds.
+        wait_for: Full name of the node that must subscribe; any node, if empty.
+        wait_topics: What it must subscribe to, of the topics played: these, with any transport's suffix; all if empty.
     """
 
     rate: float = 1.0
@@ -61,6 +63,8 @@ class BagPlayerOptions:
     qos: str = "reliable"
     restamp: str = "none"
     wait_s: float = 0.0
+    wait_for: str = ""
+    wait_topics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check everything at once."""
@@ -127,11 +131,17 @@ class BagPlayer(Node):
 
     def play(self) -> None:
         """Play until the end (for ever with `loop`) or until stopped."""
-        wait_for_subscribers(self._outputs.values(), self._options.wait_s, self._stop)
+        wait_for_subscribers(self, self._awaited(), self._options.wait_s, self._stop, self._options.wait_for)
         with Prefetch(self._passes(), size=lambda m: MESSAGE_OVERHEAD + (len(m.raw) if m else 0)) as messages:
             messages.wait_filled(timeout_s=1.0)
             self._play(iter(messages))
         finish_playing(self, self.clock, self._outputs.values(), self._stop)
+
+    def _awaited(self) -> list[str]:
+        """Topics, by their names after remapping, that must have a subscriber before the first message."""
+        names = [publisher.topic_name for publisher in self._outputs.values()]
+        wanted = self._options.wait_topics
+        return sorted(n for n in names if not wanted or any(n == w or n.startswith(f"{w}/compressed") for w in wanted))
 
     def _play(self, messages: Iterator[BagMessage | None]) -> None:
         origin_ns = last_ns = 0
@@ -238,11 +248,14 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, BagPl
     parser.add_argument("--qos", choices=QOS_CHOICES, default="reliable", help="what to offer (default reliable)")
     parser.add_argument("--restamp", choices=("none", "now"), default="none", help="move header stamps to the present")
     parser.add_argument("--wait", type=float, default=0.0, metavar="S", help="wait up to S seconds for subscribers")
+    parser.add_argument("--wait-for", default="", metavar="NODE", help="of this node (default: of any)")
+    parser.add_argument("--wait-topics", nargs="+", default=(), metavar="TOPIC", help="to these topics (default: all)")
     parser.add_argument("--list", action="store_true", help="list the topics and end")
     given = parser.parse_args(arguments)
     options = BagPlayerOptions(
         rate=given.rate, loop=given.loop, start_s=given.start, duration_s=given.duration, clock_hz=given.clock,
         topics=tuple(given.topics), qos=given.qos, restamp=given.restamp, wait_s=given.wait,
+        wait_for=given.wait_for, wait_topics=tuple(given.wait_topics),
     )  # fmt: skip
     return given, options
 

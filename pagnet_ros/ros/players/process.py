@@ -112,11 +112,42 @@ def play_while_spinning(node: Any, play: Callable[[], None], stop: threading.Eve
         raise failure[0]
 
 
-def wait_for_subscribers(publishers: Collection[Any], timeout_s: float, stop: threading.Event) -> None:
-    """Wait until each publisher has a subscriber, for `timeout_s` seconds at most or until stopped."""
-    for _ in range(round(timeout_s / POLL_S)):
-        if all(publisher.get_subscription_count() > 0 for publisher in publishers) or stop.wait(POLL_S):
-            return
+def wait_for_subscribers(
+    node: Any, topics: Collection[str], timeout_s: float, stop: threading.Event, subscriber: str = ""
+) -> None:
+    """Wait until each topic has a subscriber, and say what is waited for, and when the wait is given up.
+
+    Args:
+        node: The player.
+        topics: Absolute names.
+        timeout_s: Longest wait, seconds; 0 for none.
+        stop: Ends the wait when set.
+        subscriber: Full name of the node that must subscribe; any, if empty.
+    """
+    if not timeout_s:
+        return
+
+    def missing() -> list[str]:
+        return [topic for topic in topics if not _is_subscribed(node, topic, subscriber)]
+
+    who = subscriber or "somebody"
+    node.get_logger().info(f"waiting for {who} to subscribe to {', '.join(topics)}, {timeout_s:g} s at most")
+    for _ in range(max(1, round(timeout_s / POLL_S))):
+        if not missing() or stop.wait(POLL_S):
+            break
+    if (left := missing()) and not stop.is_set():
+        node.get_logger().warning(
+            f"{who} has not subscribed to {', '.join(left)} within {timeout_s:g} s; expected it before the first "
+            "message, for what is published now may be lost. Is the node active (ros2 lifecycle get), and are its "
+            "topics remapped to these? With lazy, it subscribes only while somebody subscribes to its output"
+        )
+    node.get_logger().info("playing")
+
+
+def _is_subscribed(node: Any, topic: str, subscriber: str) -> bool:
+    endpoints = node.get_subscriptions_info_by_topic(topic)
+    names = {f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}" for endpoint in endpoints}
+    return subscriber in names if subscriber else bool(names)
 
 
 def finish_playing(node: Any, clock: PlaybackClock, publishers: Collection[Any], stop: threading.Event) -> None:

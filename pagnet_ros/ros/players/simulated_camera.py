@@ -11,19 +11,17 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from pagnet_ros.errors import ConfigError, did_you_mean
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.encode import camera_info_message, image_message
+from pagnet_ros.ros.parameters import declare_and_read
 from pagnet_ros.ros.players.clock import PlaybackClock
 from pagnet_ros.ros.players.process import play_while_spinning, player_main
 from pagnet_ros.ros.players.simulated_frames import (
@@ -61,7 +59,7 @@ class SimulatedCamera(Node):
             ConfigError: Parameters that do not fit, all in one message.
         """
         super().__init__("simulated_camera", **kwargs)
-        self.options = _read_parameters(self)
+        self.options = declare_and_read(self, SimulatedCameraOptions)
         self.published = 0
         self._stop = stop
         self._view = SimulatedView(self.options)
@@ -145,39 +143,6 @@ class SimulatedCamera(Node):
 def _info(camera: PinholeCamera, stamp_ns: int, frame_id: str) -> Any:
     matrix = np.array([[camera.fx, 0.0, camera.cx], [0.0, camera.fy, camera.cy], [0.0, 0.0, 1.0]])
     return camera_info_message(matrix, camera.width, camera.height, stamp_ns, frame_id)
-
-
-def _read_parameters(node: Node) -> SimulatedCameraOptions:
-    """Declare every option as a read-only parameter, and read them."""
-    values: dict[str, Any] = {}
-    problems: list[str] = []
-    for item in fields(SimulatedCameraOptions):
-        low, high, choices = item.metadata["low"], item.metadata["high"], item.metadata["choices"]
-        text = item.metadata["text"] + (f" ({', '.join(choices)})" if choices else "")
-        descriptor = ParameterDescriptor(description=text, read_only=True)
-        if isinstance(item.default, float):
-            descriptor.dynamic_typing = True  # "rate_hz:=30" is an integer to ROS
-            if low is not None:
-                descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
-        elif isinstance(item.default, int):
-            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
-        try:
-            value = node.declare_parameter(item.name, item.default, descriptor).value
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            values[item.name] = float(value) if whole and isinstance(item.default, float) else value
-        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            problems.append(str(error))
-    known = [item.name for item in fields(SimulatedCameraOptions)]
-    for name in node._parameter_overrides:  # rclpy offers no public list of what it was given
-        if not node.has_parameter(name) and not name.startswith(("qos_overrides.", "use_sim_time")):
-            problems.append(f"unknown parameter {name!r}; {did_you_mean(name, known, 'there is none like it')}")
-    try:
-        options = SimulatedCameraOptions(**values)
-    except ConfigError as error:
-        problems.append(str(error))
-    if problems:
-        raise ConfigError("; ".join(problems))
-    return options
 
 
 def _run(arguments: list[str], stop: threading.Event) -> None:

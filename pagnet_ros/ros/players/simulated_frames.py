@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.sensors import PinholeCamera, SensorMemory, load_profile, sense, to_millimetres
 from pagnet_ros.simulation import STYLES, LookAround, Renderer, Scene
+from pagnet_ros.system.settings import Settings, setting
 
 __all__ = ["SimulatedCameraOptions", "SimulatedFrame", "SimulatedView", "loop_of_frames"]
 
@@ -24,68 +24,46 @@ LIVE_SHARE = 0.6
 MAX_LOOP_BYTES = 2 << 30
 
 
-def _option(default: Any, text: str, low: float | None = None, high: float | None = None, choices: Any = ()) -> Any:
-    return field(default=default, metadata={"text": text, "low": low, "high": high, "choices": tuple(choices)})
-
-
 @dataclass(frozen=True)
-class SimulatedCameraOptions:
+class SimulatedCameraOptions(Settings):
     """What the simulated camera shows, and what goes wrong with it; each field is a ROS parameter.
 
     Raises:
         ConfigError: Everything that does not fit, in one message.
     """
 
-    seed: int = _option(1, "which scene", 0, 2**31 - 1)
-    style: str = _option("tabletop", "kind of scene", choices=STYLES)
-    width: int = _option(640, "colour image width, px", 16, 8192)
-    height: int = _option(480, "colour image height, px", 16, 8192)
-    hfov_deg: float = _option(62.0, "horizontal field of view, degrees", 10.0, 150.0)
-    scale: int = _option(4, "colour pixels per depth pixel", 1, 32)
-    sensor: str = _option("tof", "depth sensor profile: shipped name or YAML path")
-    depth_encoding: str = _option("16UC1", "millimetres, or metres", choices=("16UC1", "32FC1"))
-    rate_hz: float = _option(15.0, "frames per second", 0.1, 240.0)
-    loop_s: float = _option(4.0, "length of the loop where rendering is too slow for the rate, s", 0.1, 120.0)
-    jitter_ms: float = _option(0.0, "largest random shift of each stamp, ms", 0.0, 1000.0)
-    color_offset_ms: float = _option(0.0, "colour stamps are this much later than depth stamps, ms", -1000.0, 1000.0)
-    color_frame_id: str = _option("camera_color_optical_frame", "optical frame of the colour camera")
-    depth_frame_id: str = _option("camera_color_optical_frame", "optical frame of the depth image")
-    drop_rate: float = _option(0.0, "share of messages that get lost, each stream for itself", 0.0, 1.0)
-    unplug_after_s: float = _option(0.0, "stop sending after this time, s; 0: never", 0.0, 1e6)
-    replug_after_s: float = _option(0.0, "send again this long after that, s; 0: never", 0.0, 1e6)
+    seed: int = setting(1, "which scene", low=0, high=2**31 - 1)
+    style: str = setting("tabletop", "kind of scene", choices=STYLES)
+    width: int = setting(640, "colour image width, px", low=16, high=8192)
+    height: int = setting(480, "colour image height, px", low=16, high=8192)
+    hfov_deg: float = setting(62.0, "horizontal field of view, degrees", low=10.0, high=150.0)
+    scale: int = setting(4, "colour pixels per depth pixel", low=1, high=32)
+    sensor: str = setting("tof", "depth sensor profile: shipped name or YAML path")
+    depth_encoding: str = setting("16UC1", "millimetres, or metres", choices=("16UC1", "32FC1"))
+    rate_hz: float = setting(15.0, "frames per second", low=0.1, high=240.0)
+    loop_s: float = setting(4.0, "length of the loop where rendering is too slow for the rate, s", low=0.1, high=120.0)
+    jitter_ms: float = setting(0.0, "largest random shift of each stamp, ms", low=0.0, high=1000.0)
+    color_offset_ms: float = setting(
+        0.0, "colour stamps are this much later than depth stamps, ms", low=-1000.0, high=1000.0
+    )
+    color_frame_id: str = setting("camera_color_optical_frame", "optical frame of the colour camera")
+    depth_frame_id: str = setting("camera_color_optical_frame", "optical frame of the depth image")
+    drop_rate: float = setting(0.0, "share of messages that get lost, each stream for itself", low=0.0, high=1.0)
+    unplug_after_s: float = setting(0.0, "stop sending after this time, s; 0: never", low=0.0, high=1e6)
+    replug_after_s: float = setting(0.0, "send again this long after that, s; 0: never", low=0.0, high=1e6)
 
-    def __post_init__(self) -> None:
-        problems = [problem for item in fields(self) if (problem := _problem(item, getattr(self, item.name)))]
-        problems += _sensor_problems(self.sensor)
-        if not problems and (self.width % self.scale or self.height % self.scale):
+    def conflicts(self) -> Iterator[str]:
+        """What does not fit together."""
+        try:
+            load_profile(self.sensor)
+        except ConfigError as error:
+            yield f"sensor = {self.sensor!r}: {error}"
+        if self.width % self.scale or self.height % self.scale:
             fits = [s for s in range(1, 33) if self.width % s == 0 and self.height % s == 0]
-            problems.append(f"scale = {self.scale} does not divide {self.width}x{self.height}; expected one of {fits}")
-        if not problems and 2e-3 * self.jitter_ms >= 1.0 / self.rate_hz:
+            yield f"scale = {self.scale} does not divide {self.width}x{self.height}; expected one of {fits}"
+        if 2e-3 * self.jitter_ms >= 1.0 / self.rate_hz:
             most = 500.0 / self.rate_hz
-            problems.append(f"jitter_ms = {self.jitter_ms:g} at {self.rate_hz:g} Hz; expected less than {most:g}")
-        if problems:
-            raise ConfigError("simulated camera: " + "; ".join(problems))
-
-
-def _problem(item: Any, value: Any) -> str:
-    low, high, choices = item.metadata["low"], item.metadata["high"], item.metadata["choices"]
-    if type(value) is not type(item.default):
-        return f"{item.name} = {value!r}; expected a {type(item.default).__name__}"
-    if low is not None and not low <= value <= high:
-        return f"{item.name} = {value:g}; expected {low:g} to {high:g}"
-    if choices and value not in choices:
-        return f"{item.name} = {value!r}; expected one of {', '.join(choices)}"
-    return ""
-
-
-def _sensor_problems(sensor: object) -> list[str]:
-    if not isinstance(sensor, str):
-        return []
-    try:
-        load_profile(sensor)
-    except ConfigError as error:
-        return [f"sensor = {sensor!r}: {error}"]
-    return []
+            yield f"jitter_ms = {self.jitter_ms:g} at {self.rate_hz:g} Hz; expected less than {most:g}"
 
 
 @dataclass(frozen=True)

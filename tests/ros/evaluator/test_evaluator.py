@@ -113,7 +113,7 @@ def test_results_that_are_there_are_kept(ros, tmp_path):
         ({"with_refrence": True}, "unknown parameter 'with_refrence'; did you mean 'with_reference'?"),
         ({"metrics.voxel_m": -1.0}, "voxel_m=-1.0"),
         ({"metrics.voxle_m": 0.1}, "did you mean 'metrics.voxel_m'?"),
-        ({"baselines": ["bicubik"]}, "did you mean bicubic?"),
+        ({"baselines": ["bicubik"]}, "did you mean 'bicubic'?"),
     ],
 )
 def test_parameters_that_do_not_fit_are_named(ros, parameters, says):

@@ -62,15 +62,20 @@ class Rig:
     def _listen_to_reports(self):
         """Keep the log's lines, whatever the level."""
         keep = self.log.append
-        self.node._reporter._logger = SimpleNamespace(info=keep, warn=keep, error=keep)
+        self.node.reporter._logger = SimpleNamespace(info=keep, warn=keep, error=keep)
 
     def wait_matched(self):
-        for publisher in (self.depth, self.color, self.info):
-            self.ros.wait_matched(publisher)
+        """Wait until the node hears the camera, and we hear the node; without listeners it takes no images."""
+        self.ros.wait_matched(self.info)
         if self.out is not None:
             self.ros.wait_until(
-                lambda: self.node.count_subscribers("depth_hr") >= 1 and self.node._outputs.wanted(), what="our ears"
+                lambda: self.node.count_subscribers("depth_hr") >= 1 and self.node._outputs.wanted(),
+                what="our subscription",
             )
+        if self.node._outputs.wanted() or not self.node.settings.lazy:
+            for publisher in (self.depth, self.color):
+                if publisher is not None:
+                    self.ros.wait_matched(publisher)
 
     def send(self, at_ns, color_offset_ns=0, **kwargs):
         """Send a depth frame and its colour, colour first so that the pair is complete with the depth frame."""
@@ -84,7 +89,7 @@ class Rig:
         )
 
     def counts(self):
-        return self.node._health.snapshot(0).counts
+        return self.node.health.snapshot(0).counts
 
     def send_until_output(self, count=1):
         """Send calibration and frames until that many outputs came; each frame waits for the one before."""

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from pagnet_ros.core.degradation import BICUBIC, JOINT_BILATERAL, NETWORK, SMALLER_SIZE
+from pagnet_ros.core.degradation import BICUBIC, HALF_SIZE, LEVELS, NETWORK
 from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
@@ -81,7 +81,7 @@ class Rig:
         assert self.node.trigger_configure().name == "SUCCESS"
         assert self.node.trigger_activate().name == "SUCCESS"
         keep = self.log.append
-        self.node._reporter._logger = SimpleNamespace(info=keep, warn=keep, error=keep)
+        self.node.reporter._logger = SimpleNamespace(info=keep, warn=keep, error=keep)
         ros.add(self.node)
         self.camera = ros.node("camera")
         self.publishers = [self.camera.create_publisher(Image, topic, RELIABLE) for topic in ("color", "depth")]
@@ -104,18 +104,18 @@ class Rig:
         return at_ns
 
     def answered(self):
-        """Send one pair and wait for its output; returns the rung that gave it."""
+        """Send one pair and wait for its output; returns the quality level that gave it."""
         before = self.counts()
         count = len(self.out.messages) + 1
         at_ns = self.send()
         message = self.out.wait_for(count)[-1]
         assert stamp_ns(message) == at_ns
-        rungs = lambda counts: {name: n for name, n in counts.items() if name.startswith("rung.")}  # noqa: E731
-        new = set(rungs(self.counts()).items()) - set(rungs(before).items())
-        return next(iter(new))[0].removeprefix("rung.")
+        levels = lambda counts: {name: n for name, n in counts.items() if name.startswith("level.")}  # noqa: E731
+        new = set(levels(self.counts()).items()) - set(levels(before).items())
+        return next(iter(new))[0].removeprefix("level.")
 
     def counts(self):
-        return self.node._health.snapshot(0).counts
+        return self.node.health.snapshot(0).counts
 
     def wait_status(self, accept):
         return self.ros.wait_until(
@@ -133,41 +133,41 @@ def device(monkeypatch):
     return FaultyDevice(monkeypatch)
 
 
-def test_out_of_memory_falls_a_rung_says_so_and_loses_no_frame(ros, device):
+def test_out_of_memory_falls_a_level_says_so_and_loses_no_frame(ros, device):
     rig = Rig(ros)
     assert rig.answered() == NETWORK
     device.faults = [("run", torch.OutOfMemoryError(OUT_OF_MEMORY))] * 2
-    assert rig.answered() == JOINT_BILATERAL
-    said = [line for line in rig.log if "[latency_ladder]" in line]
+    assert rig.answered() == BICUBIC
+    said = [line for line in rig.log if "[quality_level]" in line]
     assert [line.split(":")[0] for line in said] == [
-        f"[latency_ladder] {NETWORK} -> {SMALLER_SIZE}",
-        f"[latency_ladder] {SMALLER_SIZE} -> {JOINT_BILATERAL}",
+        f"[quality_level] {NETWORK} -> {HALF_SIZE}",
+        f"[quality_level] {HALF_SIZE} -> {BICUBIC}",
     ]
     assert "ran out of memory" in said[0]
-    status = rig.wait_status(lambda s: values(s).get("rung") == JOINT_BILATERAL)
+    status = rig.wait_status(lambda s: values(s).get("quality level") == BICUBIC)
     assert status.level == bytes([1])
-    assert values(status)["best rung"] == NETWORK
+    assert values(status)["best quality level"] == NETWORK
 
 
 def test_memory_that_comes_back_brings_the_network_back(ros, device, monkeypatch):
     rig, now = Rig(ros), [0]
-    monkeypatch.setattr(rig.node._rungs, "_steady_ns", lambda: now[0])
+    monkeypatch.setattr(rig.node._processor, "_steady_ns", lambda: now[0])
     device.faults = [("run", torch.OutOfMemoryError(OUT_OF_MEMORY))]
-    assert rig.answered() == SMALLER_SIZE
-    rung = SMALLER_SIZE
+    assert rig.answered() == HALF_SIZE
+    level = HALF_SIZE
     for _ in range(40):
         now[0] += 10**9
-        rung = rig.answered()
-        if rung == NETWORK:
+        level = rig.answered()
+        if level == NETWORK:
             break
-    assert rung == NETWORK
-    rig.wait_status(lambda s: values(s).get("rung") == NETWORK)
+    assert level == NETWORK
+    rig.wait_status(lambda s: values(s).get("quality level") == NETWORK)
 
 
 def test_memory_that_runs_out_on_the_cpu_is_answered_alike(ros, device):
     rig = Rig(ros)
     device.faults = [("run", RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))]
-    assert rig.answered() == SMALLER_SIZE
+    assert rig.answered() == HALF_SIZE
 
 
 def test_device_error_in_mid_run_gets_a_new_engine_and_loses_no_frame(ros, device):
@@ -191,7 +191,7 @@ def test_device_that_stays_broken_ends_in_error_processing_with_the_reason(ros, 
     rig.node.get_logger = lambda: SimpleNamespace(info=said.append, warn=said.append, error=said.append)
     device.faults = [("run", torch.AcceleratorError(FAILURE)), (where, torch.AcceleratorError(FAILURE))]
     rig.send()
-    ros.wait_until(lambda: rig.node._state == "unconfigured", what="error processing")
+    ros.wait_until(lambda: rig.node.state == "unconfigured", what="error processing")
     assert any("the device failed" in line and "EXECUTION_FAILED" in line for line in said)
     assert rig.node._state_machine.current_state[1] == "unconfigured"
     assert not [t for t in threading.enumerate() if t.name == "pagnet_worker"]
@@ -209,7 +209,7 @@ def test_a_device_lost_to_the_process_is_not_tried_again_and_the_node_asks_for_a
     built = device.built
     device.faults = [("run", torch.AcceleratorError(LOST))]
     rig.send()
-    ros.wait_until(lambda: rig.node._state == "unconfigured", what="error processing")
+    ros.wait_until(lambda: rig.node.state == "unconfigured", what="error processing")
     assert device.built == built
     rig.wait_status(lambda s: s.level == bytes([2]) and "restart the process" in s.message)
 
@@ -219,7 +219,7 @@ def test_a_device_that_failed_while_inactive_is_not_activated_in_silence(ros, de
     assert rig.node.trigger_deactivate().name == "SUCCESS"
     said = []
     rig.node.get_logger = lambda: SimpleNamespace(info=said.append, warn=said.append, error=said.append)
-    rig.node._on_failure("cuda:0 failed")
+    rig.node.on_device_failure("cuda:0 failed")
     assert rig.node.trigger_activate().name == "FAILURE"
     assert "cuda:0 failed" in said[-1]
     assert rig.node.trigger_cleanup().name == "SUCCESS"
@@ -233,7 +233,7 @@ def test_under_autostart_a_broken_device_is_tried_again_by_itself(ros, device, m
     broken = torch.AcceleratorError(FAILURE)
     device.faults = [("run", broken), ("build", broken), ("build", broken)]
     rig.send()
-    ros.wait_until(lambda: not device.faults and rig.node._state == "active", what="the node to come back")
+    ros.wait_until(lambda: not device.faults and rig.node.state == "active", what="the node to come back")
     rig.wait_matched()
     assert rig.answered() == NETWORK
 
@@ -241,18 +241,18 @@ def test_under_autostart_a_broken_device_is_tried_again_by_itself(ros, device, m
 def test_budget_that_cannot_be_met_walks_down_and_back_up(ros, device, monkeypatch):
     rig = Rig(ros, latency_budget_ms=0.001)
     now = [0]
-    monkeypatch.setattr(rig.node._rungs, "_steady_ns", lambda: now[0])
+    monkeypatch.setattr(rig.node._processor, "_steady_ns", lambda: now[0])
     seen = []
     for _ in range(25):
         now[0] += FRAME_NS
         seen.append(rig.answered())
-    assert list(dict.fromkeys(seen)) == [NETWORK, SMALLER_SIZE, JOINT_BILATERAL, BICUBIC]
+    assert list(dict.fromkeys(seen)) == list(LEVELS)
     assert rig.node.set_parameters([Parameter("latency_budget_ms", value=10000.0)])[0].successful
     for _ in range(10):
         now[0] += 10**9
         seen.append(rig.answered())
     assert seen[-1] == NETWORK
-    assert sum("[latency_ladder]" in line for line in rig.log) == rig.counts()["problem.latency_ladder"]
+    assert sum("[quality_level]" in line for line in rig.log) == rig.counts()["problem.quality_level"]
 
 
 def test_the_device_is_only_touched_by_the_worker(ros, device):
@@ -278,6 +278,6 @@ def test_what_this_machine_lacks_is_refused_at_configure_with_the_reason(ros, se
     said = []
     node.get_logger = lambda: SimpleNamespace(info=said.append, warn=said.append, error=said.append)
     assert node.trigger_configure().name == "FAILURE"
-    assert node._state == "unconfigured"
+    assert node.state == "unconfigured"
     assert words in said[-1]
     assert "expected" in said[-1]

@@ -94,13 +94,13 @@ class Live:
         assert self.node.trigger_configure().name == "SUCCESS"
         assert self.node.trigger_activate().name == "SUCCESS"
         self.colors = {}
-        process = self.node._worker.submit
+        put = self.node._queue.put
 
-        def remember(job):
-            self.colors.setdefault(job.pair.depth_stamp_ns, []).append(job.pair.color_stamp_ns)
-            return process(job)
+        def remember(pair):
+            self.colors.setdefault(pair.depth_stamp_ns, []).append(pair.color_stamp_ns)
+            return put(pair)
 
-        self.node._inputs._submit = remember
+        self.node._queue.put = remember
         ros.add(self.node)
         self.player = ros.node("player")
         self.out = ros.collect(self.player, Image, "/depth_hr", RELIABLE)
@@ -137,7 +137,7 @@ class Live:
         return len(self.out.messages) == pairing.paired
 
     def _counts(self):
-        return self.node._health.snapshot(0).counts
+        return self.node.health.snapshot(0).counts
 
     def frames(self):
         """(depth stamp, colour stamp, result) of every frame that came out."""
@@ -149,7 +149,7 @@ class Live:
 def test_live_and_offline_give_the_same_pairs_and_equal_depths(ros, bag, precision):
     live = Live(ros, precision)
     live.play(bag)
-    expected = offline(bag, live.node._settings)
+    expected = offline(bag, live.node.settings)
     found = live.frames()
     assert len(expected) == 11
     assert [frame[:2] for frame in found] == [frame[:2] for frame in expected]
@@ -161,7 +161,7 @@ def test_live_and_offline_give_the_same_pairs_and_equal_depths(ros, bag, precisi
 def test_the_comparison_would_notice_a_single_bit(ros, bag):
     live = Live(ros, "fp32", max_depth_m=1.9985)
     live.play(bag)
-    found, expected = live.frames(), offline(bag, live.node._settings)
+    found, expected = live.frames(), offline(bag, live.node.settings)
     assert [bits(frame[2]) for frame in found] == [bits(frame[2]) for frame in expected]
     other = DepthUpsampler.from_zoo(WEIGHTS, device="cpu", precision="fp32")
     with open_source([bag], TOPICS) as source:
@@ -196,9 +196,7 @@ def test_the_evaluator_finds_the_figures_of_the_replay(ros, bag, tmp_path, with_
     assert {path.name for path in written} == {"report.html", "results.json", "methods.csv", "frames.csv"}
     assert Results.from_json((out / "results.json").read_text()) == Results.from_json(found.to_json())
 
-    upsampler = DepthUpsampler.from_zoo(
-        WEIGHTS, device="cpu", precision="fp32", options=options_of(live.node._settings)
-    )
+    upsampler = DepthUpsampler.from_zoo(WEIGHTS, device="cpu", precision="fp32", options=options_of(live.node.settings))
     options = RunOptions("reference" if with_reference else "none")
     methods = [Network("depth_hr", upsampler, {}), *make_baselines(["bicubic"], options.pipeline)]
     with open_source([bag], TOPICS) as source:

@@ -4,8 +4,8 @@ import pytest
 
 from pagnet_ros.ros.node import loading
 from pagnet_ros.ros.node.loading import choose_weights, load_upsampler
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sensor_limits import ANY_SENSOR, SensorLimits, sensor_limits
-from pagnet_ros.ros.parameters import NodeParameters
 
 
 def choose(limits, **parameters):
@@ -46,18 +46,3 @@ def test_the_choice_reaches_the_upsampler(tmp_path, monkeypatch):
     path.write_text("weights: rt-x4-clean\n")
     assert load_upsampler(NodeParameters(sensor=str(path), device="cpu")).name == "rt-x4-clean"
     assert load_upsampler(NodeParameters(device="cpu")).name == "rt-sensor"
-
-
-def test_where_time_is_limited_every_rung_has_been_tried(monkeypatch):
-    monkeypatch.setattr(loading, "_TRIAL_DEPTH", (8, 8))
-    monkeypatch.setattr(loading, "_TRIAL_COLOR", (32, 32))
-    upsampler = load_upsampler(NodeParameters(weights="rt-x4-sensor", device="cpu", latency_budget_ms=100.0))
-    assert upsampler.rung == upsampler.rungs[0]
-    assert set(upsampler.rung_ms) == set(upsampler.rungs)
-    assert all(spent_ms > 0 for spent_ms in upsampler.rung_ms.values())
-
-
-def test_where_any_time_is_fine_nothing_is_tried(monkeypatch):
-    monkeypatch.setattr(loading, "_WARM_UP_DEPTH", (8, 8))
-    monkeypatch.setattr(loading, "_WARM_UP_COLOR", (32, 32))
-    assert load_upsampler(NodeParameters(weights="bicubic", device="cpu")).rung_ms == {}

@@ -9,8 +9,10 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
 
 from builtin_interfaces.msg import Time
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from pagnet_ros.messages.image import depth_from_image, stamp_ns
 from pagnet_ros.pipeline import DepthUpsampler
@@ -23,20 +25,13 @@ def held_network():
     """A loader of a network that tells when a frame has entered it, and keeps that frame until it is let go."""
     entered, release = threading.Event(), threading.Event()
 
-    def load(parameters):
-        inner = DepthUpsampler.bicubic(device="cpu")
+    class Held(DepthUpsampler):
+        def __call__(self, depth, rgb):
+            entered.set()
+            assert release.wait(20.0)
+            return super().__call__(depth, rgb)
 
-        class Held:
-            name, device, precision, options = "held", "cpu", "fp32", inner.options
-
-            def __call__(self, depth, rgb):
-                entered.set()
-                assert release.wait(20.0)
-                return inner(depth, rgb)
-
-        return Held()
-
-    return load, entered, release
+    return lambda settings: Held.bicubic(device="cpu"), entered, release
 
 
 def test_output_has_the_depth_stamp_the_color_frame_and_exactly_the_color_size(ros):
@@ -61,7 +56,7 @@ def test_output_equals_the_pipeline_called_directly(ros):
     depth[5:9, 5:9] = np.nan
     rig.send(START_NS, value=depth)
     out = depth_from_image(rig.out.wait_for(1)[0])
-    direct = DepthUpsampler.bicubic(device="cpu", options=options_of(rig.node._settings))
+    direct = DepthUpsampler.bicubic(device="cpu", options=options_of(rig.node.settings))
     expected = direct(depth, np.full((96, 128, 3), 128, np.uint8)).depth
     np.testing.assert_array_equal(out, expected)
 
@@ -98,8 +93,22 @@ def test_second_layout_carries_the_same_image(ros):
     rig = Rig(ros, listen=False)
     rect = ros.collect(rig.camera, Image, "depth_hr/image_rect", RELIABLE)
     ros.wait_until(rig.node._outputs.wanted)
+    rig.wait_matched()
     rig.send(START_NS)
     assert stamp_ns(rect.wait_for(1)[0]) == START_NS
+
+
+def test_provenance_has_the_depth_images_header_and_is_made_while_somebody_subscribes(ros):
+    rig = Rig(ros, fill="none")
+    depth = np.full((24, 32), 2.0, np.float32)
+    depth[:12] = np.nan
+    origin = ros.collect(rig.camera, Image, "depth_hr/provenance", RELIABLE)
+    ros.wait_until(rig.node._outputs._layers["provenance"].get_subscription_count, what="our subscription")
+    rig.send(START_NS, value=depth)
+    image, out = origin.wait_for(1)[0], rig.out.wait_for(1)[0]
+    assert (image.header, image.encoding) == (out.header, "8UC1")
+    values = np.frombuffer(image.data, np.uint8).reshape(image.height, image.width)
+    np.testing.assert_array_equal(values > 0, np.isfinite(depth_from_image(out)))
 
 
 def test_all_invalid_depth_is_published_as_nan(ros):
@@ -147,13 +156,65 @@ def test_missing_camera_info_is_told_and_images_still_come(ros):
 
 def test_nothing_is_computed_until_somebody_subscribes(ros):
     rig = Rig(ros, listen=False)
+    assert rig.depth.get_subscription_count() == rig.color.get_subscription_count() == 0
     rig.send(START_NS)
-    ros.wait_until(lambda: rig.counts().get("skipped_no_subscriber"), what="a skipped frame")
-    assert "frames_out" not in rig.counts()
     out = ros.collect(rig.camera, Image, "depth_hr", RELIABLE)
-    ros.wait_until(rig.node._outputs.wanted)
+    rig.wait_matched()
     rig.send(START_NS + 33 * MS)
     assert stamp_ns(out.wait_for(1)[0]) == START_NS + 33 * MS
+    assert rig.node.health.silent_s(0).keys() >= {"depth", "color"}
+    rig.camera.destroy_subscription(out.subscription)
+    for publisher in (rig.depth, rig.color):
+        ros.wait_until(lambda p=publisher: p.get_subscription_count() == 0, what="the node to unsubscribe")
+    received = rig.counts()["pairs"]
+    rig.send(START_NS + 66 * MS)
+    again = ros.collect(rig.camera, Image, "depth_hr/image_rect", RELIABLE)
+    rig.wait_matched()
+    rig.send(START_NS + 99 * MS)
+    assert stamp_ns(again.wait_for(1)[0]) == START_NS + 99 * MS
+    assert rig.counts()["pairs"] == received + 1, "nothing was received while nobody listened"
+
+
+def test_images_are_received_all_the_time_where_lazy_is_off(ros):
+    rig = Rig(ros, listen=False, lazy=False)
+    rig.send(START_NS)
+    ros.wait_until(lambda: rig.counts().get("frames_out") == 1, what="a frame that nobody asked for")
+    assert rig.node.set_parameters([Parameter("lazy", value=True)])[0].successful
+    ros.wait_until(lambda: rig.depth.get_subscription_count() == 0, what="the node to unsubscribe")
+
+
+def test_subscribers_that_come_and_go_do_not_make_the_node_subscribe_anew(ros):
+    rig = Rig(ros)
+    opened = []
+    open_images = rig.node._inputs.open_images
+    rig.node._inputs.open_images = lambda: opened.append(1) or open_images()
+    for _ in range(20):
+        other = ros.collect(rig.camera, Image, "depth_hr/image_rect", RELIABLE)
+        rig.camera.destroy_subscription(other.subscription)
+    rig.send(START_NS)
+    rig.out.wait_for(1)
+    assert not opened
+
+
+def test_a_latched_calibration_that_was_published_before_is_received(ros):
+    rig = Rig(ros, activate=False)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    camera = ros.node("calibrated")
+    camera.create_publisher(CameraInfo, "color/camera_info", latched).publish(info_message())
+    rig.activate()
+    rig.wait_matched()
+    ros.wait_until(lambda: rig.node.camera_info is not None, what="the latched calibration")
+    rig.send(START_NS)
+    assert rig.out_info.wait_for(1)[0].k[0] == 100.0
+
+
+def test_a_slash_before_a_frame_id_is_left_out(ros):
+    rig = Rig(ros)
+    color = color_message(START_NS)
+    color.header.frame_id = "/color_optical"
+    rig.color.publish(color)
+    rig.depth.publish(depth_message(START_NS))
+    assert rig.out.wait_for(1)[0].header.frame_id == "color_optical"
 
 
 def test_busy_worker_takes_the_newest_pair_and_counts_the_rest(ros):
@@ -182,7 +243,7 @@ def test_the_frame_that_runs_while_the_node_is_deactivated_keeps_its_calibration
     ros.wait_until(lambda: rig.depth.get_subscription_count() == 0, what="the node to unsubscribe")
     release.set()
     deactivation.join(20.0)
-    assert rig.node._state == "inactive"
+    assert rig.node.state == "inactive"
     assert stamp_ns(rig.out.wait_for(1)[0]) == stamp_ns(rig.out_info.wait_for(1)[0]) == START_NS
     assert "problem.no_camera_info" not in rig.counts()
 
@@ -197,7 +258,7 @@ def test_the_seconds_a_gpu_takes_to_prepare_a_size_are_no_frame_s_latency(ros):
 
     rig = Rig(ros, load=load)
     stages = []
-    rig.node._health.record_ms = lambda stage, milliseconds: stages.append(stage)
+    rig.node.health.record_ms = lambda stage, milliseconds: stages.append(stage)
     rig.send_until_output(3)
     ros.wait_until(lambda: rig.counts()["frames_out"] == 3, what="the third frame")
     assert stages.count("total") == 2

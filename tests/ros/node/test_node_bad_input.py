@@ -89,7 +89,7 @@ def test_topic_that_this_process_uses_with_another_type_is_refused_by_name(ros):
     rig.node.get_logger = lambda: SimpleNamespace(error=said.append, info=said.append)
     assert rig.node.trigger_activate().name == "FAILURE"
     assert "cannot subscribe to /depth as Image" in said[0]
-    assert rig.node._state == "inactive"
+    assert rig.node.state == "inactive"
 
 
 @pytest.mark.parametrize(

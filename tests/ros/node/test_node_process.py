@@ -1,9 +1,13 @@
 """The executable as a user runs it: its own process, remaps and parameters on the command line, Ctrl-C."""
 
+import contextlib
+import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +52,9 @@ class Process:
 
     def end(self, how=signal.SIGINT):
         """Send a signal; return the exit status and everything said."""
-        self._process.send_signal(how)
-        status = self._process.wait(timeout=30)
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+        status = self._process.wait(timeout=60)
         self._reader.join(timeout=10)
         return status, "".join(self.lines)
 
@@ -184,3 +189,35 @@ def test_what_rclpy_itself_cannot_take_does_not_end_the_node(ros, start):
     assert call(ros, set_parameters, SetParameters.Request(parameters=[good])).results[0].successful
     status, said = process.end()
     assert status == 0, said
+
+
+def cpu_seconds(pid):
+    """Processor time that a process has taken so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def mapped_segments(pid):
+    """Shared memory of DDS that a process uses, ports aside: those outlive the processes that meet there."""
+    names = re.findall(r"/dev/shm/fastrtps_[0-9a-f]+(?:_el)?$", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE)
+    return set(names)
+
+
+def test_ctrl_c_ends_the_node_at_once_and_a_second_one_leaves_nothing_behind(ros, start):
+    process = start()
+    ros.wait_until(lambda: process.says("]: active:"), 60.0, "the active node")
+    pid = process._process.pid
+    segments = mapped_segments(pid) - mapped_segments(os.getpid())
+    spent, last = cpu_seconds(pid), 0.0
+    process._process.send_signal(signal.SIGINT)
+    while process._process.poll() is None:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            last = cpu_seconds(pid) - spent
+        process._process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    status, said = process.end()
+    assert status == 0, said
+    assert "Traceback" not in said
+    assert last < 1.5, "seconds of processor time after Ctrl-C; the last garbage collection alone takes two or more"
+    assert segments
+    assert not [path for path in segments if Path(path).exists()]

@@ -44,7 +44,7 @@ def test_autostart_becomes_active_by_itself_and_retries(ros, monkeypatch):
         return DepthUpsampler.bicubic(device="cpu")
 
     rig = Rig(ros, activate=False, load=load, autostart=True)
-    ros.wait_until(lambda: rig.node._state == "active", what="the active state")
+    ros.wait_until(lambda: rig.node.state == "active", what="the active state")
     assert len(calls) == 3
     rig.wait_matched()
     rig.send(START_NS)
@@ -88,10 +88,10 @@ def test_bad_configuration_fails_with_a_reason_and_the_node_lives(ros, monkeypat
     said = []
     monkeypatch.setattr(rig.node, "get_logger", lambda: SimpleNamespace(error=said.append, info=lambda line: None))
     rig.node.trigger_configure()
-    if rig.node._state == "inactive":
+    if rig.node.state == "inactive":
         rig.node.trigger_activate()
     assert any(says in line for line in said), said
-    assert rig.node._state in ("unconfigured", "inactive")
+    assert rig.node.state in ("unconfigured", "inactive")
 
 
 @pytest.mark.parametrize(

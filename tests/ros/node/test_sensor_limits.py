@@ -3,8 +3,8 @@
 import pytest
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sensor_limits import ANY_SENSOR, options_of, sensor_limits
-from pagnet_ros.ros.parameters import NodeParameters
 from pagnet_ros.sensors import load_profile
 
 

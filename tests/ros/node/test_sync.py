@@ -10,8 +10,8 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.ros.node.inputs import make_pairing
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sync import FilterPairing
-from pagnet_ros.ros.parameters import NodeParameters
 
 MS = 1_000_000
 START_NS = 1_700_000_000_000_000_000

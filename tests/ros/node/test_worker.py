@@ -4,21 +4,24 @@ import threading
 
 import pytest
 
-from pagnet_ros.ros.node.worker import Mailbox, Worker
+pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
+
+from pagnet_ros.ros.node.inputs import LatestOnlyQueue
+from pagnet_ros.ros.node.processing import Worker
 
 TIMEOUT_S = 10.0
 
 
-def test_mailbox_keeps_the_newest_and_says_what_it_replaced():
-    box = Mailbox()
+def test_queue_keeps_the_newest_and_says_what_it_replaced():
+    box = LatestOnlyQueue()
     assert box.put(1) is False
     assert box.put(2) is True
     assert box.take() == 2
     assert box.put(3) is False
 
 
-def test_closed_mailbox_gives_none_even_to_a_waiting_taker():
-    box = Mailbox()
+def test_closed_queue_gives_none_even_to_a_waiting_taker():
+    box = LatestOnlyQueue()
     got = []
     taker = threading.Thread(target=lambda: got.append(box.take()))
     taker.start()
@@ -39,9 +42,10 @@ def test_step_is_built_and_run_in_one_thread():
 
         return step
 
-    worker = Worker(on_error=pytest.fail)
-    worker.start(build)
-    worker.submit("job")
+    queue = LatestOnlyQueue()
+    worker = Worker(queue, on_error=pytest.fail)
+    worker.start(build, lambda: True)
+    queue.put("job")
     assert done.wait(TIMEOUT_S)
     assert worker.stop(TIMEOUT_S)
     assert threads[0] is threads[1] is not threading.current_thread()
@@ -51,9 +55,10 @@ def test_failure_to_build_reaches_the_caller_and_leaves_no_thread():
     def build():
         raise ValueError("no weights")
 
-    worker = Worker(on_error=pytest.fail, name="short_lived")
+    queue = LatestOnlyQueue()
+    worker = Worker(queue, on_error=pytest.fail, name="short_lived")
     with pytest.raises(ValueError, match="no weights"):
-        worker.start(build)
+        worker.start(build, lambda: True)
     assert worker.stop(TIMEOUT_S)
     assert "short_lived" not in {thread.name for thread in threading.enumerate()}
 
@@ -72,11 +77,12 @@ def test_exception_in_a_step_is_handed_on_and_the_next_job_is_done():
         errors.append(error)
         told.set()
 
-    worker = Worker(on_error=on_error)
-    worker.start(lambda: step)
-    worker.submit("bad")
+    queue = LatestOnlyQueue()
+    worker = Worker(queue, on_error=on_error)
+    worker.start(lambda: step, lambda: True)
+    queue.put("bad")
     assert told.wait(TIMEOUT_S)
-    worker.submit("good")
+    queue.put("good")
     assert done.wait(TIMEOUT_S)
     worker.stop(TIMEOUT_S)
     assert [str(error) for error in errors] == ["boom"]
@@ -84,8 +90,9 @@ def test_exception_in_a_step_is_handed_on_and_the_next_job_is_done():
 
 def test_drain_waits_for_a_job_that_was_only_just_taken():
     taken, release, ran = threading.Event(), threading.Event(), []
-    worker = Worker(on_error=pytest.fail)
-    take = worker._mailbox.take
+    queue = LatestOnlyQueue()
+    worker = Worker(queue, on_error=pytest.fail)
+    take = queue.take
 
     def take_and_pause():
         job = take()
@@ -93,13 +100,13 @@ def test_drain_waits_for_a_job_that_was_only_just_taken():
         assert release.wait(TIMEOUT_S)
         return job
 
-    worker._mailbox.take = take_and_pause
-    worker.start(lambda: ran.append)
-    worker.submit("job")
+    queue.take = take_and_pause
+    worker.start(lambda: ran.append, lambda: True)
+    queue.put("job")
     assert taken.wait(TIMEOUT_S)
-    assert worker.drain(timeout_s=0.01) is False
+    assert queue.drain(timeout_s=0.01) is False
     release.set()
-    assert worker.drain(TIMEOUT_S)
+    assert queue.drain(TIMEOUT_S)
     assert ran == ["job"]
     assert worker.stop(TIMEOUT_S)
 
@@ -112,13 +119,14 @@ def test_drain_drops_the_waiting_job_and_waits_for_the_running_one():
         assert release.wait(TIMEOUT_S)
         ran.append(job)
 
-    worker = Worker(on_error=pytest.fail)
-    worker.start(lambda: step)
-    worker.submit("running")
+    queue = LatestOnlyQueue()
+    worker = Worker(queue, on_error=pytest.fail)
+    worker.start(lambda: step, lambda: True)
+    queue.put("running")
     assert entered.wait(TIMEOUT_S)
-    worker.submit("waiting")
-    assert worker.drain(timeout_s=0.01) is False
+    queue.put("waiting")
+    assert queue.drain(timeout_s=0.01) is False
     release.set()
-    assert worker.drain(TIMEOUT_S)
+    assert queue.drain(TIMEOUT_S)
     worker.stop(TIMEOUT_S)
     assert ran == ["running"]

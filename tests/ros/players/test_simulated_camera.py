@@ -149,13 +149,13 @@ def test_too_slow_a_scene_is_rendered_beforehand_and_said(monkeypatch, start, se
 
 def test_options_name_everything_wrong_at_once():
     with pytest.raises(ConfigError) as error:
-        SimulatedCameraOptions(sensor="tov", rate_hz=0.0, drop_rate=2.0, width=640.0)
+        SimulatedCameraOptions(style="table", rate_hz=0.0, drop_rate=2.0, width=640.0)
 
     for part in (
-        "sensor = 'tov': sensor profile 'tov' is not known; expected one of azure_kinect, clean",
-        "rate_hz = 0;",
-        "drop_rate = 2;",
-        "width = 640.0; expected a int",
+        "style = 'table'; expected one of",
+        "rate_hz = 0.0 is out of range",
+        "drop_rate = 2.0 is out of range",
+        "width = 640.0 is a float; expected a int",
     ):
         assert part in str(error.value)
 
@@ -163,6 +163,7 @@ def test_options_name_everything_wrong_at_once():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
+        ({"sensor": "tov"}, "sensor = 'tov': sensor profile 'tov' is not known; expected one of azure_kinect, clean"),
         ({"scale": 7}, r"scale = 7 does not divide 640x480; expected one of \[1, 2, 4"),
         ({"jitter_ms": 40.0}, r"jitter_ms = 40 at 15 Hz; expected less than 33.3"),
     ],

@@ -8,7 +8,7 @@ from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import SensorProfile, load_profile, save_profile
 from pagnet_training.sensors.registration import RegistrationCheck
 from studies.registration_study import Trial, scene_trials, summary
-from tests.core.registration.boxes import boxes
+from tests.core.alignment.boxes import boxes
 
 
 def check(offset, seeds=range(3, 6)):

@@ -1,9 +1,10 @@
-"""Moving by whole pixels: nothing is interpolated, and the result lies on the colour image."""
+"""An offset as a user writes it, and moving by whole pixels: nothing is interpolated, the result lies on colour."""
 
 import numpy as np
 import pytest
 
-from pagnet_ros.core.registration.shift import Shift
+from pagnet_ros.core.alignment.offset import Shift, offset_px
+from pagnet_ros.errors import ConfigError
 
 DEPTH, RGB = (12, 16), (48, 64)
 
@@ -52,3 +53,28 @@ def test_colour_moves_one_way_and_the_result_back():
 def test_an_offset_larger_than_the_image_leaves_nothing_measured():
     depth, _ = frame()
     assert np.isnan(Shift.of((500.0, 0.0), DEPTH, RGB).moved_depth(depth)).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "offset"),
+    [
+        ("none", (0.0, 0.0)),
+        ("5,-4.5", (5.0, -4.5)),
+        ("(+5, -.5)", (5.0, -0.5)),
+        ("[ 0 ,0 ]", (0.0, 0.0)),
+        ("sensor", (6.4, -3.2)),
+    ],
+)
+def test_an_offset_is_none_two_numbers_or_the_sensors(text, offset):
+    assert offset_px(text, (0.01, -0.005), 640) == pytest.approx(offset)
+
+
+@pytest.mark.parametrize("text", ["yes", "5", "5,4,3", "nan,0", "1e5,0", "201,0", "", "none,none"])
+def test_anything_else_is_refused_with_what_is_expected(text):
+    with pytest.raises(ConfigError, match=r"expected none, sensor .*, or an offset X,Y of depth"):
+        offset_px(text, (0.0, 0.0), 640)
+
+
+def test_estimating_while_frames_come_is_refused_with_the_way_to_do_it():
+    with pytest.raises(ConfigError, match=r"python -m pagnet_ros\.replay\.alignment"):
+        offset_px("auto", (0.0, 0.0), 640)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.core.registration.edges import EdgePoints, colour_edges, depth_edges, working_scale
+from pagnet_ros.core.alignment.edges import EdgePoints, colour_edges, depth_edges, working_scale
 
 __all__ = ["REACH", "Agreement", "agreement"]
 
@@ -44,7 +44,7 @@ class Agreement:
     scale: float
     pixel: float
 
-    def take(self, other: Agreement, factor: float) -> None:
+    def add(self, other: Agreement, factor: float) -> None:
         """Count `factor` times as much as before, and a further frame; of images of the same sizes.
 
         In place: what lives for long amid the images of each frame should not move, or the heap grows around it.

@@ -1,23 +1,67 @@
-"""Moving depth by an offset without touching what was measured.
+"""An alignment offset: how far depth must move to lie on the colour image, and moving it.
 
-Nothing is interpolated, so no depth appears between two surfaces and noise stays what it was. Depth moves by whole
-depth pixels, as near as they come to the offset. For the rest the colour image moves the other way by whole colour
-pixels, and the result moves back, so that it lies on the colour image as it came. Pure functions on arrays.
+Moving touches nothing that was measured: nothing is interpolated, so no depth appears between two surfaces and noise
+stays what it was. Depth moves by whole depth pixels, as near as they come to the offset. For the rest the colour image
+moves the other way by whole colour pixels, and the result moves back, so that it lies on the colour image as it came.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any, NamedTuple, TypeVar
+import re
+from typing import Any, Final, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Shift"]
+from pagnet_ros.errors import ConfigError
+
+__all__ = ["NONE", "SENSOR", "Shift", "offset_px"]
+
+NONE: Final = "none"
+"""Not `off`, which YAML takes for false."""
+SENSOR: Final = "sensor"
+MOST_PX: Final = 200.0
+
+_NUMBER: Final = r"\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*"
+_OFFSET: Final = re.compile(rf"[(\[]?{_NUMBER},{_NUMBER}[)\]]?")
 
 Offset = tuple[int, int]
 Kind = TypeVar("Kind", bound=np.generic)
+
+
+@functools.lru_cache(maxsize=64)
+def offset_px(setting: str, sensor_share: tuple[float, float], width: int) -> tuple[float, float]:
+    """What a user's setting means for a colour image of some width.
+
+    Args:
+        setting: ``none``, an offset ``X,Y`` in colour pixels, or ``sensor``.
+        sensor_share: the sensor profile's offset, as shares of the colour image's width.
+        width: of the colour image, pixels.
+
+    Returns:
+        ``(x, y)`` that depth is to be moved by, colour pixels.
+
+    Raises:
+        ConfigError: anything else, or an offset beyond 200 pixels.
+    """
+    if setting == NONE:
+        return 0.0, 0.0
+    if setting == SENSOR:
+        return sensor_share[0] * width, sensor_share[1] * width
+    found = _OFFSET.fullmatch(setting.strip())
+    offset = (float(found[1]), float(found[2])) if found else (math.inf, math.inf)
+    if max(map(abs, offset)) > MOST_PX:
+        hint = ""
+        if setting == "auto":
+            hint = ". An offset is not estimated while frames come: `python -m pagnet_ros.replay.alignment` tells it"
+        raise ConfigError(
+            f"registration = {setting[:80]!r}; expected none, sensor (the offset of the sensor profile), or an offset "
+            f"X,Y of depth in colour pixels up to {MOST_PX:g}, such as 5,-4.5{hint}"
+        )
+    return offset
 
 
 class Shift(NamedTuple):

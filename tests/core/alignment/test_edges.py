@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pagnet_ros.core.registration.edges import colour_edges, depth_edges, working_scale
+from pagnet_ros.core.alignment.edges import colour_edges, depth_edges, working_scale
 
 SIZE = (60, 80)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pagnet_ros.core.registration.agreement import agreement
-from pagnet_ros.core.registration.estimate import estimate
+from pagnet_ros.core.alignment.agreement import agreement
+from pagnet_ros.core.alignment.estimate import estimate
 from pagnet_ros.recordings.coarse import coarse_depth
-from tests.core.registration.boxes import SIZE, boxes, textured_wall
+from tests.core.alignment.boxes import SIZE, boxes, textured_wall
 
 
 def found(depth, rgb):

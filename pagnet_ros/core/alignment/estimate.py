@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.core.registration.agreement import Agreement
+from pagnet_ros.core.alignment.agreement import Agreement
 
 __all__ = ["Estimate", "estimate"]
 

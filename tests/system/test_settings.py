@@ -1,0 +1,86 @@
+"""Settings that check themselves: each problem is told with what is expected, and all of them at once."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.system.settings import Settings, build, setting
+
+
+@dataclass(frozen=True)
+class Camera(Settings):
+    rate_hz: float = setting(30.0, "frames per second", low=0.1, high=240.0, live=True)
+    count: int = setting(1, "how many", low=1, high=8)
+    mode: str = setting("fast", "how", choices=("fast", "slow"))
+    is_on: bool = setting(True, "whether")
+    names: tuple[str, ...] = setting(("left",), "which")
+    inner: float = 0.0
+
+    def conflicts(self):
+        if self.count > len(self.names):
+            yield f"count = {self.count} and {len(self.names)} names; expected as many"
+
+
+@dataclass(frozen=True)
+class Rate(Settings):
+    rate_hz: float = setting(1.0, "frames per second", low=0.0, high=1000.0)
+    inner: float = 1.0
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"rates_hz": 3.0}, "unknown parameter 'rates_hz'; did you mean 'rate_hz'?"),
+        ({"inner": 3.0}, "unknown parameter 'inner'"),
+        ({"zzz": 1}, "unknown parameter 'zzz'; see `ros2 param list`"),
+        ({"rate_hz": float("nan")}, "rate_hz = nan is out of range; expected 0.1 to 240"),
+        ({"rate_hz": "30"}, "rate_hz = '30' is a str; expected a float"),
+        ({"count": 0}, "count = 0 is out of range; expected 1 to 8"),
+        ({"count": 2.5}, "count = 2.5 is a float; expected a int"),
+        ({"count": True}, "count = True is a bool; expected a int"),
+        ({"is_on": 1}, "is_on = 1 is a int; expected a bool"),
+        ({"mode": "fsat"}, "mode = 'fsat'; expected one of fast, slow (did you mean 'fast'?)"),
+        ({"mode": None}, "mode = None is a NoneType; expected a str"),
+        ({"names": [1]}, "names = (1,) is a tuple; expected a tuple"),
+        ({"count": 2}, "count = 2 and 1 names; expected as many"),
+    ],
+)
+def test_bad_values_say_what_is_expected(values, says):
+    with pytest.raises(ConfigError) as raised:
+        Camera.from_mapping(values)
+    assert says in str(raised.value)
+
+
+def test_all_problems_are_listed_at_once():
+    with pytest.raises(ConfigError) as raised:
+        Camera.from_mapping({"rates_hz": 3.0, "count": 0, "mode": "x"})
+    assert all(name in str(raised.value) for name in ("rates_hz", "count", "mode"))
+
+
+def test_yaml_values_are_taken_in_the_type_of_the_default():
+    made = Camera.from_mapping({"rate_hz": 15, "names": ["a", "b"], "count": 2})
+    assert (made.rate_hz, type(made.rate_hz), made.names) == (15.0, float, ("a", "b"))
+    assert Camera.from_mapping({"names": "right"}).names == ("right",)
+
+
+def test_changes_are_named_and_common_fields_taken_over():
+    assert Camera().changed(Camera(rate_hz=3.0, mode="slow")) == ["rate_hz", "mode"]
+    assert build(Rate, Camera(rate_hz=3.0, inner=2.0)) == Rate(rate_hz=3.0, inner=2.0)
+    assert build(Rate, Camera(), rate_hz=500.0).rate_hz == 500.0
+
+
+ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.floats())
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.dictionaries(st.sampled_from(["rate_hz", "count", "mode", "is_on", "names", "zz"]), ANYTHING))
+def test_any_values_are_taken_or_refused_by_name(values):
+    try:
+        made = Camera.from_mapping(values)
+    except ConfigError:
+        return
+    assert 0.1 <= made.rate_hz <= 240.0
+    assert made.mode in ("fast", "slow")
