@@ -289,7 +289,8 @@ def _placed(result: UpsampledDepth, shift: Shift, offset: tuple[float, float], *
     sigma = None if result.sigma is None else shift.placed(result.sigma)
     repeated = shift.repeated((depth.shape[0], depth.shape[1]))
     if fills:
-        provenance[repeated & (provenance == validity.MEASURED)] = validity.FILLED
+        own = (provenance == validity.MEASURED) | (provenance == validity.REFINED)
+        provenance[repeated & own] = validity.FILLED
     else:
         provenance[repeated] = validity.NOTHING
         for image in (depth,) if sigma is None else (depth, sigma):
