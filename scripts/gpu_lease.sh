@@ -120,6 +120,7 @@ checks() {
     local networks="rt-x4-sensor or mid-x4-clean or rt-x16-clean"
     local bench=(-m benchmarks.engine --device "$DEVICE") most more compiled
     [ "${TEST_PROCESSES:-4}" = 0 ] || tests+=(-n "${TEST_PROCESSES:-4}")
+    tests+=(--timeout $((60 * ${PATIENCE:-1}))) # of each test, well below the step's
     if [ -n "$SMALL" ]; then
         [ "$DEVICE" = cuda ] || marker="not gpu and not slow"
         files=("${files[@]:0:2}") networks=tiny-x4-sensor probes=(--small)
