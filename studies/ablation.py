@@ -26,7 +26,6 @@ from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model.network import PagNet
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint
 from pagnet_training.json_file import explained, write_json
-from pagnet_training.picture_file import write_picture
 from pagnet_training.protocol import (
     Case,
     ProtocolImage,
@@ -40,6 +39,7 @@ from pagnet_training.protocol import (
 from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
 from pagnet_training.yaml_file import read_yaml
 from studies.cost import Cost, measure_costs
+from studies.picture_file import write_picture
 from studies.texture import texture_copying
 
 __all__ = ["Study", "VariantScore", "load_study", "main", "run_study"]

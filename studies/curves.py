@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pagnet_ros.errors import PagnetError, RecordingError
-from pagnet_training.picture_file import write_picture
+from studies.picture_file import write_picture
 
 __all__ = ["draw_curves", "main", "read_curve"]
 

@@ -24,8 +24,8 @@ from pagnet_ros.model.weights import load_weights
 from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
-from pagnet_training.picture_file import write_picture
 from pagnet_training.protocol import Case, ProtocolImage, make_case, read_protocol_images
+from studies.picture_file import write_picture
 
 __all__ = ["StageMaps", "attention_maps", "draw_sheet", "main", "texture_traps"]
 

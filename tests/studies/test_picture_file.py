@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from pagnet_ros.errors import ConfigError
-from pagnet_training.picture_file import write_picture
+from studies.picture_file import write_picture
 
 
 def test_the_folder_is_made(tmp_path):
