@@ -37,7 +37,8 @@ class UpsampledDepth:
         depth: ``[H, W]`` float32, the size of the colour image, NaN where nothing may be believed; metres for uint16
             input, the input's own unit for float32.
         sigma: ``[H, W]`` float32, standard deviation in the same unit, or None where the network predicts none.
-        provenance: ``[H, W]`` uint8: 0 not believed, 1 measured, 2 filled.
+        provenance: ``[H, W]`` uint8: 0 nothing known, 1 measured, 2 refined (the surface of a measurement beside it), 3
+            filled, 4 measured out of range.
         stage_ms: milliseconds per stage.
         scale: factor of the network that ran.
         level: which quality level gave it, of `pagnet_ros.core.degradation.LEVELS`.
@@ -55,7 +56,7 @@ class UpsampledDepth:
     @property
     def is_empty(self) -> bool:
         """Whether nothing at all may be believed, as for a frame without a single measurement."""
-        return not bool(self.provenance.any())
+        return not bool(np.isfinite(self.depth).any())
 
 
 class DepthUpsampler:
@@ -100,7 +101,7 @@ class DepthUpsampler:
     @classmethod
     def from_zoo(
         cls,
-        name: str = "rt-sensor",
+        name: str = "fast-sensor",
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -109,7 +110,7 @@ class DepthUpsampler:
         """A shipped network.
 
         Args:
-            name: one network (``rt-x4-clean``), or all scales of a family (``rt-sensor``), of which the next fitting
+            name: one network (``rt-x4-clean``), or all scales of a family (``fast-sensor``), of which the next fitting
                 one runs.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``.
             precision: ``auto``, ``fp32``, ``bf16``, ``fp16``.

@@ -72,7 +72,8 @@ def zoo_table(headers: Mapping[str, WeightsHeader]) -> str:
         "Cones",
         "Venus",
     )
-    for name, header in sorted(headers.items(), key=lambda item: (item[1].variant, item[1].config.scale)):
+    regressing = ((name, header) for name, header in headers.items() if header.config.output == "depth")
+    for name, header in sorted(regressing, key=lambda item: (item[1].variant, item[1].config.scale)):
         recipe = header.recipe
         scores = header.scores.get("middlebury_val", {}).get("float", {})
         parameters = sum(p.numel() for p in load_weights(zoo_path(name))[0].parameters())

@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        for name in options.weights or zoo():
+        for name in options.weights or [name for name, header in zoo().items() if header.config.output == "depth"]:
             network, header = load_depth_weights(name if Path(name).suffix else zoo_path(name))
             network.requires_grad_(False)
             suffix = "" if options.precision == "fp32" else f"-{options.precision}"

@@ -35,7 +35,7 @@ def test_a_file_is_named_like_its_profile_and_says_where_its_values_come_from(pa
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_weights_that_a_profile_names_look_like_a_family_of_the_zoo(path):
-    assert re.fullmatch(r"(rt(-x\d+)?-[a-z-]+)?", load_profile(path).weights)
+    assert re.fullmatch(r"((rt|fast)(-x\d+)?-[a-z-]+)?", load_profile(path).weights)
 
 
 @pytest.mark.parametrize("z", [0.5, 1.0, 2.0, 4.0])

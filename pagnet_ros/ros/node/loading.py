@@ -16,7 +16,7 @@ from pagnet_ros.ros.node.sensor_limits import SensorLimits, sensor_limits
 
 __all__ = ["choose_weights", "load_upsampler"]
 
-_ANY_SENSOR: Final = "rt-sensor"
+_ANY_SENSOR: Final = "fast-sensor"
 
 _WARM_UP_DEPTH: Final = (48, 64)
 _WARM_UP_COLOR: Final = (192, 256)

@@ -13,13 +13,13 @@ def choose(limits, **parameters):
 
 
 def test_without_a_sensor_the_network_for_any_sensor_is_taken():
-    assert choose(ANY_SENSOR) == ("rt-sensor", "")
-    assert choose(sensor_limits("clean"), sensor="clean") == ("rt-sensor", "")
+    assert choose(ANY_SENSOR) == ("fast-sensor", "")
+    assert choose(sensor_limits("clean"), sensor="clean") == ("fast-sensor", "")
 
 
 @pytest.mark.parametrize("weights", ["bicubic", "rt-x4-clean", "/some/where.safetensors"])
 def test_weights_that_are_set_win_over_the_sensor(weights):
-    assert choose(SensorLimits(weights="rt-sensor"), sensor="mine", weights=weights) == (weights, "")
+    assert choose(SensorLimits(weights="fast-sensor"), sensor="mine", weights=weights) == (weights, "")
 
 
 @pytest.mark.parametrize("shipped", ["rt-clean", "rt-x4-sensor"])
@@ -35,7 +35,7 @@ def test_a_sensors_own_weights_file_is_taken():
 
 def test_weights_that_are_not_shipped_are_replaced_and_it_is_said():
     weights, remark = choose(SensorLimits(weights="rt-lidar"), sensor="mine")
-    assert weights == "rt-sensor"
+    assert weights == "fast-sensor"
     assert "no weights rt-lidar for the sensor mine are shipped" in remark
 
 
@@ -45,4 +45,4 @@ def test_the_choice_reaches_the_upsampler(tmp_path, monkeypatch):
     path = tmp_path / "mine.yaml"
     path.write_text("weights: rt-x4-clean\n")
     assert load_upsampler(NodeParameters(sensor=str(path), device="cpu")).name == "rt-x4-clean"
-    assert load_upsampler(NodeParameters(device="cpu")).name == "rt-sensor"
+    assert load_upsampler(NodeParameters(device="cpu")).name == "fast-sensor"
