@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from pagnet_ros.core.depth import Normalisation
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model.network import AttentionGuidance, PagNet
-from pagnet_ros.model.weights import load_weights
+from pagnet_ros.model.weights import load_depth_weights
 from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     options = parser.parse_args(arguments)
     try:
-        net, header = load_weights(options.weights)
+        net, header = load_depth_weights(options.weights)
         for image in texture_traps() if options.data is None else read_protocol_images(options.data):
             case = make_case(image, header.config.scale, rounded=False)
             draw_sheet(options.out / f"attention_{image.name}.png", case, attention_maps(net, case))

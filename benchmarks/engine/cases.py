@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from pagnet_ros.errors import DeviceError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
-from pagnet_ros.model.weights import WeightsHeader, load_weights
+from pagnet_ros.model.surface_network import SurfaceNetwork
+from pagnet_ros.model.weights import WeightsHeader, build_network, load_weights
 from pagnet_ros.model.zoo import zoo_path
 from pagnet_ros.runtime.devices import PRECISIONS
 from pagnet_ros.runtime.engine import Engine, Network
@@ -38,6 +39,8 @@ FAMILIES: dict[str, Callable[[int], ModelConfig]] = {
     "full": ModelConfig.full,
     "mid": ModelConfig.mid,
     "rt": ModelConfig.rt,
+    "fast": ModelConfig.fast,
+    "wide": ModelConfig.wide,
     "tiny": ModelConfig.tiny,
 }
 
@@ -52,7 +55,7 @@ def size_named(text: str) -> tuple[int, int]:
     return width, height
 
 
-def network_named(name: str) -> tuple[PagNet | Bicubic, WeightsHeader]:
+def network_named(name: str) -> tuple[PagNet | SurfaceNetwork | Bicubic, WeightsHeader]:
     """A shipped network, a weights file, or ``full-x4`` and the like: a family's shape with random weights.
 
     ``bicubic-x4`` and the like are the baseline; of its header only the scale counts.
@@ -63,7 +66,7 @@ def network_named(name: str) -> tuple[PagNet | Bicubic, WeightsHeader]:
     if random and random[1] in FAMILIES:
         torch.manual_seed(0)
         config = FAMILIES[random[1]](int(random[2]))
-        network = PagNet(config)
+        network = build_network(config)
         nn.init.normal_(network.head.weight, std=0.01)  # a residual head starts at zero, and would hide every error
         return network.eval(), WeightsHeader(name, config)
     return load_weights(name if Path(name).suffix else zoo_path(name))
@@ -72,7 +75,7 @@ def network_named(name: str) -> tuple[PagNet | Bicubic, WeightsHeader]:
 def need_named(name: str, low_size: tuple[int, int]) -> Need:
     """Operations and bytes of one frame of a network; bicubic takes 16 products for each pixel."""
     network, header = network_named(name)
-    if isinstance(network, PagNet):
+    if isinstance(network, PagNet | SurfaceNetwork):
         return need_of(header.config, low_size)
     low, high = low_size[0] * low_size[1], low_size[0] * low_size[1] * network.scale**2
     return Need(2 * 16 * high / 1e9, ((float(2 * 16 * high), low + high),), low + high)
@@ -103,11 +106,13 @@ def make_engine(name: str, way: str, precision: str, device: str) -> Engine:
         raise DeviceError(f"{way} does not run in {precision}")
     network, header = network_named(name)
     prepared: Network = deepcopy(network)
-    if way == "plain":
+    if isinstance(network, SurfaceNetwork) and way in ("plain", "onnx"):
+        raise DeviceError(f"{header.name} chooses surfaces; expected another way than {way}")
+    if isinstance(network, PagNet | Bicubic) and way == "plain":
         prepared = PlainNetwork(network)
     elif way == "onnx":
         if not isinstance(network, PagNet):
-            raise DeviceError("bicubic is not exported to ONNX")
+            raise DeviceError(f"{name} is not exported to ONNX")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.onnx"
             export_onnx(network, header, path, precision=precision)

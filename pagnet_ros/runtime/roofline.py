@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pagnet_ros.model.config import ModelConfig
-from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.surface_network import SurfaceNetwork
+from pagnet_ros.model.surfaces import ENTERING
+from pagnet_ros.model.weights import build_network
 
 __all__ = ["Need", "need_of"]
 
@@ -45,8 +47,8 @@ def need_of(config: ModelConfig, low_size: tuple[int, int]) -> Need:
         low_size: ``(height, width)`` of its depth input.
     """
     with torch.device("meta"):
-        network = PagNet(config)
-        depth = torch.empty(1, 1, *low_size)
+        network = build_network(config)
+        depth = torch.empty(1, ENTERING if isinstance(network, SurfaceNetwork) else 1, *low_size)
         rgb = torch.empty(1, 3, *(config.scale * side for side in low_size))
     layers: list[tuple[float, int]] = []
 
@@ -61,5 +63,5 @@ def need_of(config: ModelConfig, low_size: tuple[int, int]) -> Need:
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(depth, rgb)
     weights = sum(parameter.numel() for parameter in network.parameters())
-    images = depth.numel() + rgb.numel() + rgb.numel() // 3
+    images = low_size[0] * low_size[1] + rgb.numel() + rgb.numel() // 3
     return Need(counter.get_total_flops() / 1e9, tuple(layers), weights + images)
