@@ -162,6 +162,8 @@ def test_a_silent_topic(camera, examine):
 def test_two_nodes_of_one_name(ros, camera, examine):
     camera()
     ros.foreign_node("camera")
+    witness = ros.node("witness")
+    ros.wait_until(lambda: witness.get_node_names().count("camera") == 2, what="both nodes")
     _, found = examine(1.0)
     assert "duplicate_node_names" in found
 
