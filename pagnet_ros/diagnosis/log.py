@@ -13,7 +13,7 @@ _KEPT: Final = 2048
 
 
 class StreamLog:
-    """Arrivals of one stream, newest last. Call from one thread."""
+    """Arrivals of one stream, newest last. Add from one thread; any may look."""
 
     def __init__(self, keep: int = _KEPT) -> None:
         """Begin empty.
@@ -29,7 +29,8 @@ class StreamLog:
 
     def arrivals(self, since_ns: int = 0) -> tuple[Arrival, ...]:
         """What arrived at or after `since_ns` of the steady clock."""
-        return tuple(arrival for arrival in self._arrivals if arrival.steady_ns >= since_ns)
+        kept = tuple(self._arrivals)  # at once: another thread may add meanwhile
+        return tuple(arrival for arrival in kept if arrival.steady_ns >= since_ns)
 
     def __len__(self) -> int:
         """How many arrivals are kept."""

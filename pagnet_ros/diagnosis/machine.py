@@ -40,18 +40,21 @@ _ASK_TORCH: Final = (
 )
 
 
-def look_at_machine(environ: Mapping[str, str] | None = None, root: Path = Path("/")) -> Machine:
+def look_at_machine(
+    environ: Mapping[str, str] | None = None, root: Path = Path("/"), *, with_torch: bool = True
+) -> Machine:
     """Look once. Takes a second or two where there is a GPU, because torch is asked for it in a process of its own.
 
     Args:
         environ: the environment the node would start in; None for this process's.
         root: where /dev and /proc are.
+        with_torch: whether torch is asked.
     """
     environ = os.environ if environ is None else environ
     shm_bytes, free_bytes = _file_system_bytes(root / "dev/shm")
     gpu = _gpu(root)
     torch = _version("torch")
-    torch_cuda, reason = _ask_torch() if gpu and torch else (None, "")
+    torch_cuda, reason = _ask_torch() if gpu and torch and with_torch else (None, "")
     profile = next((environ[name] for name in PROFILE_VARIABLES if environ.get(name)), "")
     return Machine(
         uid=os.getuid(),

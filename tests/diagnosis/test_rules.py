@@ -373,6 +373,12 @@ def test_a_burst_of_late_messages_is_no_drift():
     assert names(changed(depth={"arrivals": late})) == []
 
 
+def test_one_camera_on_another_clock_is_an_error_and_both_on_one_a_warning():
+    alone, _, together = PLANTED["other_clock"]
+    assert {finding.severity for finding in diagnose(alone)} == {"error"}
+    assert {finding.severity for finding in diagnose(together)} == {"warning"}
+
+
 def test_the_cause_of_stamps_that_cannot_pair_is_named_instead_of_the_symptom():
     for cause in ("zero_stamp", "frozen_stamps", "other_clock"):
         for seen in PLANTED[cause]:

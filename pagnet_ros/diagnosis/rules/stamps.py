@@ -101,14 +101,17 @@ def _backward(stream: Stream) -> int:
 )
 def other_clock(seen: Observation) -> Iterator[Fault]:
     """Stamps are of another clock: device time, time since boot, or a recording without /clock."""
+    apart = {stream.topic: clock_offset_s(_stamped(stream)) for stream in seen.images if _stamped(stream)}
+    together = len(apart) > 1 and max(apart.values()) - min(apart.values()) < OTHER_CLOCK_S
     for stream in seen.images:
-        stamped = _stamped(stream)
-        if stamped and not _frozen(stream.arrivals) and abs(clock_offset_s(stamped)) > OTHER_CLOCK_S:
+        offset_s = apart.get(stream.topic, 0.0)
+        if abs(offset_s) > OTHER_CLOCK_S and not _frozen(stream.arrivals):
+            clocks = "this machine's clock" + (" and /clock" if seen.clock_publishers else "")
             yield Fault(
                 stream.topic,
-                f"stamps are {_span(clock_offset_s(stamped))} this machine's clock"
-                + (" and /clock" if seen.clock_publishers else ""),
+                f"stamps are {_span(offset_s)} {clocks}",
                 f"within {OTHER_CLOCK_S:g} s",
+                severity="warning" if together else None,
             )
 
 

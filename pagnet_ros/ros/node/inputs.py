@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -22,6 +22,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.ros.compat import SubscriptionEventCallbacks
 from pagnet_ros.ros.names import TopicNames
+from pagnet_ros.ros.node.examination import Examination
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sync import FilterPairing
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscription_events
@@ -107,6 +108,7 @@ class Inputs:
     Attributes:
         topics: Where.
         camera_info: Newest calibration of the colour camera, or None.
+        examination: The doctor's rules on what comes.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class Inputs:
         """
         self.topics = topics
         self.camera_info: CameraInfo | None = None
+        self.examination = Examination(node, topics, reporter)
         self._node, self._settings, self._health, self._reporter, self._queue = node, settings, health, reporter, queue
         self._lock = threading.Lock()
         self._pairing = make_pairing(settings)
@@ -256,12 +259,14 @@ class Inputs:
             return  # the same one through the other subscription
         self.camera_info = message
         self._health.saw("camera_info", time.monotonic_ns())
+        self.examination.heard("camera_info", message)
 
-    def _on_image(self, stream: str, message: Any) -> None:
+    def _on_image(self, stream: Literal["depth", "color"], message: Any) -> None:
         """Store one message; the newest pair it completes goes into the queue."""
         try:
             now_ns = time.monotonic_ns()
             self._health.saw(stream, now_ns)
+            self.examination.heard(stream, message)
             stamp = stamp_ns(message)
             if stamp == 0:
                 self._refuse_unstamped(stream)

@@ -27,6 +27,9 @@ _LOST_RATIO: Final = 2.0
 _LEAST_INFO_HZ: Final = 2.0
 """camera_info this many times as frequent as its image, and no slower than this, tells that images get lost."""
 
+_EXAMINE_EVERY: Final = 5
+"""Checks until the doctor's rules are asked again, which takes some 10 ms."""
+
 
 class _Stream(NamedTuple):
     name: str
@@ -41,7 +44,7 @@ class TopicMonitor:
     def __init__(self, node: Any, inputs: Inputs, settings: NodeParameters, health: Health, reporter: Reporter) -> None:
         """Start watching; silence is counted from now on."""
         self._node, self._inputs, self._health, self._reporter = node, inputs, health, reporter
-        self._since_ns = time.monotonic_ns()
+        self._since_ns, self._checks = time.monotonic_ns(), 0
         topics = inputs.topics
         self._streams = (
             _Stream("depth", topics.depth, _IMAGE if settings.depth_transport == "raw" else _COMPRESSED, "depth"),
@@ -78,6 +81,9 @@ class TopicMonitor:
         if flowing and watched_s >= settings.topic_timeout_s:
             self._report_lost_images(now_ns)
         self._report_namesakes()
+        self._checks += 1
+        if self._checks % _EXAMINE_EVERY == 0:
+            self._inputs.examination.look()
 
     def _other_types(self, stream: _Stream) -> list[tuple[str, str]]:
         """Types other than the expected one under which the topic is published, each with a publisher's name."""
@@ -123,8 +129,8 @@ class TopicMonitor:
             self._reporter.report(
                 "silent_topic",
                 f"{head}, though it has {publishers} publisher(s); expected a stream. Check that the camera streams; "
-                "if it does, DDS loses its large images: start the driver with the DDS profile of config/dds, or set "
-                "its publisher to reliable",
+                "if it does, DDS loses its large images: start the driver with the DDS profile of config/dds, or make "
+                "both ends reliable (input_reliability:=reliable)",
                 "error",
                 about=stream.topic,
             )
@@ -154,7 +160,7 @@ class TopicMonitor:
             "images_lost",
             f"{info.topic} arrives at {info_hz:.1f} Hz, its image {color.topic} at {color_hz:.1f} Hz; expected one "
             "rate for both. DDS loses large images: start the camera's driver with the DDS profile of config/dds, or "
-            "set its publisher to reliable",
+            "make both ends reliable (input_reliability:=reliable)",
             about=color.topic,
         )
 

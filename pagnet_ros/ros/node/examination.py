@@ -1,0 +1,156 @@
+"""The doctor's rules on what the node itself hears, so that its diagnostics never say OK where the doctor would not.
+
+Owns the recent times of each input and facts of a few images; callbacks only store. Findings that the node notices by
+itself, where they happen, are left to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+from pagnet_ros.diagnosis import diagnose
+from pagnet_ros.diagnosis.facts import camera_info_facts, image_facts
+from pagnet_ros.diagnosis.log import StreamLog
+from pagnet_ros.diagnosis.machine import look_at_machine
+from pagnet_ros.diagnosis.observation import (
+    CAMERA_INFO_TYPE,
+    COMPRESSED_TYPE,
+    IMAGE_TYPE,
+    ImageFacts,
+    NodeFacts,
+    Observation,
+    Stream,
+)
+from pagnet_ros.messages.image import stamp_ns
+from pagnet_ros.ros.doctor.graph import Graph, full_name
+from pagnet_ros.ros.names import TopicNames
+from pagnet_ros.ros.reporter import Reporter
+
+__all__ = ["TOLD_BY_THE_NODE", "Examination", "Heard"]
+
+Heard = Literal["depth", "color", "camera_info"]
+_ROLES: Final[dict[Heard, Literal["depth", "color", "color_info"]]] = {
+    "depth": "depth",
+    "color": "color",
+    "camera_info": "color_info",
+}
+TOLD_BY_THE_NODE: Final = frozenset(
+    {
+        "backward_stamps",
+        "camera_info_missing",
+        "camera_info_other_size",
+        "camera_info_uncalibrated",
+        "channel_order_unknown",
+        "depth_larger_than_color",
+        "duplicate_node_names",
+        "frame_ids_differ",
+        "frozen_stamps",
+        "images_lost",
+        "malformed_image",
+        "missing_module",
+        "negative_depth",
+        "never_pairs",
+        "no_compiler",
+        "no_publisher",
+        "no_valid_depth",
+        "shapes_differ",
+        "silent_topic",
+        "torch_without_gpu",
+        "unknown_encoding",
+        "wrong_type",
+        "zero_stamp",
+    }
+)
+"""What the node says where it happens, under this name or a narrower one, or in its log at configure."""
+_WINDOW_NS: Final = 10_000_000_000
+_IMAGES: Final = 6
+
+
+class Examination:
+    """Looks at what came lately. `heard` and `look` are called from the executor's thread."""
+
+    def __init__(self, node: Any, topics: TopicNames, reporter: Reporter) -> None:
+        """Begin with nothing heard.
+
+        Args:
+            node: asks the graph; its parameters slop_ms, max_late_ms and use_sim_time are read where it has them.
+            topics: where the inputs stand.
+            reporter: told of each finding.
+        """
+        self._node, self._reporter = node, reporter
+        self._topics: dict[Heard, str] = {
+            "depth": topics.depth,
+            "color": topics.color,
+            "camera_info": topics.color_info,
+        }
+        self._graph = Graph(node)
+        self._since_ns = time.monotonic_ns()
+        self._logs: dict[Heard, StreamLog] = {stream: StreamLog() for stream in _ROLES}
+        self._newest: dict[Heard, Any] = {}
+        self._types: dict[Heard, str] = {}
+        self._images: dict[Heard, deque[ImageFacts]] = {
+            "depth": deque(maxlen=_IMAGES),
+            "color": deque(maxlen=_IMAGES),
+        }
+
+    def heard(self, stream: Heard, message: Any) -> None:
+        """Note a message."""
+        sim_ns = self._node.get_clock().now().nanoseconds if self._parameter("use_sim_time") else None
+        self._logs[stream].add(time.monotonic_ns(), time.time_ns(), stamp_ns(message), sim_ns)
+        self._newest[stream] = message
+
+    def look(self) -> None:
+        """Apply every rule to the last ten seconds, and report what it finds."""
+        for finding in diagnose(self.observation()):
+            if finding.name not in TOLD_BY_THE_NODE:
+                level: Literal["error", "warn"] = "error" if finding.severity == "error" else "warn"
+                self._reporter.report(finding.name, finding.text, level, about=finding.about)
+
+    def observation(self) -> Observation:
+        """What was heard within the last ten seconds, as the rules take it."""
+        now_ns = time.monotonic_ns()
+        for stream, facts in self._images.items():
+            message = self._newest.pop(stream, None)
+            if message is not None:
+                self._types[stream] = IMAGE_TYPE if hasattr(message, "step") else COMPRESSED_TYPE
+                facts.append(image_facts(message, "depth" if stream == "depth" else "color", self._topics[stream]))
+        return Observation(
+            seconds=min(now_ns - self._since_ns, _WINDOW_NS) / 1e9,
+            depth=self._stream("depth", now_ns),
+            color=self._stream("color", now_ns),
+            color_info=self._stream("camera_info", now_ns),
+            consumers=(self._itself(),),
+            clock_publishers=tuple(endpoint.node for endpoint in self._graph.publishers("/clock")),
+            machine=look_at_machine(with_torch=False),
+        )
+
+    def _stream(self, heard: Heard, now_ns: int) -> Stream:
+        info = heard == "camera_info"
+        stream = Stream(
+            name=_ROLES[heard],
+            topic=self._topics[heard],
+            expected=CAMERA_INFO_TYPE if info else self._types.get(heard, IMAGE_TYPE),
+            publishers=self._graph.publishers(self._topics[heard], with_process=True),
+            arrivals=self._logs[heard].arrivals(now_ns - _WINDOW_NS),
+        )
+        if not info:
+            return replace(stream, images=tuple(self._images[heard]))
+        if heard not in self._newest:
+            return stream
+        sizes = [(facts.width, facts.height) for facts in self._images["color"] if facts.width]
+        return replace(stream, info=camera_info_facts(self._newest[heard], sizes[-1] if sizes else None))
+
+    def _itself(self) -> NodeFacts:
+        return NodeFacts(
+            name=full_name(self._node.get_name(), self._node.get_namespace()),
+            state="active",
+            use_sim_time=self._parameter("use_sim_time"),
+            slop_ms=self._parameter("slop_ms"),
+            max_late_ms=self._parameter("max_late_ms"),
+        )
+
+    def _parameter(self, name: str) -> Any:
+        return self._node.get_parameter(name).value if self._node.has_parameter(name) else None
