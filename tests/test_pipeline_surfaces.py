@@ -132,3 +132,18 @@ def test_sigma_comes_with_every_depth(backend):
     out = upsampler(4)(np.full((24, 32), 1000, np.uint16), textured((96, 128)))
     assert np.array_equal(np.isfinite(out.sigma), np.isfinite(out.depth))
     assert (out.sigma > 0).all()
+
+
+def test_at_equal_sizes_measured_pixels_stay_within_the_noise_and_holes_lie_on_a_surface(backend):
+    rng = np.random.default_rng(0)
+    depth = (2000 + rng.normal(0, 4, (48, 64))).astype(np.uint16)
+    depth[:, 32:] -= 900
+    depth[10:20, 20:44] = 0
+    up = upsampler(1)
+    out = up(depth, textured((48, 64)))
+    measured, metres = depth > 0, depth / 1000
+    stays = np.abs(out.depth - metres) <= 0.001425 * metres**2 + 1e-6
+    assert stays[measured & (out.provenance == validity.MEASURED)].all()
+    assert (out.provenance[measured] == validity.MEASURED).mean() > 0.95
+    hole = out.depth[10:20, 20:44]
+    assert (np.minimum(np.abs(hole - 2.0), np.abs(hole - 1.1)) < 0.03).mean() > 0.9

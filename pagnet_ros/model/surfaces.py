@@ -52,6 +52,7 @@ LARGEST_SLOPE = 0.03  # of its depth, per measured pixel: a plane seen at some 7
 LONGEST_CONTINUATION = 2.2  # measured pixels, all a neighbour needs: two pixels tell nothing of a plane far away
 STEP_SHARE, STEP_FLOOR_M = 0.02, 0.002  # the unit of a depth difference: a share of the depth, and a floor
 DISTANCE_WEIGHT = 4.0  # how fast the prior falls with distance, before the network has seen anything
+SMOOTH_STEP = 0.1  # measurements further apart, as a share of the nearer one, hardly lie on one smooth surface
 SMOOTH_DISTANCE2 = 0.3  # squared distance at which the smooth surface counts
 WIDTH, WIDTH_RANGE = 0.004, (-2.5, 3.0)  # Laplace width: a share of the depth, and the range of its logarithm
 SAME_SURFACE = 0.01  # candidates closer than this share of their depth lie on one surface
@@ -87,12 +88,15 @@ class Candidates(NamedTuple):
         depth: float32 depth of each at this pixel, in the input's unit.
         known: bool, False where there is no such candidate.
         prior: float32, logarithm of its weight by distance alone.
+        steep: ``[B, 1, H, W]`` bool, the smooth surface passes through measurements that hardly lie on one; then it
+            counts for the mean only.
         tint: ``[B, 9, H, W]`` float32, how far the pixel's colour is from that of each measurement's footprint, 0 to 1.
     """
 
     depth: Tensor
     known: Tensor
     prior: Tensor
+    steep: Tensor
     tint: Tensor
 
 
@@ -254,28 +258,28 @@ def candidates(
     continued = torch.rsqrt((square / LONGEST_CONTINUATION**2).clamp_min(1.0))
     planes = depth + (at(rays.slope_x) * far_x + at(rays.slope_y) * far_y) * continued
     inside = torch.where((depth >= limits[0]) & (depth <= limits[1]), distance, 0.0)
-    smooth, exists = _smooth(depth, inside, distance, offset_y, offset_x)
+    smooth, exists, steep = _smooth(depth, inside, distance, offset_y, offset_x)
     prior = torch.cat((square, torch.full_like(smooth, SMOOTH_DISTANCE2)), dim=1).log1p() * -DISTANCE_WEIGHT
     tint = sum((at(rays.colour[:, :, band]) - rgb[:, band : band + 1]).abs() for band in range(3)) / 3
     assert isinstance(tint, Tensor)
-    return Candidates(torch.cat((planes, smooth), dim=1), torch.cat((distance > 0, exists), dim=1), prior, tint)
+    return Candidates(torch.cat((planes, smooth), dim=1), torch.cat((distance > 0, exists), dim=1), prior, steep, tint)
 
 
 def _smooth(
     depth: Tensor, inside: Tensor, distance: Tensor, offset_y: Tensor, offset_x: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """One smooth surface: bilinear among four measurements; in a hole, between the ends of the rays that cross it.
 
     What a camera that matches windows or smooths its depth delivers has ramps where the world has edges; there this
     candidate is the right one, and the network learns where.
     """
-    bilinear, between = _bilinear(depth, inside, offset_y, offset_x)
+    bilinear, between, steep = _bilinear(depth, inside, offset_y, offset_x)
     across, crossed = _across(depth, inside)
     crossed = crossed & (distance[:, CENTRE : CENTRE + 1] == 0)
-    return torch.where(crossed, across, bilinear), crossed | between
+    return torch.where(crossed, across, bilinear), crossed | between, steep & ~crossed
 
 
-def _bilinear(depth: Tensor, distance: Tensor, offset_y: Tensor, offset_x: Tensor) -> tuple[Tensor, Tensor]:
+def _bilinear(depth: Tensor, distance: Tensor, offset_y: Tensor, offset_x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     right, down = offset_x > 0, offset_y > 0
 
     def towards(image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -287,17 +291,21 @@ def _bilinear(depth: Tensor, distance: Tensor, offset_y: Tensor, offset_x: Tenso
     x, y = offset_x.abs(), offset_y.abs()
     value = (1 - x) * (1 - y) * own + x * (1 - y) * beside + (1 - x) * y * below + x * y * corner
     near = [each == 1 for each in towards(distance)]
-    return value, near[0] & near[1] & near[2] & near[3]
+    least = torch.minimum(torch.minimum(own, beside), torch.minimum(below, corner))
+    most = torch.maximum(torch.maximum(own, beside), torch.maximum(below, corner))
+    return value, near[0] & near[1] & near[2] & near[3], most - least > SMOOTH_STEP * least
 
 
 def _across(depth: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
-    """Linear between opposite ends of its rays, the shorter pairs weighing more."""
+    """Linear between opposite ends of the rays that may lie on one surface, the shorter pairs weighing more."""
     total, weights = torch.zeros_like(depth[:, :1]), torch.zeros_like(depth[:, :1])
     for first, second, diagonal in ((1, 7, False), (3, 5, False), (0, 8, True), (2, 6, True)):
         here, there = distance[:, first : first + 1], distance[:, second : second + 1]
         length = (here + there).clamp_min(1.0)
-        value = (depth[:, first : first + 1] * there + depth[:, second : second + 1] * here) / length
-        weight = torch.where((here > 0) & (there > 0), 1.0 / (length * length * (2 if diagonal else 1)), 0.0)
+        one, other = depth[:, first : first + 1], depth[:, second : second + 1]
+        value = (one * there + other * here) / length
+        alike = (one - other).abs() <= SMOOTH_STEP * torch.minimum(one, other)
+        weight = torch.where((here > 0) & (there > 0) & alike, 1.0 / (length * length * (2 if diagonal else 1)), 0.0)
         total, weights = total + value * weight, weights + weight
     return total / weights.clamp_min(1e-9), weights > 0
 
@@ -336,6 +344,9 @@ def choose(
         mean: the expectation over all candidates in range (for tables of RMSE) instead of the most probable surface.
         limits: smallest and largest depth in range.
     """
+    if not mean:
+        planes, smooth = found.known[:, :9], found.known[:, 9:] & ~found.steep
+        found = found._replace(known=torch.cat((planes, smooth), dim=1))
     exists = found.known
     scores, width = distribution(found, logits)
     share = torch.softmax(scores, dim=1) * exists

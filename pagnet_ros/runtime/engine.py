@@ -138,9 +138,10 @@ class _Frame(NamedTuple):
     def for_belief(self, *, chosen: bool) -> _Frame:
         """Without what only `Engine._predict` reads.
 
-        The range counts for a chosen surface, noise only where a pooled measurement is brought back.
+        The range counts for a chosen surface, noise only where the measurement is as fine as the output, or finer.
         """
-        noise = (self.limits.noise, self.limits.noise_floor) if self.size.pooled else (_UNREAD, _UNREAD)
+        finer = self.size.pooled or self.size.low == self.rgb_size
+        noise = (self.limits.noise, self.limits.noise_floor) if finer else (_UNREAD, _UNREAD)
         read = {field.name: getattr(self.options, field.name) for field in fields(validity.TrustOptions)}
         inside = (self.limits.minimum, self.limits.maximum) if chosen else (_UNREAD, _UNREAD)
         limits = FrameLimits(*inside, *noise)
@@ -293,6 +294,10 @@ class Engine:
         limits = frame.limits
         if self._reach:
             sigma, own = more
+            if frame.size.low == frame.rgb_size:  # a measured pixel stays itself, to within the sensor's noise
+                noise = limits.noise_floor + limits.noise * measured.square()
+                kept = torch.minimum(torch.maximum(result, measured - noise), measured + noise)
+                result = torch.where(own & valid, kept, result)
             believed, origin, doubtful = validity.believe_choice(
                 result, own, valid, beyond, (limits.minimum, limits.maximum), frame.options
             )

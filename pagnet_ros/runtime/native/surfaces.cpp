@@ -25,7 +25,8 @@ typedef float Vec __attribute__((vector_size(LANES * 4)));
 typedef int32_t Int __attribute__((vector_size(LANES * 4)));
 
 static constexpr int RAYS = 9, CENTRE = 4, CANDIDATES = 10, FIELDS = 7;
-static constexpr float LARGEST_SLOPE = 0.03f, LONGEST_CONTINUATION = 2.2f, SMOOTH_DISTANCE2 = 0.3f;
+static constexpr float LARGEST_SLOPE = 0.03f, LONGEST_CONTINUATION = 2.2f, SMOOTH_DISTANCE2 = 0.3f,
+                       SMOOTH_STEP = 0.1f;
 static constexpr float WIDTH = 0.004f, WIDTH_LOW = -2.5f, WIDTH_HIGH = 3.0f;
 static constexpr float TINT = 10.0f, TINT_LOW = -3.0f, TINT_HIGH = 2.5f;
 static constexpr float SAME_SURFACE = 0.01f, SAME_SURFACE_WIDTHS = 2.0f;
@@ -172,13 +173,18 @@ static void choose_row(const Frame &f, int y) {
         for (const auto &pair : PAIRS) {
             const Vec here = in_range[pair[0]], there = in_range[pair[1]], length = larger(here + there, one);
             const Vec value = (depth[pair[0]] * there + depth[pair[1]] * here) / length;
-            const Vec weight = select((Int)(here > 0.0f) & (Int)(there > 0.0f), one / (length * length * (float)pair[2]), zero);
+            const Int alike = (Int)(magnitude(depth[pair[0]] - depth[pair[1]]) <=
+                                    SMOOTH_STEP * smaller(depth[pair[0]], depth[pair[1]]));
+            const Vec weight = select((Int)(here > 0.0f) & (Int)(there > 0.0f) & alike, one / (length * length * (float)pair[2]), zero);
             total += value * weight;
             weights += weight;
         }
         const Int crossed = (Int)(distance[CENTRE] == 0.0f) & (Int)(weights > 0.0f);
         depth[RAYS] = select(crossed, total / larger(weights, zero + 1e-9f), bilinear);
-        known[RAYS] = crossed | inside;
+        const Vec least = smaller(smaller(depth[CENTRE], beside), smaller(below, corner));
+        const Vec most = larger(larger(depth[CENTRE], beside), larger(below, corner));
+        const Int steep = f.mean ? (Int){} : (Int)(most - least > SMOOTH_STEP * least);
+        known[RAYS] = crossed | (inside & ~steep);
         for (int k = 0; k < RAYS; k++)
             logit[k] -= exponential(smaller(larger(counts_for[k], zero + TINT_LOW), zero + TINT_HIGH)) * (TINT * tint[k]);
         // planes, priors and shares
