@@ -6,7 +6,7 @@ import torch
 from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError
 from pagnet_ros.runtime import devices
 from pagnet_ros.runtime.devices import check_backend, choose_device, choose_precision, named_device_errors
-from pagnet_ros.runtime.engine_pool import RungEngines as Engines
+from pagnet_ros.runtime.engine_pool import EnginePool
 
 CPU = torch.device("cpu")
 
@@ -70,14 +70,14 @@ def test_auto_warns_with_the_driver_s_words_where_torch_finds_no_gpu(nvidia, mon
 @pytest.mark.filterwarnings("error")
 def test_who_asks_for_the_cpu_or_has_no_nvidia_device_is_not_warned(nvidia, monkeypatch):
     choose_device("cpu")
-    assert Engines({}, {}, ("bicubic",), "cpu").gpu_problem == ""
+    assert EnginePool({}, ("bicubic",), "cpu").gpu_problem == ""
     monkeypatch.setattr(devices, "_NVIDIA", ())
     choose_device("auto")
 
 
 def test_the_up_sampler_keeps_the_warning_for_the_node_s_log(nvidia):
     with pytest.warns(UserWarning, match="NVIDIA device"):
-        engines = Engines({}, {}, ("bicubic",))
+        engines = EnginePool({}, ("bicubic",))
     assert "device:=cpu" in engines.gpu_problem
 
 
