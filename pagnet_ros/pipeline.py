@@ -7,6 +7,7 @@ by `pagnet_ros.core.pairing`; which quality level a frame's time allows, by `pag
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from pagnet_ros.core import validity
 from pagnet_ros.core.alignment.offset import Shift, offset_px
 from pagnet_ros.core.degradation import BICUBIC, HALF_SIZE, LEVELS, NETWORK
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.messages.pair import differ_in_shape
 from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import zoo_members, zoo_path
@@ -97,6 +99,7 @@ class DepthUpsampler:
         self._level = levels[0]
         self._engines = EnginePool(loaders, levels, device, precision)
         self._prepared: set[Hashable] = set()
+        self._sizes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
     @classmethod
     def from_zoo(
@@ -227,6 +230,7 @@ class DepthUpsampler:
         """
         depth_contract.check_depth(depth)
         depth_contract.check_rgb(rgb)
+        self._warn_of_shape(depth.shape, rgb.shape[:2])
         limits = self._limits(depth)
         offset = offset_px(self.options.registration, self.options.known_offset, rgb.shape[1])
         shift = Shift.of(offset, (depth.shape[0], depth.shape[1]), (rgb.shape[0], rgb.shape[1]))
@@ -269,6 +273,18 @@ class DepthUpsampler:
         self.warm_up((depth.shape[0], depth.shape[1]), (rgb.shape[0], rgb.shape[1]), depth.dtype.type)
         self._prepared.add(shape)
         return True
+
+    def _warn_of_shape(self, depth_size: tuple[int, ...], rgb_size: tuple[int, ...]) -> None:
+        """Say once per pair of sizes that images of different shape cannot show the same."""
+        if (depth_size, rgb_size) == self._sizes:
+            return
+        self._sizes = depth_size, rgb_size
+        if differ_in_shape(depth_size, rgb_size):
+            warnings.warn(
+                f"depth is {depth_size[1]} x {depth_size[0]}, colour {rgb_size[1]} x {rgb_size[0]}; expected one shape "
+                "of image, as depth registered to colour has. Depth is stretched to the colour image; crop one of them",
+                stacklevel=3,
+            )
 
     def _limits(self, depth: NDArray[np.generic]) -> FrameLimits:
         return self.options.limits(metric=self.options.metric or depth.dtype == np.uint16)

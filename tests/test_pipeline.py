@@ -273,3 +273,13 @@ def test_on_a_gpu_frames_of_a_new_size_run_once_before_they_count(monkeypatch):
     ]
     up.rebuild()
     assert up.prepare(depth, rgb)
+
+
+def test_depth_and_colour_of_different_shape_are_warned_of_once(recwarn):
+    up = bicubic()
+    for _ in range(2):
+        up(slanted((12, 16)), colour((90, 160)))
+    (warning,) = recwarn
+    assert "depth is 16 x 12, colour 160 x 90; expected one shape of image" in str(warning.message)
+    up(slanted((120, 214)), colour((480, 854)))
+    assert len(recwarn) == 1, "854 x 480 is a rounded size"

@@ -28,7 +28,7 @@ from pagnet_ros.system.transport import enter_own_domain
 from pagnet_ros.system.units import in_metres
 
 if TYPE_CHECKING:
-    from pagnet_ros.ros.watcher import StreamState, WatchedFrame, Watcher
+    from pagnet_ros.ros.demo_recorder import DemoFrame, DemoRecorder, StreamState
 
 __all__ = ["DemoOptions", "main"]
 
@@ -175,7 +175,7 @@ def _run(options: DemoOptions) -> int:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
 
-        from pagnet_ros.ros.watcher import Watcher
+        from pagnet_ros.ros.demo_recorder import DemoRecorder
     except ImportError as error:
         raise ConfigError(
             f"{error}; expected ROS 2: source an install, or run `make demo`, which sets one up"
@@ -184,24 +184,24 @@ def _run(options: DemoOptions) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"ROS 2 {os.environ.get('ROS_DISTRO', 'from wheels')}, domain {os.environ['ROS_DOMAIN_ID']}; {source.what}")
     rclpy.init(args=[], signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-    watcher = Watcher(source.topics, compressed=source.compressed)
+    recorder = DemoRecorder(source.topics, compressed=source.compressed)
     executor = SingleThreadedExecutor()
-    executor.add_node(watcher)
+    executor.add_node(recorder)
     spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
     spinner.start()
     try:
         with Children(options.out) as children:
             children.start("node", "pagnet_ros.ros.node.node", _node_arguments(options, source))
             children.start("camera", source.module, source.arguments)
-            show = _Show(options, watcher, children)
+            show = _Show(options, recorder, children)
             show.wait_for_first_output()
             show.watch()
-            frame = show.last_frame or watcher.newest_frame()
-            state = watcher.state()
+            frame = show.last_frame or recorder.newest_frame()
+            state = recorder.state()
     finally:
         executor.shutdown(timeout_sec=2.0)
         spinner.join(timeout=2.0)
-        watcher.destroy_node()
+        recorder.destroy_node()
         rclpy.try_shutdown()
     return show.finish(frame, state)
 
@@ -218,14 +218,14 @@ def _spin(executor: Any) -> None:
 class _Show:
     """The live line, the scores, and the picture at the end."""
 
-    def __init__(self, options: DemoOptions, watcher: Watcher, children: Children) -> None:
+    def __init__(self, options: DemoOptions, recorder: DemoRecorder, children: Children) -> None:
         self._options = options
-        self._watcher = watcher
+        self._watcher = recorder
         self._children = children
         self._bicubic: DepthUpsampler | None = None
         self._scores: list[tuple[float, float]] = []
         self._live = sys.stdout.isatty()
-        self.last_frame: WatchedFrame | None = None
+        self.last_frame: DemoFrame | None = None
 
     def wait_for_first_output(self) -> None:
         """Wait, or raise with what was seen instead."""
@@ -267,7 +267,7 @@ class _Show:
         if frame.truth is not None:
             self._scores.append(common_rmse_m(self._panel(frame)))
 
-    def _panel(self, frame: WatchedFrame) -> PanelFrame:
+    def _panel(self, frame: DemoFrame) -> PanelFrame:
         if self._bicubic is None:
             import torch
 
@@ -294,7 +294,7 @@ class _Show:
             text += f"  RMSE {ours * 1e3:.1f} mm (bicubic {bicubic * 1e3:.1f})"
         print(f"\r{text}\x1b[K" if self._live else text, end="" if self._live else "\n", flush=True)
 
-    def finish(self, frame: WatchedFrame | None, state: StreamState) -> int:
+    def finish(self, frame: DemoFrame | None, state: StreamState) -> int:
         """Write the picture, say what was seen and where the picture is; the exit status."""
         print("messages received: " + ", ".join(f"{name} {count}" for name, count in state.counts.items()))
         if state.latency_ms:

@@ -17,7 +17,7 @@ from pagnet_ros.messages.compressed import color_from_compressed, depth_from_com
 from pagnet_ros.messages.encodings import UNORDERED
 from pagnet_ros.messages.image import MalformedMessageError, color_from_image, depth_from_image
 
-__all__ = ["PairReader", "read_color", "read_depth"]
+__all__ = ["PairReader", "differ_in_shape", "read_color", "read_depth"]
 
 Array = NDArray[Any]
 _Shape = tuple[int, ...]
@@ -75,7 +75,7 @@ class PairReader:
             MalformedMessageError: Depth larger than colour.
         """
         sizes = (depth.shape, rgb.shape[:2])
-        if sizes != self._sizes and _differ_in_shape(*sizes):
+        if sizes != self._sizes and differ_in_shape(*sizes):
             self._report(
                 "aspect_ratio_differs",
                 f"depth is {_size(depth.shape)}, colour {_size(rgb.shape)}; expected one shape of image, as depth "
@@ -180,7 +180,7 @@ def _outside(depth: Array, min_depth_m: float, max_depth_m: float) -> tuple[floa
     return float(np.count_nonzero((measured < min_depth_m) | (measured > max_depth_m))) / measured.size, measured
 
 
-def _differ_in_shape(depth: _Shape, color: _Shape) -> bool:
+def differ_in_shape(depth: _Shape, color: _Shape) -> bool:
     """Whether two sizes are of different aspect ratio, by more than rounding them to whole pixels explains."""
     width = depth[0] * color[1] / color[0]
     height = depth[1] * color[0] / color[1]

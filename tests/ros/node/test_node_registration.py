@@ -27,7 +27,7 @@ def send(rig, index, offset=OFF):
 
 
 def test_depth_that_is_off_is_said_on_the_diagnostics_and_not_moved(ros):
-    rig = Rig(ros, diagnostics_period_s=0.1)
+    rig = Rig(ros, diagnostics_period_s=0.1, topic_timeout_s=3600.0)
     diagnostics = ros.collect(rig.camera, DiagnosticArray, "/diagnostics", RELIABLE)
     left = send(rig, 0)
     line = rig.wait_log("alignment")

@@ -1,6 +1,6 @@
 """A node that watches the node: gathers inputs, outputs and truth by stamp, for the demo's line and picture.
 
-Messages come in by subscription, are kept raw for a few seconds, and leave as `WatchedFrame`, decoded on demand.
+Messages come in by subscription, are kept raw for a few seconds, and leave as `DemoFrame`, decoded on demand.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pagnet_ros.messages.compressed import color_from_compressed, depth_from_com
 from pagnet_ros.messages.image import color_from_image, depth_from_image, stamp_ns
 from pagnet_ros.system.units import in_metres
 
-__all__ = ["StreamState", "WatchedFrame", "Watcher"]
+__all__ = ["DemoFrame", "DemoRecorder", "StreamState"]
 
 KEPT_MESSAGES = 45
 WINDOW_S = 3.0
 
 
 @dataclass(frozen=True)
-class WatchedFrame:
+class DemoFrame:
     """One output and what belongs to it.
 
     Attributes:
@@ -69,7 +69,7 @@ class StreamState:
     diagnostics: dict[str, str]
 
 
-class Watcher(Node):
+class DemoRecorder(Node):
     """Subscribes to inputs, output and truth. Stamps have to be of the system's clock for ages to mean anything."""
 
     def __init__(self, topics: dict[str, str], *, compressed: frozenset[str] = frozenset(), **node: Any) -> None:
@@ -80,7 +80,7 @@ class Watcher(Node):
             compressed: streams that come as CompressedImage.
             node: passed to rclpy's Node.
         """
-        super().__init__("pagnet_watcher", **node)
+        super().__init__("demo_recorder", **node)
         self._lock = threading.Lock()
         self._kept: dict[str, OrderedDict[int, Any]] = {stream: OrderedDict() for stream in topics}
         self._counts = dict.fromkeys(topics, 0)
@@ -128,7 +128,7 @@ class Watcher(Node):
                 diagnostics=dict(self._diagnostics),
             )
 
-    def newest_frame(self) -> WatchedFrame | None:
+    def newest_frame(self) -> DemoFrame | None:
         """The newest output whose inputs (and truth, where one is published) are at hand; None if there is none."""
         with self._lock:
             parts = self._newest_parts()
@@ -137,7 +137,7 @@ class Watcher(Node):
         stamp, depth, color, output, truth = parts
         decode_depth = depth_from_compressed if "depth" in self._compressed else depth_from_image
         decode_color = color_from_compressed if "color" in self._compressed else color_from_image
-        return WatchedFrame(
+        return DemoFrame(
             stamp_ns=stamp,
             color=decode_color(color),
             depth=decode_depth(depth),
