@@ -137,11 +137,14 @@ class BagPlayer(Node):
             self._play(iter(messages))
         finish_playing(self, self.clock, self._outputs.values(), self._stop)
 
-    def _awaited(self) -> list[str]:
-        """Topics, by their names after remapping, that must have a subscriber before the first message."""
-        names = [publisher.topic_name for publisher in self._outputs.values()]
+    def _awaited(self) -> list[Any]:
+        """The publishers that must have a subscriber before the first message, by their names after remapping."""
         wanted = self._options.wait_topics
-        return sorted(n for n in names if not wanted or any(n == w or n.startswith(f"{w}/compressed") for w in wanted))
+        return [
+            publisher
+            for publisher in self._outputs.values()
+            if not wanted or publisher.topic_name.partition("/compressed")[0] in wanted
+        ]
 
     def _play(self, messages: Iterator[BagMessage | None]) -> None:
         origin_ns = last_ns = 0

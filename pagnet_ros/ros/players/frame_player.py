@@ -121,8 +121,7 @@ class FramePlayer(Node):
 
     def play(self) -> None:
         """Play until the end (for ever with `loop`) or until stopped."""
-        topics = [publisher.topic_name for publisher in (self._depth, self._color)]
-        wait_for_subscribers(self, topics, self._options.wait_s, self._stop)
+        wait_for_subscribers(self, (self._depth, self._color), self._options.wait_s, self._stop)
         with Prefetch(self._passes(), size=_bytes, max_bytes=READ_AHEAD_BYTES) as prepared:
             prepared.wait_filled(timeout_s=0.5)
             self._play(iter(prepared))

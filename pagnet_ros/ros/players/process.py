@@ -113,13 +113,13 @@ def play_while_spinning(node: Any, play: Callable[[], None], stop: threading.Eve
 
 
 def wait_for_subscribers(
-    node: Any, topics: Collection[str], timeout_s: float, stop: threading.Event, subscriber: str = ""
+    node: Any, publishers: Collection[Any], timeout_s: float, stop: threading.Event, subscriber: str = ""
 ) -> None:
-    """Wait until each topic has a subscriber, and say what is waited for, and when the wait is given up.
+    """Wait until each publisher has a subscriber, and say what is waited for, and when the wait is given up.
 
     Args:
         node: The player.
-        topics: Absolute names.
+        publishers: Of the player.
         timeout_s: Longest wait, seconds; 0 for none.
         stop: Ends the wait when set.
         subscriber: Full name of the node that must subscribe; any, if empty.
@@ -128,10 +128,11 @@ def wait_for_subscribers(
         return
 
     def missing() -> list[str]:
-        return [topic for topic in topics if not _is_subscribed(node, topic, subscriber)]
+        return [each.topic_name for each in publishers if not _is_subscribed(node, each, subscriber)]
 
     who = subscriber or "somebody"
-    node.get_logger().info(f"waiting for {who} to subscribe to {', '.join(topics)}, {timeout_s:g} s at most")
+    names = ", ".join(each.topic_name for each in publishers)
+    node.get_logger().info(f"waiting for {who} to subscribe to {names}, {timeout_s:g} s at most")
     for _ in range(max(1, round(timeout_s / POLL_S))):
         if not missing() or stop.wait(POLL_S):
             break
@@ -144,10 +145,14 @@ def wait_for_subscribers(
     node.get_logger().info("playing")
 
 
-def _is_subscribed(node: Any, topic: str, subscriber: str) -> bool:
-    endpoints = node.get_subscriptions_info_by_topic(topic)
+def _is_subscribed(node: Any, publisher: Any, subscriber: str) -> bool:
+    """Whether a subscription is there, by a node if one is named, and DDS has matched all that there are."""
+    matched = publisher.get_subscription_count()
+    if not subscriber or not matched:
+        return bool(matched)
+    endpoints = node.get_subscriptions_info_by_topic(publisher.topic_name)
     names = {f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}" for endpoint in endpoints}
-    return subscriber in names if subscriber else bool(names)
+    return subscriber in names and matched >= len(endpoints)
 
 
 def finish_playing(node: Any, clock: PlaybackClock, publishers: Collection[Any], stop: threading.Event) -> None:

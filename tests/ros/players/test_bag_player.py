@@ -85,6 +85,25 @@ def test_every_message_arrives_unchanged_and_in_order(ros, play, tmp_path, stora
     assert player.published == 10
 
 
+def test_a_player_waits_for_the_subscriptions_of_one_node_alone(ros, play, bag_path):
+    recorder = ros.collect(ros.node("recorder"), Image, "/depth", 50)
+    player = play(bag_path, wait_for="/the_node", wait_topics=("/depth",), wait_s=60.0)
+    ros.wait_until(lambda: player.count_subscribers("/depth") == 1, what="the recorder, which is not waited for")
+    assert player.published == 0
+    seen = ros.collect(ros.node("the_node"), Image, "/depth", 50)
+    assert len(seen.wait_for(10)) == 10
+    assert len(recorder.messages) == 10
+
+
+def test_a_wait_that_is_given_up_says_for_what(ros, play, bag_path, capfd):
+    player = play(bag_path, wait_for="/the_node", wait_topics=("/depth",), wait_s=0.3)
+    ros.wait_until(lambda: not player.thread.is_alive())
+    said = capfd.readouterr().err
+    assert "waiting for /the_node to subscribe to /depth, 0.3 s at most" in said
+    assert "/the_node has not subscribed to /depth within 0.3 s" in said
+    assert "playing" in said
+
+
 def test_topics_select_what_is_played(ros, play, bag_path):
     probe = ros.node()
     seen = ros.collect(probe, Image, "/depth", 50)
