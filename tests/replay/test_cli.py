@@ -169,7 +169,7 @@ def test_refused_frames_are_told_by_the_exit_code(tmp_path, capsys):
         (["--baselines", "bicubc"], "did you mean 'bicubic'"),
         (["--weights", "--baselines", "none"], "neither networks nor baselines"),
         (["--option", "max_depth=6"], "did you mean 'max_depth_m'"),
-        (["--option", "max_depth_m=far"], "max_depth_m='far'"),
+        (["--option", "max_depth_m=far"], "max_depth_m = 'far'"),
         (["--metric", "voxel_m"], "expected NAME=VALUE"),
         (["--metric", "range_edges_m=[1, 0]"], "range_edges_m"),
         (["--metric", "voxel_m=["], "expected NAME=VALUE"),

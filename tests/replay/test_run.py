@@ -226,7 +226,7 @@ def test_metres_are_those_of_the_pipeline(dtype):
     if dtype == np.float32:
         raw = raw.astype(np.float32) / np.float32(997) - np.float32(1)
         raw[0, :3] = (np.nan, np.inf, -np.inf)
-    depth, valid = decode_depth(torch.from_numpy(raw), 0.1, 10.0)
+    depth, valid, _ = decode_depth(torch.from_numpy(raw), 0.1, 10.0)
     expected = np.where(valid.numpy(), depth.numpy(), np.nan)
     np.testing.assert_array_equal(Metres(0.1, 10.0)(raw), expected)
 
