@@ -13,6 +13,8 @@ NAME = "pagnet_ros"
 ROOT = Path(__file__).parent
 
 ROBOT = [
+    "Jinja2>=3.0",
+    "matplotlib>=3.6",
     "numpy>=1.26",
     "opencv-python-headless>=4.8,<5",
     "PyYAML>=6.0",
@@ -21,11 +23,11 @@ ROBOT = [
     "safetensors>=0.4",
     "torch>=2.6",
 ]
-DEMO = ["matplotlib>=3.8"]
+DEMO: list[str] = []  # all that the demo needs is installed anyway; the name stays for scripts
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.3"]
 RERUN = ["rerun-sdk>=0.41"]
 CONTRIB = ["opencv-contrib-python-headless>=4.8,<5"]  # takes the place of the one without contributed modules
-TRAINING = ["lightning>=2.4", "matplotlib>=3.8", "tensorboard>=2.16"]
+TRAINING = ["lightning>=2.4", "tensorboard>=2.16"]
 TEST = [
     "colcon-package-information",
     "colcon-python-setup-py",
@@ -80,7 +82,7 @@ setup(
         "pagnet_ros": [
             "py.typed",
             "runtime/native/*.cpp",
-            "replay/report/*.css",
+            "replay/report.html",
             "model/zoo/*.safetensors",
             "model/zoo/*.md",
         ],

@@ -1,9 +1,9 @@
-"""Scores a node that runs already, or will: inputs and result in, figures on /diagnostics, a report at the end.
+"""Scores a node that runs already, or will: records its inputs and its result, and writes a report of them at the end.
 
     ros2 launch pagnet_ros evaluate.launch.py depth:=/camera/depth color:=/camera/color out:=out/live
 
-Owns the mapping from launch arguments to the evaluator's remappings and parameters. It ends, and writes its report,
-with Ctrl-C, after `frames`, or after `idle_s` of silence.
+Owns the mapping from launch arguments to the evaluator's remappings and parameters. The recording ends with Ctrl-C,
+after `frames` results, or after `idle_s` of silence; scoring it then may take longer than launch waits by default.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 HERE = Path(__file__).parent
+PATIENCE_S = "86400"  # between Ctrl-C and the end of scoring
 
 ARGUMENTS = [
     DeclareLaunchArgument("depth", default_value="depth", description="the node's depth input"),
@@ -26,8 +27,8 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "reference", default_value="", description="better depth of the same view, of colour's size; empty: none"
     ),
-    DeclareLaunchArgument("out", default_value="", description="folder of the report; empty: the JSON is printed"),
-    DeclareLaunchArgument("frames", default_value="0", description="end after so many frames; 0: never"),
+    DeclareLaunchArgument("out", default_value="", description="folder of the report; empty: the table is printed"),
+    DeclareLaunchArgument("frames", default_value="0", description="end after so many results; 0: never"),
     DeclareLaunchArgument("idle_s", default_value="0.0", description="end after so much silence, seconds; 0: never"),
     DeclareLaunchArgument(
         "use_sim_time", default_value="false", choices=["true", "false"], description="take the time from /clock"
@@ -61,6 +62,8 @@ def make_evaluator(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             remappings=[(name, topic) for name, topic in wanted.items() if topic and topic != name],
             output="screen",
             emulate_tty=True,
+            sigterm_timeout=PATIENCE_S,
+            sigkill_timeout=PATIENCE_S,
         )
     ]
 

@@ -22,7 +22,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.pair import differ_in_shape
 from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, load_weights
-from pagnet_ros.model.zoo import zoo_members, zoo_path
+from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, resolve_weights, zoo_members, zoo_path
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.runtime.engine import EngineOutput, FrameLimits, Network
 from pagnet_ros.runtime.engine_pool import EnginePool, Loaders
@@ -102,9 +102,30 @@ class DepthUpsampler:
         self._sizes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
     @classmethod
+    def from_weights(
+        cls,
+        weights: str | os.PathLike[str] = "auto",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        options: UpsamplerOptions | None = None,
+    ) -> DepthUpsampler:
+        """Whatever the node's parameter `weights` may name: see `pagnet_ros.model.zoo.resolve_weights`.
+
+        Raises:
+            WeightsError: no such network, or a missing, unreadable or foreign file.
+            DeviceError: no such device or precision, or ONNX Runtime is not installed.
+        """
+        choice = resolve_weights(weights)
+        if choice.kind == "bicubic":
+            return cls.bicubic(device=device, precision=precision, options=options)
+        make = cls.from_file if choice.kind == "file" else cls.from_zoo
+        return make(choice.name, device=device, precision=precision, options=options)
+
+    @classmethod
     def from_zoo(
         cls,
-        name: str = "fast-sensor",
+        name: str = DEFAULT_WEIGHTS,
         *,
         device: str = "auto",
         precision: str = "auto",

@@ -136,6 +136,12 @@ class NearestPairing(Generic[D, C]):
             self._drop_oldest_color()
         return pairs + self._decide()
 
+    def flush(self) -> list[Pair[D, C]]:
+        """Decide the depth frames that wait, oldest first: at the end of a recording no nearer colour frame comes."""
+        pairs = [pair for stamp_ns, depth in self._depth for pair in self._settle(stamp_ns, depth)]
+        self._depth.clear()
+        return pairs
+
     def clear(self) -> None:
         """Forget all waiting frames and the last stamps, as after a clock jump."""
         self._count(depth_unmatched=len(self._depth))

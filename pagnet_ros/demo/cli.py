@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pagnet_ros.demo.panel import PanelFrame, common_rmse_m, draw_panel
+from pagnet_ros.demo.panel import common_rmse_m, draw_panel
 from pagnet_ros.demo.processes import Children
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import COMPRESSED, find_rgbd_topics
+from pagnet_ros.replay.pictures import Scene
 from pagnet_ros.system.transport import enter_own_domain
 from pagnet_ros.system.units import in_metres
 
@@ -265,9 +266,10 @@ class _Show:
             return
         self.last_frame = frame
         if frame.truth is not None:
-            self._scores.append(common_rmse_m(self._panel(frame)))
+            ours, bicubic = common_rmse_m(self._scene(frame)).values()
+            self._scores.append((ours, bicubic))
 
-    def _panel(self, frame: DemoFrame) -> PanelFrame:
+    def _scene(self, frame: DemoFrame) -> Scene:
         if self._bicubic is None:
             import torch
 
@@ -279,8 +281,7 @@ class _Show:
         coarse = in_metres(frame.depth)
         baseline = self._bicubic(frame.depth, frame.color).depth
         name = self._watcher.state().diagnostics.get("name", self._options.weights)
-        truth_name = "recorded depth" if self._options.frames else "truth"
-        return PanelFrame(frame.color, coarse, baseline, frame.output, frame.truth, name, truth_name)
+        return Scene(frame.color, coarse, frame.truth, {f"pagnet_ros {name}": frame.output, "bicubic": baseline})
 
     def _line(self) -> None:
         state = self._watcher.state()
@@ -315,6 +316,6 @@ class _Show:
                 f"median RMSE against the truth: {ours:.1f} mm, bicubic {bicubic:.1f} mm ({len(self._scores)} frames)"
             )
         path = self._options.out / "panel.png"
-        draw_panel(self._panel(frame), path)
+        draw_panel(self._scene(frame), path)
         print(f"picture: {path.resolve()}")
         return 0

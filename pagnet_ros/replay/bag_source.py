@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,21 +26,36 @@ from pagnet_ros.recordings.cdr_images import CdrCompressedImage, CdrImage, image
 from pagnet_ros.recordings.joined import JoinedBags
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, COMPRESSED, IMAGE, RgbdTopics, find_rgbd_topics
+from pagnet_ros.replay.companions import Companions
 from pagnet_ros.replay.frame import RawDepth, ReplayFrame, SourceOptions
-from pagnet_ros.replay.references import References
 from pagnet_ros.replay.results import Pairing, Recording
 from pagnet_ros.replay.tally import Tally
 from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["BagSource"]
 
-MessagePair = Pair[BagMessage, BagMessage]
+MAX_LATE_NS = 10 * NS_PER_S
+"""How much later than its partner an image may come: it bounds the memory where one stream is silent for long."""
+WAITING = 100
+"""Pairs that may wait for their reference or result, and images kept of those."""
 _TRANSPORT = re.compile(r"/(compressedDepth|compressed)$")
 _MESSAGE_OVERHEAD = 256
 
 
+class _Job(NamedTuple):
+    """A pair, and what else was recorded for it."""
+
+    pair: Pair[BagMessage, BagMessage]
+    reference: BagMessage | None = None
+    result: BagMessage | None = None
+
+    @property
+    def depth_stamp_ns(self) -> int:
+        return self.pair.depth_stamp_ns
+
+
 class BagSource:
-    """Frames of bags; see `source.Source`."""
+    """Frames of bags; see `frame.Source`."""
 
     def __init__(self, paths: Sequence[str | Path], options: SourceOptions) -> None:
         """Open the bags and find the topics.
@@ -55,15 +70,17 @@ class BagSource:
         try:
             self._topics = _checked(self.bag, find_rgbd_topics(self.bag, options.depth, options.color))
             self._reference = self._find_reference()
+            self._result = _other_image(self.bag, "result", options.result, self._topics)
             self._start_ns, self._stop_ns = self._span()
         except BaseException:
             self.bag.__exit__()
             raise
         slop_ns = round(options.slop_ms * 1e6)
-        self._pairing: NearestPairing[BagMessage, BagMessage] = NearestPairing(slop_ns, options.queue_size)
-        self._references: References[BagMessage, BagMessage, BagMessage] | None = None
-        if self._reference:
-            self._references = References(slop_ns, options.queue_size)
+        self._pairing: NearestPairing[BagMessage, BagMessage] = NearestPairing(
+            slop_ns, options.queue_size, max_late_ns=MAX_LATE_NS
+        )
+        self._references: Companions[_Job, BagMessage] = Companions(slop_ns, WAITING)
+        self._results: Companions[_Job, BagMessage] = Companions(0, WAITING)
         self._reader = PairReader(self._topics.depth, self._topics.color, self.tally.report)
         self._info: BagMessage | None = None
         self._calibration = _Calibration(self._topics.camera_info or "", self.bag, self.tally)
@@ -105,27 +122,38 @@ class BagSource:
         """Note where much of a frame lies outside the range that is believed."""
         self._reader.report_range(depth, min_depth_m, max_depth_m)
 
-    def frames(self, tap: Callable[[BagMessage], None] | None = None) -> Iterator[ReplayFrame]:
+    def frames(
+        self, tap: Callable[[BagMessage], None] | None = None, only: Collection[int] | None = None
+    ) -> Iterator[ReplayFrame]:
         """Frames in the order in which the node would get them.
 
         Args:
             tap: sees every message of every topic in order of recording; without it only those needed are read.
+            only: numbers of the pairs to read; every Nth as the options say by default.
         """
-        number = 0
-        for pair, reference, recorded_ns in self._pairs(tap):
-            number += 1
-            if (number - 1) % self._options.every:
+        for number, (job, recorded_ns) in enumerate(self._jobs(tap)):
+            if number not in only if only is not None else number % self._options.every:
                 self.tally.count("skipped")
                 continue
-            frame = self._read(number - 1, pair, reference, recorded_ns)
+            if self._result and job.result is None:
+                self.tally.count("skipped")
+                self.tally.report(
+                    "no_result",
+                    f"{self._result}: no result with the depth stamp {job.depth_stamp_ns} ns; expected one for each "
+                    "pair, though the node skips frames when it is busy",
+                )
+                continue
+            frame = self._read(number, job, recorded_ns)
             if frame is not None:
                 yield frame
 
-    def _pairs(self, tap: Callable[[BagMessage], None] | None) -> Iterator[tuple[MessagePair, BagMessage | None, int]]:
-        """Pairs with their reference and the time of recording that completed them."""
+    def _jobs(self, tap: Callable[[BagMessage], None] | None) -> Iterator[tuple[_Job, int]]:
+        """Pairs with what belongs to them, and the time of recording that completed them."""
         streams = {self._topics.depth: "depth", self._topics.color: "color"}
         if self._reference:
             streams[self._reference] = "reference"
+        if self._result:
+            streams[self._result] = "result"
         if self._topics.camera_info:
             streams[self._topics.camera_info] = "camera_info"
             self._info = self.bag.first(self._topics.camera_info)
@@ -136,12 +164,13 @@ class BagSource:
                 if tap:
                     tap(message)
                 recorded_ns = message.stamp_ns
-                for pair, reference in self._take(streams.get(message.topic.name, ""), message):
-                    yield pair, reference, recorded_ns
-        for pair, reference in self._references.flush() if self._references else ():
-            yield pair, reference, recorded_ns
+                for job in self._take(streams.get(message.topic.name, ""), message):
+                    yield job, recorded_ns
+        last = self._paired(self._pairing.flush())
+        for job in self._with_results(self._with_references(last, flush=True), flush=True):
+            yield job, recorded_ns
 
-    def _take(self, stream: str, message: BagMessage) -> list[tuple[MessagePair, BagMessage | None]]:
+    def _take(self, stream: str, message: BagMessage) -> list[_Job]:
         """The pairs that one message completes."""
         if stream == "camera_info":
             self._info = message
@@ -158,25 +187,44 @@ class BagSource:
             return []
         if not self.tally.take_stamp(stream, message.topic.name, stamp_ns):
             return []
+        if stream == "result":
+            return [job._replace(result=image) for job, image in self._results.add(stamp_ns, message)]
         if stream == "reference":
-            return self._references.add(stamp_ns, message) if self._references else []
+            decided = self._references.add(stamp_ns, message)
+            return self._with_results([job._replace(reference=image) for job, image in decided])
         add = self._pairing.add_depth if stream == "depth" else self._pairing.add_color
-        pairs = add(stamp_ns, message)
+        return self._with_results(self._with_references(self._paired(add(stamp_ns, message))))
+
+    def _paired(self, pairs: list[Pair[BagMessage, BagMessage]]) -> list[_Job]:
         for pair in pairs:
             self.tally.take_pair(pair.depth_stamp_ns, pair.color_stamp_ns)
-        return self._references.take(pairs) if self._references else [(pair, None) for pair in pairs]
+        return [_Job(pair) for pair in pairs]
 
-    def _read(
-        self, number: int, pair: MessagePair, reference: BagMessage | None, recorded_ns: int
-    ) -> ReplayFrame | None:
+    def _with_references(self, jobs: list[_Job], flush: bool = False) -> list[_Job]:
+        """The jobs whose reference is decided."""
+        if not self._reference:
+            return jobs
+        decided = self._references.take(jobs) + (self._references.flush() if flush else [])
+        return [job._replace(reference=image) for job, image in decided]
+
+    def _with_results(self, jobs: list[_Job], flush: bool = False) -> list[_Job]:
+        """The jobs whose result is decided."""
+        if not self._result:
+            return jobs
+        decided = self._results.take(jobs) + (self._results.flush() if flush else [])
+        return [job._replace(result=image) for job, image in decided]
+
+    def _read(self, number: int, job: _Job, recorded_ns: int) -> ReplayFrame | None:
         """Decode and check a pair; None if it is refused."""
         started = time.perf_counter_ns()
+        pair = job.pair
         try:
             color = _image(pair.color)
             depth, rgb = self._reader.read(_image(pair.depth), color)
-            better = None
-            if reference is not None and self._reference:
-                better = read_depth(_image(reference), self._reference)
+            reference, result = (
+                None if image is None else read_depth(_image(image), image.topic.name)
+                for image in (job.reference, job.result)
+            )
         except (MalformedMessageError, RecordingError) as error:
             self.tally.count("refused")
             self.tally.report(getattr(error, "kind", "undecodable"), str(error))
@@ -188,7 +236,8 @@ class BagSource:
             color_stamp_ns=pair.color_stamp_ns,
             depth=depth,
             rgb=rgb,
-            reference=better,
+            reference=reference,
+            result=result,
             intrinsics=intrinsics,
             camera_info=info,
             frame_id=color.header.frame_id.lstrip("/"),
@@ -201,13 +250,7 @@ class BagSource:
         if not self._options.use_reference:
             return None
         if self._options.reference:
-            (name,) = self.bag.check_topics([self._options.reference])
-            if name in (self._topics.depth, self._topics.color):
-                raise ConfigError(
-                    f"reference {name} is the depth or colour topic itself; expected a better depth topic"
-                )
-            _check_image(self.bag, name)
-            return name
+            return _other_image(self.bag, "reference", self._options.reference, self._topics)
         base = _TRANSPORT.sub("", self._topics.depth)
         guesses = (f"{base}_reference", f"{base}_truth")
         return next((g for g in guesses if g in self.bag.topics and self.bag.topics[g].count), None)
@@ -263,6 +306,17 @@ def _checked(bag: JoinedBags, topics: RgbdTopics) -> RgbdTopics:
     if info and not (bag.topics[info].msgtype == CAMERA_INFO and bag.topics[info].count):
         return RgbdTopics(topics.depth, topics.color, None)
     return topics
+
+
+def _other_image(bag: JoinedBags, what: str, name: str, topics: RgbdTopics) -> str | None:
+    """A topic of depth images beside the inputs; None where none is named."""
+    if not name:
+        return None
+    (found,) = bag.check_topics([name])
+    if found in (topics.depth, topics.color):
+        raise ConfigError(f"{what} {found} is the depth or colour topic itself; expected another depth topic")
+    _check_image(bag, found)
+    return found
 
 
 def _check_image(bag: JoinedBags, name: str) -> None:

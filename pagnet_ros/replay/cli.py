@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,25 +22,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pagnet_ros.errors import ConfigError, PagnetError, did_you_mean
 from pagnet_ros.pipeline import UpsamplerOptions
-from pagnet_ros.replay.files import OutputError
-from pagnet_ros.replay.frame import SourceOptions
+from pagnet_ros.replay.files import OutputError, refuse_present
+from pagnet_ros.replay.frame import Source, SourceOptions
 from pagnet_ros.replay.gate import Verdict, compare, parse_share
-from pagnet_ros.replay.methods import Method, make_baselines, make_networks
+from pagnet_ros.replay.methods import Method, RecordedResult, make_baselines, make_networks
 from pagnet_ros.replay.metrics import MetricSettings
 from pagnet_ros.replay.modes import MODES
 from pagnet_ros.replay.outputs import OutputOptions, ReplayOutputs
 from pagnet_ros.replay.results import Results, read_results
-from pagnet_ros.replay.run import RunOptions, evaluate, main_method
-from pagnet_ros.replay.source import Source, open_source
-from pagnet_ros.replay.summary import print_summary
+from pagnet_ros.replay.run import Given, answers, evaluate, main_method
+from pagnet_ros.replay.run_options import RunOptions
+from pagnet_ros.replay.source import open_source
+from pagnet_ros.replay.tables import print_summary
 from pagnet_ros.system.allocator import keep_freed_memory
 
-__all__ = ["BAD_INPUT", "CANNOT_WRITE", "FELL", "FINE", "INTERRUPTED", "PARTLY_READ", "main"]
+__all__ = ["BAD_INPUT", "CANNOT_WRITE", "FELL", "FINE", "INTERRUPTED", "PARTLY_READ", "check", "main"]
 
 FINE, FELL, BAD_INPUT, PARTLY_READ, CANNOT_WRITE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 _EXIT_CODES = """exit codes:
   0    evaluated
-  1    evaluated, and a figure fell by more than --max-regression
+  1    evaluated, and a metric fell by more than --max-regression
   2    wrong usage, or nothing in the recording could be evaluated
   3    evaluated, but part of the recording could not be read or was refused
   4    the results could not be written; nothing was left behind
@@ -61,7 +62,7 @@ class _Command:
     outputs: OutputOptions | None
     baseline: Results | None
     max_regression: float
-    gate_figures: tuple[str, ...]
+    gate_metrics: tuple[str, ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,6 +91,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def check(words: Sequence[str]) -> None:
+    """Refuse a command line that could not be carried out, before there is a recording to replay.
+
+    Raises:
+        ConfigError: options that do not fit.
+        OutputError: results are there already.
+    """
+    command = _command(_parser().parse_args(words), words)
+    command.methods()
+    if command.outputs is not None:
+        refuse_present(command.outputs.folder, command.outputs.names, command.outputs.force)
+
+
 def _run(command: _Command, console: Console, errors: Console) -> int:
     keep_freed_memory()  # each frame asks for the same images again
     methods = command.methods()
@@ -102,7 +116,7 @@ def _run(command: _Command, console: Console, errors: Console) -> int:
         names = ", ".join(path.name for path in written)
         console.print(f"written to {written[0].parent}: {names}", markup=False, soft_wrap=True)
     if command.baseline is not None:
-        verdict = compare(command.baseline, results, command.max_regression, command.gate_figures)
+        verdict = compare(command.baseline, results, command.max_regression, command.gate_metrics)
         _print_verdict(verdict, command.max_regression, console)
         if verdict.falls:
             return FELL
@@ -122,7 +136,12 @@ def _evaluate(
             results = evaluate(source, methods, command.run, outputs.observers, progress, outputs.tap)
             given = ["python", "-m", "pagnet_ros.replay", *command.words]  # differs between runs, as --out does
             results = dataclasses.replace(results, timings={**results.timings, "command": given})
-            written = outputs.finish(results)
+
+            def again(only: Collection[int]) -> Iterator[Given]:
+                with open_source(command.paths, command.source) as reopened:
+                    yield from answers(reopened, methods, command.run, only)
+
+            written = outputs.finish(results, again)
         return results, written, outputs.notes
 
 
@@ -143,14 +162,14 @@ def _print_verdict(verdict: Verdict, allowed: float, console: Console) -> None:
         console.print(note, markup=False)
     for fall in verdict.falls:
         console.print(f"worse: {fall}", markup=False)
-    what = f"{verdict.compared} figures compared, {len(verdict.falls)} worse"
+    what = f"{verdict.compared} metrics compared, {len(verdict.falls)} worse"
     console.print(f"{what} by more than {allowed:.3g} of their loss", markup=False)
 
 
 def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
     """Options from arguments; every `ConfigError` of theirs comes from here."""
     source = SourceOptions(
-        depth=given.depth, color=given.color, reference=given.reference,
+        depth=given.depth, color=given.color, reference=given.reference, result=given.result,
         use_reference=given.mode in ("auto", "reference") and given.scale is None,
         start_s=given.start, duration_s=given.duration, every=given.every, slop_ms=given.slop,
         queue_size=given.queue_size, hz=given.hz, only=given.only,
@@ -158,6 +177,8 @@ def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
     pipeline = _with(UpsamplerOptions(metric=True, registration=given.registration), given.option, "--option")
     metrics = _with(MetricSettings(), given.metric, "--metric")
     run = RunOptions(given.mode, given.scale, pipeline, metrics, score=not given.no_metrics)
+    if given.result and given.scale is not None:
+        raise ConfigError("--result with --scale; a recorded result cannot be made again from a coarser input")
     if given.max_regression is not None and given.baseline is None:
         raise ConfigError("--max-regression without --baseline; name the results.json to compare with")
     if given.gate and given.baseline is None:
@@ -171,12 +192,14 @@ def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
         outputs=_outputs(given),
         baseline=None if given.baseline is None else read_results(given.baseline),
         max_regression=parse_share(given.max_regression or "2%"),
-        gate_figures=tuple(given.gate),
+        gate_metrics=tuple(given.gate),
     )
 
 
 def _methods(given: argparse.Namespace, pipeline: UpsamplerOptions) -> list[Method]:
-    networks = make_networks(given.weights, pipeline, given.device, given.precision)
+    recorded: list[Method] = [RecordedResult(given.result)] if given.result else []
+    weights = given.weights if given.weights is not None else [] if recorded else ["auto"]
+    networks = recorded + make_networks(weights, pipeline, given.device, given.precision)
     names = None if given.baselines is None else [name for name in given.baselines if name != "none"]
     filters = make_baselines(names, pipeline, remove_flying=given.trusted_baselines and pipeline.remove_flying)
     if not networks and not filters:
@@ -242,8 +265,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(parser.add_argument_group("what is written"))
     gate = parser.add_argument_group("regression gate").add_argument
     gate("--baseline", metavar="JSON", help="results.json (or its folder) of an earlier replay to compare with")
-    gate("--max-regression", metavar="SHARE", help="largest growth of a figure's loss that passes (default 2%%)")
-    gate("--gate", nargs="+", default=[], metavar="FIGURE", help="judge these figures only (default all)")
+    gate("--max-regression", metavar="SHARE", help="largest growth of a metric's loss that passes (default 2%%)")
+    gate("--gate", nargs="+", default=[], metavar="METRIC", help="judge these metrics only (default all)")
     return parser
 
 
@@ -252,22 +275,24 @@ def _add_input(group: Any) -> None:
     add("--depth", default="", metavar="TOPIC", help="depth topic (found if unambiguous)")
     add("--color", default="", metavar="TOPIC", help="colour topic (found if unambiguous)")
     add("--reference", default="", metavar="TOPIC", help="better depth of the same view and of the colour image's size")
+    add("--result", default="", metavar="TOPIC",
+        help="score a result that was recorded with its inputs, such as /depth_hr")  # fmt: skip
     add("--mode", choices=("auto", *MODES), default="auto",
-        help="error against a reference, against the recorded depth itself, or figures that need neither")  # fmt: skip
+        help="error against a reference, against the recorded depth itself, or metrics that need neither")  # fmt: skip
     add("--scale", type=int, metavar="N", help="take the recorded depth as truth, made coarser by N (2 to 16) as input")
     add("--start", type=float, default=0.0, metavar="S", help="skip S seconds")
     add("--duration", type=float, metavar="S", help="replay S seconds")
     add("--every", type=int, default=1, metavar="N", help="evaluate every Nth pair")
     add("--slop", type=float, default=20.0, metavar="MS", help="largest stamp difference of a pair (default 20 ms)")
-    add("--queue-size", type=int, default=10, metavar="N", help="images kept while waiting for a partner (default 10)")
+    add("--queue-size", type=int, metavar="N", help="most images that wait for a partner (default any)")
     add("--hz", type=float, help="frames per second of a folder without stamps")
     add("--only", default="", metavar="TEXT", help="frames of a folder whose name contains this")
 
 
 def _add_methods(group: Any) -> None:
     add = group.add_argument
-    add("--weights", nargs="*", default=["auto"], metavar="NAME",
-        help="networks: zoo names, families, files; auto; bicubic (the node's); identity (default auto)")  # fmt: skip
+    add("--weights", nargs="*", metavar="NAME",
+        help="names, families, weights files, auto, bicubic (the node's); identity (default auto)")  # fmt: skip
     add("--baselines", nargs="*", metavar="NAME", help="classical filters beside them, or none (default all)")
     add("--trusted-baselines", action="store_true", help="remove the filters' flying pixels too, as the node does")
     add("--device", default="auto", help="where networks run: auto, cpu, cuda, cuda:N")
@@ -275,7 +300,7 @@ def _add_methods(group: Any) -> None:
     add("--registration", default="none", metavar="X,Y",
         help="move depth by an offset in colour pixels (`python -m pagnet_ros.replay.alignment` tells it)")  # fmt: skip
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="of the pipeline, such as max_depth_m=6")
-    add("--metric", action="append", default=[], metavar="NAME=VALUE", help="of the figures, such as voxel_m=0.1")
+    add("--metric", action="append", default=[], metavar="NAME=VALUE", help="of the metrics, such as voxel_m=0.1")
     add("--no-metrics", action="store_true", help="only run the methods (for --write-bag, or to measure time)")
 
 

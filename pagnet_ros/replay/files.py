@@ -15,11 +15,25 @@ from pathlib import Path
 
 from pagnet_ros.errors import RecordingError
 
-__all__ = ["OutputError", "OutputFolder"]
+__all__ = ["OutputError", "OutputFolder", "refuse_present"]
 
 
 class OutputError(RecordingError):
     """Results cannot be written: a full disk, no permission, or something is there already."""
+
+
+def refuse_present(folder: Path, names: Collection[str], force: bool) -> None:
+    """Refuse to replace what is there.
+
+    Raises:
+        OutputError: a file or folder of one of these names is there, and `force` is not given.
+    """
+    present = [name for name in names if (folder / name).exists() or (folder / name).is_symlink()]
+    if present and not force:
+        raise OutputError(
+            f"{folder}: {', '.join(present)} {'is' if len(present) == 1 else 'are'} there already; name another "
+            "folder with --out, or replace with --force"
+        )
 
 
 class OutputFolder:
@@ -38,12 +52,7 @@ class OutputFolder:
         """
         self.folder = folder
         self._names = tuple(names)
-        present = [name for name in names if (folder / name).exists() or (folder / name).is_symlink()]
-        if present and not force:
-            raise OutputError(
-                f"{folder}: {', '.join(present)} {'is' if len(present) == 1 else 'are'} there already; name another "
-                "folder with --out, or replace with --force"
-            )
+        refuse_present(folder, names, force)
         self._made = [p for p in (folder, *folder.parents) if not p.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)

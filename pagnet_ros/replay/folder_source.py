@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class _Event(NamedTuple):
 
 
 class FolderSource:
-    """Frames of a folder; see `source.Source`."""
+    """Frames of a folder; see `frame.Source`."""
 
     def __init__(self, frames: FrameFolder, options: SourceOptions) -> None:
         """Choose the frames.
@@ -85,23 +85,26 @@ class FolderSource:
         """Note where much of a frame lies outside the range that is believed."""
         self._reader.report_range(depth, min_depth_m, max_depth_m)
 
-    def frames(self, tap: Callable[[BagMessage], None] | None = None) -> Iterator[ReplayFrame]:
-        """Frames in order of stamps; there are no messages for `tap` to see."""
+    def frames(
+        self, tap: Callable[[BagMessage], None] | None = None, only: Collection[int] | None = None
+    ) -> Iterator[ReplayFrame]:
+        """Frames in order of stamps, those with a number in `only` if given; there are no messages for `tap` to see."""
         del tap
-        number = 0
+        for number, pair in enumerate(self._pairs()):
+            self.tally.take_pair(pair.depth_stamp_ns, pair.color_stamp_ns)
+            if number not in only if only is not None else number % self._options.every:
+                self.tally.count("skipped")
+                continue
+            frame = self._read(number, pair)
+            if frame is not None:
+                yield frame
+
+    def _pairs(self) -> Iterator[Pair[int, int]]:
         for event in self._events:
             stream, add = ("depth", self._pairing.add_depth) if event.stream else ("color", self._pairing.add_color)
-            if not self.tally.take_stamp(stream, f"{self._frames.path.name}: {stream}", event.stamp_ns):
-                continue
-            for pair in add(event.stamp_ns, event.file):
-                self.tally.take_pair(pair.depth_stamp_ns, pair.color_stamp_ns)
-                number += 1
-                if (number - 1) % self._options.every:
-                    self.tally.count("skipped")
-                    continue
-                frame = self._read(number - 1, pair)
-                if frame is not None:
-                    yield frame
+            if self.tally.take_stamp(stream, f"{self._frames.path.name}: {stream}", event.stamp_ns):
+                yield from add(event.stamp_ns, event.file)
+        yield from self._pairing.flush()
 
     def _choose(self) -> list[_Event]:
         """The images in the time asked for, each colour image once."""
@@ -146,6 +149,7 @@ class FolderSource:
             pose=frame.pose,
             recorded_ns=pair.depth_stamp_ns,
             decode_ms=(time.perf_counter_ns() - started) / 1e6,
+            name=self._frames.files[pair.depth].name,
         )
 
     def _decode(self, pair: Pair[int, int]) -> RecordedFrame:

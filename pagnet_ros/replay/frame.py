@@ -1,16 +1,21 @@
-"""What a replay reads: its options, and the frame that it hands on."""
+"""What a replay reads: the options of a source, the frame that it hands out, and what a source is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.recordings.bags import BagMessage
+from pagnet_ros.replay.results import Pairing, Recording
+from pagnet_ros.replay.tally import Tally
 
-__all__ = ["RawDepth", "ReplayFrame", "SourceOptions"]
+__all__ = ["RawDepth", "ReplayFrame", "Source", "SourceOptions"]
 
 RawDepth = NDArray[np.uint16] | NDArray[np.float32]
 
@@ -23,12 +28,13 @@ class SourceOptions:
         depth: depth topic of a bag; found if empty and unambiguous.
         color: colour topic, likewise.
         reference: topic of a better depth image of the same view; "" looks for ``<depth>_reference`` or ``_truth``.
+        result: topic of a recorded result, to be scored; only pairs that have one are evaluated.
         use_reference: False leaves out any reference.
         start_s: leave out this much of the beginning, seconds, at least 0.
         duration_s: replay this much, seconds, above 0; None for all.
         every: evaluate each how-many-th pair, at least 1.
         slop_ms: largest stamp difference of a pair, milliseconds, 0 to 10000.
-        queue_size: images kept per stream while waiting, 1 to 1000.
+        queue_size: most images that wait for a partner, 1 to 1000, as the node has it; None for any number.
         hz: frames per second of a folder without stamps; None for its default.
         only: frames of a folder whose name contains this.
     """
@@ -36,12 +42,13 @@ class SourceOptions:
     depth: str = ""
     color: str = ""
     reference: str = ""
+    result: str = ""
     use_reference: bool = True
     start_s: float = 0.0
     duration_s: float | None = None
     every: int = 1
     slop_ms: float = 20.0
-    queue_size: int = 10
+    queue_size: int | None = None
     hz: float | None = None
     only: str = ""
 
@@ -54,7 +61,7 @@ class SourceOptions:
                 ("duration", self.duration_s, "above 0 seconds", self.duration_s is None or 0 < self.duration_s < 1e9),
                 ("every", self.every, "1 or more", self.every >= 1),
                 ("slop", self.slop_ms, "0 to 10000 ms", 0.0 <= self.slop_ms <= 10000.0),
-                ("queue size", self.queue_size, "1 to 1000", 1 <= self.queue_size <= 1000),
+                ("queue size", self.queue_size, "1 to 1000", self.queue_size is None or 1 <= self.queue_size <= 1000),
             )
             if not fits
         ]
@@ -70,11 +77,13 @@ class ReplayFrame:
 
     Attributes:
         index: number of the pair in the recording, counted from 0 before ``every`` leaves any out.
+        name: of the frame in a folder; empty for a bag.
         depth_stamp_ns: header stamp of the depth image, nanoseconds.
         color_stamp_ns: header stamp of the colour image.
         depth: ``[h, w]`` uint16 millimetres (0 invalid) or float32 metres (non-finite or 0 invalid), as decoded.
         rgb: ``[H, W, 3]`` uint8.
         reference: ``[H, W]`` as `depth`, or None.
+        result: ``[H, W]`` as `depth`, a result that was recorded with the inputs, or None.
         intrinsics: ``[3, 3]`` float64 of the colour image, pixels, or None.
         pose: ``[4, 4]`` float64 camera-to-world, metres, or None.
         camera_info: newest calibration message of the colour camera (an object with its fields), or None.
@@ -95,3 +104,54 @@ class ReplayFrame:
     frame_id: str = ""
     recorded_ns: int = 0
     decode_ms: float = 0.0
+    name: str = ""
+    result: RawDepth | None = None
+
+
+class Source(Protocol):
+    """An open recording.
+
+    Attributes:
+        tally: counts and problems so far.
+        recording: what it is.
+        expected: about how many frames will come.
+    """
+
+    tally: Tally
+    recording: Recording
+    expected: int
+
+    def frames(
+        self, tap: Callable[[BagMessage], None] | None = None, only: Collection[int] | None = None
+    ) -> Iterator[ReplayFrame]:
+        """Frames in the order in which the node would get them.
+
+        Args:
+            tap: sees every message of a bag on the way.
+            only: numbers of the pairs to read (`ReplayFrame.index`); all, or every Nth, by default.
+        """
+        ...
+
+    def report_range(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
+        """Note where much of a frame lies outside the range that is believed."""
+        ...
+
+    @property
+    def pairing(self) -> Pairing:
+        """How depth and colour came together so far."""
+        ...
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What could not be read so far."""
+        ...
+
+    def __enter__(self) -> Source:
+        """The source itself."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files."""
+        ...

@@ -1,6 +1,6 @@
-"""Did it get worse? One replay's figures against an earlier one's, over the same recording.
+"""Did it get worse? One replay's metrics against an earlier one's, over the same recording.
 
-Owns the comparison: every figure that both have, each in its own direction (`metrics.Metric.loss`). Pure.
+Owns the comparison: every metric that both have, each in its own direction (`metrics.Metric.loss`). Pure.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ FRAMES = "frames"
 
 @dataclass(frozen=True)
 class Fall:
-    """A figure that got worse by more than is allowed.
+    """A metric that got worse by more than is allowed.
 
     Attributes:
         method: whose.
-        figure: its name.
+        metric: its name.
         old: value in the earlier replay.
         new: value now; None if it is undefined now.
         growth: by which share its loss grew, 0.02 is 2 %; infinite from a perfect value, or where it is gone.
     """
 
     method: str
-    figure: str
+    metric: str
     old: float
     new: float | None
     growth: float
 
     def __str__(self) -> str:
         """One line for people."""
-        unit = METRICS[self.figure].unit if self.figure in METRICS else ""
+        unit = METRICS[self.metric].unit if self.metric in METRICS else ""
         now = "undefined" if self.new is None else f"{self.new:.6g}"
         worse = "" if math.isinf(self.growth) else f" ({self.growth:.1%} worse)"
-        return f"{self.method}: {self.figure} {self.old:.6g} -> {now} {unit}".rstrip() + worse
+        return f"{self.method}: {self.metric} {self.old:.6g} -> {now} {unit}".rstrip() + worse
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Verdict:
     """What the comparison says.
 
     Attributes:
-        falls: figures that got worse by more than is allowed, worst first.
-        compared: how many figures were compared.
+        falls: metrics that got worse by more than is allowed, worst first.
+        compared: how many metrics were compared.
         notes: what could not be compared.
     """
 
@@ -60,24 +60,24 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def compare(old: Results, new: Results, max_regression: float, figures: Collection[str] = ()) -> Verdict:
+def compare(old: Results, new: Results, max_regression: float, names: Collection[str] = ()) -> Verdict:
     """Compare two replays.
 
     Args:
         old: the earlier one.
         new: this one.
-        max_regression: largest growth of a figure's loss that passes, at least 0; 0.02 is 2 %.
-        figures: names of the figures to judge; all if empty.
+        max_regression: largest growth of a metric's loss that passes, at least 0; 0.02 is 2 %.
+        names: of the metrics to judge; all if empty.
 
     Returns:
-        The figures that fell.
+        The metrics that fell.
 
     Raises:
-        ConfigError: a figure that does not exist, replays of different kinds, or without a method in common.
+        ConfigError: a metric that does not exist, replays of different kinds, or without a method in common.
     """
-    unknown = [name for name in figures if name not in METRICS and name != FRAMES]
+    unknown = [name for name in names if name not in METRICS and name != FRAMES]
     if unknown:
-        raise ConfigError(f"no figure is called {', '.join(unknown)}; expected some of {', '.join(METRICS)}")
+        raise ConfigError(f"no metric is called {', '.join(unknown)}; expected some of {', '.join(METRICS)}")
     _check_comparable(old, new)
     pairs = [(before, now) for before in old.methods if (now := new.method(before.name)) is not None]
     if not pairs:
@@ -88,7 +88,7 @@ def compare(old: Results, new: Results, max_regression: float, figures: Collecti
     falls: list[Fall] = []
     compared = 0
     for before, now in pairs:
-        for name, value, today, growth in _growths(before, now, figures):
+        for name, value, today, growth in _growths(before, now, names):
             compared += 1
             if growth > max_regression:
                 falls.append(Fall(before.name, name, value, today, growth))
@@ -117,20 +117,20 @@ def parse_share(text: str) -> float:
 
 
 def _growths(
-    before: MethodResult, now: MethodResult, figures: Collection[str]
+    before: MethodResult, now: MethodResult, names: Collection[str]
 ) -> Iterator[tuple[str, float, float | None, float]]:
-    """(name, old value, new value, growth of its loss) of every figure the earlier replay has."""
+    """(name, old value, new value, growth of its loss) of every metric the earlier replay has."""
     for name, metric in METRICS.items():
-        value, today = before.figures.get(name), now.figures.get(name)
-        if value is None or (figures and name not in figures):
+        value, today = before.metrics.get(name), now.metrics.get(name)
+        if value is None or (names and name not in names):
             continue
         yield name, value, today, math.inf if today is None else metric.regression(value, today)
-    if before.frames and (not figures or FRAMES in figures):
+    if before.frames and (not names or FRAMES in names):
         yield FRAMES, before.frames, now.frames, (before.frames - now.frames) / before.frames
 
 
 def _check_comparable(old: Results, new: Results) -> None:
-    """Figures compare only if they mean the same."""
+    """Metrics compare only if they mean the same."""
     parts = (
         ("mode", old.mode, new.mode),
         ("scale", old.scale, new.scale),

@@ -7,7 +7,6 @@ as recorded and its depth in metres; networks take the former, as in the node, f
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.core.alignment.offset import Shift, offset_px
-from pagnet_ros.errors import ConfigError, did_you_mean
-from pagnet_ros.model.zoo import zoo, zoo_path
+from pagnet_ros.errors import ConfigError, InputError, did_you_mean
+from pagnet_ros.model.zoo import resolve_weights
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.replay.baselines import ABSENT_BASELINES, baselines
 from pagnet_ros.replay.frame import ReplayFrame
+from pagnet_ros.system.units import in_metres
 
 __all__ = [
     "Baseline",
@@ -30,6 +30,7 @@ __all__ = [
     "Method",
     "MethodOutput",
     "Network",
+    "RecordedResult",
     "make_baselines",
     "make_networks",
 ]
@@ -154,14 +155,47 @@ class Identity:
         return MethodOutput(np.asarray(cv2.resize(measured_m, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)))
 
 
+class RecordedResult:
+    """A result that was recorded with its inputs, as a running node publishes it."""
+
+    kind = "network"
+
+    def __init__(self, topic: str) -> None:
+        """Answer with what `ReplayFrame.result` holds, read from that topic."""
+        self.name = topic.strip("/") or topic
+        self._topic = topic
+
+    @property
+    def detail(self) -> Mapping[str, Any]:
+        """Where it was recorded."""
+        return {"topic": self._topic}
+
+    def warm_up(self, frame: ReplayFrame) -> None:
+        """Nothing to load."""
+
+    def __call__(self, frame: ReplayFrame, measured_m: Depth) -> MethodOutput:
+        """The recorded depth in metres.
+
+        Raises:
+            InputError: there is none, or it has not the colour image's size.
+        """
+        result = frame.result
+        if result is None or result.shape != frame.rgb.shape[:2]:
+            height, width = frame.rgb.shape[:2]
+            came = "missing" if result is None else f"{result.shape[1]} x {result.shape[0]}"
+            raise InputError(
+                f"{self._topic} is {came}, colour {width} x {height}; expected one size: the node's result"
+            )
+        return MethodOutput(in_metres(result))
+
+
 def make_networks(
     weights: Sequence[str], options: UpsamplerOptions, device: str = "auto", precision: str = "auto"
 ) -> list[Method]:
     """Methods for what ``--weights`` names.
 
     Args:
-        weights: names of the zoo (one network, or a family such as ``rt-sensor``), paths of weights files, ``auto`` for
-            the node's default, ``bicubic`` for the node without weights, ``identity``.
+        weights: whatever the node takes (`pagnet_ros.model.zoo.resolve_weights`), and ``identity``.
         options: what the pipeline believes.
         device: as `DepthUpsampler` takes it.
         precision: likewise.
@@ -208,16 +242,13 @@ def make_baselines(
 
 
 def _network(name: str, where: dict[str, Any]) -> Network:
-    if name == "bicubic":
-        return Network("node-bicubic", DepthUpsampler.bicubic(**where), {"weights": "none"})
-    if name.endswith(".safetensors") or os.sep in name:
-        path = Path(name).expanduser()
-        upsampler = DepthUpsampler.from_file(path, **where)
-        return Network(upsampler.name, upsampler, {"weights": {upsampler.name: _sha256(path)}})
-    upsampler = DepthUpsampler.from_zoo(**where) if name == "auto" else DepthUpsampler.from_zoo(name, **where)
-    wanted = upsampler.name
-    members = [n for n, header in zoo().items() if wanted in (n, n.replace(f"-x{header.config.scale}-", "-"))]
-    return Network(upsampler.name, upsampler, {"weights": {n: _sha256(zoo_path(n)) for n in members}})
+    choice = resolve_weights(name)
+    upsampler = DepthUpsampler.from_weights(name, **where)
+    if choice.kind == "bicubic":
+        return Network("node-bicubic", upsampler, {"weights": "none"})
+    names = [upsampler.name] if choice.kind == "file" else list(choice.files)  # a file's own name stands in its header
+    digests = [_sha256(path) for path in choice.files.values()]
+    return Network(upsampler.name, upsampler, {"weights": dict(zip(names, digests, strict=True))})
 
 
 def _sha256(path: Path) -> str:

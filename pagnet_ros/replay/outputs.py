@@ -6,19 +6,19 @@ once it is complete, or not at all (`files.OutputFolder`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib.util
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.recordings.bags import BagMessage, BagTopic
 from pagnet_ros.replay.files import OutputFolder
-from pagnet_ros.replay.frame import ReplayFrame
-from pagnet_ros.replay.metrics import FrameTruth
-from pagnet_ros.replay.panels import FrameView, PanelCollector
-from pagnet_ros.replay.report import ranking_figure, write_report
+from pagnet_ros.replay.highlights import Ranking, draw_chosen
 from pagnet_ros.replay.results import Results
-from pagnet_ros.replay.run import Figures, Observer, Outputs
+from pagnet_ros.replay.run import Given
+from pagnet_ros.replay.run_options import Observer
 from pagnet_ros.replay.tables import FrameTable, write_methods
 from pagnet_ros.replay.write_bag import BagCopy
 
@@ -83,12 +83,12 @@ class ReplayOutputs:
 
         Raises:
             OutputError: something is there already, or the folder cannot be written to.
-            ConfigError: a topic of the written bag is taken, or rerun is not installed.
+            ConfigError: a topic of the written bag is taken, or what a file needs is not installed.
         """
         self.observers: list[Observer] = []
         self.tap: Callable[[BagMessage], None] | None = None
         self._options = options
-        self._panels = PanelCollector(main, ranking_figure(mode))
+        self._ranking = Ranking(main, mode)
         self._copy: BagCopy | None = None
         self._open = ExitStack()
         with ExitStack() as stack:
@@ -115,8 +115,12 @@ class ReplayOutputs:
         left_out = self._copy.left_out if self._copy else {}
         return [f"{BAG}: {topic} left out: {why}" for topic, why in left_out.items()]
 
-    def finish(self, results: Results) -> list[Path]:
+    def finish(self, results: Results, again: Callable[[Collection[int]], Iterable[Given]]) -> list[Path]:
         """Write what needs the whole run.
+
+        Args:
+            results: of the run.
+            again: answers of the same methods to the frames of these numbers, for the report's pictures.
 
         Returns:
             Every file, under the name it gets when the context is left.
@@ -128,10 +132,18 @@ class ReplayOutputs:
             if self._options.csv:
                 write_methods(self._folder / METHODS, results)
             if self._options.html:
-                write_report(self._folder / REPORT, results, self._panels.panels())
+                from pagnet_ros.replay.report import write_report
+
+                write_report(self._folder / REPORT, results, draw_chosen(self._ranking, again))
         return [self._options.folder / name for name in self._options.names]
 
     def _start(self, main: str, topics: dict[str, BagTopic]) -> None:
+        for name in ("jinja2", "matplotlib") if self._options.html else ():
+            if importlib.util.find_spec(name) is None:
+                raise ConfigError(
+                    f"the report needs {name}, which is not installed; expected `pip install {name}`, or "
+                    "--json and --csv without --html"
+                )
         if self._options.csv:
             table = self._files.enter_context(FrameTable(self._folder / FRAMES))
             self.observers.append(table)
@@ -140,38 +152,9 @@ class ReplayOutputs:
             self._copy = copy
             self.observers.append(copy)
             self.tap = copy.on_message if topics else None
-        adders: list[Callable[[FrameView, ReplayFrame], None]] = []
         if self._options.html:
-            adders.append(lambda view, frame: self._panels.add(view))
+            self.observers.append(self._ranking)
         if self._options.rerun:
             from pagnet_ros.replay.rerun_log import RerunLog
 
-            log = self._files.enter_context(RerunLog(self._folder / RERUN, main=main))
-            adders.append(lambda view, frame: log.add(view, frame.intrinsics, frame.pose))
-        if adders:
-            self.observers.append(_Views(adders))
-
-
-class _Views:
-    """Shows each frame to those who want it as a `FrameView`."""
-
-    def __init__(self, adders: list[Callable[[FrameView, ReplayFrame], None]]) -> None:
-        self._adders = adders
-        self._first_ns: int | None = None
-
-    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, figures: Figures) -> None:
-        """Hand on one frame."""
-        if self._first_ns is None:
-            self._first_ns = frame.recorded_ns
-        view = FrameView(
-            index=frame.index,
-            stamp_ns=frame.depth_stamp_ns,
-            time_s=(frame.recorded_ns - self._first_ns) / 1e9,
-            rgb=frame.rgb,
-            measured_m=truth.measured_m,
-            reference_m=truth.reference_m,
-            depths_m={name: output.depth_m for name, output in outputs.items()},
-            figures=figures,
-        )
-        for add in self._adders:
-            add(view, frame)
+            self.observers.append(self._files.enter_context(RerunLog(self._folder / RERUN, main)))

@@ -3,7 +3,7 @@
 Owns one ``.rrd`` file and what is called what in it. Evaluated frames go in one by one and are written at once, so
 memory does not grow. Needs the rerun SDK, which is an extra of this package. Entities: ``world/camera`` (pose and
 calibration) with ``color`` and ``depth/<method>``, which the viewer shows in space too, ``world/points/<method>`` in
-the colours of the image for the judged method and the reference, ``figures/<figure>/<method>``.
+the colours of the image for the judged method and the reference, ``metrics/<metric>/<method>``.
 """
 
 from __future__ import annotations
@@ -21,19 +21,13 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.recordings.coarse import coarse_intrinsics
-from pagnet_ros.replay.panels import FrameView
+from pagnet_ros.replay.frame import ReplayFrame
+from pagnet_ros.replay.metrics import METRICS, FrameTruth
+from pagnet_ros.replay.run_options import Outputs, Scores
 
 __all__ = ["RerunLog"]
 
-FIGURES = (
-    "rmse_m",
-    "rmse_edges_m",
-    "consistency_m",
-    "flying_pixels",
-    "false_obstacles",
-    "missed_obstacles",
-    "flicker_m",
-)
+LEADING = tuple(metric.name for metric in METRICS.values() if metric.lead)
 INPUT, REFERENCE = "input", "reference"
 JPEG_QUALITY = 90
 FLUSH_S = 60.0
@@ -44,24 +38,21 @@ Depth = NDArray[np.float32]
 class RerunLog:
     """A rerun recording in the making; a context manager. With three methods a frame of 640 x 480 costs about 2 MB."""
 
-    def __init__(self, path: Path, *, main: str, points: int = 40_000, every: int = 1) -> None:
+    def __init__(self, path: Path, main: str, points: int = 40_000) -> None:
         """Open the file.
 
         Args:
             path: Where to; replaced if it is there.
             main: The method judged, shown first.
             points: Most points of a cloud, at least 1; images are thinned evenly to that.
-            every: Log each how-many-th frame, at least 1.
 
         Raises:
-            ConfigError: The rerun SDK is not installed, or a number out of range.
+            ConfigError: The rerun SDK is not installed.
             OSError: The file cannot be written.
         """
-        if points < 1 or every < 1:
-            raise ConfigError(f"rerun: points={points}, every={every}; expected at least 1 each")
         self._rr = _rerun()
-        self._path, self._main, self._points, self._every = path, main, points, every
-        self._frames = 0
+        self._path, self._main, self._points = path, main, points
+        self._first_ns: int | None = None
         self._named: set[tuple[str, str]] = set()
         self._stream = self._rr.RecordingStream("pagnet_ros_replay")
         self._stream.set_log_time_enabled(False)
@@ -83,51 +74,37 @@ class RerunLog:
         finally:
             self._stream.disconnect()
 
-    def add(
-        self, view: FrameView, intrinsics: NDArray[np.float64] | None, pose: NDArray[np.float64] | None = None
-    ) -> None:
-        """Log one frame.
-
-        Args:
-            view: The frame; its arrays are not kept.
-            intrinsics: `[3, 3]` of the colour image in pixels; None leaves out the point clouds.
-            pose: `[4, 4]` camera-to-world in metres; None leaves the camera at the origin.
+    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, scores: Scores) -> None:
+        """Log one frame; without intrinsics there are no point clouds, without a pose the camera stays at the origin.
 
         Raises:
             OSError: The file cannot be written, as on a full disk.
         """
-        self._frames += 1
-        if (self._frames - 1) % self._every:
-            return
-        stream = self._stream
+        if self._first_ns is None:
+            self._first_ns = frame.recorded_ns
+        intrinsics, pose, stream = frame.intrinsics, frame.pose, self._stream
+        depths = {INPUT: truth.measured_m, **{name: output.depth_m for name, output in outputs.items()}}
+        if truth.reference_m is not None:
+            depths[REFERENCE] = truth.reference_m
         with self._written():
-            stream.set_time("frame", sequence=view.index)
-            stream.set_time("time", duration=view.time_s)
-            stream.set_time("stamp", timestamp=np.datetime64(view.stamp_ns, "ns"))
-            self._log_camera(view, intrinsics, pose)
-            for name, depth_m in self._depths(view):
-                self._log_depth(name, depth_m, intrinsics, view.rgb.shape)
+            stream.set_time("frame", sequence=frame.index)
+            stream.set_time("time", duration=(frame.recorded_ns - self._first_ns) / 1e9)
+            stream.set_time("stamp", timestamp=np.datetime64(frame.depth_stamp_ns, "ns"))
+            self._log_camera(frame)
+            for name, depth_m in depths.items():
+                self._log_depth(name, depth_m, intrinsics, frame.rgb.shape)
                 if intrinsics is not None and name in (self._main, REFERENCE):
-                    self._log_points(name, depth_m, view.rgb, intrinsics, pose)
-            self._log_figures(view)
+                    self._log_points(name, depth_m, frame.rgb, intrinsics, pose)
+            self._log_metrics(scores)
             stream.flush(timeout_sec=FLUSH_S)
 
-    def _depths(self, view: FrameView) -> Iterator[tuple[str, Depth]]:
-        """Every depth of the frame by the name it gets: the input, the reference, the methods."""
-        yield INPUT, view.measured_m
-        if view.reference_m is not None:
-            yield REFERENCE, view.reference_m
-        yield from view.depths_m.items()
-
-    def _log_camera(
-        self, view: FrameView, intrinsics: NDArray[np.float64] | None, pose: NDArray[np.float64] | None
-    ) -> None:
-        rr, stream = self._rr, self._stream
+    def _log_camera(self, frame: ReplayFrame) -> None:
+        rr, stream, pose = self._rr, self._stream, frame.pose
         if pose is not None:
             stream.log("world/camera", rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
-        if intrinsics is not None:
-            stream.log("world/camera/color", self._pinhole(intrinsics, view.rgb.shape))
-        done, jpeg = cv2.imencode(".jpg", view.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        if frame.intrinsics is not None:
+            stream.log("world/camera/color", self._pinhole(frame.intrinsics, frame.rgb.shape))
+        done, jpeg = cv2.imencode(".jpg", frame.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if done:
             stream.log("world/camera/color", rr.EncodedImage(contents=jpeg.tobytes(), media_type="image/jpeg"))
 
@@ -161,15 +138,15 @@ class RerunLog:
             positions = (positions @ pose[:3, :3].T + pose[:3, 3]).astype(np.float32)
         self._stream.log(["world", "points", name], self._rr.Points3D(positions, colors=colors))
 
-    def _log_figures(self, view: FrameView) -> None:
-        for method, figures in view.figures.items():
-            for figure in FIGURES:
-                value = figures.get(figure, math.nan)
+    def _log_metrics(self, scores: Scores) -> None:
+        for method, values in scores.items():
+            for metric in LEADING:
+                value = values.get(metric, math.nan)
                 if not math.isfinite(value):
                     continue
-                path = ["figures", figure, method]
-                if (figure, method) not in self._named:
-                    self._named.add((figure, method))
+                path = ["metrics", metric, method]
+                if (metric, method) not in self._named:
+                    self._named.add((metric, method))
                     self._stream.log(path, self._rr.SeriesLines(names=method), static=True)
                 self._stream.log(path, self._rr.Scalars(value))
 
@@ -186,8 +163,8 @@ class RerunLog:
             origin="world", contents=["world/camera/color/**", f"world/points/{part}"], name=f"points of {self._main}"
         )
         plots = [
-            views.TimeSeriesView(origin=f"figures/{figure}", name=figure)
-            for figure in ("rmse_m", "consistency_m", "flying_pixels")
+            views.TimeSeriesView(origin=f"metrics/{metric}", name=metric)
+            for metric in ("rmse_m", "consistency_m", "flying_pixels")
         ]
         return views.Blueprint(
             views.Vertical(

@@ -1,7 +1,7 @@
 """What a replay found out, as plain data: the schema of `results.json`.
 
 Owns the dataclasses and their way to JSON and back. Everything but `timings` is the same, byte for byte, in two runs
-over one recording on one machine. Undefined figures are None, never NaN, so any JSON reader takes the file.
+over one recording on one machine. Undefined metrics are None, never NaN, so any JSON reader takes the file.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ __all__ = [
     "read_results",
 ]
 
-FORMAT = 1
-"""Version of the schema. A reader refuses any other: figures whose meaning changed must not be compared."""
+FORMAT = 2
+"""Version of the schema. A reader refuses any other: metrics whose meaning changed must not be compared."""
 
 MAX_BYTES = 256 * 1024 * 1024
 
@@ -101,7 +101,7 @@ class Pairing:
 
     Attributes:
         slop_ms: largest stamp difference of a pair, milliseconds.
-        queue_size: images kept per stream while waiting.
+        queue_size: most images that waited for a partner; None for any number.
         paired: depth images that found their colour image.
         depth_unmatched: depth images without one.
         color_unmatched: colour images that served no depth image.
@@ -115,7 +115,7 @@ class Pairing:
     """
 
     slop_ms: float
-    queue_size: int
+    queue_size: int | None
     paired: int = 0
     depth_unmatched: int = 0
     color_unmatched: int = 0
@@ -146,7 +146,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One method's figures over all frames.
+    """One method's metrics over all frames.
 
     Attributes:
         name: as given on the command line.
@@ -154,7 +154,7 @@ class MethodResult:
         detail: what exactly ran: scales, digests of weights, options.
         frames: frames it answered.
         failed: frames it could not answer.
-        figures: pooled over all frames, by the names in `metrics.METRICS`; None where undefined.
+        metrics: pooled over all frames, by the names in `metrics.METRICS`; None where undefined.
         by_range: rows of error by distance.
         calibration: rows of expected against observed error.
         extra: whatever else the scorer says.
@@ -165,7 +165,7 @@ class MethodResult:
     detail: Mapping[str, Any]
     frames: int
     failed: int
-    figures: Mapping[str, float | None]
+    metrics: Mapping[str, float | None]
     by_range: tuple[Mapping[str, Any], ...] = ()
     calibration: tuple[Mapping[str, Any], ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -180,14 +180,14 @@ class Results:
             methods' input) or "none".
         scale: factor of mode "self", else None.
         recording: what was replayed.
-        settings: everything that can change a figure: options of pipeline and metrics.
+        settings: everything that can change a metric: options of pipeline and metrics.
         counts: how many of what.
         pairing: how depth and colour came together.
         problems: what went wrong, by kind.
         damage: what could not be read, one sentence each; empty for a whole recording.
         main: name of the method that is judged: the first network.
         methods: in the order given.
-        timeline: figures over time, as `timeline.Timeline.series` gives them.
+        timeline: metrics over time, as `timeline.Timeline.series` gives them.
         provenance: versions of what computed this.
         timings: all that differs between two runs.
         format: version of this schema.

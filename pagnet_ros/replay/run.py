@@ -1,7 +1,7 @@
 """The replay itself: each frame to every method, every answer to its scorer.
 
 Data flows from the source through the mode (what is compared with what) to the methods, from there to the scorers and
-the observers, and at the end into `results.Results`. Figures depend on the recording only; times are kept apart.
+the observers, and at the end into `results.Results`. Metrics depend on the recording only; times are kept apart.
 Scoring runs in a thread of its own, one frame behind the methods.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -19,17 +19,15 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import ConfigError, InputError, RecordingError
 from pagnet_ros.recordings.bags import BagMessage
-from pagnet_ros.replay.frame import ReplayFrame
+from pagnet_ros.replay.frame import ReplayFrame, Source
 from pagnet_ros.replay.methods import Method, MethodOutput
-from pagnet_ros.replay.metrics import FrameContexts, FrameTruth, Scorer
+from pagnet_ros.replay.metrics import METRICS, FrameContexts, FrameTruth, Scorer
 from pagnet_ros.replay.modes import Metres, made_coarser
 from pagnet_ros.replay.results import MethodResult, Results, plain
-from pagnet_ros.replay.run_options import TIMELINE_FIGURES, Figures, Observer, Outputs, RunOptions
-from pagnet_ros.replay.source import Source
-from pagnet_ros.replay.timeline import Timeline
-from pagnet_ros.replay.times import Times, versions
+from pagnet_ros.replay.run_options import Observer, Outputs, RunOptions, Scores
+from pagnet_ros.replay.timeline import Timeline, Times, versions
 
-__all__ = ["Figures", "Observer", "Outputs", "RunOptions", "evaluate", "main_method"]
+__all__ = ["Given", "answers", "evaluate", "main_method"]
 
 
 def evaluate(
@@ -64,12 +62,28 @@ def evaluate(
     return _Run(source, methods, options, observers).results(progress, tap)
 
 
+def answers(source: Source, methods: Sequence[Method], options: RunOptions, only: Collection[int]) -> Iterator[Given]:
+    """The methods' answers to some frames of a recording, once more, as they stand after a run; nothing is scored."""
+    run = _Run(source, methods, options, ())
+    left = set(only)
+    frames = source.frames(only=only)
+    while left and (frame := next(frames, None)) is not None:
+        left.discard(frame.index)
+        given = run.answer(frame)
+        if given is not None:
+            yield given
+
+
 def main_method(methods: Sequence[Method]) -> str:
     """Name of the method that is judged: the first network, else the first method."""
     return next((method.name for method in methods if method.kind == "network"), methods[0].name)
 
 
-class _Given(NamedTuple):
+LEADING = tuple(metric.name for metric in METRICS.values() if metric.lead)
+"""Metrics followed over time; all of them are in frames.csv."""
+
+
+class Given(NamedTuple):
     """A frame with the methods' answers, on its way to the scorers."""
 
     frame: ReplayFrame
@@ -101,9 +115,9 @@ class _Run:
         started = time.perf_counter()
         done = 0
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring") as pool:
-            waiting: tuple[_Given, Future[Figures]] | None = None
+            waiting: tuple[Given, Future[Scores]] | None = None
             for frame in self._timed_frames(tap):
-                given = self._answer(frame)
+                given = self.answer(frame, first=self._first is None)
                 if given is None:
                     continue
                 if waiting is not None:
@@ -129,8 +143,8 @@ class _Run:
             self._times.stages_ms["read"] = max(0.0, (time.perf_counter() - began) * 1e3 - frame.decode_ms)
             yield frame
 
-    def _answer(self, recorded: ReplayFrame) -> _Given | None:
-        """Every method's answer to one frame; None if the frame is refused."""
+    def answer(self, recorded: ReplayFrame, first: bool = False) -> Given | None:
+        """Every method's answer to one frame, the `first` after warming up; None if the frame is refused."""
         began = time.perf_counter()
         try:
             frame = self._posed(recorded)
@@ -140,7 +154,7 @@ class _Run:
             return None
         truth = self._truth(frame)
         times_ms = {**self._times.stages_ms, "prepare": (time.perf_counter() - began) * 1e3}
-        if self._first is None:
+        if first:
             self._warm_up(frame)
         outputs: dict[str, MethodOutput] = {}
         for method in self._methods:
@@ -154,7 +168,7 @@ class _Run:
         self._source.tally.count("evaluated")
         self._note_range(frame)
         self._first = self._first or frame
-        return _Given(frame, truth, outputs, times_ms)
+        return Given(frame, truth, outputs, times_ms)
 
     def _warm_up(self, frame: ReplayFrame) -> None:
         for method in self._methods:
@@ -191,31 +205,31 @@ class _Run:
         limits = self._options.pipeline
         self._source.report_range(frame.depth, limits.min_depth_m, limits.max_depth_m)
 
-    def _score(self, given: _Given) -> Figures:
-        """Figures of one frame; in the scoring thread."""
+    def _score(self, given: Given) -> Scores:
+        """Metrics of one frame; in the scoring thread."""
         began = time.perf_counter()
         context = self._contexts.next(given.truth)
         common = _common(given.outputs)
-        figures = {
+        scores = {
             name: self._scorers[name].add(context, output.depth_m, output.sigma_m, common)
             for name, output in given.outputs.items()
         }
         given.times_ms["score"] = (time.perf_counter() - began) * 1e3
-        return figures
+        return scores
 
-    def _finish(self, given: _Given, figures: Figures) -> None:
+    def _finish(self, given: Given, scores: Scores) -> None:
         """Note what belongs to time, and show the frame to the observers."""
         assert self._first is not None
         frame = given.frame
         time_s = (frame.recorded_ns - self._first.recorded_ns) / 1e9
-        values = {f"{name}/{key}": row[key] for name, row in figures.items() for key in TIMELINE_FIGURES if key in row}
+        values = {f"{name}/{key}": row[key] for name, row in scores.items() for key in LEADING if key in row}
         values["pairing/offset_ms"] = (frame.color_stamp_ns - frame.depth_stamp_ns) / 1e6
         self._timeline.add(time_s, values)
         for name in given.outputs:
             self._answered[name] += 1
         began = time.perf_counter()
         for observer in self._observers:
-            observer.on_frame(frame, given.truth, given.outputs, figures)
+            observer.on_frame(frame, given.truth, given.outputs, scores)
         if self._observers:
             given.times_ms["observe"] = (time.perf_counter() - began) * 1e3
         self._times.take(time_s, given.times_ms)
@@ -260,7 +274,7 @@ class _Run:
             detail=plain(method.detail),
             frames=self._answered[method.name],
             failed=self._failed[method.name],
-            figures=summary.pop("figures"),
+            metrics=summary.pop("metrics"),
             by_range=tuple(summary.pop("by_range", ())),
             calibration=tuple(summary.pop("calibration", ())),
             extra=summary,
@@ -282,16 +296,16 @@ class _Run:
         )
 
 
-def _nothing() -> Future[Figures]:
-    """Figures that are there at once: none."""
-    done: Future[Figures] = Future()
+def _nothing() -> Future[Scores]:
+    """Metrics that are there at once: none."""
+    done: Future[Scores] = Future()
     done.set_result({})
     return done
 
 
 def _common(outputs: Outputs) -> NDArray[np.bool_] | None:
-    """Pixels that every method gives; None where there is nothing to compare."""
-    if len(outputs) < 2:
+    """Pixels that every method gives; None where no method answered."""
+    if not outputs:
         return None
     answers = iter(outputs.values())
     mask = np.isfinite(next(answers).depth_m)

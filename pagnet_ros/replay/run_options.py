@@ -13,29 +13,23 @@ from pagnet_ros.replay.methods import MethodOutput
 from pagnet_ros.replay.metrics import FrameTruth, MetricSettings
 from pagnet_ros.replay.modes import MODES, SCALES
 
-__all__ = ["TIMELINE_FIGURES", "Figures", "Observer", "Outputs", "RunOptions"]
+__all__ = ["Observer", "Outputs", "RunOptions", "Scores"]
 
-TIMELINE_FIGURES = (
-    "rmse_m", "mae_m", "coverage", "rmse_edges_m", "flying_pixels", "false_obstacles", "missed_obstacles",
-    "given_share", "consistency_m", "flicker_m", "edge_distance_px", "flying_rate",
-)  # fmt: skip
-"""Figures kept over time; all of them are in frames.csv."""
-
-Figures = Mapping[str, Mapping[str, float]]
+Scores = Mapping[str, Mapping[str, float]]
 Outputs = Mapping[str, MethodOutput]
 
 
 class Observer(Protocol):
     """Sees every evaluated frame, in order. Arrays must not be kept without a copy, nor written to."""
 
-    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, figures: Figures) -> None:
+    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, scores: Scores) -> None:
         """Look at one frame.
 
         Args:
             frame: what the methods got: with mode "self" the coarser depth, and the recorded one as `reference`.
             truth: what they are scored against, in metres.
             outputs: answers by method; a method that failed is missing.
-            figures: of this frame, by method and name; empty where scoring is switched off.
+            scores: metrics of this frame, by method and name; empty where scoring is switched off.
         """
         ...
 
@@ -48,7 +42,7 @@ class RunOptions:
         mode: "reference", "self", "none", or "auto": self with a `scale`, else reference where there is one.
         scale: factor of mode "self", 2 to 16; None in the others.
         pipeline: what counts as measured (in inputs and references) and what networks believe.
-        metrics: what counts as what in the figures.
+        metrics: what counts as what in the metrics.
         score: False only runs the methods, for their outputs and times.
     """
 

@@ -1,69 +1,22 @@
-"""Opens what a replay reads: the choice between bags and a folder of frames.
+"""The choice between a bag and a folder of frames.
 
-Data flows from `open_source` through `Source.frames` to the run. Sources pair and refuse as the node does: the header
-stamps through `pairing.NearestPairing`, the images through `messages.pair.PairReader`.
+Data flows from `open_source` through `frame.Source.frames` to the run. Sources pair and refuse as the node does: the
+header stamps through `pairing.NearestPairing`, the images through `messages.pair.PairReader`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol
 
 from pagnet_ros.errors import ConfigError, RecordingError
-from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.recordings.layouts import detect_layout
 from pagnet_ros.replay.bag_source import BagSource
 from pagnet_ros.replay.folder_source import FolderSource
-from pagnet_ros.replay.frame import RawDepth, ReplayFrame, SourceOptions
-from pagnet_ros.replay.results import Pairing, Recording
-from pagnet_ros.replay.tally import Tally
+from pagnet_ros.replay.frame import Source, SourceOptions
 
-__all__ = ["Source", "open_source"]
-
-
-class Source(Protocol):
-    """An open recording.
-
-    Attributes:
-        tally: counts and problems so far.
-        recording: what it is.
-        expected: about how many frames will come.
-    """
-
-    tally: Tally
-    recording: Recording
-    expected: int
-
-    def frames(self, tap: Callable[[BagMessage], None] | None = None) -> Iterator[ReplayFrame]:
-        """Frames in the order in which the node would get them; `tap` sees every message of a bag on the way."""
-        ...
-
-    def report_range(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
-        """Note where much of a frame lies outside the range that is believed."""
-        ...
-
-    @property
-    def pairing(self) -> Pairing:
-        """How depth and colour came together so far."""
-        ...
-
-    @property
-    def damage(self) -> tuple[str, ...]:
-        """What could not be read so far."""
-        ...
-
-    def __enter__(self) -> Source:
-        """The source itself."""
-        ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the files."""
-        ...
+__all__ = ["open_source"]
 
 
 def open_source(paths: Sequence[str | Path], options: SourceOptions) -> Source:
@@ -84,7 +37,7 @@ def open_source(paths: Sequence[str | Path], options: SourceOptions) -> Source:
         raise ConfigError("nothing to replay; expected a bag or a folder of frames")
     first = Path(paths[0]).expanduser()
     if len(paths) == 1 and _is_frame_folder(first):
-        named = [name for name in ("depth", "color", "reference") if getattr(options, name)]
+        named = [name for name in ("depth", "color", "reference", "result") if getattr(options, name)]
         if named:
             raise ConfigError(
                 f"{first} is a folder of frames, which has no topics, but --{' and --'.join(named)} names one; leave "

@@ -102,7 +102,7 @@ class Tally:
         """Frames so far."""
         return Counts(**{name: self._counts.get(name, 0) for name in Counts.__dataclass_fields__})
 
-    def pairing(self, slop_ms: float, queue_size: int, counts: PairingCounts) -> Pairing:
+    def pairing(self, slop_ms: float, queue_size: int | None, counts: PairingCounts) -> Pairing:
         """The part of the results that tells of pairing."""
         offset = None
         if self._offsets_ms:

@@ -18,7 +18,7 @@ from pagnet_ros.recordings.bag_writer import POSE_TOPIC, MessageBuilder
 from pagnet_ros.recordings.bags import BagMessage, BagTopic, require_rosbags
 from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import FrameTruth
-from pagnet_ros.replay.run import Figures, Outputs
+from pagnet_ros.replay.run_options import Outputs, Scores
 
 __all__ = ["BagCopy"]
 
@@ -83,7 +83,7 @@ class BagCopy:
             return
         self._writer.write(self._connections[name], message.stamp_ns, message.raw)
 
-    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, figures: Figures) -> None:
+    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, scores: Scores) -> None:
         """Add one result, calibration first, both with the depth image's stamp."""
         build = MessageBuilder(self._store, frame.frame_id or FOLDER_FRAME_ID)
         if self._from_folder:

@@ -1,61 +1,38 @@
-"""The demo's picture and the figures printed in it."""
+"""The demo's score, and the picture with it."""
 
 import cv2
 import numpy as np
 import pytest
 
-from pagnet_ros.demo.panel import PanelFrame, _telling_crop, common_rmse_m, draw_panel
+from pagnet_ros.demo.panel import common_rmse_m, draw_panel
+from pagnet_ros.replay.pictures import Scene
 
-pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra `demo`)")
 
-
-def _frame(truth: bool = True) -> PanelFrame:
+def _scene(truth: bool = True) -> Scene:
     depth = np.full((48, 64), 2.0, np.float32)
     depth[:, 32:] = 1.0
-    ours = depth + np.float32(0.01)
+    ours, bicubic = depth + np.float32(0.01), depth + np.float32(0.03)
     ours[0, 0] = np.nan
-    return PanelFrame(
-        color=np.zeros((48, 64, 3), np.uint8),
-        coarse=depth[::4, ::4],
-        bicubic=depth + np.float32(0.03),
-        ours=ours,
-        truth=depth if truth else None,
-        name="test",
-    )
+    bicubic[0, 0] = 9.0  # where ours says nothing, nobody is judged
+    color = np.zeros((48, 64, 3), np.uint8)
+    return Scene(color, depth[::4, ::4], depth if truth else None, {"ours": ours, "bicubic": bicubic})
 
 
 def test_rmse_is_taken_over_the_pixels_both_give():
-    ours, bicubic = common_rmse_m(_frame())
-    assert ours == pytest.approx(0.01, rel=1e-4)
-    assert bicubic == pytest.approx(0.03, rel=1e-4)
+    assert common_rmse_m(_scene()) == {"ours": pytest.approx(0.01, rel=1e-4), "bicubic": pytest.approx(0.03, rel=1e-4)}
 
 
-def test_rmse_is_unknown_without_truth():
-    assert np.isnan(common_rmse_m(_frame(truth=False))).all()
+def test_rmse_is_unknown_without_truth_or_without_a_common_pixel():
+    assert np.isnan(list(common_rmse_m(_scene(truth=False)).values())).all()
+    empty = np.full((48, 64), np.nan, np.float32)
+    nothing = Scene(_scene().rgb, empty[::4, ::4], empty, {"ours": empty, "bicubic": empty})
+    assert np.isnan(list(common_rmse_m(nothing).values())).all()
 
 
 @pytest.mark.parametrize("truth", [True, False])
 def test_the_picture_is_written_and_not_blank(tmp_path, truth):
-    draw_panel(_frame(truth), tmp_path / "panel.png")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    draw_panel(_scene(truth), tmp_path / "panel.png")
     picture = cv2.imread(str(tmp_path / "panel.png"))
     assert picture.shape[1] > 1000
     assert picture.std() > 10
-
-
-def test_a_frame_without_any_believed_pixel_is_drawn_too(tmp_path):
-    frame = _frame()
-    empty = np.full_like(frame.ours, np.nan)
-    nothing = PanelFrame(frame.color, empty[::4, ::4], empty, empty, empty, "empty")
-    draw_panel(nothing, tmp_path / "panel.png")
-    assert (tmp_path / "panel.png").stat().st_size > 0
-
-
-def test_the_enlarged_window_is_where_bicubic_fails_most():
-    frame = _frame()
-    bicubic = frame.bicubic.copy()
-    bicubic[30:36, 50:58] += 5
-    rows, columns = _telling_crop(PanelFrame(frame.color, frame.coarse, bicubic, frame.ours, frame.truth, ""))
-    assert rows.start <= 30
-    assert rows.stop >= 36
-    assert columns.start <= 50
-    assert columns.stop >= 58

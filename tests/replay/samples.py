@@ -3,8 +3,8 @@
 from pagnet_ros.replay.results import Counts, MethodResult, Pairing, Problem, Recording, Results
 
 
-def method(name, frames=10, kind="network", **figures):
-    return MethodResult(name, kind, {"scales": [4]}, frames, 0, figures, by_range=({"from_m": 0.0, "rmse_m": 0.1},))
+def method(name, frames=10, kind="network", **metrics):
+    return MethodResult(name, kind, {"scales": [4]}, frames, 0, metrics, by_range=({"from_m": 0.0, "rmse_m": 0.1},))
 
 
 def results(*methods, **changes):

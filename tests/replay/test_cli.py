@@ -77,6 +77,14 @@ def test_only_the_files_asked_for_are_written(bag, tmp_path):
         assert written.topics["/depth_hr"].count == 6
 
 
+def test_what_the_report_needs_is_missed_before_anything_runs(bag, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert run(bag, *QUICK, "--out", tmp_path / "out") == BAD_INPUT
+    assert "the report needs jinja2, which is not installed" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run(bag, *QUICK, "--json", "--out", tmp_path / "out") == FINE
+
+
 def test_nothing_is_replaced_unless_forced(bag, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
@@ -86,7 +94,7 @@ def test_nothing_is_replaced_unless_forced(bag, tmp_path, capsys):
     assert "results.json is there already" in capsys.readouterr().err
     assert (out / "results.json").read_text() == "precious"
     assert run(bag, *QUICK, "--json", "--out", out, "--force") == FINE
-    assert json.loads((out / "results.json").read_text())["format"] == 1
+    assert json.loads((out / "results.json").read_text())["format"] == 2
     assert {p.name for p in out.iterdir()} == {"results.json", "notes.txt"}
 
 
@@ -200,8 +208,8 @@ def test_the_gate_passes_the_same_and_names_what_fell(bag, tmp_path, capsys):
     assert run(*words, "--json", "--out", old) == FINE
     assert run(*words, "--baseline", old / "results.json", "--max-regression", "0") == FINE
     values = json.loads((old / "results.json").read_text())
-    values["methods"][0]["figures"]["coverage"] = 1.0
-    values["methods"][0]["figures"]["given_share"] = 1.0
+    values["methods"][0]["metrics"]["coverage"] = 1.0
+    values["methods"][0]["metrics"]["given_share"] = 1.0
     (old / "results.json").write_text(json.dumps(values))
     capsys.readouterr()
     assert run(*words, "--baseline", old, "--max-regression", "2%") == FELL

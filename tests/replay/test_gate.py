@@ -1,4 +1,4 @@
-"""The regression gate: each figure in its own direction, and only comparable replays."""
+"""The regression gate: each metric in its own direction, and only comparable replays."""
 
 import dataclasses
 import math
@@ -10,8 +10,8 @@ from pagnet_ros.replay.gate import compare, parse_share
 from tests.replay.samples import method, results
 
 
-def falls(old, new, allowed=0.02, figures=()):
-    return [fall.figure for fall in compare(results(old), results(new), allowed, figures).falls]
+def falls(old, new, allowed=0.02, names=()):
+    return [fall.metric for fall in compare(results(old), results(new), allowed, names).falls]
 
 
 def test_equal_replays_pass():
@@ -21,7 +21,7 @@ def test_equal_replays_pass():
 
 
 @pytest.mark.parametrize(
-    ("figure", "old", "passes", "fails"),
+    ("metric", "old", "passes", "fails"),
     [
         ("rmse_m", 0.100, 0.1019, 0.1021),  # lower is better
         ("coverage", 0.90, 0.8981, 0.8979),  # a share: its loss is what lacks to 1
@@ -29,31 +29,31 @@ def test_equal_replays_pass():
         ("false_obstacles", 0.0, 0.0, 0.001),  # nothing is worse than a loss of zero
     ],
 )
-def test_each_figure_has_its_direction(figure, old, passes, fails):
-    assert falls(method("net", **{figure: old}), method("net", **{figure: passes})) == []
-    assert falls(method("net", **{figure: old}), method("net", **{figure: fails})) == [figure]
+def test_each_metric_has_its_direction(metric, old, passes, fails):
+    assert falls(method("net", **{metric: old}), method("net", **{metric: passes})) == []
+    assert falls(method("net", **{metric: old}), method("net", **{metric: fails})) == [metric]
 
 
 def test_what_gets_better_passes():
     assert falls(method("net", rmse_m=0.1, coverage=0.5), method("net", rmse_m=0.05, coverage=0.9), 0.0) == []
 
 
-def test_a_figure_that_is_gone_fell():
+def test_a_metric_that_is_gone_fell():
     verdict = compare(results(method("net", rmse_m=0.1)), results(method("net", rmse_m=None)), 0.02)
     (fall,) = verdict.falls
     assert math.isinf(fall.growth)
     assert str(fall) == "net: rmse_m 0.1 -> undefined m"
 
 
-def test_fewer_frames_fell_and_new_figures_do_not_matter():
+def test_fewer_frames_fell_and_new_metrics_do_not_matter():
     assert falls(method("net", frames=100), method("net", frames=90, rmse_m=0.1)) == ["frames"]
 
 
-def test_only_the_figures_asked_for_are_judged():
+def test_only_the_metrics_asked_for_are_judged():
     old, new = method("net", rmse_m=0.1, mae_m=0.1), method("net", rmse_m=0.2, mae_m=0.3)
-    assert falls(old, new, figures=["mae_m"]) == ["mae_m"]
+    assert falls(old, new, names=["mae_m"]) == ["mae_m"]
     assert falls(old, new) == ["mae_m", "rmse_m"]  # the worst first
-    with pytest.raises(ConfigError, match="no figure is called rms"):
+    with pytest.raises(ConfigError, match="no metric is called rms"):
         compare(results(old), results(new), 0.02, ["rms"])
 
 

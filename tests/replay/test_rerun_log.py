@@ -1,6 +1,5 @@
 """The recording for the rerun viewer: what is in it, and what is said where it cannot be written."""
 
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -8,10 +7,22 @@ import numpy as np
 import pytest
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.replay.frame import ReplayFrame
+from pagnet_ros.replay.methods import MethodOutput
+from pagnet_ros.replay.metrics import FrameTruth
 from pagnet_ros.replay.rerun_log import RerunLog, points_of
-from tests.replay.report.samples import METHODS, frame
+from tests.replay.report_samples import METHODS
 
 K = np.array([[100.0, 0.0, 63.5], [0.0, 100.0, 47.5], [0.0, 0.0, 1.0]])
+
+
+def show(log, k=0, *, intrinsics=K, pose=None, methods=METHODS):
+    """One frame, as the run shows it to its observers."""
+    rgb, depth = np.full((96, 128, 3), k, np.uint8), np.ones((96, 128), np.float32)
+    stamp_ns = 1_700_000_000_000_000_000 + k * 33_000_000
+    frame = ReplayFrame(k, stamp_ns, stamp_ns, depth[::4, ::4], rgb, depth, intrinsics, pose, recorded_ns=stamp_ns)
+    outputs = {name: MethodOutput(depth) for name in methods}
+    log.on_frame(frame, FrameTruth(depth, depth[::4, ::4], rgb), outputs, {name: {"rmse_m": 0.1} for name in methods})
 
 
 @pytest.fixture
@@ -29,23 +40,23 @@ def read(path):
     return entities, timelines
 
 
-def test_colour_depths_points_and_figures_are_in_it(rr, tmp_path):
+def test_colour_depths_points_and_metrics_are_in_it(rr, tmp_path):
     path = tmp_path / "a.rrd"
     with RerunLog(path, main=METHODS[0]) as log:
         for k in range(3):
-            log.add(frame(k), K, np.eye(4))
+            show(log, k, pose=np.eye(4))
     entities, timelines = read(path)
     for name in ("input", "reference", *METHODS):
         assert f"/world/camera/depth/{name}" in entities
     assert "/world/camera/color" in entities
     assert {name for name in entities if "points" in name} == {f"/world/points/{n}" for n in (METHODS[0], "reference")}
-    assert "/figures/rmse_m/bicubic" in entities
+    assert "/metrics/rmse_m/bicubic" in entities
     assert {"frame", "time", "stamp"} <= timelines
 
 
 def test_without_intrinsics_there_are_no_points(rr, tmp_path):
     with RerunLog(tmp_path / "a.rrd", main=METHODS[0]) as log:
-        log.add(frame(), None)
+        show(log, intrinsics=None)
     entities, _ = read(tmp_path / "a.rrd")
     assert not [name for name in entities if "points" in name]
     assert "/world/camera/depth/input" in entities
@@ -53,30 +64,17 @@ def test_without_intrinsics_there_are_no_points(rr, tmp_path):
 
 def test_a_name_with_slashes_stays_one_name(rr, tmp_path):
     odd = "out/my net.safetensors"
-    view = frame()
-    view = dataclasses.replace(view, depths_m={odd: view.depths_m[METHODS[0]]}, figures={odd: view.figures[METHODS[0]]})
     with RerunLog(tmp_path / "a.rrd", main=odd) as log:
-        log.add(view, K)
+        show(log, methods=(odd,))
     entities, _ = read(tmp_path / "a.rrd")
     assert [name for name in entities if name.startswith("/world/points/out\\/my")]
-
-
-def test_every_nth_frame_only(rr, tmp_path):
-    sizes = []
-    for every in (1, 4):
-        path = tmp_path / f"{every}.rrd"
-        with RerunLog(path, main=METHODS[0], every=every) as log:
-            for k in range(8):
-                log.add(frame(k), K)
-        sizes.append(path.stat().st_size)
-    assert sizes[1] < 0.5 * sizes[0]
 
 
 def test_a_full_disk_is_an_os_error(rr):
     def fill():
         with RerunLog(Path("/dev/full"), main=METHODS[0]) as log:
             for k in range(50):
-                log.add(frame(k), K)
+                show(log, k)
 
     with pytest.raises(OSError, match="No space left"):
         fill()
@@ -87,11 +85,6 @@ def test_without_the_sdk_the_extra_is_named(monkeypatch, tmp_path):
     with pytest.raises(ConfigError, match=r"pip install 'pagnet_ros\[rerun\]'"):
         RerunLog(tmp_path / "a.rrd", main="x")
     assert not list(tmp_path.iterdir())
-
-
-def test_numbers_out_of_range_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="points=0, every=1; expected at least 1"):
-        RerunLog(tmp_path / "a.rrd", main="x", points=0)
 
 
 def test_points_lie_where_the_camera_model_puts_them():

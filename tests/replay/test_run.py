@@ -11,7 +11,8 @@ from pagnet_ros.replay.frame import ReplayFrame, SourceOptions
 from pagnet_ros.replay.methods import Baseline, Identity, Network, make_baselines, make_networks
 from pagnet_ros.replay.metrics import MetricSettings
 from pagnet_ros.replay.modes import Metres, made_coarser
-from pagnet_ros.replay.run import RunOptions, evaluate
+from pagnet_ros.replay.run import evaluate
+from pagnet_ros.replay.run_options import RunOptions
 from pagnet_ros.replay.source import open_source
 from tests.replay.bags import SIZE, START_NS, STEP_NS, color, depth_mm, image, rgbd, write
 
@@ -25,8 +26,8 @@ class Kept:
     def __init__(self):
         self.seen = []
 
-    def on_frame(self, frame, truth, outputs, figures):
-        self.seen.append((frame, truth, dict(outputs), figures))
+    def on_frame(self, frame, truth, outputs, metrics):
+        self.seen.append((frame, truth, dict(outputs), metrics))
 
 
 def replay(path, methods=None, options=None, **source_options):
@@ -52,8 +53,8 @@ def test_a_perfect_method_has_no_error(tmp_path):
 
     results, _ = replay(write(tmp_path / "bag", with_reference()), [Oracle()])
     assert results.mode == "reference"
-    figures = results.methods[0].figures
-    assert (figures["rmse_m"], figures["mae_m"], figures["coverage"]) == (0.0, 0.0, 1.0)
+    metrics = results.methods[0].metrics
+    assert (metrics["rmse_m"], metrics["mae_m"], metrics["coverage"]) == (0.0, 0.0, 1.0)
     assert results.counts.evaluated == results.methods[0].frames == 4
 
 
@@ -61,21 +62,21 @@ def test_the_recorded_depth_is_the_truth_of_its_coarser_self(tmp_path):
     results, seen = replay(write(tmp_path / "bag", rgbd()), options=RunOptions(scale=4))
     assert (results.mode, results.scale) == ("self", 4)
     assert (results.recording.depth_size, results.recording.color_size) == ((8, 12), SIZE)
-    frame, truth, outputs, figures = seen[2]
+    frame, truth, outputs, metrics = seen[2]
     np.testing.assert_array_equal(frame.reference, depth_mm(2))
     np.testing.assert_allclose(truth.reference_m[depth_mm(2) > 0], depth_mm(2)[depth_mm(2) > 0] / 1000, rtol=1e-6)
     assert np.isnan(truth.reference_m[:4, :6]).all()  # the hole of the recording is a hole of the truth,
     assert np.isnan(truth.measured_m[0, 0])  # and of the input
     assert outputs["identity"].depth_m.shape == SIZE
-    assert figures["identity"]["rmse_m"] == 0.0  # every edge lies on a coarse pixel's
+    assert metrics["identity"]["rmse_m"] == 0.0  # every edge lies on a coarse pixel's
 
 
-def test_without_reference_only_figures_that_need_none_are_made(tmp_path):
+def test_without_reference_only_metrics_that_need_none_are_made(tmp_path):
     results, seen = replay(write(tmp_path / "bag", rgbd(depth_size=LOW)))
     assert results.mode == "none"
     assert seen[0][1].reference_m is None
-    assert results.methods[0].figures["consistency_m"] == 0.0
-    assert "rmse_m" not in results.methods[0].figures
+    assert results.methods[0].metrics["consistency_m"] == 0.0
+    assert "rmse_m" not in results.methods[0].metrics
 
 
 def test_a_reference_can_be_left_aside(tmp_path):
@@ -103,10 +104,10 @@ def test_two_runs_differ_in_their_times_only(tmp_path):
     assert texts[0] == texts[1]
 
 
-def test_frames_come_to_observers_in_order_with_their_figures(tmp_path):
+def test_frames_come_to_observers_in_order_with_their_metrics(tmp_path):
     _, seen = replay(write(tmp_path / "bag", rgbd(7)), options=RunOptions(scale=2))
     assert [frame.index for frame, *_ in seen] == list(range(7))
-    assert all(figures["identity"]["given_share"] > 0 for *_, figures in seen)
+    assert all(metrics["identity"]["given_share"] > 0 for *_, metrics in seen)
 
 
 def test_errors_are_compared_on_the_pixels_that_all_methods_give(tmp_path):
@@ -118,9 +119,9 @@ def test_errors_are_compared_on_the_pixels_that_all_methods_give(tmp_path):
     bag = write(tmp_path / "bag", rgbd())
     results, _ = replay(bag, [Baseline("half", left_half), Identity()], RunOptions(scale=4))
     half, identity = results.methods
-    assert half.figures["rmse_common_m"] == pytest.approx(half.figures["rmse_m"])
-    assert identity.figures["rmse_common_m"] == 0.0
-    assert half.figures["coverage"] < 0.6
+    assert half.metrics["rmse_common_m"] == pytest.approx(half.metrics["rmse_m"])
+    assert identity.metrics["rmse_common_m"] == 0.0
+    assert half.metrics["coverage"] < 0.6
 
 
 def test_a_method_that_fails_on_a_frame_is_counted_and_the_others_go_on(tmp_path):
@@ -147,7 +148,7 @@ def test_frames_without_their_reference_are_counted(tmp_path):
     messages = [m for m in with_reference() if m[0] != "/cam/depth_reference" or m[1] < START_NS + STEP_NS]
     results, _ = replay(write(tmp_path / "bag", messages))
     assert (results.counts.evaluated, results.counts.without_reference) == (4, 3)
-    assert results.methods[0].figures["rmse_m"] is not None
+    assert results.methods[0].metrics["rmse_m"] is not None
 
 
 def test_depth_beyond_the_limits_counts_as_unknown_in_input_and_truth(tmp_path):
@@ -182,7 +183,7 @@ def test_a_scale_too_large_for_the_images_is_refused(tmp_path):
 
 def test_running_without_metrics_gives_outputs_and_times_only(tmp_path):
     results, seen = replay(write(tmp_path / "bag", rgbd()), options=RunOptions(score=False))
-    assert results.methods[0].figures == {}
+    assert results.methods[0].metrics == {}
     assert results.methods[0].frames == len(seen) == 4
     assert results.timings["methods"]["identity"]["p50"] >= 0
 

@@ -114,12 +114,39 @@ def test_pairs_are_those_of_the_nodes_policy(tmp_path, offset_ms):
     for topic, _, message in rgbd(6, offset_ns=offset_ms * 10**6, info=False):
         stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         expected += (pairing.add_depth if "depth" in topic else pairing.add_color)(stamp_ns, topic)
+    expected += pairing.flush()
     frames, source = read(bag)
     assert [(f.depth_stamp_ns, f.color_stamp_ns) for f in frames] == [
         (p.depth_stamp_ns, p.color_stamp_ns) for p in expected
     ]
     assert source.pairing.paired == pairing.counts.paired
     assert source.pairing.depth_unmatched == pairing.counts.depth_unmatched
+
+
+def test_a_recording_whose_only_pair_waits_at_its_end_is_found(tmp_path):
+    bag = write(tmp_path / "bag", rgbd(1, offset_ns=-5_000_000))  # a nearer colour image could still have come
+    assert numbers(read(bag)[0]) == [0]
+
+
+def test_a_stream_that_was_written_much_later_than_the_other_is_paired_all_the_same(tmp_path):
+    messages = [(topic, at_ns + (5 * 10**9 if "color" in topic else 0), m) for topic, at_ns, m in rgbd(30, info=False)]
+    bag = write(tmp_path / "bag", sorted(messages, key=lambda message: message[1]))
+    assert numbers(read(bag)[0]) == list(range(30))
+    assert len(read(bag, queue_size=10)[0]) < 20  # as a node with such a queue
+
+
+def test_a_result_belongs_to_the_depth_image_of_its_stamp_and_pairs_without_one_are_left_out(tmp_path):
+    stamps_ns = {k: START_NS + k * STEP_NS for k in (1, 2, 5)}
+    results = [
+        ("/depth_hr", stamp_ns + 250_000_000, image(np.full(SIZE, k + 1, np.float32), stamp_ns))
+        for k, stamp_ns in stamps_ns.items()
+    ]
+    bag = write(tmp_path / "bag", sorted([*rgbd(6), *results], key=lambda message: message[1]))
+    frames, source = read(bag, depth="/cam/depth", color="/cam/color", result="/depth_hr")
+    assert numbers(frames) == [1, 2, 5]
+    assert [float(frame.result[0, 0]) for frame in frames] == [2, 3, 6]
+    (problem,) = source.tally.problems
+    assert (problem.kind, problem.count) == ("no_result", 3)
 
 
 def test_the_reference_belongs_to_the_depth_image_of_its_stamp(tmp_path):

@@ -1,13 +1,11 @@
-"""Figures over time in bounded memory."""
+"""Metrics over time in bounded memory."""
 
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagnet_ros.errors import ConfigError
 from pagnet_ros.replay.timeline import Timeline
 
 
@@ -63,8 +61,3 @@ def test_a_clock_that_went_back_is_survived():
     timeline.add(-5.0, {"a": 1.0})
     timeline.add(math.nan, {"a": 2.0})
     assert only(timeline)["count"] == [2]
-
-
-def test_the_number_of_bins_is_checked():
-    with pytest.raises(ConfigError, match="1 bins; expected 2 to 10000"):
-        Timeline(1)

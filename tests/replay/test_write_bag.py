@@ -11,7 +11,8 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.replay.frame import SourceOptions
 from pagnet_ros.replay.methods import Identity
-from pagnet_ros.replay.run import RunOptions, evaluate
+from pagnet_ros.replay.run import evaluate
+from pagnet_ros.replay.run_options import RunOptions
 from pagnet_ros.replay.source import open_source
 from pagnet_ros.replay.write_bag import BagCopy
 from tests.replay.bags import MATRIX, SIZE, START_NS, STEP_NS, camera_info, depth_mm, rgbd, text, write

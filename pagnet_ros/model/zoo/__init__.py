@@ -6,15 +6,19 @@ files lie.
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from pathlib import Path
+from typing import Final, Literal, NamedTuple
 
 from pagnet_ros.errors import WeightsError, did_you_mean
 from pagnet_ros.model.weights import WeightsHeader, read_header
 
-__all__ = ["family_of", "zoo", "zoo_members", "zoo_path"]
+__all__ = ["DEFAULT_WEIGHTS", "WeightsChoice", "family_of", "resolve_weights", "zoo", "zoo_members", "zoo_path"]
 
+DEFAULT_WEIGHTS: Final = "fast-sensor"
+"""The family that ``auto`` stands for."""
 FOLDER = Path(__file__).parent
 
 
@@ -62,3 +66,37 @@ def zoo_members(name: str) -> dict[int, str]:
         return family
     member = zoo_path(name).stem
     return {headers[member].config.scale: member}
+
+
+class WeightsChoice(NamedTuple):
+    """What a choice of weights stands for.
+
+    Attributes:
+        kind: ``shipped`` (a network or family of this package), ``file``, or ``bicubic`` (no weights).
+        name: of the shipped network or family; the file's path.
+        files: the weights files by name; of a family one for each scale, none without weights.
+    """
+
+    kind: Literal["shipped", "file", "bicubic"]
+    name: str
+    files: dict[str, Path]
+
+
+def resolve_weights(name_or_path: str | os.PathLike[str] = "auto") -> WeightsChoice:
+    """What the node's parameter `weights`, the replay's ``--weights`` and `DepthUpsampler.from_weights` mean by a name.
+
+    Args:
+        name_or_path: ``auto`` (the default family), ``bicubic``, a shipped network or family, or the path of a
+            .safetensors or .onnx file; whatever holds a folder separator or ends so is a path.
+
+    Raises:
+        WeightsError: neither a file's path nor the name of a shipped network.
+    """
+    text = os.fspath(name_or_path)
+    if text == "bicubic":
+        return WeightsChoice("bicubic", text, {})
+    if text.endswith((".safetensors", ".onnx")) or os.sep in text or not isinstance(name_or_path, str):
+        path = Path(text).expanduser()
+        return WeightsChoice("file", str(path), {path.name: path})
+    name = DEFAULT_WEIGHTS if text == "auto" else text
+    return WeightsChoice("shipped", name, {member: zoo_path(member) for member in zoo_members(name).values()})

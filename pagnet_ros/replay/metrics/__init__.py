@@ -1,12 +1,23 @@
 """How good depth is, in metres: one frame at a time, with memory that does not grow.
 
-`FrameContexts` does once per frame what all methods share; one `Scorer` per method adds up its figures; `METRICS` says
-what each figure is. NumPy and OpenCV only. A recording's frames go in, plain numbers come out.
+`FrameContexts` does once per frame what all methods share; one `Scorer` per method adds up its metrics; `METRICS` says
+what each of them is, and `add_metrics` adds one. NumPy and OpenCV only. Frames of a recording go in, numbers come out.
 """
 
-from pagnet_ros.replay.metrics.catalogue import METRICS, Metric
+from pagnet_ros.replay.metrics import accuracy, calibration, groups, texture  # each adds its metrics  # noqa: F401
 from pagnet_ros.replay.metrics.frame import FrameContext, FrameContexts, FrameTruth
+from pagnet_ros.replay.metrics.registry import METRICS, Group, Metric, add_metrics
 from pagnet_ros.replay.metrics.scorer import Scorer
 from pagnet_ros.replay.metrics.settings import MetricSettings
 
-__all__ = ["METRICS", "FrameContext", "FrameContexts", "FrameTruth", "Metric", "MetricSettings", "Scorer"]
+__all__ = [
+    "METRICS",
+    "FrameContext",
+    "FrameContexts",
+    "FrameTruth",
+    "Group",
+    "Metric",
+    "MetricSettings",
+    "Scorer",
+    "add_metrics",
+]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pagnet_ros.replay.metrics.result import Figures, Result, Sums, ratio, root
+from pagnet_ros.replay.metrics.flying import between_surfaces
+from pagnet_ros.replay.metrics.registry import EIGEN, Group, Metric, Sums, Values, add_metrics, ratio, root
+from pagnet_ros.replay.metrics.result import Result
 from pagnet_ros.replay.metrics.settings import MetricSettings
 
 __all__ = ["Accuracy", "Common", "Deltas"]
@@ -22,11 +23,113 @@ DELTAS = {
 KNOWN, SCORED, ERROR, ABSOLUTE, SQUARE, RELATIVE = range(6)
 
 
-class Accuracy:
+@add_metrics(
+    Metric(
+        "rmse_common_m",
+        "RMSE, common",
+        "RMSE over the known pixels for which every method of the run gives a depth, so that none gains by "
+        "leaving out what is difficult; where `common` says measured, only those of them whose four surrounding "
+        "input pixels are measured, so that nothing has to be filled.",
+        unit="m",
+        lead=True,
+    ),
+    Metric("mae_common_m", "MAE, common", "MAE over the same pixels.", unit="m", lead=True),
+    Metric(
+        "rmse_flat_common_m",
+        "RMSE, flat areas",
+        "RMSE over those of the same pixels where the input is flat: the nearest input pixel and its eight "
+        "neighbours differ by at most `edge_step` of its depth.",
+        unit="m",
+        lead=True,
+    ),
+    Metric(
+        "rmse_rest_common_m",
+        "RMSE, edge areas",
+        "RMSE over the others of the same pixels, those near a depth step of the input.",
+        unit="m",
+        lead=True,
+    ),
+    Metric(
+        "flying_common",
+        "points between surfaces",
+        "Flying pixels (`flying_px`, `flying_margin_m`, `flying_margin_relative`; see flying pixels) among the same "
+        "pixels; mean number per frame.",
+        unit="per frame",
+        lead=True,
+    ),
+)
+class Common(Group):
+    """Errors over the pixels that every method of the run gives."""
+
+    def sums(self, result: Result) -> Sums:
+        """Pixels, absolute and squared errors; those of flat areas; frames, and flying pixels."""
+        frame = result.frame
+        if result.common is None:
+            return np.zeros(7)
+        common = result.common & frame.inside if self.settings.common == "measured" else result.common
+        chosen = common.ravel().take(frame.known.places) & np.isfinite(result.at_known)
+        error = result.error_at_known[chosen]
+        square = np.square(error)
+        flat = frame.flat.ravel().take(frame.known.places[chosen])
+        flying = between_surfaces(np.where(common, result.depth, np.float32(np.nan)), frame.surroundings, self.settings)
+        sums = [error.size, np.abs(error).sum(dtype=np.float64), square.sum(dtype=np.float64)]
+        return np.array([*sums, np.count_nonzero(flat), square[flat].sum(dtype=np.float64), 1, flying.size])
+
+    def values(self, sums: Sums) -> Values:
+        """Errors there, and flying pixels per frame."""
+        count, absolute, square, flat, flat_square, frames, flying = sums.tolist()
+        return {
+            "rmse_common_m": root(square, count),
+            "mae_common_m": ratio(absolute, count),
+            "rmse_flat_common_m": root(flat_square, flat),
+            "rmse_rest_common_m": root(square - flat_square, count - flat),
+            "flying_common": ratio(flying, frames),
+        }
+
+
+@add_metrics(
+    Metric("rmse_m", "RMSE", "Root of the mean of (d - z)^2 over scored pixels.", unit="m", source=EIGEN, lead=True),
+    Metric(
+        "mae_m",
+        "MAE",
+        "Mean of |d - z| over scored pixels.",
+        unit="m",
+        source="Uhrig et al. 2017 (KITTI depth)",
+    ),
+    Metric("coverage", "coverage", "Scored pixels over known pixels.", better="higher", lead=True),
+    Metric("abs_rel", "AbsRel", "Mean of |d - z| / z over scored pixels.", source=EIGEN),
+    Metric(
+        "rmse_edges_m",
+        "RMSE, edges",
+        "RMSE over scored pixels within `edge_px` (Chebyshev) of a depth step of the reference. A step lies "
+        "between two neighbouring known pixels of a row or column, at most `edge_gap_px` unknown pixels "
+        "apart, whose depths differ by more than `edge_step` of the nearer and 1 % more for each unknown "
+        "pixel between them.",
+        unit="m",
+    ),
+    Metric("coverage_edges", "coverage, edges", "Scored over known pixels there.", better="higher"),
+    Metric(
+        "rmse_holes_m",
+        "RMSE, holes",
+        "RMSE over scored pixels whose nearest pixel of the input was not measured.",
+        unit="m",
+        lead=True,
+    ),
+    Metric("coverage_holes", "coverage, holes", "Scored over known pixels there.", better="higher", lead=True),
+    Metric(
+        "rmse_texture_m",
+        "RMSE, texture",
+        "RMSE over scored textured pixels: grey (3x3 Sobel, per pixel) rises by more than `texture_levels` "
+        "within one pixel of them, and no depth step of the reference lies within `texture_clear_px`.",
+        unit="m",
+    ),
+)
+class Accuracy(Group):
     """Sums per region of the reference: ``[bands, edge, hole, texture, 6]``, flattened."""
 
     def __init__(self, settings: MetricSettings) -> None:
         """Create for the range bands of the settings."""
+        super().__init__(settings)
         self._edges = settings.range_edges_m
         self._shape = (len(self._edges) + 1, 2, 2, 2, 6)
 
@@ -44,8 +147,8 @@ class Accuracy:
                 table[known.codes, column] = np.add.reduceat(values, known.starts, dtype=np.float64)
         return table.reshape(-1)
 
-    def figures(self, sums: Sums) -> Figures:
-        """All figures that are errors over a region."""
+    def values(self, sums: Sums) -> Values:
+        """All metrics that are errors over a region."""
         table = sums.reshape(self._shape)
         everything = table.sum((0, 1, 2, 3))
         edges, holes, texture = (part.sum((0, 1, 2)) for part in (table[:, 1], table[:, :, 1], table[:, :, :, 1]))
@@ -61,7 +164,11 @@ class Accuracy:
             "rmse_texture_m": root(texture[SQUARE], texture[SCORED]),
         }
 
-    def by_range(self, sums: Sums) -> list[dict[str, Any]]:
+    def tables(self, sums: Sums) -> dict[str, Any]:
+        """`by_range`, a row per range band, and `pixels`, how many pixels each metric stands on."""
+        return {"by_range": self._by_range(sums), "pixels": self._pixels(sums)}
+
+    def _by_range(self, sums: Sums) -> list[dict[str, Any]]:
         """One row per range band, and one for what lies beyond the last where anything does."""
         bands = sums.reshape(self._shape).sum((1, 2, 3))
         limits = [*self._edges, None]
@@ -70,8 +177,7 @@ class Accuracy:
             rows.insert(0, _row(0.0, self._edges[0], bands[0]))
         return rows if bands[-1][KNOWN] else rows[:-1]
 
-    def pixels(self, sums: Sums) -> dict[str, int]:
-        """How many pixels each figure stands on."""
+    def _pixels(self, sums: Sums) -> dict[str, int]:
         table = sums.reshape(self._shape)
         regions = {
             "known": table[..., KNOWN],
@@ -96,7 +202,51 @@ def _row(low: float | None, high: float | None, sums: Sums) -> dict[str, Any]:
     }
 
 
-class Deltas:
+@add_metrics(
+    Metric(
+        "delta_1_05",
+        "δ<1.05",
+        "Share of scored pixels with max(d / z, z / d) below 1.05.",
+        source="as Eigen et al. 2014, tighter",
+        better="higher",
+    ),
+    Metric(
+        "delta_1_10",
+        "δ<1.10",
+        "Share of scored pixels with max(d / z, z / d) below 1.10.",
+        source="as Eigen et al. 2014, tighter",
+        better="higher",
+    ),
+    Metric(
+        "delta_1_25",
+        "δ<1.25",
+        "Share of scored pixels with max(d / z, z / d) below 1.25.",
+        source=EIGEN,
+        better="higher",
+    ),
+    Metric(
+        "delta_1_25_2",
+        "δ<1.25²",
+        "Share of scored pixels with max(d / z, z / d) below 1.25^2.",
+        source=EIGEN,
+        better="higher",
+    ),
+    Metric(
+        "delta_1_25_3",
+        "δ<1.25³",
+        "Share of scored pixels with max(d / z, z / d) below 1.25^3.",
+        source=EIGEN,
+        better="higher",
+    ),
+    Metric(
+        "accurate_share",
+        "within 5 %",
+        "Share of known pixels whose depth is given and has max(d / z, z / d) below 1.05: a pixel left out "
+        "counts as much against a method as a wrong one.",
+        better="higher",
+    ),
+)
+class Deltas(Group):
     """Shares of pixels whose depth is right within a factor."""
 
     def sums(self, result: Result) -> Sums:
@@ -107,30 +257,8 @@ class Deltas:
         below = [np.count_nonzero(factor < np.float32(threshold)) for threshold in DELTAS.values()]
         return np.array([factor.size, np.count_nonzero(np.isfinite(factor)), *below], np.float64)
 
-    def figures(self, sums: Sums) -> Figures:
+    def values(self, sums: Sums) -> Values:
         """The thresholds over scored pixels, and the tightest over known ones."""
         known, scored, *below = sums.tolist()
-        figures = {name: ratio(count, scored) for name, count in zip(DELTAS, below, strict=True)}
-        return figures | {"accurate_share": ratio(below[0], known)}
-
-
-class Common:
-    """Error over the pixels that every method of the run gives."""
-
-    def sums(self, result: Result) -> Sums:
-        """Pixels, absolute and squared errors; zeros where the run does not say which pixels are common."""
-        if result.common is None:
-            return np.zeros(3)
-        error = result.error_at_known[_common_at_known(result)]
-        return np.array([error.size, np.abs(error).sum(dtype=np.float64), np.square(error).sum(dtype=np.float64)])
-
-    def figures(self, sums: Sums) -> Figures:
-        """RMSE and MAE there."""
-        count, absolute, square = sums.tolist()
-        return {"rmse_common_m": root(square, count), "mae_common_m": ratio(absolute, count)}
-
-
-def _common_at_known(result: Result) -> NDArray[np.bool_]:
-    assert result.common is not None
-    common = result.common.ravel().take(result.frame.known.places)
-    return np.asarray(common & np.isfinite(result.at_known), np.bool_)
+        values = {name: ratio(count, scored) for name, count in zip(DELTAS, below, strict=True)}
+        return values | {"accurate_share": ratio(below[0], known)}

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pagnet_ros.replay.metrics.result import Figures, Result, Sums, ratio, root
+from pagnet_ros.replay.metrics.registry import Group, Metric, Sums, Values, add_metrics, ratio, root
+from pagnet_ros.replay.metrics.result import Result
 
 __all__ = ["Calibration"]
 
@@ -15,7 +16,43 @@ ROWS = 9
 """Rows of the table: sigma below 2.5 mm, then each row up to twice the sigma of the one before; the last is open."""
 
 
-class Calibration:
+@add_metrics(
+    Metric(
+        "sigma_error_ratio",
+        "error / σ",
+        "Root of the mean of ((d - z) / σ)^2 over scored pixels with a σ: 1 where σ says how large errors "
+        "are, above 1 where it promises too much. The noise of the reference counts as error.",
+        needs="sigma",
+        better="target",
+        target=1.0,
+    ),
+    Metric(
+        "within_1_sigma",
+        "within 1 σ",
+        "Share of these pixels with |d - z| up to σ; 0.683 for a normal distribution.",
+        needs="sigma",
+        better="target",
+        target=0.683,
+    ),
+    Metric(
+        "within_2_sigma",
+        "within 2 σ",
+        "Share of these pixels with |d - z| up to 2 σ; 0.954 for a normal distribution.",
+        needs="sigma",
+        better="target",
+        target=0.954,
+    ),
+    Metric(
+        "sigma_ence",
+        "σ calibration error",
+        "Expected normalised calibration error: |observed - expected| / expected of each row of the "
+        "calibration table, averaged with its number of pixels as weight. Expected is the root mean square of "
+        "σ in the row, observed the RMSE.",
+        source="Levi et al. 2022 (rows there of equal size)",
+        needs="sigma",
+    ),
+)
+class Calibration(Group):
     """Sums by predicted sigma, ``[rows, 3]`` flattened, and three over all rows."""
 
     def sums(self, result: Result) -> Sums:
@@ -34,8 +71,8 @@ class Calibration:
             total[:] = normal.sum(dtype=np.float64), np.count_nonzero(normal <= 1), np.count_nonzero(normal <= 4)
         return np.concatenate([table.reshape(-1), total])
 
-    def figures(self, sums: Sums) -> Figures:
-        """Figures over all rows."""
+    def values(self, sums: Sums) -> Values:
+        """Metrics over all rows."""
         table, (normal, within_1, within_2) = sums[:-3].reshape(ROWS, 3), sums[-3:].tolist()
         counts, expected, observed = table[table[:, 0] > 0].T
         expected, observed = np.sqrt(expected / counts), np.sqrt(observed / counts)
@@ -48,10 +85,10 @@ class Calibration:
             "sigma_ence": ratio(off, count),
         }
 
-    def table(self, sums: Sums) -> list[dict[str, Any]]:
-        """Expected and observed error by predicted sigma; rows that hold no pixel are left out."""
+    def tables(self, sums: Sums) -> dict[str, Any]:
+        """`calibration`: expected and observed error by predicted sigma; rows that hold no pixel are left out."""
         limits = [0.0, *(FIRST_SIGMA_M * 2**row for row in range(ROWS - 1)), None]
-        return [
+        rows = [
             {
                 "from_m": limits[row],
                 "to_m": limits[row + 1],
@@ -62,3 +99,4 @@ class Calibration:
             for row, (count, sigma_square, square) in enumerate(sums[:-3].reshape(ROWS, 3).tolist())
             if count
         ]
+        return {"calibration": rows}

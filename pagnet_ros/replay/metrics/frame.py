@@ -127,6 +127,20 @@ class FrameContext:
         return np.asarray(cv2.blur(grey(self.rgb), (3, 3)), np.float32)
 
     @cached_property
+    def inside(self) -> Mask:
+        """Pixels whose four surrounding input pixels are all measured, ``[H, W]``."""
+        seen = np.isfinite(self.measured).astype(np.float32)
+        return np.asarray(cv2.resize(seen, self.size[::-1], interpolation=cv2.INTER_LINEAR) > np.float32(0.99))
+
+    @cached_property
+    def flat(self) -> Mask:
+        """Pixels whose nearest input pixel and its eight neighbours differ by at most `edge_step`, ``[H, W]``."""
+        window, unknown = np.ones((3, 3), np.uint8), np.isnan(self.measured)
+        low = cv2.erode(np.where(unknown, np.float32(np.inf), self.measured), window)
+        high = cv2.dilate(np.where(unknown, np.float32(0), self.measured), window)
+        return np.asarray(nearest_up(high - low <= self.settings.edge_step * self.measured, self.size), np.bool_)
+
+    @cached_property
     def textured(self) -> Mask:
         """Pixels at a colour edge, ``[H, W]``."""
         return texture(grey(self.rgb), self.settings.texture_levels)

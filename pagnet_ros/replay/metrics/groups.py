@@ -1,4 +1,4 @@
-"""The remaining groups of figures: surfaces and obstacles against a reference; and what needs none."""
+"""Metrics of surfaces and obstacles against a reference, and those that need none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from pagnet_ros.replay.metrics.flying import between_surfaces, ramps
 from pagnet_ros.replay.metrics.obstacles import unmatched
 from pagnet_ros.replay.metrics.regions import Image, Mask, footprint_depth, grown
-from pagnet_ros.replay.metrics.result import Figures, Result, Sums, ratio, root
+from pagnet_ros.replay.metrics.registry import Group, Metric, Sums, Values, add_metrics, ratio, root
+from pagnet_ros.replay.metrics.result import Result
 from pagnet_ros.replay.metrics.settings import MetricSettings
 
 __all__ = ["Alignment", "Flicker", "Flying", "FlyingRate", "Measurement", "Obstacles", "depth_ridges"]
@@ -19,24 +20,54 @@ GRADIENT_LEVELS = 10_000.0
 """What a rise of log depth by 1 per pixel is for Canny, whose gradients are 16-bit integers."""
 
 
-class Flying:
+@add_metrics(
+    Metric(
+        "flying_pixels",
+        "flying pixels",
+        "Pixels that lie between two surfaces of the reference and belong to none: within `flying_px` (square "
+        "window) the reference is known both nearer and farther, and nowhere within m = "
+        "max(`flying_margin_m`, `flying_margin_relative` * d) of d; mean number per frame.",
+        unit="per frame",
+        source="this project, after the idea of mixed pixels (Tang et al. 2007)",
+    )
+)
+class Flying(Group):
     """Flying pixels against the reference."""
-
-    def __init__(self, settings: MetricSettings) -> None:
-        """Create with radius and margins."""
-        self._settings = settings
 
     def sums(self, result: Result) -> Sums:
         """Frames, flying pixels."""
-        flying = between_surfaces(result.depth, result.frame.surroundings, self._settings)
+        flying = between_surfaces(result.depth, result.frame.surroundings, self.settings)
         return np.array([1, flying.size], np.float64)
 
-    def figures(self, sums: Sums) -> Figures:
+    def values(self, sums: Sums) -> Values:
         """The mean per frame."""
         return {"flying_pixels": ratio(sums[1], sums[0])}
 
 
-class Obstacles:
+@add_metrics(
+    Metric(
+        "false_obstacles",
+        "false obstacles",
+        "Cells of `voxel_m` that hold at least `voxel_points` points of the result, between `min_height_m` "
+        "and `max_height_m` above the floor and within `obstacle_range_m` of the camera, while no cell of the "
+        "reference in their 3x3x3 neighbourhood does; only pixels that the reference knows; mean number per "
+        "frame.",
+        unit="per frame",
+        source="the marking of Nav2's voxel layer",
+        lead=True,
+    ),
+    Metric(
+        "missed_obstacles",
+        "missed obstacles",
+        "The same with result and reference exchanged.",
+        unit="per frame",
+        source="the marking of Nav2's voxel layer",
+        lead=True,
+    ),
+    Metric("false_obstacle_share", "false obstacles, share", "False obstacles over cells of the result."),
+    Metric("missed_obstacle_share", "missed obstacles, share", "Missed obstacles over cells of the reference."),
+)
+class Obstacles(Group):
     """False and missed obstacles of a voxel grid; undefined for frames without intrinsics."""
 
     def sums(self, result: Result) -> Sums:
@@ -48,7 +79,7 @@ class Obstacles:
         false, missed = unmatched(marked, grid)
         return np.array([1, np.count_nonzero(marked), np.count_nonzero(grid.marked), false, missed], np.float64)
 
-    def figures(self, sums: Sums) -> Figures:
+    def values(self, sums: Sums) -> Values:
         """Means per frame, and shares."""
         frames, cells, reference_cells, false, missed = sums.tolist()
         return {
@@ -59,7 +90,34 @@ class Obstacles:
         }
 
 
-class Measurement:
+@add_metrics(
+    Metric(
+        "given_share",
+        "given",
+        "Share of the image for which a depth is given.",
+        needs="any",
+        better="higher",
+        lead=True,
+    ),
+    Metric(
+        "consistency_m",
+        "consistency",
+        "Root mean square difference between the measurement and the result seen by the sensor: each measured "
+        "pixel's footprint in the result gives the mean of its depths within 1 % (at least 5 mm) of their "
+        "median; a footprint with fewer than a quarter of its pixels given gives nothing.",
+        unit="m",
+        needs="any",
+        lead=True,
+    ),
+    Metric(
+        "answered_share",
+        "answered",
+        "Share of measured pixels whose footprint gives something.",
+        needs="any",
+        better="higher",
+    ),
+)
+class Measurement(Group):
     """How much is given, and whether it agrees with what was measured."""
 
     def sums(self, result: Result) -> Sums:
@@ -72,7 +130,7 @@ class Measurement:
         counts = [np.count_nonzero(mask) for mask in (result.given, np.isfinite(measured), answered)]
         return np.array([result.given.size, *counts, square], np.float64)
 
-    def figures(self, sums: Sums) -> Figures:
+    def values(self, sums: Sums) -> Values:
         """Shares and the root mean square difference."""
         pixels, given, measured, answered, square = sums.tolist()
         return {
@@ -82,11 +140,36 @@ class Measurement:
         }
 
 
-class Flicker:
+@add_metrics(
+    Metric(
+        "flicker_m",
+        "flicker",
+        "Temporal standard deviation on static pixels: root of half the mean squared change of the result "
+        "between consecutive frames, less the change of the measurement averaged over an eighth of the image. "
+        "Static: grey (3x3 mean) within one pixel changes by at most `static_levels`, and the nearest "
+        "measured pixel and its neighbours by at most `static_relative`. Pixels whose measured neighbourhood "
+        "holds a depth step (`edge_step`) are left out.",
+        unit="m",
+        source="successive differences (von Neumann 1941)",
+        needs="any",
+        lead=True,
+    ),
+    Metric(
+        "flicker_edges_m",
+        "flicker, edges",
+        "The same over the pixels left out there, between frames where the camera stands still: at least "
+        "`still_share` of the textured pixels are static in grey.",
+        unit="m",
+        source="successive differences (von Neumann 1941)",
+        needs="any",
+    ),
+)
+class Flicker(Group):
     """Changes of the result where nothing changed. Keeps the last frame's result."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: MetricSettings) -> None:
         """Create without a past."""
+        super().__init__(settings)
         self._last: tuple[int, Image] | None = None
 
     def sums(self, result: Result) -> Sums:
@@ -102,25 +185,35 @@ class Flicker:
             sums += [values.size, np.square(values).sum(dtype=np.float64)]
         return np.array(sums, np.float64)
 
-    def figures(self, sums: Sums) -> Figures:
+    def values(self, sums: Sums) -> Values:
         """The standard deviation that such changes come from."""
         return {"flicker_m": root(sums[1] / 2, sums[0]), "flicker_edges_m": root(sums[3] / 2, sums[2])}
 
 
-class Alignment:
+@add_metrics(
+    Metric(
+        "edge_distance_px",
+        "edge distance",
+        "Mean distance of the result's depth edges to the nearest colour edge, each cut off at "
+        "`align_cap_px`. Depth edges: ridges (Canny) of the Sobel gradient of log depth, where it rises by "
+        "more than a quarter of `edge_step` per pixel. Colour edges: Canny on grey, thresholds 50 and 100 "
+        "(steps of about 25 levels).",
+        unit="px",
+        source="this project, after the depth boundary error of Koch et al. 2018",
+        needs="any",
+        lead=True,
+    )
+)
+class Alignment(Group):
     """How far depth edges are from colour edges."""
-
-    def __init__(self, settings: MetricSettings) -> None:
-        """Create for the settings' depth step."""
-        self._rise = settings.edge_step / 4
 
     def sums(self, result: Result) -> Sums:
         """Pixels on depth edges, and the sum of their distances."""
-        ridges = depth_ridges(result.depth, self._rise)
+        ridges = depth_ridges(result.depth, self.settings.edge_step / 4)
         distances = result.frame.colour_edge_distance[ridges]
         return np.array([distances.size, distances.sum(dtype=np.float64)])
 
-    def figures(self, sums: Sums) -> Figures:
+    def values(self, sums: Sums) -> Values:
         """The mean distance."""
         return {"edge_distance_px": ratio(sums[1], sums[0])}
 
@@ -148,21 +241,29 @@ def depth_ridges(depth: Image, rise: float) -> Mask:
     return np.asarray(cv2.Canny(across, down, threshold, threshold, L2gradient=True) > 0)
 
 
-class FlyingRate:
+@add_metrics(
+    Metric(
+        "flying_rate",
+        "flying rate",
+        "Share of given pixels that belong to no surface, judged without a reference: inside a ramp of at "
+        "most `ramp_px` pixels of one row or column that rises or falls all along, is seen at more than "
+        "`ramp_incidence_deg` from its normal, and spans more than `edge_step`; or with no given pixel of the "
+        "eight neighbours nearer than such a slope.",
+        needs="any",
+        lead=True,
+    )
+)
+class FlyingRate(Group):
     """Flying pixels as far as the result itself shows them."""
-
-    def __init__(self, settings: MetricSettings) -> None:
-        """Create for the settings' ramps."""
-        self._settings = settings
 
     def sums(self, result: Result) -> Sums:
         """Given pixels, and flying ones."""
         matrix = result.frame.intrinsics
         width = float(result.frame.size[1])
         focal = (width, width) if matrix is None else (float(matrix[0, 0]), float(matrix[1, 1]))
-        flying = ramps(result.depth, focal, self._settings)
+        flying = ramps(result.depth, focal, self.settings)
         return np.array([np.count_nonzero(result.given), np.count_nonzero(flying)], np.float64)
 
-    def figures(self, sums: Sums) -> Figures:
+    def values(self, sums: Sums) -> Values:
         """The share."""
         return {"flying_rate": ratio(sums[1], sums[0])}

@@ -1,10 +1,8 @@
-"""One method's result for one frame, and what a group of figures is: sums of a frame, and figures of sums."""
+"""One method's result for one frame, as the metrics see it."""
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +11,7 @@ from pagnet_ros.errors import InputError
 from pagnet_ros.replay.metrics.frame import FrameContext
 from pagnet_ros.replay.metrics.regions import Image, Mask
 
-__all__ = ["Figures", "Group", "Result", "Sums", "ratio", "root"]
-
-Sums = NDArray[np.float64]
-Figures = dict[str, float]
+__all__ = ["Result"]
 
 
 class Result:
@@ -59,23 +54,3 @@ class Result:
     def error_at_known(self) -> Image:
         """Depth less reference there, NaN where none is given."""
         return self.at_known - self.frame.known.depth
-
-
-class Group(Protocol):
-    """Figures that come from the same sums. Sums of frames add up to those of a recording."""
-
-    def sums(self, result: Result) -> Sums:
-        """The sums of one frame, always the same length."""
-
-    def figures(self, sums: Sums) -> Figures:
-        """Figures of one frame's sums, or of any number of frames; NaN where undefined."""
-
-
-def ratio(part: float, whole: float) -> float:
-    """A quotient, NaN where there is nothing to divide by."""
-    return float(part / whole) if whole > 0 else float("nan")
-
-
-def root(total: float, count: float) -> float:
-    """Root of a mean, NaN of nothing."""
-    return math.sqrt(ratio(total, count))

@@ -10,6 +10,7 @@ from pagnet_ros.errors import ConfigError
 __all__ = ["UP_AXES", "MetricSettings"]
 
 UP_AXES = ("camera", "pose")
+COMMON = ("given", "measured")
 MAX_CELLS = 50_000_000
 _LIMITS: dict[str, tuple[float, float]] = {
     "edge_px": (0, 64),
@@ -41,6 +42,8 @@ class MetricSettings:
     """Every choice that a figure depends on. Pixels are those of the result.
 
     Attributes:
+        common: which pixels the methods of a run are compared on: ``given`` (by all of them), or only those that are
+            also ``measured``: their four surrounding input pixels are.
         range_edges_m: limits of the range bands, metres, rising; a band holds its lower limit.
         edge_px: how near a depth step counts as at the edge, Chebyshev distance in pixels, 0 to 64.
         edge_step: relative depth step from which two neighbouring pixels belong to two surfaces, 0.001 to 1.
@@ -65,9 +68,10 @@ class MetricSettings:
         camera_height_m: height of the camera above the floor where `up` is ``camera``, metres.
         camera_pitch_deg: angle by which it looks down there, degrees, -90 to 90.
         up: where up is: ``camera`` (the camera is mounted as above, without roll) or ``pose`` (z of the frame that the
-            poses of the recording lead to; frames without a pose have no obstacle figures).
+            poses of the recording lead to; frames without a pose have no obstacle metrics).
     """
 
+    common: str = "given"
     range_edges_m: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 10.0)
     edge_px: int = 3
     edge_step: float = 0.05
@@ -106,6 +110,8 @@ class MetricSettings:
                 f"voxel_m={self.voxel_m!r} within {self.obstacle_range_m} m and {self.min_height_m} to "
                 f"{self.max_height_m} m of height makes {self.cells} cells, expected at most {MAX_CELLS}"
             )
+        if self.common not in COMMON:
+            problems.append(f"common={self.common!r}, expected one of {COMMON}")
         if self.up not in UP_AXES:
             problems.append(f"up={self.up!r}, expected one of {UP_AXES}")
         if problems:

@@ -1,38 +1,31 @@
-"""The live counterpart of the replay: scores what a running node publishes, while any player or camera feeds it.
+"""Scores what a running node publishes: records its inputs and its result, then replays the recording.
 
-Owns the subscriptions, a thread that evaluates, and what the operator sees of it on /diagnostics. Messages flow into a
-`replay.live.LiveSource`; figures, report and JSON come from the code of the offline replay. Executable: `evaluate`.
+Owns the subscriptions and the temporary recording. Metrics, report, JSON and CSV come from the replay, whose `--result`
+scores the recorded result. Executable: `evaluate`.
 
     ros2 run pagnet_ros evaluate --ros-args -r depth:=/camera/depth -r color:=/camera/color -p out:=out/live
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 import threading
 import time
-from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from pagnet_ros.errors import PagnetError, RecordingError
-from pagnet_ros.replay.frame import ReplayFrame
-from pagnet_ros.replay.live import RESULT, LiveResult, LiveSource
-from pagnet_ros.replay.methods import make_baselines
-from pagnet_ros.replay.metrics import METRICS, FrameTruth
-from pagnet_ros.replay.outputs import OutputOptions, ReplayOutputs
-from pagnet_ros.replay.results import Results
-from pagnet_ros.replay.run import Figures, Outputs, RunOptions, evaluate
-from pagnet_ros.ros.diagnostics import Summary, diagnostic_array
-from pagnet_ros.ros.evaluator.parameters import read_evaluator_parameters
+from pagnet_ros.errors import ConfigError, PagnetError, RecordingError, did_you_mean
+from pagnet_ros.recordings.bags import require_rosbags
+from pagnet_ros.replay import cli as replay
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.qos import image_qos, overriding_options
 from pagnet_ros.ros.running import spin
@@ -41,190 +34,152 @@ from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["Evaluator", "main"]
 
-RECENT_FRAMES: Final = 100
-_IDLE_CHECK_S: Final = 0.1
+PARAMETERS: Final[dict[str, Any]] = {
+    "with_reference": False,  # whether `reference` is recorded: better depth of the same view, of colour's size
+    "baselines": ["bilinear", "bicubic"],  # classical filters for comparison; ["none"] for none
+    "out": "",  # folder for the report, JSON and CSV; empty prints the table only
+    "force": False,  # replace results that are there
+    "frames": 0,  # end after so many results; 0 for never
+    "idle_s": 0.0,  # end after so much silence of all images, once some came, seconds; 0 for never
+    "depth_transport": "raw",  # or compressedDepth
+    "color_transport": "raw",  # or compressed
+    "input_reliability": "best_effort",  # accepts any publisher; or reliable
+    "slop_ms": 20.0,  # largest stamp difference of a pair, milliseconds; the node's
+}
+"""Name and default; besides these `metrics.<field of MetricSettings>`."""
+CHOICES: Final = {
+    "depth_transport": ("raw", "compressedDepth"),
+    "color_transport": ("raw", "compressed"),
+    "input_reliability": ("best_effort", "reliable"),
+}
+_OF_ROS: Final = ("use_sim_time", "start_type_description_service", "qos_overrides")
+_METRICS: Final = "metrics."
+_CHECK_S: Final = 0.1
+_LEAST_FREE_BYTES: Final = 2**30
 
 
 class Evaluator(Node):
-    """Subscribes to inputs and result of the node, and scores the result until `finish`."""
+    """Records inputs and result of the node to a bag until `ended`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        """Read the parameters and subscribe.
+    def __init__(self, folder: Path, **kwargs: Any) -> None:
+        """Read the parameters, check them, and subscribe.
 
         Args:
-            kwargs: For `rclpy.node.Node`.
+            folder: where the bag is made; it must not exist.
+            kwargs: for `rclpy.node.Node`.
 
         Raises:
-            ConfigError: Parameters that do not fit, all in one message.
-            RecordingError: Results are there already, and `force` is false.
+            ConfigError: parameters that do not fit.
+            RecordingError: results are there already, and `force` is false.
         """
-        super().__init__("evaluator", **kwargs)
-        self.parameters = parameters = read_evaluator_parameters(self)
-        topics = self._topics()
-        self.source = LiveSource(topics, slop_ms=parameters.slop_ms, queue_size=parameters.queue_size)
+        super().__init__("evaluator", automatically_declare_parameters_from_overrides=True, **kwargs)
+        require_rosbags()
+        from rosbags.rosbag2 import StoragePlugin, Writer
+        from rosbags.typesys import Stores, get_typestore
+
         self.ended = threading.Event()
-        self._recent = RecentFigures()
-        self._options = RunOptions("reference" if parameters.with_reference else "none", metrics=parameters.metrics)
-        self._methods = [
-            LiveResult(self.source, {"topic": topics[RESULT]}),
-            *make_baselines([n for n in parameters.baselines if n != "none"], self._options.pipeline),
-        ]
-        self._failure: BaseException | None = None
-        self._results: Results | None = None
-        self._written: list[Path] = []
-        self._last_ns = 0
-        for stream, kind in self._types(topics).items():
-            self._listen(stream, topics[stream], kind)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(parameters.diagnostics_period_s, self.publish_diagnostics, clock=steady)
-        self.create_timer(_IDLE_CHECK_S, self._check_end, clock=steady)
-        self._outputs = self._open_outputs()
-        self._thread = threading.Thread(target=self._evaluate, name="evaluate", daemon=True)
-        self._thread.start()
-        self.get_logger().info(
-            f"scoring {topics[RESULT]} for {topics['depth']} + {topics['color']}"
-            + (f" against {topics['reference']}" if "reference" in topics else ", without a reference")
-        )
+        self.values = _read_parameters(self)
+        self._folder, self._results, self._last_ns = folder, 0, 0
+        names = resolve_topics(self, self.values["depth_transport"], self.values["color_transport"])
+        self.topics = {"depth": names.depth, "color": names.color, "result": names.output}
+        if self.values["with_reference"]:
+            self.topics["reference"] = self.resolve_topic_name("reference")
+        replay.check(self.words())
+        self._writer: Any = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
+        self._writer.open()
+        store = get_typestore(Stores.ROS2_JAZZY)
+        beside_color = names.color.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"  # as a replay looks
+        packed = {stream for stream in ("depth", "color") if self.values[f"{stream}_transport"] != "raw"}
+        streams = [(s, t, t, CompressedImage if s in packed else Image) for s, t in self.topics.items()]
+        for stream, topic, recorded, kind in [*streams, ("", names.color_info, beside_color, CameraInfo)]:
+            connection = self._writer.add_connection(recorded, f"sensor_msgs/msg/{kind.__name__}", typestore=store)
+            qos = image_qos(self.values["input_reliability"], depth=50)
+            self.create_subscription(
+                kind, topic, partial(self._record, stream, connection), qos, raw=True,
+                qos_overriding_options=overriding_options(),
+            )  # fmt: skip
+        self.create_timer(_CHECK_S, self._check_end, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(f"recording {', '.join(self.topics.values())}; Ctrl-C ends it, then it is scored")
 
-    def finish(self) -> tuple[Results, list[Path]]:
-        """Evaluate what has come, write the results where `out` says, and end.
-
-        Returns:
-            The results and the files written.
-
-        Raises:
-            RecordingError: Not a single frame could be evaluated, or the results cannot be written.
-        """
-        self.source.close()
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-        assert self._results is not None
-        return self._results, self._written
-
-    def publish_diagnostics(self) -> None:
-        """Publish the recent figures."""
-        name = f"{self.get_fully_qualified_name().lstrip('/')}: depth quality"
-        summary = self._recent.summary(self.parameters.with_reference)
-        try:
-            self._diagnostics.publish(diagnostic_array(summary, self.get_clock().now().to_msg(), name, ""))
-        except Exception:
-            if self.context.ok():  # else a signal has shut ROS down meanwhile; the results are still wanted
-                raise
+    def words(self) -> list[str]:
+        """The command line of the replay that scores the recording."""
+        values, topics = self.values, self.topics
+        words = [str(self._folder), "--depth", topics["depth"], "--color", topics["color"]]
+        words += ["--result", topics["result"], "--slop", str(values["slop_ms"])]
+        words += ["--baselines", *values["baselines"]]
+        if values["with_reference"]:
+            words += ["--mode", "reference", "--reference", topics["reference"]]
+        else:
+            words += ["--mode", "none"]
+        for name, value in values.items():
+            if name.startswith(_METRICS):
+                words += ["--metric", f"{name.removeprefix(_METRICS)}={value}"]
+        if values["out"]:
+            words += ["--out", values["out"], *(["--force"] if values["force"] else [])]
+        return words
 
     def destroy_node(self) -> None:
-        """End the thread before the node goes."""
-        self.source.close()
-        self._thread.join()
+        """Complete the bag before the node goes."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
         super().destroy_node()
 
-    def _topics(self) -> dict[str, str]:
-        parameters = self.parameters
-        names = resolve_topics(self, parameters.depth_transport, parameters.color_transport)
-        topics = {"depth": names.depth, "color": names.color, "camera_info": names.color_info, RESULT: names.output}
-        if parameters.with_reference:
-            topics["reference"] = self.resolve_topic_name("reference")
-        return topics
-
-    def _types(self, topics: dict[str, str]) -> dict[str, Any]:
-        packed = {
-            "depth": self.parameters.depth_transport != "raw",
-            "color": self.parameters.color_transport != "raw",
-        }
-        kinds = {stream: CompressedImage if packed.get(stream, False) else Image for stream in topics}
-        return {**kinds, "camera_info": CameraInfo}
-
-    def _listen(self, stream: str, topic: str, kind: Any) -> None:
-        def take(message: Any) -> None:
-            if stream != "camera_info":
-                self._last_ns = time.monotonic_ns()
-            self.source.take(stream, message)
-
-        qos = image_qos(self.parameters.input_reliability, depth=10)
-        self.create_subscription(kind, topic, take, qos, qos_overriding_options=overriding_options())
-
-    def _open_outputs(self) -> ReplayOutputs | None:
-        if not self.parameters.out:
-            return None
-        options = OutputOptions(Path(self.parameters.out).expanduser(), force=self.parameters.force)
-        return ReplayOutputs(options, self._options.resolved(self.parameters.with_reference), RESULT, {})
-
-    def _evaluate(self) -> None:
-        """The evaluating thread: everything from the first frame to the written results."""
-        try:
-            if self._outputs is None:
-                self._results = evaluate(self.source, self._methods, self._options, [self._recent], self._progress)
-                return
-            with self._outputs as outputs:
-                observers = [self._recent, *outputs.observers]
-                results = evaluate(self.source, self._methods, self._options, observers, self._progress)
-                self._written = outputs.finish(results)
-            self._results = results
-        except BaseException as error:  # raised again by `finish`, in the caller's thread
-            self._failure = error
-        finally:
+    def _record(self, stream: str, connection: Any, message: bytes) -> None:
+        if self._writer is None or self.ended.is_set():
+            return
+        self._writer.write(connection, time.time_ns(), message)
+        if stream:
+            self._last_ns = time.monotonic_ns()
+        self._results += stream == "result"
+        if 0 < self.values["frames"] <= self._results:
             self.ended.set()
 
-    def _progress(self, done: int) -> None:
-        if self.parameters.frames and done >= self.parameters.frames:
-            self.source.close()
-
     def _check_end(self) -> None:
-        """Close the source after silence, where that is asked for."""
-        idle_s = self.parameters.idle_s
+        """End after silence, where that is asked for, and before the disk is full."""
+        idle_s = self.values["idle_s"]
         if idle_s and self._last_ns and time.monotonic_ns() - self._last_ns > idle_s * NS_PER_S:
-            self.source.close()
+            self.ended.set()
+        if shutil.disk_usage(self._folder.parent).free < _LEAST_FREE_BYTES and not self.ended.is_set():
+            self.get_logger().warning(f"less than 1 GiB is free at {self._folder.parent}; the recording ends here")
+            self.ended.set()
 
 
-class RecentFigures:
-    """The figures of the latest frames, for people who look on; an observer of the run. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._frames: deque[Figures] = deque(maxlen=RECENT_FRAMES)
-        self._count = 0
-
-    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, figures: Figures) -> None:
-        """Keep one frame's figures."""
-        with self._lock:
-            self._frames.append(figures)
-            self._count += 1
-
-    def means(self) -> dict[str, dict[str, float]]:
-        """Mean of each figure over the latest frames that have it, by method and name."""
-        with self._lock:
-            frames = list(self._frames)
-        values: dict[str, dict[str, list[float]]] = {}
-        for frame in frames:
-            for method, figures in frame.items():
-                for name, value in figures.items():
-                    if np.isfinite(value):
-                        values.setdefault(method, {}).setdefault(name, []).append(value)
-        return {m: {n: float(np.mean(v)) for n, v in row.items()} for m, row in values.items()}
-
-    def summary(self, with_reference: bool) -> Summary:
-        """One sentence and every figure."""
-        means, count = self.means(), self._count
-        if not count:
-            return Summary(1, f"no frame scored yet; expected depth, color and {RESULT} of the same stamps", {})
-        name = "rmse_m" if with_reference else "consistency_m"
-        texts = [f"{method} {1e3 * row[name]:.1f}" for method, row in means.items() if name in row]
-        text = f"{METRICS[name].label}, mm, mean of the last {min(count, RECENT_FRAMES)} frames: {', '.join(texts)}"
-        values = {"frames": str(count)}
-        for method, row in means.items():
-            values |= {f"{method}/{figure}": f"{value:.6g}" for figure, value in row.items()}
-        return Summary(0, text if texts else f"{count} frames, none of which could be scored", values)
+def _read_parameters(node: Node) -> dict[str, Any]:
+    """Every parameter's value; those of another type, and names that do not exist, in one error."""
+    found = {name: parameter.value for name, parameter in node.get_parameters_by_prefix("").items()}
+    values, problems = dict(PARAMETERS), []
+    for name, value in found.items():
+        if name.startswith(_OF_ROS):
+            continue
+        if name.startswith(_METRICS):
+            values[name] = list(value) if isinstance(value, list | tuple) or hasattr(value, "tolist") else value
+        elif name not in PARAMETERS:
+            hint = did_you_mean(name, PARAMETERS, f"expected one of {', '.join(PARAMETERS)}")
+            problems.append(f"unknown parameter {name!r}; {hint}")
+        else:
+            kind = type(PARAMETERS[name])
+            fits = type(value) is kind or (kind is float and type(value) is int)
+            if not fits or (kind in (int, float) and value < 0):
+                problems.append(
+                    f"{name} = {value!r}; expected {'0 or more' if kind in (int, float) else kind.__name__}"
+                )
+            elif value not in CHOICES.get(name, (value,)):
+                problems.append(f"{name} = {value!r}; expected one of {', '.join(CHOICES[name])}")
+            values[name] = value
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return values
 
 
 def main(args: list[str] | None = None) -> int:
-    """Score until Ctrl-C, SIGTERM, `frames` frames or `idle_s` of silence; then write the results.
+    """Record until Ctrl-C, SIGTERM, `frames` results or `idle_s` of silence; then score the recording.
 
     Args:
-        args: Command line with --ros-args; None for the process's own.
+        args: command line with --ros-args; None for the process's own.
 
     Returns:
-        Exit status: 0; 1 with the reason on stderr where parameters do not fit; 2 where nothing could be evaluated.
+        Exit status: that of the replay; 1 with the reason on stderr where parameters do not fit.
     """
     prepare_process()  # for `ros2 run`; launch files have set it
     try:
@@ -232,18 +187,20 @@ def main(args: list[str] | None = None) -> int:
     except Exception as error:  # rclpy's own classes for this are private
         sys.stderr.write(f"evaluate: the arguments after --ros-args: {error}\n")
         return 1
-    node: Evaluator | None = None
-    try:
-        node = Evaluator()
-        _spin_until_ended(node)
-        return _finish(node)
-    except PagnetError as error:
-        sys.stderr.write(f"evaluate: {error}\n")
-        return 2 if isinstance(error, RecordingError) else 1
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
+    with tempfile.TemporaryDirectory(prefix="evaluate-") as scratch:
+        node: Evaluator | None = None
+        try:
+            node = Evaluator(Path(scratch) / "recording")
+            _spin_until_ended(node)
+            words = node.words()
+        except PagnetError as error:
+            sys.stderr.write(f"evaluate: {error}\n")
+            return 2 if isinstance(error, RecordingError) else 1
+        finally:
+            if node is not None:
+                node.destroy_node()
+            rclpy.try_shutdown()
+        return replay.main(words)
 
 
 def _spin_until_ended(node: Evaluator) -> None:
@@ -253,15 +210,6 @@ def _spin_until_ended(node: Evaluator) -> None:
         spin(executor, node.get_logger(), until=node.ended.is_set)
     except (KeyboardInterrupt, ExternalShutdownException):
         return
-
-
-def _finish(node: Evaluator) -> int:
-    results, written = node.finish()
-    if written:
-        sys.stdout.write(f"written: {', '.join(str(path) for path in written)}\n")
-    else:
-        sys.stdout.write(results.to_json())
-    return 0
 
 
 if __name__ == "__main__":

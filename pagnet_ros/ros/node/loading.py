@@ -6,17 +6,14 @@ reason, instead of at the first frame. There is no silent fall-back to bicubic: 
 
 from __future__ import annotations
 
-import os
 from typing import Any, Final
 
-from pagnet_ros.model.zoo import family_of, zoo
+from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, family_of, zoo
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sensor_limits import SensorLimits, sensor_limits
 
 __all__ = ["choose_weights", "load_upsampler"]
-
-_ANY_SENSOR: Final = "fast-sensor"
 
 _WARM_UP_DEPTH: Final = (48, 64)
 _WARM_UP_COLOR: Final = (192, 256)
@@ -38,12 +35,7 @@ def load_upsampler(parameters: NodeParameters) -> DepthUpsampler:
     """
     weights, _ = choose_weights(parameters, sensor_limits(parameters.sensor))
     where: dict[str, Any] = {"device": parameters.device, "precision": parameters.precision}
-    if weights == "bicubic":
-        upsampler = DepthUpsampler.bicubic(**where)
-    elif weights.endswith((".safetensors", ".onnx")) or os.sep in weights:
-        upsampler = DepthUpsampler.from_file(os.path.expanduser(weights), **where)
-    else:
-        upsampler = DepthUpsampler.from_zoo(weights, **where)
+    upsampler = DepthUpsampler.from_weights(weights, **where)
     upsampler.warm_up(_WARM_UP_DEPTH, _WARM_UP_COLOR)
     return upsampler
 
@@ -62,13 +54,13 @@ def choose_weights(parameters: NodeParameters, sensor: SensorLimits) -> tuple[st
     if parameters.weights != "auto":
         return parameters.weights, ""
     if not sensor.weights:
-        return _ANY_SENSOR, ""
+        return DEFAULT_WEIGHTS, ""
     if sensor.weights.endswith(".safetensors"):
         return sensor.weights, ""
     shipped = {name for full in zoo() for name in (full, family_of(full))}
     if sensor.weights in shipped:
         return sensor.weights, f"weights {sensor.weights}, trained for the sensor {parameters.sensor}"
-    return _ANY_SENSOR, (
-        f"no weights {sensor.weights} for the sensor {parameters.sensor} are shipped; taking {_ANY_SENSOR}, trained "
-        "for any sensor. Set weights to choose another network"
+    return DEFAULT_WEIGHTS, (
+        f"no weights {sensor.weights} for the sensor {parameters.sensor} are shipped; taking {DEFAULT_WEIGHTS}, "
+        "trained for any sensor. Set weights to choose another network"
     )

@@ -1,4 +1,4 @@
-"""Small frames whose figures can be worked out by hand."""
+"""Small frames whose metrics can be worked out by hand."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.replay.metrics.frames import image, truth
 
 @pytest.fixture
 def score():
-    """`score(reference, result, ...)` -> figures of that one frame."""
+    """`score(reference, result, ...)` -> metrics of that one frame."""
 
     def run(reference, result, *, sigma=None, common=None, settings=None, **frame):
         scorer = Scorer(settings or MetricSettings(), has_reference=reference is not None)

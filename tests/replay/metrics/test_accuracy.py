@@ -166,7 +166,7 @@ def test_a_colour_edge_on_a_depth_edge_is_no_texture(score):
     assert math.isnan(found["texture_copying_m"])
 
 
-def test_pixels_say_what_figures_stand_on():
+def test_pixels_say_what_metrics_stand_on():
     scorer = Scorer(MetricSettings(), has_reference=True)
     reference = step().astype(np.float32)
     reference[0, 0] = NAN
@@ -194,7 +194,7 @@ def test_plain_errors_do_not_care_where_a_pixel_is(reference, result, random):
 
 
 @given(depths, depths)
-def test_relative_figures_do_not_depend_on_the_unit(reference, result):
+def test_relative_metrics_do_not_depend_on_the_unit(reference, result):
     rgb = np.zeros((5, 7, 3), np.uint8)
     metres = Scorer(MetricSettings(), True).add(FrameTruth(reference, reference, rgb), result)
     halved = Scorer(MetricSettings(), True).add(FrameTruth(reference / 2, reference / 2, rgb), result / 2)
@@ -204,7 +204,7 @@ def test_relative_figures_do_not_depend_on_the_unit(reference, result):
 
 
 @given(depths, depths)
-def test_figures_keep_their_order(reference, result):
+def test_metrics_keep_their_order(reference, result):
     found = Scorer(MetricSettings(), True).add(FrameTruth(reference, reference, np.zeros((5, 7, 3), np.uint8)), result)
     assert found["mae_m"] <= found["rmse_m"] * (1 + 1e-6)
     deltas = [found[name] for name in METRICS if name.startswith("delta")]

@@ -73,7 +73,7 @@ def test_flying_pixels_are_a_mean_per_frame(replay):
     frame = FrameTruth(
         wall_and_box().astype(np.float32), wall_and_box().astype(np.float32), np.zeros((8, WIDTH, 3), np.uint8)
     )
-    assert replay([frame, frame], [wall_and_box(), flying]).summary()["figures"]["flying_pixels"] == 4
+    assert replay([frame, frame], [wall_and_box(), flying]).summary()["metrics"]["flying_pixels"] == 4
 
 
 CAMERA = np.array([[500.0, 0, 20], [0, 500, 4], [0, 0, 1]])
@@ -158,6 +158,6 @@ def test_mirrored_scenes_have_the_same_flying_pixels(seed):
         turned, rgb = np.ascontiguousarray(turn(reference)), np.zeros((*turn(reference).shape, 3), np.uint8)
         intrinsics = np.array([[50.0, 0, 10], [0, 50, 8], [0, 0, 1]])
         frame = FrameTruth(turned, turned, rgb, intrinsics)
-        figures = Scorer(MetricSettings(), True).add(frame, np.ascontiguousarray(turn(result)))
-        found.append((figures["flying_pixels"], figures["flying_rate"]))
+        metrics = Scorer(MetricSettings(), True).add(frame, np.ascontiguousarray(turn(result)))
+        found.append((metrics["flying_pixels"], metrics["flying_rate"]))
     assert len(set(found)) == 1

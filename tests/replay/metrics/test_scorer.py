@@ -33,10 +33,10 @@ def run(seeds, has_reference=True):
     return scorer, frames
 
 
-def test_with_a_reference_every_figure_of_the_catalogue_is_there_in_its_order():
+def test_with_a_reference_every_metric_is_there_in_its_order():
     scorer, (first, *_) = run(range(2))
     assert list(first) == list(METRICS)
-    assert list(scorer.summary()["figures"]) == list(METRICS)
+    assert list(scorer.summary()["metrics"]) == list(METRICS)
 
 
 def test_without_a_reference_those_that_need_none():
@@ -49,18 +49,18 @@ def test_without_a_reference_those_that_need_none():
 def test_the_summary_is_plain_json_without_nan():
     summary = run([0])[0].summary()
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
-    assert summary["figures"]["flicker_m"] is None  # there is one frame only
+    assert summary["metrics"]["flicker_m"] is None  # there is one frame only
 
 
-def test_a_frame_alone_has_the_figures_of_its_summary():
+def test_a_frame_alone_has_the_metrics_of_its_summary():
     scorer, (frame,) = run([3])
-    for name, value in scorer.summary()["figures"].items():
+    for name, value in scorer.summary()["metrics"].items():
         assert value == frame[name] or (value is None and math.isnan(frame[name])), name
 
 
 def test_frames_are_pooled_by_pixel_and_counts_by_frame():
     scorer, (first, second) = run([1, 2])
-    pooled, pixels = scorer.summary()["figures"], scorer.summary()["pixels"]["scored"]
+    pooled, pixels = scorer.summary()["metrics"], scorer.summary()["pixels"]["scored"]
     shares = [run([seed])[0].summary()["pixels"]["scored"] / pixels for seed in (1, 2)]
     mean_square = shares[0] * first["rmse_m"] ** 2 + shares[1] * second["rmse_m"] ** 2
     assert pooled["rmse_m"] == pytest.approx(math.sqrt(mean_square))
@@ -103,10 +103,10 @@ def test_memory_does_not_grow_with_the_recording():
 
 def test_nothing_scored_is_an_empty_summary():
     summary = Scorer(MetricSettings(), True).summary()
-    assert summary == {"frames": 0, "figures": {}, "by_range": [], "calibration": [], "pixels": {}}
+    assert summary == {"frames": 0, "metrics": {}, "by_range": [], "calibration": [], "pixels": {}}
 
 
-def test_an_image_without_a_single_known_or_given_pixel_has_no_figures(score):
+def test_an_image_without_a_single_known_or_given_pixel_has_no_metrics(score):
     nothing = np.full((8, 8), np.nan)
     found = score(nothing, nothing, intrinsics=CAMERA, sigma=nothing)
     defined = {name: value for name, value in found.items() if not math.isnan(value)}
@@ -115,11 +115,11 @@ def test_an_image_without_a_single_known_or_given_pixel_has_no_figures(score):
 
 def test_a_perfect_result_is_perfect():
     frame, _, _ = scene(0)
-    figures = Scorer(MetricSettings(), True).add(frame, frame.reference_m)
+    metrics = Scorer(MetricSettings(), True).add(frame, frame.reference_m)
     assert (
-        figures["rmse_m"] == figures["flying_pixels"] == figures["false_obstacles"] == figures["missed_obstacles"] == 0
+        metrics["rmse_m"] == metrics["flying_pixels"] == metrics["false_obstacles"] == metrics["missed_obstacles"] == 0
     )
-    assert figures["coverage"] == figures["delta_1_05"] == figures["accurate_share"] == 1
+    assert metrics["coverage"] == metrics["delta_1_05"] == metrics["accurate_share"] == 1
 
 
 def test_frames_may_change_their_size():

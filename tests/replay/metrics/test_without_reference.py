@@ -1,4 +1,4 @@
-"""Figures that need no reference: consistency, flicker, edge distance."""
+"""Metrics that need no reference: consistency, flicker, edge distance."""
 
 import math
 
@@ -27,7 +27,7 @@ def test_an_edge_inside_a_footprint_is_consistent_with_the_surface_of_most_pixel
     assert score(None, result, measured=np.ones((2, 2)), rgb=np.zeros((4, 4, 3), np.uint8))["consistency_m"] == 0
 
 
-def test_the_error_figures_are_left_out_without_a_reference(score):
+def test_the_error_metrics_are_left_out_without_a_reference(score):
     found = score(None, np.ones((4, 4)), measured=np.ones((4, 4)))
     assert "rmse_m" not in found
     assert "flying_pixels" not in found
@@ -39,8 +39,8 @@ def plain(measured=2.0, size=(32, 48), level=128):
 
 
 def flicker(scorer):
-    figures = scorer.summary()["figures"]
-    return figures["flicker_m"], figures["flicker_edges_m"]
+    metrics = scorer.summary()["metrics"]
+    return metrics["flicker_m"], metrics["flicker_edges_m"]
 
 
 def test_flicker_is_the_standard_deviation_of_independent_noise(replay):
@@ -135,7 +135,7 @@ def edges(colour_at, depth_at):
 @pytest.mark.parametrize(("apart", "expected"), [(0, 0), (3, 3), (-4, 4), (20, 8)])
 def test_edge_distance_counts_pixels_up_to_the_cap(replay, apart, expected):
     frame, result = edges(30, 30 + apart)
-    found = replay([frame], [result], has_reference=False).summary()["figures"]["edge_distance_px"]
+    found = replay([frame], [result], has_reference=False).summary()["metrics"]["edge_distance_px"]
     assert found == pytest.approx(expected, abs=0.05)
 
 
@@ -143,9 +143,9 @@ def test_a_blurred_edge_is_judged_at_its_steepest(replay):
     frame, _ = edges(30, 30)
     ramp = np.clip(np.arange(60) - 25, 0, 9) / 9  # from column 25 to 34
     found = replay([frame], [np.exp(0.7 * (3 * ramp**2 - 2 * ramp**3)) * np.ones((40, 1))], has_reference=False)
-    assert found.summary()["figures"]["edge_distance_px"] <= 1
+    assert found.summary()["metrics"]["edge_distance_px"] <= 1
 
 
 def test_without_depth_edges_there_is_no_distance(replay):
     frame, _ = edges(30, 30)
-    assert replay([frame], [np.ones((40, 60))], has_reference=False).summary()["figures"]["edge_distance_px"] is None
+    assert replay([frame], [np.ones((40, 60))], has_reference=False).summary()["metrics"]["edge_distance_px"] is None

@@ -16,10 +16,12 @@ from sensor_msgs.msg import CameraInfo, Image
 from pagnet_ros.messages.image import depth_from_image, stamp_ns
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.recordings.bags import Bag
+from pagnet_ros.replay import cli as replay
 from pagnet_ros.replay.frame import SourceOptions
 from pagnet_ros.replay.methods import Network, make_baselines
-from pagnet_ros.replay.results import Results
-from pagnet_ros.replay.run import RunOptions, evaluate
+from pagnet_ros.replay.results import read_results
+from pagnet_ros.replay.run import evaluate
+from pagnet_ros.replay.run_options import RunOptions
 from pagnet_ros.replay.source import open_source
 from pagnet_ros.ros.evaluator.node import Evaluator
 from pagnet_ros.ros.node.node import PagnetNode
@@ -171,39 +173,41 @@ def test_the_comparison_would_notice_a_single_bit(ros, bag):
 
 
 @pytest.mark.parametrize("with_reference", [False, True])
-def test_the_evaluator_finds_the_figures_of_the_replay(ros, bag, tmp_path, with_reference):
+def test_the_evaluator_finds_the_metrics_of_the_replay(ros, bag, tmp_path, with_reference):
     out = tmp_path / "out"
     parameters = {"with_reference": with_reference, "out": str(out), "input_reliability": "reliable"}
-    remap = {"depth": "depth", "color": "color", "reference": "depth_reference"}
+    remap = {"depth": "/cam/depth", "color": "/cam/color", "reference": "/cam/depth_reference"}
     evaluator = Evaluator(
+        tmp_path / "recording",
         context=ros.context,
-        cli_args=["--ros-args", *(w for a, b in remap.items() for w in ("-r", f"{a}:=/cam/{b}"))],
+        cli_args=["--ros-args", *(w for a, b in remap.items() for w in ("-r", f"{a}:={b}"))],
         parameter_overrides=[Parameter(name, value=value) for name, value in parameters.items()],
     )
+    taken, record = Counter(), evaluator._writer.write
+
+    def counting(connection, stamp_ns, raw):
+        taken[connection.topic] += 1
+        record(connection, stamp_ns, raw)
+
+    evaluator._writer.write = counting
     ros.add(evaluator)
-    taken, take = Counter(), evaluator.source.take
-
-    def counting(stream, message):
-        taken[f"/cam/{'depth_reference' if stream == 'reference' else stream}"] += 1
-        take(stream, message)
-
-    evaluator.source.take = counting
     live = Live(ros, "fp32")
     heard = [topic for topic in TYPES if with_reference or topic != "/cam/depth_reference"]
     live.play(bag, 2, lambda sent: all(taken[topic] == sent[topic] for topic in heard))
-    ros.wait_until(lambda: taken["/cam/depth_hr"] == len(live.out.messages), what="all results")
-    found, written = evaluator.finish()
-    assert {path.name for path in written} == {"report.html", "results.json", "methods.csv", "frames.csv"}
-    assert Results.from_json((out / "results.json").read_text()) == Results.from_json(found.to_json())
+    ros.wait_until(lambda: taken["/depth_hr"] == len(live.out.messages), what="all results")
+    words = evaluator.words()
+    evaluator.destroy_node()
+    assert replay.main(words) == replay.FINE
+    found = read_results(out)
 
     upsampler = DepthUpsampler.from_zoo(WEIGHTS, device="cpu", precision="fp32", options=options_of(live.node.settings))
     options = RunOptions("reference" if with_reference else "none")
-    methods = [Network("depth_hr", upsampler, {}), *make_baselines(["bicubic"], options.pipeline)]
+    methods = [Network("depth_hr", upsampler, {}), *make_baselines(["bilinear", "bicubic"], options.pipeline)]
     with open_source([bag], TOPICS) as source:
         expected = evaluate(source, methods, options)
     assert found.counts.evaluated == expected.counts.evaluated == 11
     for method in ("depth_hr", "bicubic"):
-        assert found.method(method).figures == expected.method(method).figures
-        assert found.method(method).by_range == expected.method(method).by_range
+        assert found.method(method).metrics == expected.method(method).metrics
+        assert list(found.method(method).by_range) == list(expected.method(method).by_range)
     if with_reference:
-        assert found.method("depth_hr").figures["rmse_m"] > 0
+        assert found.method("depth_hr").metrics["rmse_m"] > 0

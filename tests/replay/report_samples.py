@@ -1,22 +1,21 @@
-"""Small invented results and frames for tests of the report; every figure has a value."""
+"""Small invented results for tests of the report; every metric has a value."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pagnet_ros.replay.metrics import METRICS
-from pagnet_ros.replay.panels import FrameView, PanelCollector
 from pagnet_ros.replay.results import Counts, MethodResult, Pairing, Problem, Recording, Results
 from pagnet_ros.replay.timeline import Timeline
 
-METHODS = ("rt-x4-sensor", "bicubic", "nearest")
+METHODS = ("rt-x4-sensor", "bilinear", "nearest")
 EDGES_M = (0.0, 1.0, 2.0, 3.0, 4.0)
 
 
 def method(name, place, *, mode="self", sigma=True):
     """A method whose errors grow with its place."""
     worse = 1.0 + 0.3 * place
-    figures = {}
+    metrics = {}
     for key, metric in METRICS.items():
         if (metric.needs != "any" and mode == "none") or (metric.needs == "sigma" and (place or not sigma)):
             value = None
@@ -24,7 +23,7 @@ def method(name, place, *, mode="self", sigma=True):
             value = 12.0 * worse if "frame" in metric.unit else 0.014 * worse
         else:
             value = 0.97 / worse
-        figures[key] = value
+        metrics[key] = value
     bands = list(zip(EDGES_M, (*EDGES_M[1:], None), strict=True))
     by_range = tuple(
         {"from_m": a, "to_m": b, "pixels": 1000 * (i + 1), "coverage": 0.9, "rmse_m": 0.004 * worse * (i + 1),
@@ -42,7 +41,7 @@ def method(name, place, *, mode="self", sigma=True):
         {} if place else {"scale": 4, "sha256": "0123abcd" * 8},
         40,
         0,
-        figures,
+        metrics,
         by_range if mode != "none" else (),
         calibration if has_sigma else (),
     )
@@ -50,20 +49,20 @@ def method(name, place, *, mode="self", sigma=True):
 
 def timelines(frames=40):
     """Deterministic and timing series as the run gives them."""
-    figures, timings = Timeline(), Timeline()
+    metrics, timings = Timeline(), Timeline()
     for k in range(frames):
         values = {f"{name}/rmse_m": 0.01 * (1 + i) + 0.002 * np.sin(k / 3) for i, name in enumerate(METHODS)}
         values |= {f"{name}/flying_pixels": 10.0 * (1 + i) + k % 5 for i, name in enumerate(METHODS)}
-        figures.add(k / 30, {**values, "pairing/offset_ms": 2.0 * np.sin(k)})
+        metrics.add(k / 30, {**values, "pairing/offset_ms": 2.0 * np.sin(k)})
         timings.add(k / 30, {**{f"{name}/ms": 20.0 + k % 3 for name in METHODS}, "stage/read": 1.0, "stage/score": 4.0})
-    return tuple(figures.series()), tuple(timings.series())
+    return tuple(metrics.series()), tuple(timings.series())
 
 
 def results(
     mode="self", *, damage=(), problems=(), paths=("run.mcap",), depth="/camera/depth", timings=None, sigma=True
 ):
     """What a run of 40 frames might have found."""
-    figures, pace = timelines()
+    metrics, pace = timelines()
     percentiles = {"p50": 20.0, "p95": 22.0, "p99": 23.0, "mean": 20.5}
     return Results(
         mode=mode,
@@ -79,7 +78,7 @@ def results(
         damage=tuple(damage),
         main=METHODS[0],
         methods=tuple(method(name, place, mode=mode, sigma=sigma) for place, name in enumerate(METHODS)),
-        timeline=figures,
+        timeline=metrics,
         provenance={"command": ["python", "-m", "pagnet_ros.replay", *paths], "pagnet_ros": "0.1.0", "python": "3.11"},
         timings={
             "wall_s": 4.0, "frames_per_s": 10.0, "realtime_factor": 0.33, "peak_rss_mb": 300.0,
@@ -89,34 +88,3 @@ def results(
 
 
 PROBLEM = Problem("bad_frame", "warn", 3, "/camera/depth: step 7; expected at least 128")
-
-
-def frame(k=0, *, error=0.01, reference=True, shape=(96, 128)):
-    """A frame whose main method is off by `error` metres in one corner."""
-    height, width = shape
-    depth = np.full(shape, 2.0, np.float32)
-    depth[:, width // 2 :] = 1.0
-    ours = depth.copy()
-    ours[: height // 4, : width // 4] += np.float32(error)
-    ours[-2:, -2:] = np.nan
-    coarse = depth[::4, ::4].copy()
-    coarse[:2, :2] = np.nan
-    depths = dict.fromkeys(METHODS[1:], depth + np.float32(0.03))
-    rmse = float(np.sqrt(np.nanmean((ours - depth) ** 2)))
-    figures = {METHODS[0]: {"rmse_m": rmse, "consistency_m": rmse, "flying_pixels": 3.0}}
-    figures |= {name: {"rmse_m": 0.03, "consistency_m": 0.03, "flying_pixels": 9.0} for name in METHODS[1:]}
-    rgb = np.zeros((*shape, 3), np.uint8)
-    rgb[..., 0] = np.arange(width)
-    rgb[..., 1] = (10 * k) % 256
-    stamp_ns = 1_700_000_000_000_000_000 + k * 33_000_000
-    return FrameView(
-        k, stamp_ns, k / 30, rgb, coarse, depth if reference else None, {METHODS[0]: ours, **depths}, figures
-    )
-
-
-def panels(*, reference=True, frames=12):
-    """The kept ones of a dozen frames; the later, the worse."""
-    collector = PanelCollector(METHODS[0], "rmse_m")
-    for k in range(frames):
-        collector.add(frame(k, error=0.01 * (k + 1), reference=reference))
-    return collector.panels()
