@@ -52,6 +52,7 @@ LARGEST_SLOPE = 0.03  # of its depth, per measured pixel: a plane seen at some 7
 LONGEST_CONTINUATION = 2.2  # measured pixels, all a neighbour needs: two pixels tell nothing of a plane far away
 STEP_SHARE, STEP_FLOOR_M = 0.02, 0.002  # the unit of a depth difference: a share of the depth, and a floor
 DISTANCE_WEIGHT = 4.0  # how fast the prior falls with distance, before the network has seen anything
+FARTHEST_BESIDE_OWN = 2  # measured pixels: a measured pixel does not choose a surface from beyond a hole
 SMOOTH_STEP = 0.1  # measurements further apart, as a share of the nearer one, hardly lie on one smooth surface
 SMOOTH_DISTANCE2 = 0.3  # squared distance at which the smooth surface counts
 WIDTH, WIDTH_RANGE = 0.004, (-2.5, 3.0)  # Laplace width: a share of the depth, and the range of its logarithm
@@ -260,9 +261,11 @@ def candidates(
     inside = torch.where((depth >= limits[0]) & (depth <= limits[1]), distance, 0.0)
     smooth, exists, steep = _smooth(depth, inside, distance, offset_y, offset_x)
     prior = torch.cat((square, torch.full_like(smooth, SMOOTH_DISTANCE2)), dim=1).log1p() * -DISTANCE_WEIGHT
+    missing = distance[:, CENTRE : CENTRE + 1] == 0
+    near = (distance > 0) & (missing | (distance <= FARTHEST_BESIDE_OWN))
     tint = sum((at(rays.colour[:, :, band]) - rgb[:, band : band + 1]).abs() for band in range(3)) / 3
     assert isinstance(tint, Tensor)
-    return Candidates(torch.cat((planes, smooth), dim=1), torch.cat((distance > 0, exists), dim=1), prior, steep, tint)
+    return Candidates(torch.cat((planes, smooth), dim=1), torch.cat((near, exists), dim=1), prior, steep, tint)
 
 
 def _smooth(

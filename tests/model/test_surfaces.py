@@ -149,3 +149,17 @@ def test_places_are_the_same_for_a_part_of_the_image_as_for_the_whole():
     assert torch.equal(whole.columns[:80], part.columns)
     assert torch.equal(whole.offset_x[:80], part.offset_x)
     np.testing.assert_allclose(whole.offset_x[:4], [-0.375, -0.125, 0.125, 0.375])
+
+
+def test_a_measured_pixel_does_not_choose_a_surface_from_beyond_a_hole():
+    depth = torch.full((1, 1, 3, 24), 1.0)
+    depth[..., 8:14] = 0.0
+    depth[..., 14:] = 3.0
+    rgb = torch.zeros(1, 3, 3, 24)
+    rgb[..., 7] = 0.9  # the last pixel before the hole has the colour of the surface behind it
+    rgb[..., 14:] = 0.9
+    footprints = torch.zeros(1, 3, 3, 24)
+    footprints[..., 14:] = 0.9
+    rays = nearest_measured(depth, depth > 0, footprints, 32)
+    out = choose(candidates(rays, Placement.of((3, 24), (3, 24)), rgb), torch.full((1, LEAVING, 3, 24), 2.0)).depth
+    assert (out[0, 0, 1, :8] - 1).abs().max() < 1e-5

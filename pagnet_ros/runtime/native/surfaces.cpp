@@ -26,7 +26,7 @@ typedef int32_t Int __attribute__((vector_size(LANES * 4)));
 
 static constexpr int RAYS = 9, CENTRE = 4, CANDIDATES = 10, FIELDS = 7;
 static constexpr float LARGEST_SLOPE = 0.03f, LONGEST_CONTINUATION = 2.2f, SMOOTH_DISTANCE2 = 0.3f,
-                       SMOOTH_STEP = 0.1f;
+                       SMOOTH_STEP = 0.1f, FARTHEST_BESIDE_OWN = 2.0f;
 static constexpr float WIDTH = 0.004f, WIDTH_LOW = -2.5f, WIDTH_HIGH = 3.0f;
 static constexpr float TINT = 10.0f, TINT_LOW = -3.0f, TINT_HIGH = 2.5f;
 static constexpr float SAME_SURFACE = 0.01f, SAME_SURFACE_WIDTHS = 2.0f;
@@ -149,7 +149,9 @@ static void choose_row(const Frame &f, int y) {
         }
         const Vec zero = (Vec){}, one = zero + 1.0f;
         Int known[CANDIDATES];
-        for (int k = 0; k < RAYS; k++) known[k] = (Int)(distance[k] > 0.0f);
+        const Int missing = (Int)(distance[CENTRE] == 0.0f);
+        for (int k = 0; k < RAYS; k++)
+            known[k] = (Int)(distance[k] > 0.0f) & (missing | (Int)(distance[k] <= FARTHEST_BESIDE_OWN));
         // the smooth surface, from the measurements themselves
         const Int right = (Int)(offset_x > 0.0f), down = f.offset_y[y] > 0.0f ? ~(Int){} : (Int){};
         auto towards = [&](const Vec *v, Vec &beside, Vec &below, Vec &corner) {
@@ -179,7 +181,7 @@ static void choose_row(const Frame &f, int y) {
             total += value * weight;
             weights += weight;
         }
-        const Int crossed = (Int)(distance[CENTRE] == 0.0f) & (Int)(weights > 0.0f);
+        const Int crossed = missing & (Int)(weights > 0.0f);
         depth[RAYS] = select(crossed, total / larger(weights, zero + 1e-9f), bilinear);
         const Vec least = smaller(smaller(depth[CENTRE], beside), smaller(below, corner));
         const Vec most = larger(larger(depth[CENTRE], beside), larger(below, corner));
