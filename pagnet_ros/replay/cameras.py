@@ -193,14 +193,14 @@ def _run(given: argparse.Namespace, words: Sequence[str], console: Console) -> i
 
 
 def _networks(weights: Sequence[str], pipeline: UpsamplerOptions, device: str, precision: str) -> list[Method]:
-    """The networks, each once for every estimate that the pipeline can give."""
-    can_choose = any(entry.name == "estimate" for entry in dataclasses.fields(pipeline))
+    """The networks, each once for every estimate that the pipeline can give; what is no network, once."""
     methods: list[Method] = []
-    for estimate in ("surface", "mean") if can_choose else ("",):
-        chosen = {"estimate": estimate} if estimate else {}
-        for method in make_networks(weights, dataclasses.replace(pipeline, **chosen), device, precision):  # type: ignore[arg-type]
-            method.name += f" ({estimate})" if estimate else ""
-            methods.append(method)
+    for estimate in ("surface", "mean"):
+        for method in make_networks(weights, dataclasses.replace(pipeline, estimate=estimate), device, precision):
+            if method.kind == "network":
+                method.name += f" ({estimate})"
+            if all(method.name != other.name for other in methods):
+                methods.append(method)
     return methods
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pagnet_ros.options import UpsamplerOptions
-from pagnet_ros.replay.cameras import compare_cameras, main
+from pagnet_ros.replay.cameras import _networks, compare_cameras, main
 from pagnet_ros.replay.methods import Identity, make_baselines
 
 PIPELINE = UpsamplerOptions(metric=True, registration="none")
@@ -81,6 +81,11 @@ def test_the_page_has_means_wins_tables_and_pictures(cameras, tmp_path):
     assert "images/camera_box.jpg" in page
     values = json.loads((tmp_path / "all.json").read_text())["values"]["4"]["box"]["bilinear"]
     assert values["mae_common_m"] > 0
+
+
+def test_networks_are_compared_in_each_estimate_and_everything_else_once():
+    methods = _networks(["identity", "bicubic"], PIPELINE, "cpu", "fp32")
+    assert [method.name for method in methods] == ["identity", "node-bicubic (surface)", "node-bicubic (mean)"]
 
 
 def test_folders_without_a_camera_are_refused(tmp_path, capsys):
