@@ -12,7 +12,7 @@ DEMO_OPTIONS = $(call option,--frames,FRAMES) $(call option,--seconds,SECONDS) $
 	$(call option,--out,OUT) $(call option,--bag,BAG) \
 	$(if $(BAG),$(call option,--depth,DEPTH) $(call option,--color,COLOR))
 
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test fuzz lint format bench clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -28,6 +28,10 @@ demo: ## see a coarse depth camera become sharp: simulated, or FRAMES=folder, or
 
 test: lint ## the linters and every test (ARGS='-k pairing' for some)
 	$(RUN) python -m pytest $(ARGS)
+
+fuzz: ## hostile messages, bags, folders and texts, TIMES=100 as many as `make test` tries
+	@scripts/setup.sh '$(DEVELOP)'
+	PAGNET_FUZZ=$(or $(TIMES),100) $(RUN) python -m pytest tests/fuzz --timeout=0 $(ARGS)
 
 lint: ## ruff and mypy, as `make test` runs them
 	@scripts/setup.sh '$(DEVELOP)'

@@ -183,7 +183,7 @@ def node_under_load(rate_hz: float, sizes: FrameSizes, **parameters: object) -> 
     size = [f"--width={sizes.width}", f"--height={sizes.height}", f"--scale={sizes.scale}"]
     with tempfile.TemporaryDirectory() as logs, Children(Path(logs)) as children:
         ears = rclpy.create_node("bench_ears")
-        run = Run(children.start("node", "pagnet_ros.ros.node.node", words), children, ears)
+        run = Run(children.start("node", "pagnet_ros.ros.node", words), children, ears)
         ears.create_subscription(Image, "/depth_hr", run.hear, image_qos("best_effort"))
         ears.create_subscription(DiagnosticArray, "/diagnostics", run.diagnose, 10)
         executor, spinner = _spin(ears)

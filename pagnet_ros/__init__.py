@@ -6,7 +6,6 @@
 >>> out.depth  # [H, W] float32, NaN where not believed
 """
 
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,10 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions", "zoo"]
 __version__ = "0.1.0"
-
-# Read once, when torch loads OpenMP. Threads that spin while they wait make a CPU shared with other nodes many times
-# slower (docs/benchmarks.md); a user's own setting wins.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:

@@ -20,6 +20,7 @@ __all__ = [
     "RecordingError",
     "WeightsError",
     "did_you_mean",
+    "printable",
     "quoted",
 ]
 
@@ -67,6 +68,17 @@ class RecordingError(PagnetError):
     """A bag or folder of frames that cannot be read."""
 
 
+def printable(text: str, limit: int = 2000) -> str:
+    """A text as a terminal or a log may show it: bounded, and what cannot be printed escaped, but for newlines.
+
+    Args:
+        text: Anything.
+        limit: Most characters.
+    """
+    cut = text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+    return cut if cut.isprintable() else "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in cut)
+
+
 def quoted(value: object) -> str:
     """A value from outside as a short piece of one line, fit for a message or a log.
 
@@ -101,5 +113,5 @@ def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str
         known: All names that exist.
         otherwise: What is said where none of them is near.
     """
-    near = get_close_matches(str(name), list(known), n=1)
+    near = get_close_matches(str(name)[:_SHOWN_CHARACTERS], list(known), n=1)
     return f"did you mean {near[0]!r}?" if near else otherwise

@@ -23,6 +23,7 @@ class UpsamplerOptions(TrustOptions):
 
     Attributes:
         metric: float32 input is in metres.
+        depth_unit_m: metres per count of uint16 depth; 0.001 is REP 118's millimetre, some cameras count in 0.0001.
         noise_floor_m: constant part of the sensor's standard deviation, metres, 0 to 1: it is ``noise_floor_m +
             noise_per_m * z**2``. Where the measurement is finer than the network's input, the result is held to it
             within this. The default is the Kinect's (Khoshelham and Elberink 2012).
@@ -33,6 +34,7 @@ class UpsamplerOptions(TrustOptions):
         ConfigError: values out of range; all problems in one message.
     """
 
+    depth_unit_m: float = setting(0.001, "metres per count of 16UC1 depth", low=1e-6, high=1, live=True)
     min_depth_m: float = setting(0.1, "nearest measurement that is believed, m", low=0, high=100, live=True)
     max_depth_m: float = setting(10.0, "farthest measurement that is believed, m", low=0, high=1000, live=True)
     noise_per_m: float = setting(

@@ -27,6 +27,7 @@ from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.runtime.engine import EngineOutput, FrameLimits, Network
 from pagnet_ros.runtime.engine_pool import EnginePool, Loaders
 from pagnet_ros.runtime.onnx import OnnxNetwork
+from pagnet_ros.system.units import from_counts
 
 __all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions"]
 
@@ -240,8 +241,9 @@ class DepthUpsampler:
         """Up-sample one frame to the size of its colour image.
 
         Args:
-            depth: ``[h, w]`` uint16 millimetres (0 = no measurement) or float32 in any positive linear unit (zero,
-                negative and non-finite = no measurement).
+            depth: ``[h, w]`` uint16 millimetres (or `UpsamplerOptions.depth_unit_m`; 0 = no measurement) or float32 in
+                any positive linear unit (zero, negative and non-finite = no measurement); what a masked array masks is
+                no measurement either.
             rgb: ``[H, W, 3]`` uint8, red first, at least as large, with the field of view of depth; depth is moved
                 first where `UpsamplerOptions.registration` says so.
 
@@ -249,10 +251,12 @@ class DepthUpsampler:
             InputError: arrays that break the depth contract.
             DeviceError: the device ran out of memory, or failed.
         """
+        depth = depth_contract.unmasked(depth)
         depth_contract.check_depth(depth)
         depth_contract.check_rgb(rgb)
         self._warn_of_shape(depth.shape, rgb.shape[:2])
         limits = self._limits(depth)
+        depth = from_counts(depth, self.options.depth_unit_m)
         offset = offset_px(self.options.registration, self.options.known_offset, rgb.shape[1])
         shift = Shift.of(offset, (depth.shape[0], depth.shape[1]), (rgb.shape[0], rgb.shape[1]))
         if shift.is_none:

@@ -8,8 +8,6 @@ scores.
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +20,7 @@ from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
+from pagnet_ros.system.files import replaced
 from pagnet_training.baselines import BASELINES
 from pagnet_training.evaluate import INPUTS, MSG_FLOAT, Method, Score, evaluate, method_of_weights
 from pagnet_training.json_file import explained
@@ -95,14 +94,8 @@ def insert(path: Path, mark: str, text: str) -> None:
     """
     before, after = _around(path, mark)
     target = path.resolve()
-    temporary = target.with_name(f".{os.getpid()}.{target.name}")
-    try:
-        with explained(path, "the table"):
-            temporary.write_text(f"{before}\n\n{text}\n\n{after}", encoding="utf-8")
-            shutil.copymode(target, temporary)
-            os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with explained(path, "the table"), replaced(target) as temporary:
+        temporary.write_text(f"{before}\n\n{text}\n\n{after}", encoding="utf-8")
 
 
 def _around(path: Path, mark: str) -> tuple[str, str]:

@@ -20,8 +20,8 @@ TREES = {
 LEVELS = [
     {"errors"},
     {"system"},
-    {"model", "messages", "recordings"},
-    {"core", "sensors"},
+    {"model", "messages"},
+    {"core", "sensors", "recordings"},
     {"diagnosis", "runtime", "simulation"},
     {"options"},
     {"pipeline"},

@@ -11,7 +11,15 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.rst", "training/README.md", "docs/*.md", "pagnet_ros/**/*.md")
+PROSE = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.rst",
+    "training/README.md",
+    "docs/*.md",
+    "pagnet_ros/**/*.md",
+)
 DOCUMENTS = sorted(path for pattern in PROSE for path in ROOT.glob(pattern))
 COMMENTED = sorted([*ROOT.glob("config/**/*.yaml"), *ROOT.glob("launch/*.py")])
 PASSES_ON = {"studies.ablation": ("pagnet_training.train", "RECIPE")}  # options, and what they stand behind

@@ -283,3 +283,23 @@ def test_depth_and_colour_of_different_shape_are_warned_of_once(recwarn):
     assert "depth is 16 x 12, colour 160 x 90; expected one shape of image" in str(warning.message)
     up(slanted((120, 214)), colour((480, 854)))
     assert len(recwarn) == 1, "854 x 480 is a rounded size"
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_what_a_masked_array_masks_is_no_measurement(dtype):
+    depth = np.full((12, 16), 1500 if dtype == np.uint16 else 1.5, dtype)
+    depth[:, 8:] = 2 * depth[0, 0]
+    plain = depth.copy()
+    plain[:, 8:] = 0 if dtype == np.uint16 else np.nan
+    up = bicubic(options=UpsamplerOptions(metric=True, fill="none", remove_flying=False))
+    expected = up(plain, colour((48, 64))).depth
+    np.testing.assert_array_equal(up(np.ma.masked_array(depth, depth > depth[0, 0]), colour((48, 64))).depth, expected)
+    assert np.isnan(expected[:, 40:]).all()
+
+
+def test_depth_of_another_unit_is_the_same_depth():
+    depth = (slanted((12, 16)) * 1000).astype(np.uint16)
+    rgb = colour((48, 64))
+    expected = bicubic()(depth, rgb).depth
+    tenths = bicubic(options=UpsamplerOptions(fill="all", remove_flying=False, depth_unit_m=0.0001))
+    np.testing.assert_allclose(tenths(depth * 10, rgb).depth, expected, atol=1e-5)

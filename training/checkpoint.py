@@ -7,7 +7,6 @@ beside the target -> renamed over it. A process killed at any instant leaves the
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pagnet_ros.errors import WeightsError
+from pagnet_ros.system.files import replaced
 
 __all__ = ["Checkpoint", "read_checkpoint", "write_checkpoint"]
 
@@ -47,18 +47,19 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write to a temporary file in the same folder, flush it to disk, rename it over `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write to a temporary file in the same folder, flush it to disk, rename it over `path`.
+
+    Raises:
+        WeightsError: the file cannot be written, as on a full disk; what was at `path` is as it was.
+    """
     header = {"format": FORMAT, "step": checkpoint.step, "seconds": checkpoint.seconds, "recipe": checkpoint.recipe}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(
-        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()},
-        temporary,
-        {"pagnet": json.dumps(header)},
-    )
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced(path) as temporary:
+            save_file(tensors, temporary, {"pagnet": json.dumps(header)})
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: the checkpoint cannot be written ({error}); free some space") from error
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from pagnet_ros.errors import ConfigError, did_you_mean
+from pagnet_ros.errors import ConfigError, did_you_mean, quoted
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.simulation.scene import STYLES as SCENE_STYLES
 from pagnet_training.data.augment import Augmentation
@@ -19,6 +20,7 @@ from pagnet_training.recipe_file import read_recipe
 
 __all__ = ["DataRecipe", "LossRecipe", "OptimiserRecipe", "Recipe", "SensorRecipe", "SourceRecipe", "load_recipe"]
 
+_MAX_KEYS = 200
 PRECISIONS = ("fp32", "bf16")
 SCHEDULES = ("constant", "cosine", "linear-end")
 KINDS = (*LAYOUTS, "bag", "recording", "procedural")
@@ -229,15 +231,14 @@ def _build(kind: Any, value: object, where: str, problems: list[str]) -> Any:
     if typing.get_origin(kind) is tuple:
         return _build_tuple(kind, value, where, problems)
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):
-        try:
+        with suppress(OverflowError):
             return float(value)
-        except ValueError:
-            pass
+    if kind is float and isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)
     if type(value) is kind:
         return value
-    problems.append(f"{where}={value!r}, expected {kind.__name__}")
+    problems.append(f"{where}={quoted(value)}, expected {kind.__name__}")
     return None
 
 
@@ -249,10 +250,13 @@ def _build_dataclass(kind: Any, value: object, where: str, problems: list[str]) 
     known = [each.name for each in fields(kind)]
     built: dict[str, Any] = {}
     before = len(problems)
+    if len(value) > _MAX_KEYS:
+        problems.append(f"{where or 'the file'} has {len(value)} keys, expected at most {_MAX_KEYS}")
+        return None
     for key, entry in value.items():
         here = f"{where}.{key}" if where else str(key)
         if key not in known:
-            problems.append(f"unknown key {here!r}, {did_you_mean(key, known, 'known: ' + ', '.join(known))}")
+            problems.append(f"unknown key {quoted(here)}, {did_you_mean(key, known, 'known: ' + ', '.join(known))}")
         else:
             built[key] = _build(hints[key], entry, here, problems)
     if len(problems) > before:
@@ -267,10 +271,10 @@ def _build_dataclass(kind: Any, value: object, where: str, problems: list[str]) 
 def _build_tuple(kind: Any, value: object, where: str, problems: list[str]) -> Any:
     inner = typing.get_args(kind)
     if not isinstance(value, list | tuple):
-        problems.append(f"{where}={value!r}, expected a list")
+        problems.append(f"{where}={quoted(value)}, expected a list")
         return None
     if inner[-1] is not Ellipsis and len(value) != len(inner):
-        problems.append(f"{where}={value!r}, expected {len(inner)} entries")
+        problems.append(f"{where}={quoted(value)}, expected {len(inner)} entries")
         return None
     return tuple(_build(inner[0], entry, f"{where}[{i}]", problems) for i, entry in enumerate(value))
 
@@ -285,22 +289,25 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         ),
         (recipe.batch >= 1, f"batch={recipe.batch}, expected at least 1"),
         (recipe.steps >= 1, f"steps={recipe.steps}, expected at least 1"),
-        (recipe.precision in PRECISIONS, f"precision={recipe.precision!r}, expected one of {PRECISIONS}"),
+        (recipe.precision in PRECISIONS, f"precision={quoted(recipe.precision)}, expected one of {PRECISIONS}"),
         (recipe.checkpoint_every >= 1, f"checkpoint_every={recipe.checkpoint_every}, expected at least 1"),
         (recipe.validate_every >= 1, f"validate_every={recipe.validate_every}, expected at least 1"),
         (optimiser.rate > 0, f"optimiser.rate={optimiser.rate}, expected above 0"),
         (all(0 <= beta < 1 for beta in optimiser.betas), f"optimiser.betas={optimiser.betas}, expected 0 to below 1"),
         (optimiser.warmup >= 0, f"optimiser.warmup={optimiser.warmup}, expected at least 0"),
-        (optimiser.schedule in SCHEDULES, f"optimiser.schedule={optimiser.schedule!r}, expected one of {SCHEDULES}"),
+        (
+            optimiser.schedule in SCHEDULES,
+            f"optimiser.schedule={quoted(optimiser.schedule)}, expected {SCHEDULES}",
+        ),
         (0 <= optimiser.ema < 1, f"optimiser.ema={optimiser.ema}, expected 0 to below 1"),
         (optimiser.clip >= 0, f"optimiser.clip={optimiser.clip}, expected at least 0"),
-        (loss.unit in ("normalised", "levels"), f"loss.unit={loss.unit!r}, expected 'normalised' or 'levels'"),
+        (loss.unit in ("normalised", "levels"), f"loss.unit={quoted(loss.unit)}, expected 'normalised' or 'levels'"),
         (min(loss.absolute, loss.squared, loss.likelihood) >= 0, "loss weights, expected at least 0"),
         (0 <= loss.filled <= 1, f"loss.filled={loss.filled}, expected 0 to 1"),
         (0 <= loss.distillation <= 1, f"loss.distillation={loss.distillation}, expected 0 to 1"),
         (
             (loss.distillation > 0) == bool(recipe.teacher),
-            f"loss.distillation={loss.distillation} with teacher={recipe.teacher!r}, expected both or neither",
+            f"loss.distillation={loss.distillation} with teacher={quoted(recipe.teacher)}, expected both or neither",
         ),
         (
             loss.likelihood == 0 or recipe.model.log_sigma,
@@ -313,7 +320,7 @@ def _out_of_range(recipe: Recipe) -> list[str]:
     for i, source in enumerate(recipe.data.sources):
         if source.kind not in KINDS:
             hint = did_you_mean(source.kind, KINDS, "choose one of them")
-            problems.append(f"data.sources[{i}].kind={source.kind!r}, expected one of {KINDS}; {hint}")
+            problems.append(f"data.sources[{i}].kind={quoted(source.kind)}, expected one of {KINDS}; {hint}")
         if source.weight <= 0 or source.every < 1:
             problems.append(
                 f"data.sources[{i}]: weight={source.weight}, every={source.every}, expected a weight above "
@@ -325,7 +332,7 @@ def _out_of_range(recipe: Recipe) -> list[str]:
                 "least 1 and a size of at least 32"
             )
         if source.style not in ("", *SCENE_STYLES):
-            problems.append(f"data.sources[{i}].style={source.style!r}, expected empty or one of {SCENE_STYLES}")
+            problems.append(f"data.sources[{i}].style={quoted(source.style)}, expected empty or one of {SCENE_STYLES}")
     for each in fields(Augmentation):
         if not 0 <= getattr(recipe.augmentation, each.name) <= 1:
             problems.append(f"augmentation.{each.name}={getattr(recipe.augmentation, each.name)}, expected 0 to 1")

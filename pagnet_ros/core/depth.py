@@ -34,11 +34,19 @@ __all__ = [
     "imresize",
     "pick_pixels",
     "pool_valid",
+    "unmasked",
     "working_size",
 ]
 
 MILLIMETRES_PER_METRE = 1000.0
 MAX_SIDE_PX = 8192
+
+
+def unmasked(depth: NDArray[np.generic]) -> NDArray[np.generic]:
+    """A masked array as a plain one with no measurement where it is masked (NaN, 0 for whole numbers); else `depth`."""
+    if not isinstance(depth, np.ma.MaskedArray):
+        return depth
+    return np.asarray(depth.filled(np.nan if np.issubdtype(depth.dtype, np.floating) else 0))
 
 
 def check_depth(depth: NDArray[np.generic]) -> None:

@@ -2,7 +2,11 @@
 
 import sys
 
-from pagnet_ros.demo import main
+from pagnet_ros.system.threads import wait_passively
+
+wait_passively()  # before torch is imported
+
+from pagnet_ros.demo import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

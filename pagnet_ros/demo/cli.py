@@ -192,7 +192,7 @@ def _run(options: DemoOptions) -> int:
     spinner.start()
     try:
         with Children(options.out) as children:
-            children.start("node", "pagnet_ros.ros.node.node", _node_arguments(options, source))
+            children.start("node", "pagnet_ros.ros.node", _node_arguments(options, source))
             children.start("camera", source.module, source.arguments)
             show = _Show(options, recorder, children)
             show.wait_for_first_output()

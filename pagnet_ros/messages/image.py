@@ -31,6 +31,7 @@ __all__ = [
     "color_from_image",
     "depth_from_image",
     "fill_depth_image",
+    "millimetres",
     "pixels_from_image",
     "stamp_ns",
 ]

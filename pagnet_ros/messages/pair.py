@@ -16,6 +16,7 @@ from pagnet_ros.errors import quoted
 from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
 from pagnet_ros.messages.encodings import UNORDERED
 from pagnet_ros.messages.image import MalformedMessageError, color_from_image, depth_from_image
+from pagnet_ros.system.units import MILLIMETRE, from_counts
 
 __all__ = ["PairReader", "differ_in_shape", "read_color", "read_depth"]
 
@@ -36,15 +37,17 @@ class _Report(Protocol):
 class PairReader:
     """Reads pair after pair; remembers the last sizes and frame_ids, to report a change. Call from one thread."""
 
-    def __init__(self, depth_topic: str, color_topic: str, report: _Report) -> None:
+    def __init__(self, depth_topic: str, color_topic: str, report: _Report, depth_unit_m: float = MILLIMETRE) -> None:
         """Create.
 
         Args:
             depth_topic: Its name, for the reports.
             color_topic: Likewise.
             report: Told of what is odd, yet can be up-sampled.
+            depth_unit_m: Metres per count of 16-bit depth.
         """
         self._depth_topic, self._color_topic, self._report = depth_topic, color_topic, report
+        self._depth_unit_m = depth_unit_m
         self._sizes: tuple[_Shape, _Shape] | None = None
         self._frame_ids: tuple[str, str] | None = None
         self._encoding = ""
@@ -62,7 +65,8 @@ class PairReader:
         Raises:
             MalformedMessageError: What cannot be decoded or up-sampled; names the topic.
         """
-        arrays = read_depth(depth, self._depth_topic), read_color(color, self._color_topic)
+        measured = from_counts(read_depth(depth, self._depth_topic), self._depth_unit_m)
+        arrays = measured, read_color(color, self._color_topic)
         self.check(*arrays)
         self._compare_frame_ids(depth.header.frame_id.lstrip("/"), color.header.frame_id.lstrip("/"))
         self._name_order(getattr(color, "encoding", ""))
@@ -162,7 +166,10 @@ class PairReader:
             came = f"{share:.0%} of the measured depth lies outside {limits}, half of all beyond {median:g} m"
         mend = "set min_depth_m and max_depth_m, and the sensor profile where one is named, to the sensor's range"
         if depth.dtype == np.uint16:
-            mend += "; if the scene is elsewhere, the driver's unit is not the millimetre of 16UC1 (REP 118)"
+            mend += (
+                "; if the scene is elsewhere, the driver's unit is not the millimetre of 16UC1 (REP 118): "
+                "set depth_unit_m"
+            )
         elif median > 100.0:
             mend = "these look like millimetres, and 32FC1 must be metres (REP 118): publish 16UC1 instead"
         if share >= _USELESS_SHARE:

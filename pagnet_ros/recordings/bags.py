@@ -1,7 +1,8 @@
 """ROS 2 bags as a stream of raw messages, read without ROS.
 
 Owns `Bag`: its topics, and its messages as serialised bytes with both stamps (when it was recorded, and the header's).
-Files are read by the rosbags library, mcap or sqlite3, split or compressed; nothing is decoded unless asked for.
+Files are read by the rosbags library, mcap or sqlite3, split or compressed; nothing is decoded unless asked for. Each
+storage file is opened by itself: what metadata.yaml says of topics, QoS, times and compression may be old or edited.
 Every failure is a `RecordingError` that says what is readable and what to do.
 """
 
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import re
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pagnet_ros.errors import RecordingError
+from pagnet_ros.recordings.bag_files import ZSTD_MAGIC, find_files, opened, zstd_module, zstd_unpacked
 from pagnet_ros.recordings.cdr import header_stamp_ns, starts_with_header
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ __all__ = ["Bag", "BagMessage", "BagTopic", "nearest_names", "require_rosbags"]
 
 MAX_MESSAGE_BYTES = 512 * 1024 * 1024
 MAX_CHUNK_BYTES = 2 * 1024 * 1024 * 1024
-MAX_METADATA_BYTES = 64 * 1024 * 1024
-_STORAGE_SUFFIXES = (".mcap", ".db3")
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,14 @@ class Bag:
         topics: By name.
         start_ns: Recording time of the first message (0 for an empty bag).
         end_ns: One past the recording time of the last message.
+        remarks: What is odd about the bag although it can be read, one sentence each.
     """
 
     def __init__(self, path: str | Path) -> None:
         """Open a bag.
 
         Args:
-            path: A bag folder, or a single .mcap or .db3 file.
+            path: A bag folder, or a single .mcap or .db3 file, also with ".zstd" behind.
 
         Raises:
             RecordingError: There is no bag, or it cannot be read; the message says what is readable.
@@ -101,7 +101,8 @@ class Bag:
         self._stack = ExitStack()
         self._readers: list[Reader] = []
         try:
-            for file in _storage_paths(self.path):
+            found = find_files(self.path)
+            for file in found.files:
                 self._readers.append(self._open_one(file))
             self._merge_topics()
         except OSError as error:
@@ -110,6 +111,15 @@ class Bag:
         except BaseException:
             self._stack.close()
             raise
+        self.remarks = list(found.remarks)
+        held = sum(reader.message_count for reader in self._readers)
+        others = sorted({c.topic for reader in self._readers for c in reader.connections if not _is_cdr(c)})
+        if others:
+            self.remarks.append(
+                f"{self.path}: {', '.join(others[:5])} is not in CDR, ROS 2's own form, and is left out"
+            )
+        if found.promised not in (None, held):
+            self.remarks.append(f"{self.path}: metadata.yaml promises {found.promised} messages, its files hold {held}")
         times = [(r.start_time, r.end_time) for r in self._readers if r.message_count]
         self.start_ns = min((t[0] for t in times), default=0)
         self.end_ns = max((t[1] for t in times), default=0)
@@ -143,12 +153,10 @@ class Bag:
         wanted = self.check_topics(topics) if topics else list(self.topics)
         done, last_ns = 0, None
         for reader in self._readers:
-            connections = [c for c in reader.connections if c.topic in wanted]
+            connections = [c for c in reader.connections if c.topic in wanted and _is_cdr(c)]
             try:
                 for connection, stamp_ns, raw in reader.messages(connections, start_ns, stop_ns) if connections else ():
-                    if len(raw) > MAX_MESSAGE_BYTES:
-                        raise ValueError(f"a message on {connection.topic} has {len(raw)} bytes")
-                    yield BagMessage(self.topics[connection.topic], stamp_ns, bytes(raw))
+                    yield BagMessage(self.topics[connection.topic], stamp_ns, _checked(connection.topic, stamp_ns, raw))
                     done, last_ns = done + 1, stamp_ns
             except _read_errors() as error:
                 until = f", the last recorded at {last_ns / 1e9:.3f} s" if last_ns is not None else ""
@@ -213,12 +221,13 @@ class Bag:
         from rosbags.rosbag2 import Reader
 
         try:
-            reader = Reader(path)
+            reader = Reader(self._stack.enter_context(opened(path)))
             self._stack.enter_context(reader)
             _check_chunk_sizes(reader)
+            _check_times(reader)
             return reader
         except _read_errors() as error:
-            from pagnet_ros.recordings.salvage import what_is_readable
+            from pagnet_ros.recordings.recovery import what_is_readable
 
             raise RecordingError(
                 f"{path}: cannot be read as a bag ({_reason(error)}). {what_is_readable(path)}"
@@ -227,6 +236,8 @@ class Bag:
     def _merge_topics(self) -> None:
         for reader in self._readers:
             for name, info in reader.topics.items():
+                if not all(map(_is_cdr, info.connections)):
+                    continue
                 if info.msgtype is None:
                     types = ", ".join(sorted({c.msgtype for c in info.connections}))
                     raise RecordingError(f"{self.path}: {name} was recorded with several types ({types}); expected one")
@@ -260,35 +271,26 @@ def nearest_names(name: str, names: Collection[str]) -> str:
     return f"did you mean {' or '.join(found)}?" if found else "nothing like it"
 
 
-def _storage_paths(path: Path) -> list[Path]:
-    """What to open: the bag folder or file itself; the storage files of a folder that lost its metadata."""
-    if not path.exists():
-        raise RecordingError(f"{path}: nothing there; expected a bag folder, or a .mcap or .db3 file")
-    if path.suffix == ".bag":
-        raise RecordingError(
-            f"{path}: a ROS 1 bag; expected a ROS 2 one; convert it with "
-            f"`rosbags-convert --src {path.name} --dst {path.stem}`"
-        )
-    if path.is_file():
-        if path.name == "metadata.yaml":
-            return _storage_paths(path.parent)
-        if path.suffix not in _STORAGE_SUFFIXES:
-            raise RecordingError(f"{path}: a {path.suffix or 'nameless'} file; expected a bag folder, .mcap or .db3")
-        return [path]
-    metadata = path / "metadata.yaml"
-    if metadata.exists():
-        if metadata.stat().st_size > MAX_METADATA_BYTES:
-            raise RecordingError(f"{metadata}: {metadata.stat().st_size} bytes; expected at most {MAX_METADATA_BYTES}")
-        return [path]
-    files = sorted((f for f in path.iterdir() if f.suffix in _STORAGE_SUFFIXES), key=_natural)
-    if not files:
-        raise RecordingError(f"{path}: no metadata.yaml and no .mcap or .db3 file in it; expected a ROS 2 bag folder")
-    return files
+def _checked(topic: str, stamp_ns: Any, raw: Any) -> bytes:
+    """The bytes of a message, unpacked where the bag was compressed message by message.
+
+    Raises:
+        ValueError: No bytes, no whole stamp, or more than a message can be.
+    """
+    if type(stamp_ns) is not int or not isinstance(raw, (bytes, bytearray, memoryview)):
+        raise ValueError(f"a row on {topic} without a whole stamp or without bytes")
+    data = bytes(raw)
+    if data.startswith(ZSTD_MAGIC):  # CDR begins with a zero
+        data = zstd_unpacked(data, MAX_MESSAGE_BYTES)
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise ValueError(f"a message on {topic} has {len(data)} bytes")
+    return data
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort key that puts part 10 after part 9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+def _check_times(reader: Reader) -> None:
+    """Refuse a database whose stamps are no whole numbers."""
+    if reader.message_count and not (type(reader.start_time) is int and type(reader.end_time) is int):
+        raise ValueError("stamps that are no whole numbers")
 
 
 def _check_chunk_sizes(reader: Reader) -> None:
@@ -298,6 +300,11 @@ def _check_chunk_sizes(reader: Reader) -> None:
         for chunk in getattr(storage, "chunks", ()):
             if chunk.uncompressed_size > MAX_CHUNK_BYTES:
                 raise ValueError(f"a chunk of {chunk.uncompressed_size} bytes; at most {MAX_CHUNK_BYTES} are unpacked")
+
+
+def _is_cdr(connection: Connection) -> bool:
+    """Whether messages are serialised as ROS 2 does; an mcap file may hold others beside them, such as JSON."""
+    return getattr(connection.ext, "serialization_format", "cdr") in ("cdr", "")
 
 
 def _offered_qos(connections: list[Connection]) -> list[Qos]:
@@ -313,18 +320,8 @@ def _read_errors() -> tuple[type[BaseException], ...]:
 
     return (
         ReaderError, apsw.Error, struct.error, OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError,
-        IndexError, AttributeError, AssertionError, MemoryError, OverflowError, *_zstd_errors(),
+        IndexError, AttributeError, AssertionError, MemoryError, OverflowError, zstd_module().ZstdError,
     )  # fmt: skip
-
-
-def _zstd_errors() -> tuple[type[BaseException], ...]:
-    """What the decompressor raises: Python's own from 3.14 on, its backport before."""
-    for module in ("compression.zstd", "backports.zstd"):
-        try:
-            return (importlib.import_module(module).ZstdError,)
-        except ImportError:
-            continue
-    return ()
 
 
 def _reason(error: BaseException) -> str:

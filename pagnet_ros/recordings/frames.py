@@ -7,23 +7,30 @@ with it in one error; iterating decodes one frame at a time, so memory does not 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.recordings.images import ImageInfo, probe, read_depth, read_rgb
-from pagnet_ros.recordings.layouts import LAYOUTS, MAX_FRAMES, FrameFiles, detect_layout, read_rows
+from pagnet_ros.recordings.frame_files import FrameFiles, Listing, read_rows
+from pagnet_ros.recordings.images import DEPTH_TYPES, ImageInfo, probe, read_depth, read_rgb
+from pagnet_ros.recordings.layouts import LAYOUTS, MAX_FRAMES, detect_layout
 
 __all__ = ["FrameFolder", "RecordedFrame", "open_frames", "pose_quaternion", "quaternion_pose"]
 
 _SHOWN_PROBLEMS = 20
 _LAYOUT_HELP = (
-    "frame-NNNNNN.color.png + frame-NNNNNN.depth.png; rgb/ + depth/ with rgb.txt + depth.txt (TUM); "
-    "<name>_rgb.jpg + <name>_depth_mm.png"
+    "frame-NNNNNN.color.png + frame-NNNNNN.depth.png; rgb/ + depth/ with rgb.txt + depth.txt (TUM); color/ + depth/ or "
+    "rgb/ + depth/; <name>_rgb.jpg + <name>_depth_mm.png; NNNNNN-color.png + NNNNNN-depth.png; color.png + depth.png"
 )
+_HINTS = {
+    "rgb.mp4": "rgb.mp4 is a video; take its images out: mkdir rgb; ffmpeg -i rgb.mp4 -start_number 0 rgb/%06d.png",
+    "rgbd": "rgbd/ is as Record3D stores it (LZFSE); export it as EXR + JPG there, and convert the EXR files to .npy",
+}
+_MILLIMETRE = 1e-3
+_STILLS = ("pairs", "named")
 
 
 @dataclass(frozen=True)
@@ -57,15 +64,17 @@ class FrameFolder:
 
     Attributes:
         path: The folder.
-        layout: "numbered", "tum" or "pairs".
+        layout: "numbered", "tum", "pairs", "folders" or "named".
         files: The files of each frame, in order of stamps.
         intrinsics: `[3, 3]` matrix of the colour camera, or None.
+        notes: What was assumed or left out, one sentence each.
     """
 
     path: Path
     layout: str
     files: tuple[FrameFiles, ...]
     intrinsics: NDArray[np.float64] | None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -92,22 +101,23 @@ class FrameFolder:
         """
         entry = self.files[index]
         try:
-            depth = read_depth(entry.depth)
             return RecordedFrame(
                 name=entry.name,
                 stamp_ns=entry.depth_stamp_ns,
                 color_stamp_ns=entry.color_stamp_ns,
-                depth=depth if entry.depth_scale is None else _scaled(depth, entry.depth_scale),
+                depth=_scaled(read_depth(entry.depth), entry.depth_scale),
                 rgb=read_rgb(entry.color),
                 intrinsics=self.intrinsics,
                 pose=_pose(entry.pose),
-                reference=None if entry.reference is None else read_depth(entry.reference),
+                reference=None if entry.reference is None else _scaled(read_depth(entry.reference), entry.depth_scale),
             )
         except RecordingError as error:
             raise RecordingError(f"frame {entry.name} of {self.path}: {error}") from error
 
 
-def open_frames(path: str | Path, *, hz: float | None = None, only: str = "") -> FrameFolder:
+def open_frames(
+    path: str | Path, *, hz: float | None = None, only: str = "", depth_unit_m: float | None = None
+) -> FrameFolder:
     """Check a folder of frames and list its frames.
 
     Args:
@@ -115,6 +125,8 @@ def open_frames(path: str | Path, *, hz: float | None = None, only: str = "") ->
         hz: Frames per second where the recording has no stamps (0.01 to 1000); by default 30 for numbered frames and
             1 for pairs, which are stills.
         only: Keep the frames whose name contains this.
+        depth_unit_m: Metres per count of whole-number depth, 1e-6 to 1 (0.001 for millimetres, 0.0002 for TUM's); by
+            default what the folder proves, else millimetres, which is said in `notes`, or asked for in an error.
 
     Returns:
         The folder, with every file's header checked.
@@ -128,34 +140,73 @@ def open_frames(path: str | Path, *, hz: float | None = None, only: str = "") ->
         raise RecordingError(f"{folder}: found {came}; expected a folder of frames ({_LAYOUT_HELP})")
     if hz is not None and not 0.01 <= hz <= 1000.0:
         raise RecordingError(f"{hz:g} frames per second; expected 0.01 to 1000")
+    if depth_unit_m is not None and not 1e-6 <= depth_unit_m <= 1.0:
+        raise RecordingError(f"depth unit {depth_unit_m:g} m; expected 0.000001 to 1 (0.001 for millimetres)")
     try:
-        return _open(folder, hz, only)
+        return _open(folder, hz, only, depth_unit_m)
     except OSError as error:
         raise RecordingError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
-def _open(folder: Path, hz: float | None, only: str) -> FrameFolder:
+def _open(folder: Path, hz: float | None, only: str, depth_unit_m: float | None) -> FrameFolder:
     layout = detect_layout(folder)
     if layout is None:
-        count = sum(1 for _ in folder.iterdir())
-        came = f"{count} files, none named like a frame" if count else "an empty folder"
-        raise RecordingError(f"{folder}: {came}; expected one of: {_LAYOUT_HELP}")
-    problems: list[str] = []
-    rate = hz or (1.0 if layout == "pairs" else 30.0)
-    files = [f for f in LAYOUTS[layout](folder, rate, problems) if only in f.name]
+        names = {path.name for path in folder.iterdir()}
+        came = f"{len(names)} files, none named like a frame" if names else "an empty folder"
+        hint = next((f". {text}" for name, text in _HINTS.items() if name in names), "")
+        raise RecordingError(f"{folder}: {came}; expected one of: {_LAYOUT_HELP}{hint}")
+    listing = Listing()
+    problems = listing.problems
+    LAYOUTS[layout](folder, hz or (1.0 if layout == "pairs" else 30.0), listing)
+    files = [f for f in listing.frames if only in f.name]
     if len(files) > MAX_FRAMES:
         raise RecordingError(f"{folder}: {len(files)} frames; expected at most {MAX_FRAMES}; split the folder")
     files.sort(key=lambda entry: entry.depth_stamp_ns)
-    intrinsics, color_size = _check_files(folder, layout, files, problems)
+    first = _check_files(layout, files, problems)
+    files = _with_unit(layout, files, listing, depth_unit_m, first.get("depth"))
+    intrinsics = _intrinsics(folder, listing, first.get("color") if layout not in _STILLS else None)
     if not files and not problems:
         problems.append(f"no frame name contains {only!r}" if only else "there is no frame in it")
-    if intrinsics is not None and color_size is not None:
-        _check_intrinsics(intrinsics, color_size, problems)
     if problems:
         more = len(problems) - _SHOWN_PROBLEMS
         lines = problems[:_SHOWN_PROBLEMS] + ([f"... and {more} more"] if more > 0 else [])
         raise RecordingError("\n  - ".join([f"{folder}: {len(problems)} problem(s); mend or remove these:", *lines]))
-    return FrameFolder(folder, layout, tuple(files), intrinsics)
+    return FrameFolder(folder, layout, tuple(files), intrinsics, tuple(listing.notes))
+
+
+def _with_unit(
+    layout: str, files: list[FrameFiles], listing: Listing, depth_unit_m: float | None, depth: ImageInfo | None
+) -> list[FrameFiles]:
+    """The files with the unit that was given, proven or assumed; the listing is told where it had to be assumed."""
+    if depth_unit_m is not None:
+        scale = None if depth_unit_m == _MILLIMETRE else 1.0 / depth_unit_m
+        return [replace(entry, depth_scale=scale) for entry in files]
+    if layout not in ("folders", "named") or listing.unit_m == _MILLIMETRE or depth is None or depth.dtype != "uint16":
+        return files
+    how = "--depth-unit 0.001 says millimetres, 0.0002 TUM's 5000 per metre, 0.0001 tenths of a millimetre"
+    if listing.unit_question:
+        listing.problems.append(f"{listing.unit_question}: what is the unit of depth here? {how}")
+    else:
+        listing.notes.append(f"16-bit depth is taken for millimetres, as nothing in the folder says its unit; {how}")
+    return files
+
+
+def _intrinsics(folder: Path, listing: Listing, color: ImageInfo | None) -> NDArray[np.float64] | None:
+    """The camera matrix: from `camera-intrinsics.txt`, which has to fit, or what else was found, if it does."""
+    if not (folder / "camera-intrinsics.txt").exists():
+        found = listing.intrinsics
+        if found is not None and color is not None and not (found[0, 2] <= color.width and found[1, 2] <= color.height):
+            listing.notes.append(f"the calibration is of another image size than {color.size}, and is not used")
+            return None
+        return found
+    try:
+        matrix = _matrix(folder / "camera-intrinsics.txt", 3)
+    except RecordingError as error:
+        listing.problems.append(str(error))
+        return None
+    if color is not None:
+        _check_intrinsics(matrix, color, listing.problems)
+    return matrix
 
 
 def quaternion_pose(values: tuple[float, ...]) -> NDArray[np.float64]:
@@ -186,7 +237,12 @@ def pose_quaternion(pose: NDArray[np.float64]) -> tuple[float, ...]:
     return (*(float(v) for v in m[:3, 3]), *(float(sign * v) for v in (x, y, z, w)))
 
 
-def _scaled(depth: NDArray[np.uint16] | NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+def _scaled(
+    depth: NDArray[np.uint16] | NDArray[np.float32], scale: float | None
+) -> NDArray[np.uint16] | NDArray[np.float32]:
+    """Whole numbers as metres, with NaN where nothing was measured; millimetres and metres stay as they are."""
+    if scale is None or depth.dtype != np.uint16:
+        return depth
     metres = np.asarray(depth, dtype=np.float32) / np.float32(scale)
     metres[depth == 0] = np.nan
     return np.asarray(metres)
@@ -214,10 +270,8 @@ def _matrix(path: Path, size: int) -> NDArray[np.float64]:
     return matrix
 
 
-def _check_files(
-    folder: Path, layout: str, files: list[FrameFiles], problems: list[str]
-) -> tuple[NDArray[np.float64] | None, ImageInfo | None]:
-    """Probe every image; returns the intrinsics, and the colour size where all frames share one."""
+def _check_files(layout: str, files: list[FrameFiles], problems: list[str]) -> dict[str, ImageInfo]:
+    """Probe every image; returns what the first of each role is."""
     first: dict[str, tuple[str, ImageInfo]] = {}
     for entry in files:
         infos: dict[str, ImageInfo] = {}
@@ -228,7 +282,7 @@ def _check_files(
                 infos[role] = probe(path)
                 _check_type(role, path, infos[role])
                 name, expected = first.setdefault(role, (path.name, infos[role]))
-                if layout != "pairs" and infos[role].size != expected.size:
+                if layout not in _STILLS and infos[role].size != expected.size:
                     problems.append(f"{path.name} is {infos[role].size}, but {name} is {expected.size}")
             except RecordingError as error:
                 problems.append(str(error))
@@ -239,22 +293,16 @@ def _check_files(
                 _matrix(entry.pose, 4)
             except RecordingError as error:
                 problems.append(str(error))
-    intrinsics = None
-    if (folder / "camera-intrinsics.txt").exists():
-        try:
-            intrinsics = _matrix(folder / "camera-intrinsics.txt", 3)
-        except RecordingError as error:
-            problems.append(str(error))
-    return intrinsics, first["color"][1] if "color" in first and layout != "pairs" else None
+    return {role: info for role, (_, info) in first.items()}
 
 
 def _check_type(role: str, path: Path, info: ImageInfo) -> None:
     if role == "color":
         if info.dtype != "uint8":
             raise RecordingError(f"{path.name} holds {info.dtype} samples; expected 8-bit colour")
-    elif info.channels != 1 or info.dtype not in ("uint16", "float32"):
+    elif info.channels != 1 or info.dtype not in DEPTH_TYPES:
         kind = f"{info.channels}-channel {info.dtype}"
-        raise RecordingError(f"{path.name} is {kind}; expected depth as one channel of uint16 (or float32 in an NPY)")
+        raise RecordingError(f"{path.name} is {kind}; expected depth as one channel of uint16, or float32 (NPY, TIFF)")
 
 
 def _check_ratio(entry: FrameFiles, depth: ImageInfo, color: ImageInfo, problems: list[str]) -> None:

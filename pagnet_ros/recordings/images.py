@@ -1,35 +1,39 @@
 """One image file: what its header says, and its pixels, with limits on both.
 
-Owns the reading of PNG, JPEG and NPY files from outside. `probe` reads some bytes only, so that a whole folder can be
-checked before the first frame is used; `read_rgb` and `read_depth` decode.
+Owns the reading of PNG, JPEG, TIFF and NPY files from outside. `probe` reads some bytes only, so that a whole folder
+can be checked before the first frame is used; `read_rgb` and `read_depth` decode, as messages are decoded.
 """
 
 from __future__ import annotations
 
 import ast
 import math
-import struct
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import RecordingError
+from pagnet_ros.errors import RecordingError, quoted
+from pagnet_ros.messages.containers import HEAD_BYTES, MAX_PIXELS, ContainerError, decode, header_of
 
 __all__ = ["COLOR_SUFFIXES", "DEPTH_SUFFIXES", "MAX_PIXELS", "ImageInfo", "probe", "read_depth", "read_rgb"]
 
-MAX_PIXELS = 64 * 1024 * 1024
+MAX_FILE_BYTES = 1 << 30
 COLOR_SUFFIXES = (".png", ".jpg", ".jpeg")
-DEPTH_SUFFIXES = (".png", ".npy")
+DEPTH_SUFFIXES = (".png", ".npy", ".tif", ".tiff")
+DEPTH_TYPES = ("uint16", "float32", "float64")
 
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
 _NPY_MAGIC = b"\x93NUMPY"
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
-_JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_NPY_HEAD_BYTES = 512
+_KINDS = "a PNG, JPEG, TIFF or NPY file"
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class ImageInfo:
 
 
 def probe(path: Path) -> ImageInfo:
-    """Read the header of a PNG, JPEG or NPY file, and check that the file is whole as far as that shows.
+    """Read the header of a PNG, JPEG, TIFF or NPY file, and check that the file is whole as far as that shows.
 
     Args:
         path: File to look at; a few hundred bytes of it are read.
@@ -66,33 +70,25 @@ def probe(path: Path) -> ImageInfo:
     Raises:
         RecordingError: Not an image of these kinds, cut short, or larger than `MAX_PIXELS`.
     """
-    if path.exists() and not path.is_file():
-        raise RecordingError(f"{path.name}: not a plain file; expected a PNG, JPEG or NPY file")
-    try:
-        with path.open("rb") as file:
-            head = file.read(32)
-            if head.startswith(_PNG_MAGIC):
-                file.seek(max(0, path.stat().st_size - len(_PNG_END)))
-                info = _probe_png(path, head, file.read())
-            elif head.startswith(b"\xff\xd8"):
-                file.seek(0)
-                info = _probe_jpeg(path, file.read(1 << 20))
-                file.seek(max(0, path.stat().st_size - (1 << 16)))
-                if b"\xff\xd9" not in file.read():
-                    raise RecordingError(f"{path.name}: the JPEG is cut short; copy it again or remove the frame")
-            elif head.startswith(_NPY_MAGIC):
-                file.seek(0)
-                info = _probe_npy(path, file.read(512), path.stat().st_size)
-            else:
-                found = "an empty file" if not head else f"starts with {head[:8]!r}"
-                raise RecordingError(f"{path.name}: {found}; expected a PNG, JPEG or NPY file")
-    except OSError as error:
-        raise RecordingError(f"{path.name}: cannot be read: {error.strerror or error}") from error
-    if info.height < 1 or info.width < 1:
-        raise RecordingError(f"{path.name}: {info.size} pixels; expected at least 1x1")
-    if info.height * info.width > MAX_PIXELS:
-        raise RecordingError(f"{path.name}: {info.size} pixels; expected at most {MAX_PIXELS} pixels in all")
-    return info
+    with _plain_file(path) as (file, size):
+        head = file.read(_NPY_HEAD_BYTES)
+        if head.startswith(_NPY_MAGIC):
+            info = _probe_npy(path, head, size)
+            if info.height * info.width > MAX_PIXELS:
+                raise RecordingError(f"{path.name}: {info.size} pixels; expected at most {MAX_PIXELS} pixels in all")
+            if info.height < 1 or info.width < 1:
+                raise RecordingError(f"{path.name}: {info.size} pixels; expected at least 1x1")
+            return info
+        try:
+            found = header_of(head + file.read(HEAD_BYTES), lambda at, count: _read_at(file, at, count))
+        except ContainerError as error:
+            raise _refusal(path, head, error) from error
+        ending = {"png": _PNG_END, "jpeg": b"\xff\xd9"}.get(found.container, b"")
+        if ending not in _read_at(file, max(0, size - (1 << 16)), 1 << 16):
+            raise RecordingError(
+                f"{path.name}: the {found.container.upper()} is cut short; copy it again or remove the frame"
+            )
+    return ImageInfo(found.height, found.width, found.channels, found.dtype)
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
@@ -109,15 +105,15 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
 
 
 def read_depth(path: Path) -> NDArray[np.uint16] | NDArray[np.float32]:
-    """Decode a depth image: a 16-bit grey PNG, or an NPY file with uint16 or float32.
+    """Decode a depth image: a grey PNG or TIFF of 16 bits, a TIFF of float32, or an NPY file.
 
     Returns:
-        `[h, w]` uint16 or float32, as stored.
+        `[h, w]` uint16 or float32, as stored (float64 as float32).
 
     Raises:
         RecordingError: The file cannot be decoded or is of another type.
     """
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         probe(path)
         try:
             depth = np.load(path, allow_pickle=False)
@@ -125,6 +121,11 @@ def read_depth(path: Path) -> NDArray[np.uint16] | NDArray[np.float32]:
             raise RecordingError(f"{path.name}: cannot be decoded: {error}") from error
     else:
         depth = _decode(path, cv2.IMREAD_UNCHANGED)
+    if depth.ndim == 3 and depth.shape[2] == 1:
+        depth = depth[:, :, 0]
+    if depth.dtype == np.float64:
+        with np.errstate(over="ignore"):
+            depth = depth.astype(np.float32)
     if depth.ndim != 2 or depth.dtype not in (np.uint16, np.float32):
         raise RecordingError(
             f"{path.name}: {depth.dtype} of shape {depth.shape}; expected depth as [h, w] uint16 or float32"
@@ -133,32 +134,45 @@ def read_depth(path: Path) -> NDArray[np.uint16] | NDArray[np.float32]:
 
 
 def _decode(path: Path, flags: int) -> NDArray[Any]:
-    probe(path)
+    with _plain_file(path) as (file, size):
+        if size > MAX_FILE_BYTES:
+            raise RecordingError(f"{path.name}: {size} bytes; expected an image file of at most {MAX_FILE_BYTES}")
+        data = file.read(size)
     try:
-        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flags)
-    except (OSError, cv2.error) as error:
-        raise RecordingError(f"{path.name}: cannot be decoded: {error}") from error
-    if image is None:
-        raise RecordingError(f"{path.name}: the image data is damaged; expected a readable PNG or JPEG")
-    return image
+        return decode(data, flags)
+    except ContainerError as error:
+        raise _refusal(path, data, error) from error
 
 
-def _probe_png(path: Path, head: bytes, tail: bytes) -> ImageInfo:
-    if len(head) < 29 or head[12:16] != b"IHDR" or tail != _PNG_END:
-        raise RecordingError(f"{path.name}: the PNG is cut short; copy it again or remove the frame")
-    width, height, bits, kind = struct.unpack(">IIBB", head[16:26])
-    return ImageInfo(height, width, _PNG_CHANNELS.get(kind, 0), "uint16" if bits == 16 else "uint8")
+@contextmanager
+def _plain_file(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """A file that is one, open, and its size: to open a pipe would wait for its other end."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise RecordingError(f"{path.name}: not a plain file; expected {_KINDS}")
+            yield file, status.st_size
+    except OSError as error:
+        raise RecordingError(f"{path.name}: cannot be read: {error.strerror or error}") from error
 
 
-def _probe_jpeg(path: Path, data: bytes) -> ImageInfo:
-    position = 2
-    while position + 10 <= len(data) and data[position] == 0xFF:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker in _JPEG_SIZE_MARKERS:
-            height, width, channels = struct.unpack(">HHB", data[position + 5 : position + 10])
-            return ImageInfo(height, width, channels, "uint8" if data[position + 4] == 8 else "uint16")
-        position += 1 if marker == 0xFF else 2 + length
-    raise RecordingError(f"{path.name}: the JPEG has no readable header; copy it again or remove the frame")
+def _read_at(file: BinaryIO, at: int, count: int) -> bytes:
+    file.seek(at)
+    return file.read(count)
+
+
+def _refusal(path: Path, head: bytes, error: ContainerError) -> RecordingError:
+    """The same in the words of a recording."""
+    if error.kind == "unknown_encoding":
+        found = "an empty file" if not head else f"starts with {head[:8]!r}"
+        return RecordingError(f"{path.name}: {found}; expected {_KINDS}")
+    if error.kind == "truncated_data":
+        return RecordingError(f"{path.name}: the file is cut short; copy it again or remove the frame ({error})")
+    if error.kind == "undecodable":
+        return RecordingError(f"{path.name}: the image data is damaged ({error}); expected a readable PNG or JPEG")
+    return RecordingError(f"{path.name}: {error}")
 
 
 def _probe_npy(path: Path, head: bytes, file_bytes: int) -> ImageInfo:
@@ -169,8 +183,17 @@ def _probe_npy(path: Path, head: bytes, file_bytes: int) -> ImageInfo:
         length = int.from_bytes(head[8:start], "little")
         header = ast.literal_eval(head[start : start + length].decode("latin1").strip())
         shape, dtype = tuple(int(side) for side in header["shape"]), np.dtype(header["descr"])
-    except (IndexError, KeyError, OverflowError, SyntaxError, TypeError, ValueError) as error:
-        raise RecordingError(f"{path.name}: the NPY header cannot be read: {error}") from error
+    except (
+        LookupError,
+        ArithmeticError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        raise RecordingError(f"{path.name}: the NPY header cannot be read: {quoted(str(error))}") from error
     if len(shape) not in (2, 3):
         raise RecordingError(f"{path.name}: an array of shape {shape}; expected [h, w]")
     channels = shape[2] if len(shape) == 3 else 1

@@ -15,13 +15,13 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from pagnet_ros.errors import RecordingError
+from pagnet_ros.recordings.bag_files import find_files
 from pagnet_ros.recordings.bags import Bag, BagMessage, BagTopic, require_rosbags
-from pagnet_ros.recordings.rescue import RescuedFile
+from pagnet_ros.recordings.recovery import RescuedFile
 
 __all__ = ["JoinedBags"]
 
 Piece = Bag | RescuedFile
-_STORAGE_SUFFIXES = (".mcap", ".db3")
 
 
 class JoinedBags(Bag):
@@ -97,15 +97,14 @@ class JoinedBags(Bag):
     def _open(self, path: Path) -> list[Piece]:
         """The bag, or what is left of it."""
         try:
-            return [self._stack.enter_context(Bag(path))]
-        except RecordingError as error:
-            files = _storage_files(path)
-            said = len(self.damage)
-            pieces = [piece for file in files if (piece := self._open_file(file, refused=path)) is not None]
+            bag = self._stack.enter_context(Bag(path))
+            for remark in bag.remarks:
+                self._note(remark)
+            return [bag]
+        except RecordingError:
+            pieces = [piece for f in _storage_files(path) if (piece := self._open_file(f, refused=path)) is not None]
             if not pieces:
                 raise
-            if len(self.damage) == said:  # the files are whole, it is their folder's metadata that is not
-                self._note(str(error))
             return pieces
 
     def _open_file(self, file: Path, refused: Path) -> Piece | None:
@@ -149,8 +148,9 @@ def _rescued_text(rescued: RescuedFile) -> str:
     )
 
 
-def _storage_files(path: Path) -> list[Path]:
-    """The storage files of a bag, in order of their names; none for what is no bag."""
-    if path.is_file():
-        return [path] if path.suffix in _STORAGE_SUFFIXES else []
-    return sorted(f for f in path.iterdir() if f.suffix in _STORAGE_SUFFIXES) if path.is_dir() else []
+def _storage_files(path: Path) -> tuple[Path, ...]:
+    """The storage files of a bag; none for what is no bag."""
+    try:
+        return find_files(path).files
+    except (RecordingError, OSError):
+        return ()

@@ -1,7 +1,8 @@
 """How folders of frames are laid out: from file names to a list of (depth, colour, stamps, pose).
 
-Owns the three layouts that are read and nothing about pixels: each function looks at names and small text files, and
-collects what is wrong in a list, so that `frames` can report everything at once.
+Owns the choice of a layout, and those whose names say everything, the unit of depth too (`named_pairs` has the others).
+Each function looks at names and small text files and nothing of the pixels, and collects what is wrong in a list, so
+that `frames` can report everything at once.
 """
 
 from __future__ import annotations
@@ -9,66 +10,50 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from pagnet_ros.errors import quoted
+from pagnet_ros.recordings.frame_files import FrameFiles, Listing, read_rows, seconds_to_ns
 from pagnet_ros.recordings.images import COLOR_SUFFIXES, DEPTH_SUFFIXES
+from pagnet_ros.recordings.named_pairs import find_folders, is_named, list_folders, list_named
 from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["LAYOUTS", "FrameFiles", "detect_layout"]
 
 TUM_DEPTH_SCALE = 5000.0
 TUM_PAIR_SLOP_NS = 20_000_000
-MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_FRAMES = 1_000_000
 
 _NUMBERED = re.compile(r"frame-(\d{1,9})\.(color|depth)(\.[a-z]+)")
 _PAIR_DEPTH = re.compile(r"(?P<name>.+?)_depth(?P<kind>(_[a-z0-9]+)*)_mm\.png")
+_STAMP_NAME = re.compile(r"\d{2,}\.\d{3,}")
 
-
-@dataclass(frozen=True)
-class FrameFiles:
-    """The files of one frame.
-
-    Attributes:
-        name: What to call the frame in messages.
-        depth: Depth image.
-        color: Colour image.
-        depth_stamp_ns: Stamp of the depth image.
-        color_stamp_ns: Stamp of the colour image.
-        depth_scale: Divide the stored depth by this to get metres; None if it is stored in millimetres (uint16) or
-            metres (float32).
-        pose: Text file with a 4x4 camera-to-world matrix, or its seven TUM numbers (tx ty tz qx qy qz qw), or None.
-        reference: A better depth image of the same view, or None.
-    """
-
-    name: str
-    depth: Path
-    color: Path
-    depth_stamp_ns: int
-    color_stamp_ns: int
-    depth_scale: float | None = None
-    pose: Path | tuple[float, ...] | None = None
-    reference: Path | None = None
-
-
-Layout = Callable[[Path, float, list[str]], list[FrameFiles]]
+Layout = Callable[[Path, float, Listing], None]
 
 
 def detect_layout(folder: Path) -> str | None:
     """Name of the layout that a folder's file names show, or None."""
-    if (folder / "rgb").is_dir() and (folder / "depth").is_dir():
+    if (folder / "rgb").is_dir() and (folder / "depth").is_dir() and _is_stamped(folder):
         return "tum"
     names = [path.name for path in folder.iterdir()]
     if any(_NUMBERED.fullmatch(name) for name in names):
         return "numbered"
-    if any(_PAIR_DEPTH.fullmatch(name) or _is_pair_color(name) for name in names):
+    if any(_PAIR_DEPTH.fullmatch(name) for name in names):
         return "pairs"
-    return None
+    if find_folders(folder) is not None:
+        return "folders"
+    if is_named(names):
+        return "named"
+    return "pairs" if any(_is_pair_color(name) for name in names) else None
 
 
-def list_numbered(folder: Path, hz: float, problems: list[str]) -> list[FrameFiles]:
+def _is_stamped(folder: Path) -> bool:
+    """Whether `rgb/` and `depth/` are TUM's: the tables are there, or the names are stamps in seconds."""
+    tables = any((folder / f"{kind}.txt").exists() for kind in ("rgb", "depth"))
+    return tables or any(_STAMP_NAME.fullmatch(path.stem) for path in (folder / "depth").iterdir())
+
+
+def list_numbered(folder: Path, hz: float, listing: Listing) -> None:
     """`frame-NNNNNN.{color.png,depth.png,pose.txt}`: stamps from `timestamps.txt`, else number / `hz`.
 
     A number that is missing leaves a gap in time, as it did in the recording. Stamps by number start one period after
@@ -79,8 +64,8 @@ def list_numbered(folder: Path, hz: float, problems: list[str]) -> list[FrameFil
         match = _NUMBERED.fullmatch(path.name)
         if match and path.suffix in (COLOR_SUFFIXES if match[2] == "color" else DEPTH_SUFFIXES):
             found.setdefault(int(match[1]), {})[match[2]] = path
+    problems = listing.problems
     stamps = _numbered_stamps(folder / "timestamps.txt", problems)
-    frames = []
     for number, files in sorted(found.items()):
         if len(files) < 2:
             (have,) = files.values()
@@ -93,13 +78,12 @@ def list_numbered(folder: Path, hz: float, problems: list[str]) -> list[FrameFil
         stamp_ns = stamps[number] if stamps is not None else round((number + 1) * NS_PER_S / hz)
         prefix = files["depth"].name.split(".")[0]
         pose = folder / f"{prefix}.pose.txt"
-        frames.append(
+        listing.frames.append(
             FrameFiles(prefix, files["depth"], files["color"], stamp_ns, stamp_ns, pose=pose if pose.exists() else None)
         )
-    return frames
 
 
-def list_tum(folder: Path, hz: float, problems: list[str]) -> list[FrameFiles]:
+def list_tum(folder: Path, hz: float, listing: Listing) -> None:
     """`rgb/` and `depth/` with `rgb.txt` and `depth.txt` (stamp, file), as in the TUM RGB-D benchmark.
 
     Without the text files the file names are the stamps. Each depth image takes the nearest colour image within 20 ms,
@@ -107,10 +91,10 @@ def list_tum(folder: Path, hz: float, problems: list[str]) -> list[FrameFiles]:
     metre. `groundtruth.txt` gives poses.
     """
     del hz
+    problems, frames = listing.problems, listing.frames
     depth, color = (_tum_list(folder, kind, problems) for kind in ("depth", "rgb"))
     poses = _tum_poses(folder / "groundtruth.txt", problems)
     color_stamps, pose_stamps = sorted(color), sorted(poses)
-    frames: list[FrameFiles] = []
     for stamp_ns, path in sorted(depth.items()):
         nearest = _nearest(color_stamps, stamp_ns)
         if nearest is None:
@@ -130,11 +114,11 @@ def list_tum(folder: Path, hz: float, problems: list[str]) -> list[FrameFiles]:
         )
     if not frames and depth and color:
         problems.append("no depth image has a colour image within 20 ms; are both stamped by the same clock?")
-    return frames
 
 
-def list_pairs(folder: Path, hz: float, problems: list[str]) -> list[FrameFiles]:
+def list_pairs(folder: Path, hz: float, listing: Listing) -> None:
     """`<name>_rgb.*` with `<name>_depth_mm.png` or `<name>_depth_lr_mm.png` (and `_depth_hr_mm.png` as a reference)."""
+    problems, frames = listing.problems, listing.frames
     colors = {p.stem[: -len("_rgb")]: p for p in sorted(folder.iterdir()) if _is_pair_color(p.name)}
     depths: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir()):
@@ -145,7 +129,6 @@ def list_pairs(folder: Path, hz: float, problems: list[str]) -> list[FrameFiles]
             problems.append(f"{colors[name].name} has no {name}_depth_mm.png or {name}_depth_lr_mm.png beside it")
         else:
             problems.append(f"{next(iter(depths[name].values())).name} has no {name}_rgb.png or .jpg beside it")
-    frames: list[FrameFiles] = []
     for name in sorted(colors.keys() & depths.keys()):
         kinds = dict(depths[name])
         reference = kinds.pop("hr", None) if len(kinds) > 1 else None
@@ -155,24 +138,15 @@ def list_pairs(folder: Path, hz: float, problems: list[str]) -> list[FrameFiles]
         stamp_ns = round((len(frames) + 1) * NS_PER_S / hz)
         (depth,) = kinds.values()
         frames.append(FrameFiles(name, depth, colors[name], stamp_ns, stamp_ns, reference=reference))
-    return frames
 
 
-LAYOUTS: dict[str, Layout] = {"numbered": list_numbered, "tum": list_tum, "pairs": list_pairs}
-
-
-def read_rows(path: Path, problems: list[str]) -> list[list[str]]:
-    """Rows of a text file of numbers and names: split at blanks, commas taken as blanks, `#` comments dropped."""
-    try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            problems.append(f"{path.name} has {path.stat().st_size} bytes; expected at most {MAX_TEXT_BYTES}")
-            return []
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path.name} cannot be read as text: {error}")
-        return []
-    lines = (line.split("#", 1)[0].replace(",", " ").split() for line in text.splitlines())
-    return [line for line in lines if line]
+LAYOUTS: dict[str, Layout] = {
+    "numbered": list_numbered,
+    "tum": list_tum,
+    "pairs": list_pairs,
+    "folders": list_folders,
+    "named": list_named,
+}
 
 
 def _is_pair_color(name: str) -> bool:
@@ -186,9 +160,9 @@ def _numbered_stamps(path: Path, problems: list[str]) -> dict[int, int] | None:
     stamps: dict[int, int] = {}
     for row in read_rows(path, problems):
         number = re.fullmatch(r"(?:frame-)?(\d{1,9})(?:\..*)?", row[1]) if len(row) > 1 else None
-        stamp_ns = _seconds_to_ns(row[0])
+        stamp_ns = seconds_to_ns(row[0])
         if number is None or stamp_ns is None:
-            problems.append(f"timestamps.txt: row {' '.join(row)[:60]!r}; expected seconds and a frame number")
+            problems.append(f"timestamps.txt: row {quoted(' '.join(row))}; expected seconds and a frame number")
             break
         stamps[int(number[1])] = stamp_ns
     return stamps
@@ -201,25 +175,25 @@ def _tum_list(folder: Path, kind: str, problems: list[str]) -> dict[int, Path]:
     files: dict[int, Path] = {}
     if not table.exists():
         for path in sorted((folder / kind).iterdir()):
-            stamp_ns = _seconds_to_ns(path.stem)
+            stamp_ns = seconds_to_ns(path.stem)
             if path.suffix in suffixes and stamp_ns is None:
                 problems.append(f"{kind}/{path.name} is no stamp in seconds, and there is no {kind}.txt to give one")
             elif path.suffix in suffixes and stamp_ns is not None:
                 files[stamp_ns] = path
         return files
     for row in read_rows(table, problems):
-        stamp_ns = _seconds_to_ns(row[0])
+        stamp_ns = seconds_to_ns(row[0])
         if stamp_ns is None or len(row) != 2:
-            problems.append(f"{table.name}: row {' '.join(row)[:60]!r}; expected seconds and a file name")
+            problems.append(f"{table.name}: row {quoted(' '.join(row))}; expected seconds and a file name")
             break
         if "\0" in row[1]:
             problems.append(f"{table.name} is no text file: it holds zero bytes")
             break
         path = folder / row[1]
         if not path.resolve().is_relative_to(folder.resolve()):
-            problems.append(f"{table.name} names {row[1]!r}, which lies outside the folder")
+            problems.append(f"{table.name} names {quoted(row[1])}, which lies outside the folder")
         elif not path.is_file():
-            problems.append(f"{table.name} names {row[1]!r}, which is not there")
+            problems.append(f"{table.name} names {quoted(row[1])}, which is not there")
         else:
             files[stamp_ns] = path
     return files
@@ -228,25 +202,16 @@ def _tum_list(folder: Path, kind: str, problems: list[str]) -> dict[int, Path]:
 def _tum_poses(path: Path, problems: list[str]) -> dict[int, tuple[float, ...]]:
     poses: dict[int, tuple[float, ...]] = {}
     for row in read_rows(path, problems) if path.exists() else []:
-        stamp_ns = _seconds_to_ns(row[0])
+        stamp_ns = seconds_to_ns(row[0])
         try:
             values = tuple(float(v) for v in row[1:])
         except ValueError:
             values = ()
         if stamp_ns is None or len(values) != 7:
-            problems.append(f"{path.name}: row {' '.join(row)[:60]!r}; expected stamp tx ty tz qx qy qz qw")
+            problems.append(f"{path.name}: row {quoted(' '.join(row))}; expected stamp tx ty tz qx qy qz qw")
             break
         poses[stamp_ns] = values
     return poses
-
-
-def _seconds_to_ns(text: str) -> int | None:
-    """Exact: 1305031102.175304 has more digits than a float holds to the nanosecond."""
-    try:
-        seconds = Decimal(text)
-        return int(seconds * NS_PER_S) if seconds.is_finite() and 0 <= seconds < 2**31 else None
-    except InvalidOperation:
-        return None
 
 
 def _nearest(stamps: list[int], stamp_ns: int) -> int | None:

@@ -1,7 +1,7 @@
 """Which topics of a bag are the depth and the colour camera.
 
-Looks at types, names and the encoding of each image topic's first message. It answers only when there is one answer;
-otherwise the error lists the candidates to choose from.
+Looks at types, names, numbers of messages and what each image topic's first message shows, by the decoder's own list of
+encodings. It answers only when there is one answer; otherwise the error lists the candidates to choose from.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 
 from pagnet_ros.errors import RecordingError
+from pagnet_ros.messages.compressed import compressed_role
+from pagnet_ros.messages.encodings import COLOR, Role, role_of
 from pagnet_ros.recordings.bags import Bag, BagTopic
 
 __all__ = ["RgbdTopics", "find_rgbd_topics"]
@@ -17,11 +19,11 @@ __all__ = ["RgbdTopics", "find_rgbd_topics"]
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-_DEPTH_ENCODINGS = frozenset({"16UC1", "32FC1", "mono16"})
-_COLOR_ENCODINGS = frozenset({"rgb8", "bgr8", "rgba8", "bgra8", "mono8", "8UC3", "8UC4"})
+_COLOR_ENCODINGS = frozenset(COLOR)
 _TRANSPORTS = re.compile(r"/(compressedDepth|compressed|theora|zstd)$")
 _INFRARED = re.compile(r"(^|[/_])(ir|infra\d*|infrared)([/_]|$)")
 _DERIVED = re.compile(r"(_reference|_truth|_hr)$")
+_DEPTH_NAME = re.compile(r"(^|[/_])(depth|disparity_depth|range)([/_]|$)")
 
 
 @dataclass(frozen=True)
@@ -53,23 +55,50 @@ def find_rgbd_topics(bag: Bag, depth: str = "", color: str = "") -> RgbdTopics:
     Raises:
         RecordingError: A name is not in the bag, or there is no candidate, or more than one.
     """
-    roles = {name: _role(bag, topic) for name, topic in bag.topics.items() if topic.msgtype in (IMAGE, COMPRESSED)}
-    chosen = {
-        role: bag.check_topics([given])[0] if given else _only(bag, role, [n for n, r in roles.items() if r == role])
-        for role, given in (("depth", depth), ("color", color))
-    }
-    return RgbdTopics(chosen["depth"], chosen["color"], _camera_info(bag, chosen["color"]))
+    images = {name: topic for name, topic in bag.topics.items() if topic.msgtype in (IMAGE, COMPRESSED) and topic.count}
+    roles = {name: _role(bag, topic) for name, topic in images.items()}
+    chosen_depth = bag.check_topics([depth])[0] if depth else _only(bag, "depth", _depth_candidates(roles))
+    if color:
+        return _with_info(bag, chosen_depth, bag.check_topics([color])[0])
+    return _with_info(bag, chosen_depth, _only(bag, "color", _color_candidates(roles, chosen_depth)))
+
+
+def _depth_candidates(roles: dict[str, Role]) -> list[str]:
+    """What may be the depth topic; 16 grey bits may be an infrared camera's, so the name has to speak for depth."""
+    certain = [name for name, role in roles.items() if role == "depth" and not _INFRARED.search(name)]
+    if certain:
+        return certain
+    grey = [name for name, role in roles.items() if role == "either" and not _INFRARED.search(name)]
+    return [name for name in grey if _DEPTH_NAME.search(name)] or grey
+
+
+def _color_candidates(roles: dict[str, Role], depth: str) -> list[str]:
+    """What may be the colour topic; infrared and 16 grey bits only where there is nothing else."""
+    others = {name: role for name, role in roles.items() if name != depth and not _is_twin(name, depth)}
+    colour = [name for name, role in others.items() if role == "color"]
+    grey = [name for name, role in others.items() if role == "either" and not _DEPTH_NAME.search(name)]
+    visible = [name for name in colour if not _INFRARED.search(name)]
+    return visible or [name for name in grey if not _INFRARED.search(name)] or colour or grey
+
+
+def _is_twin(name: str, of: str) -> bool:
+    """Whether two topics are transports of one image."""
+    return _TRANSPORTS.sub("", name) == _TRANSPORTS.sub("", of)
+
+
+def _without_twins(candidates: list[str]) -> list[str]:
+    """Without the compressed twin of another, and without a better version of another."""
+    kept: list[str] = []
+    for name in sorted(candidates, key=lambda name: (bool(_TRANSPORTS.search(name)), name)):
+        base = _DERIVED.sub("", _TRANSPORTS.sub("", name))
+        if not any(_TRANSPORTS.sub("", other) in (base, _TRANSPORTS.sub("", name)) for other in kept):
+            kept.append(name)
+    return kept
 
 
 def _only(bag: Bag, role: str, candidates: list[str]) -> str:
-    """The one candidate; a compressed twin of a topic, or a better version of it, does not count as another."""
-    if role == "color":
-        candidates = [n for n in candidates if not _INFRARED.search(n)] or candidates
-    kept = [
-        name
-        for name in candidates
-        if not any(twin.search(name) and twin.sub("", name) in candidates for twin in (_TRANSPORTS, _DERIVED))
-    ]
+    """The one candidate."""
+    kept = _without_twins(candidates)
     if len(kept) == 1:
         return kept[0]
     option = f"{role}:=/topic (or --{role} /topic)"
@@ -79,20 +108,20 @@ def _only(bag: Bag, role: str, candidates: list[str]) -> str:
     raise RecordingError(f"{bag.path}: {len(kept)} {role} image topics ({names}); name one with {option}")
 
 
-def _role(bag: Bag, topic: BagTopic) -> str:
-    """What an image topic shows: "depth", "color", or "" for neither."""
-    if topic.msgtype == COMPRESSED and topic.name.endswith("/compressedDepth"):
-        return "depth"
-    first = bag.first(topic.name) if topic.count else None
+def _role(bag: Bag, topic: BagTopic) -> Role:
+    """What a topic with messages shows, by its first one."""
+    first = bag.first(topic.name)
     if first is None:
         return ""
-    message = bag.decode(first)
-    if topic.msgtype == COMPRESSED:
-        return "depth" if "compressedDepth" in message.format else "color"
-    if message.encoding in _DEPTH_ENCODINGS:
-        return "depth"
-    known = message.encoding in _COLOR_ENCODINGS or message.encoding.lower().startswith(("yuv", "uyvy", "yuyv", "nv"))
-    return "color" if known else ""
+    try:
+        message = bag.decode(first)
+    except RecordingError:  # one damaged message must not hide the other topics
+        return ""
+    return compressed_role(message) if topic.msgtype == COMPRESSED else role_of(message.encoding)
+
+
+def _with_info(bag: Bag, depth: str, color: str) -> RgbdTopics:
+    return RgbdTopics(depth, color, _camera_info(bag, color))
 
 
 def _camera_info(bag: Bag, color: str) -> str | None:

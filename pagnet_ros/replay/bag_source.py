@@ -30,7 +30,7 @@ from pagnet_ros.replay.companions import Companions
 from pagnet_ros.replay.frame import RawDepth, ReplayFrame, SourceOptions
 from pagnet_ros.replay.results import Pairing, Recording
 from pagnet_ros.replay.tally import Tally
-from pagnet_ros.system.units import NS_PER_S
+from pagnet_ros.system.units import MILLIMETRE, NS_PER_S, from_counts
 
 __all__ = ["BagSource"]
 
@@ -81,7 +81,8 @@ class BagSource:
         )
         self._references: Companions[_Job, BagMessage] = Companions(slop_ns, WAITING)
         self._results: Companions[_Job, BagMessage] = Companions(0, WAITING)
-        self._reader = PairReader(self._topics.depth, self._topics.color, self.tally.report)
+        self._unit_m = options.depth_unit_m or MILLIMETRE
+        self._reader = PairReader(self._topics.depth, self._topics.color, self.tally.report, self._unit_m)
         self._info: BagMessage | None = None
         self._calibration = _Calibration(self._topics.camera_info or "", self.bag, self.tally)
         self.recording = Recording(
@@ -225,6 +226,7 @@ class BagSource:
                 None if image is None else read_depth(_image(image), image.topic.name)
                 for image in (job.reference, job.result)
             )
+            reference = None if reference is None else from_counts(reference, self._unit_m)
         except (MalformedMessageError, RecordingError) as error:
             self.tally.count("refused")
             self.tally.report(getattr(error, "kind", "undecodable"), str(error))

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -35,6 +34,7 @@ from pagnet_ros.replay.run_options import RunOptions
 from pagnet_ros.replay.source import open_source
 from pagnet_ros.replay.tables import print_summary
 from pagnet_ros.system.allocator import keep_freed_memory
+from pagnet_ros.system.files import TextFileError, parse_yaml
 
 __all__ = ["BAD_INPUT", "CANNOT_WRITE", "FELL", "FINE", "INTERRUPTED", "PARTLY_READ", "check", "main"]
 
@@ -173,6 +173,7 @@ def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
         use_reference=given.mode in ("auto", "reference") and given.scale is None,
         start_s=given.start, duration_s=given.duration, every=given.every, slop_ms=given.slop,
         queue_size=given.queue_size, hz=given.hz, only=given.only,
+        depth_unit_m=given.depth_unit,
     )  # fmt: skip
     pipeline = _with(UpsamplerOptions(metric=True, registration=given.registration), given.option, "--option")
     metrics = _with(MetricSettings(), given.metric, "--metric")
@@ -244,8 +245,8 @@ def _with(options: T, changes: Sequence[str], flag: str) -> T:
 
 def _value(text: str, flag: str, change: str) -> Any:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = parse_yaml(text)
+    except TextFileError as error:
         raise ConfigError(f"{flag} {change}; expected NAME=VALUE with a number, a word or a list [1, 2]") from error
     return tuple(value) if isinstance(value, list) else value
 
@@ -287,6 +288,8 @@ def _add_input(group: Any) -> None:
     add("--queue-size", type=int, metavar="N", help="most images that wait for a partner (default any)")
     add("--hz", type=float, help="frames per second of a folder without stamps")
     add("--only", default="", metavar="TEXT", help="frames of a folder whose name contains this")
+    add("--depth-unit", type=float, metavar="M",
+        help="metres per count of 16-bit depth: 0.001 for millimetres (default), 0.0002 for TUM, 0.0001")  # fmt: skip
 
 
 def _add_methods(group: Any) -> None:

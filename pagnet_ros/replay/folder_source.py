@@ -47,6 +47,8 @@ class FolderSource:
         self._pairing: NearestPairing[int, int] = NearestPairing(round(options.slop_ms * 1e6), options.queue_size)
         self._reader = PairReader(f"{frames.path.name}: depth", f"{frames.path.name}: colour", self.tally.report)
         self._damage: list[str] = []
+        for note in frames.notes:
+            self.tally.report("folder", f"{frames.path.name}: {note}", "info")
         self._events = self._choose()
         has_reference = options.use_reference and any(entry.reference for entry in frames.files)
         self.recording = Recording(

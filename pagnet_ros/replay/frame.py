@@ -37,6 +37,7 @@ class SourceOptions:
         queue_size: most images that wait for a partner, 1 to 1000, as the node has it; None for any number.
         hz: frames per second of a folder without stamps; None for its default.
         only: frames of a folder whose name contains this.
+        depth_unit_m: metres per count of 16-bit depth; None for millimetres, or what a folder proves.
     """
 
     depth: str = ""
@@ -51,6 +52,7 @@ class SourceOptions:
     queue_size: int | None = None
     hz: float | None = None
     only: str = ""
+    depth_unit_m: float | None = None
 
     def __post_init__(self) -> None:
         """Check every field; raise one `ConfigError` that lists all problems."""
@@ -61,6 +63,7 @@ class SourceOptions:
                 ("duration", self.duration_s, "above 0 seconds", self.duration_s is None or 0 < self.duration_s < 1e9),
                 ("every", self.every, "1 or more", self.every >= 1),
                 ("slop", self.slop_ms, "0 to 10000 ms", 0.0 <= self.slop_ms <= 10000.0),
+                ("depth unit", self.depth_unit_m, "0.000001 to 1 m", 1e-6 <= (self.depth_unit_m or 1e-3) <= 1.0),
                 ("queue size", self.queue_size, "1 to 1000", self.queue_size is None or 1 <= self.queue_size <= 1000),
             )
             if not fits

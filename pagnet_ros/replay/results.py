@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, quoted
+from pagnet_ros.system.files import TextFileError, read_text
 
 __all__ = [
     "FORMAT",
@@ -239,8 +240,8 @@ class Results:
         found = values.get("format") if isinstance(values, dict) else None
         if found != FORMAT:
             raise ConfigError(
-                f"{origin} has format {found!r}; expected {FORMAT}: a results.json of this version of the replay. "
-                "Replay the old recording again to compare"
+                f"{origin} has format {quoted(found)}; expected {FORMAT}: a results.json of this version of the "
+                "replay. Replay the old recording again to compare"
             )
         try:
             return _from_dict(values)
@@ -260,10 +261,8 @@ def read_results(path: str | os.PathLike[str]) -> Results:
     try:
         if file.is_dir():
             file = file / "results.json"
-        if file.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{file} has {file.stat().st_size} bytes; expected a results.json below {MAX_BYTES}")
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(file, MAX_BYTES)
+    except (OSError, TextFileError) as error:
         raise ConfigError(f"{file} cannot be read ({error}); expected the results.json of an earlier replay") from error
     return Results.from_json(text, str(file))
 

@@ -43,7 +43,9 @@ def open_source(paths: Sequence[str | Path], options: SourceOptions) -> Source:
                 f"{first} is a folder of frames, which has no topics, but --{' and --'.join(named)} names one; leave "
                 "it out, or name a bag"
             )
-        return FolderSource(open_frames(first, hz=options.hz, only=options.only), options)
+        return FolderSource(
+            open_frames(first, hz=options.hz, only=options.only, depth_unit_m=options.depth_unit_m), options
+        )
     frames = [str(path) for path in paths if _is_frame_folder(Path(path).expanduser())]
     if frames:
         raise RecordingError(

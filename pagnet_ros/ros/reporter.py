@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, Protocol
 
+from pagnet_ros.errors import printable
 from pagnet_ros.system.health import Health, RateLimiter
 from pagnet_ros.system.units import NS_PER_S
 
@@ -75,7 +76,7 @@ class Reporter:
             level: "info" (goes on as asked), "warn" (a frame is lost or doubtful) or "error" (no output).
             about: The topic it concerns, so that the same problem of another topic is said too.
         """
-        key = f"{kind} {about}"
+        key, text = f"{kind} {about}", printable(text)
         now_ns = self._remember(key, kind, text, level)
         say, held = self._limiter.allow(key, now_ns)
         if say:
@@ -83,6 +84,7 @@ class Reporter:
 
     def log(self, kind: str, text: str, level: Level = "warn") -> None:
         """Count a change and say it, every time: for what happens rarely and must not be missed."""
+        text = printable(text)
         self._remember(kind, kind, text, level)
         self._write(f"[{kind}] {text}", level)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -165,7 +166,11 @@ def named_device_errors(device: torch.device) -> Iterator[None]:
     """Turn torch's errors of memory and of a failing device into ones that say how to mend them."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemoryError(_out_of_memory(device, error)) from error
+    except OSError as error:  # the native kernels' memory is mapped
+        if error.errno != errno.ENOMEM:
+            raise
         raise OutOfMemoryError(_out_of_memory(device, error)) from error
     except RuntimeError as error:
         named = _named(device, error)

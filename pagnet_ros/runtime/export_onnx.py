@@ -29,6 +29,7 @@ from pagnet_ros.model.weights import HEADER_KEY, WeightsHeader, load_depth_weigh
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.runtime.devices import PRECISIONS, choose_device
 from pagnet_ros.runtime.onnx import INPUTS, PRECISION_KEY, OnnxNetwork
+from pagnet_ros.system.files import replaced
 
 __all__ = ["MOST_DIFFERENT", "difference_to_torch", "export_onnx", "main"]
 
@@ -87,7 +88,13 @@ def export_onnx(
             verbose=False,
         )
     program.model.metadata_props.update({HEADER_KEY: header.to_json(), PRECISION_KEY: precision})
-    program.save(os.fspath(target), external_data=False)
+    try:
+        with replaced(target) as temporary:
+            program.save(os.fspath(temporary), external_data=False)
+    except OSError as error:
+        raise ConfigError(
+            f"{target} cannot be written ({error.strerror or error}); free some space, or name another folder"
+        ) from error
 
 
 def difference_to_torch(network: PagNet, path: Path, low_size: tuple[int, int]) -> float:

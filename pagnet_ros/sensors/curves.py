@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import torch
 
+from pagnet_ros.errors import quoted
+
 Curve = tuple[tuple[float, float], ...]
 """Points (x, y), at least two, x strictly rising. Empty: no curve."""
 
@@ -63,6 +65,8 @@ def curve_problem(value: object, x_limits: tuple[float, float], y_limits: tuple[
 
 def shown(value: object) -> str:
     """A value from outside for a message: short, however long or deeply nested it is."""
+    if isinstance(value, int):
+        return quoted(value)
     short = reprlib.Repr()
     short.maxlevel = 3
     return short.repr(value)
@@ -70,4 +74,7 @@ def shown(value: object) -> str:
 
 def is_number(value: object) -> bool:
     """Whether a value, perhaps from a file, is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False

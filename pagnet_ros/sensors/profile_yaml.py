@@ -4,7 +4,7 @@
     max_range_m: 4.0
     noise_floor_m: {value: 0.0012, low: 0.0011, high: 0.0013, samples: 120000, source: "fit: temporal differences"}
 
-Owns the files in ``config/sensors``. Data flows: a name or path -> size check -> ``yaml.safe_load`` -> `SensorProfile`,
+Owns the files in ``config/sensors``. Data flows: a name or path -> `system.files.load_yaml` -> `SensorProfile`,
 and back.
 """
 
@@ -24,11 +24,11 @@ from pagnet_ros.sensors.curves import shown
 from pagnet_ros.sensors.evidence import Evidence
 from pagnet_ros.sensors.profile import SensorProfile
 from pagnet_ros.sensors.profile_checks import CURVES, nearest
+from pagnet_ros.system.files import TextFileError, load_yaml, replaced
 from pagnet_ros.system.resources import config_path
 
 __all__ = ["PROFILES", "load_profile", "save_profile", "sensor_profile"]
 
-MAX_FILE_BYTES = 1 << 20
 MAX_PROBLEMS = 20
 _FOLDER = "sensors"
 _FIELDS = {each.name: each for each in fields(SensorProfile)}
@@ -71,12 +71,10 @@ def save_profile(profile: SensorProfile, path: str | os.PathLike[str]) -> None:
             continue
         content[name] = _plain(value) if evidence is None else {"value": _plain(value), **_plain_evidence(evidence)}
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
-    temporary = target.with_name(f".{os.getpid()}.{target.name}")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, target)
+        with replaced(target) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ConfigError(
             f"sensor profile {target} cannot be written ({error}); expected a folder that exists and may be written to"
         ) from error
@@ -157,16 +155,11 @@ def _first(problems: list[str]) -> list[str]:
 def _content(path: Path) -> dict[Any, Any]:
     """The mapping in a file that is not too large and cannot run anything."""
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise ConfigError(f"{path}: {size} bytes, larger than 1 MiB; expected the short YAML of a sensor profile")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
+        content = load_yaml(path)
+    except TextFileError as error:
         raise ConfigError(
-            f"{path}: cannot be read as a sensor profile ({str(error) or type(error).__name__}); expected a YAML file "
-            f"with one mapping, or the name of a shipped profile: {', '.join(PROFILES)}"
+            f"{path}: cannot be read as a sensor profile ({error}); expected a YAML file with one mapping, or the name "
+            f"of a shipped profile: {', '.join(PROFILES)}"
         ) from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds {type(content).__name__}; expected a mapping of field to value")
@@ -178,7 +171,7 @@ def _take_evidence(
 ) -> None:
     """Split ``{value: ..., low: ..., high: ..., samples: ..., source: ...}``."""
     unknown = [str(part) for part in entry if part not in ("value", *_EVIDENCE)]
-    problems += [f"unknown field {f'{key}.{part}'!r}; {nearest(part, ['value', *_EVIDENCE])}" for part in unknown]
+    problems += [f"unknown field {shown(f'{key}.{part}')}; {nearest(part, ['value', *_EVIDENCE])}" for part in unknown]
     if "value" in entry:
         values[key] = _value(key, entry["value"])
     else:

@@ -13,6 +13,8 @@ import signal
 import sys
 from typing import Any, Final
 
+from pagnet_ros.system.threads import wait_passively
+
 __all__ = ["start"]
 
 _PACKAGES: Final = {"cv2": "opencv-python-headless", "yaml": "PyYAML"}
@@ -38,6 +40,7 @@ def start(module: str) -> int:
         The exit status: that of `main`; 0 after Ctrl-C; 1 where a library is missing, which is then on stderr.
     """
     signal.signal(signal.SIGINT, _interrupt_once)
+    wait_passively()  # before torch is imported
     try:
         return int(importlib.import_module(module).main() or 0)
     except KeyboardInterrupt:

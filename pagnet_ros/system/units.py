@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MILLIMETRES_PER_METRE", "NS_PER_MS", "NS_PER_S", "in_metres"]
+__all__ = ["MILLIMETRE", "MILLIMETRES_PER_METRE", "NS_PER_MS", "NS_PER_S", "from_counts", "in_metres"]
 
 NS_PER_S: Final = 1_000_000_000
 NS_PER_MS: Final = 1_000_000
 MILLIMETRES_PER_METRE: Final = 1000.0
+MILLIMETRE: Final = 0.001
 
 
 def in_metres(depth: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -26,3 +27,21 @@ def in_metres(depth: NDArray[np.generic]) -> NDArray[np.float32]:
     with np.errstate(invalid="ignore"):
         metres[~((metres > 0) & (metres < np.inf))] = np.nan
     return metres
+
+
+def from_counts(depth: NDArray[Any], depth_unit_m: float) -> NDArray[Any]:
+    """Depth of a camera whose 16-bit counts are no millimetres, as metres.
+
+    Args:
+        depth: [h, w] uint16 (0 = no measurement) or float32.
+        depth_unit_m: Metres per count of uint16; 0.001 for REP 118's millimetres.
+
+    Returns:
+        [h, w] float32 metres, NaN where nothing was measured; counts of millimetres, and what is float32 already, as
+        they are.
+    """
+    if depth.dtype != np.uint16 or depth_unit_m == MILLIMETRE:
+        return depth
+    metres = (depth * np.float64(depth_unit_m)).astype(np.float32)
+    metres[depth == 0] = np.nan
+    return np.asarray(metres)

@@ -122,6 +122,17 @@ def test_the_share_of_a_large_frame_is_that_of_its_pixels(reader, said):
     assert "50% of the measured depth lies outside" in said[0][2]
 
 
+def test_depth_in_another_unit_becomes_metres(said):
+    reader = PairReader("/depth", "/color", lambda kind, text, level="warn": said.append(kind), depth_unit_m=0.0001)
+    message = depth(value=15_000)
+    message.data = b"\0\0" + message.data[2:]
+    metres, _ = reader.read(message, color())
+    assert metres.dtype == np.float32
+    assert np.isnan(metres[0, 0])
+    assert metres[1, 1] == np.float32(1.5)
+    assert said == []
+
+
 def test_a_leading_slash_does_not_make_another_frame(reader, said):
     reader.read(depth(frame_id="/optical"), color())
     assert said == []

@@ -1,17 +1,33 @@
 """Bags: reading mcap and sqlite3, whole, split, compressed, damaged; and what the errors say."""
 
+import os
+import re
 import shutil
+import sqlite3
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import CompressionMode
 
 from pagnet_ros.errors import RecordingError
+from pagnet_ros.messages.encodings import COLOR
 from pagnet_ros.recordings.bags import Bag
+from pagnet_ros.recordings.joined import JoinedBags
 from pagnet_ros.recordings.rgbd_topics import RgbdTopics, find_rgbd_topics
 from tests.replay.bags import STORE, header, text, write
+
+LONG = QosTime(9223372036, 854775807)
+QOS = [
+    Qos(
+        QosHistory.KEEP_LAST, 5, QosReliability.BEST_EFFORT, QosDurability.VOLATILE, LONG, LONG,
+        QosLiveliness.AUTOMATIC, LONG, False,
+    )
+]  # fmt: skip
 
 
 def image(encoding, stamp_ns, size=(4, 6)):
@@ -168,7 +184,7 @@ def test_folder_whose_file_is_missing_names_it(tmp_path):
     path = write(tmp_path / "bag", rgbd())
     storage_file(path).unlink()
 
-    with pytest.raises(RecordingError, match=r"bag\.mcap"):
+    with pytest.raises(RecordingError, match=r"no .mcap or .db3 file in it; expected 'bag\.mcap'"):
         Bag(path)
 
 
@@ -218,12 +234,157 @@ def test_folder_without_bag(tmp_path):
         Bag(tmp_path)
 
 
-def test_metadata_that_is_no_yaml(tmp_path):
-    path = write(tmp_path / "bag", rgbd())
-    (path / "metadata.yaml").write_text("rosbag2_bagfile_information: [")
+BAD_METADATA = {
+    "no YAML": lambda text: "rosbag2_bagfile_information: [",
+    "another file": lambda text: "a: 1\n",
+    "empty": lambda text: "",
+    "no names": lambda text: text.replace("relative_file_paths", "paths"),
+    "an alias of itself": lambda text: "a: &a [*a]\n" + text,
+    "no text": lambda text: "\0\1\2",
+}
+OLD_METADATA = {
+    "no storage identifier": lambda text: text.replace("storage_identifier: mcap", "storage_identifier: ''"),
+    "a later version": lambda text: text.replace("version: 8", "version: 10"),
+    "no QoS": lambda text: re.sub(
+        r"offered_qos_profiles: (.|\n)*?\n      serial", "offered_qos_profiles: ''\n      serial", text
+    ),
+    "another durability": lambda text: text.replace("durability: 2", "durability: 1"),
+    "other times": lambda text: text.replace("nanoseconds_since_epoch: 1", "nanoseconds_since_epoch: 9"),
+    "no topics": lambda text: re.sub(
+        r"  topics_with_message_count:(.|\n)*?\n  compression", "  topics_with_message_count: []\n  compression", text
+    ),
+}
 
-    with pytest.raises(RecordingError, match=r"cannot be read as a bag .*bag.mcap: .*Readable"):
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("change", [*BAD_METADATA, *OLD_METADATA])
+def test_metadata_that_is_bad_old_or_edited_costs_no_message(tmp_path, storage, change):
+    path = write(tmp_path / "bag", rgbd(), storage, qos=QOS)
+    file = path / "metadata.yaml"
+    text = file.read_text()
+    file.write_text((BAD_METADATA | OLD_METADATA)[change](text))
+
+    with Bag(path) as bag:
+        assert len(list(bag.messages())) == 10
+        assert bag.topics["/cam/depth"].qos == tuple(QOS)
+        assert (bag.start_ns, bag.end_ns) == (1_000_000_005, 1_400_000_010)
+        assert len(bag.remarks) == (change in BAD_METADATA)
+        assert all("metadata.yaml" in remark and "damaged" not in remark for remark in bag.remarks)
+
+
+def test_a_promise_of_other_numbers_of_messages_is_told(tmp_path):
+    path = write(tmp_path / "bag", rgbd())
+    file = path / "metadata.yaml"
+    file.write_text(file.read_text().replace("message_count: 10", "message_count: 66"))
+    with Bag(path) as bag:
+        assert len(list(bag.messages())) == 10
+        assert bag.remarks == [f"{path}: metadata.yaml promises 66 messages, its files hold 10"]
+
+
+def test_a_missing_part_is_named_and_a_part_too_many_too(tmp_path):
+    path = write(tmp_path / "bag", rgbd())
+    file = path / "metadata.yaml"
+    whole = file.read_text()
+    file.write_text(whole.replace("  - bag.mcap", "  - bag.mcap\n  - bag_1.mcap", 1))
+    with Bag(path) as bag:
+        assert bag.count == 10
+        assert "names 'bag_1.mcap', which is not there" in bag.remarks[0]
+    file.write_text(whole)
+    shutil.copy(path / "bag.mcap", path / "copy.mcap")
+    with Bag(path) as bag:
+        assert bag.count == 10
+        assert "does not name copy.mcap, which is left out" in bag.remarks[0]
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("compression", [CompressionMode.FILE, CompressionMode.MESSAGE])
+def test_a_compressed_bag_needs_no_metadata(tmp_path, storage, compression):
+    path = write(tmp_path / "bag", rgbd(), storage, compression)
+    with Bag(path) as bag:
+        whole = [(m.topic.name, m.stamp_ns, m.raw) for m in bag.messages()]
+    (path / "metadata.yaml").unlink()
+    for given in (path, storage_file(path)):
+        with Bag(given) as bag:
+            assert [(m.topic.name, m.stamp_ns, m.raw) for m in bag.messages()] == whole
+    assert len(whole) == 10
+
+
+def test_a_copy_made_for_reading_is_gone_afterwards(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    with Bag(write(tmp_path / "bag", rgbd(), "mcap", CompressionMode.FILE)):
+        assert list((tmp_path / "tmp").iterdir())
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_a_packed_file_too_large_for_the_disk_is_refused_with_a_way_out(tmp_path, monkeypatch):
+    path = write(tmp_path / "bag", rgbd(), "mcap", CompressionMode.FILE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**29 + 100))
+    with pytest.raises(
+        RecordingError, match=r"does not fit into .* unpacked; free some space.*`zstd -d bag.mcap.zstd`"
+    ):
         Bag(path)
+
+
+def test_rows_still_in_the_write_ahead_log_are_read_and_nothing_is_changed(tmp_path):
+    file = storage_file(write(tmp_path / "bag", rgbd(count=3), "sqlite3"))
+    recorder = sqlite3.connect(file)
+    recorder.execute("PRAGMA journal_mode = WAL")
+    recorder.execute("PRAGMA wal_autocheckpoint = 0")
+    rows = recorder.execute("SELECT topic_id, timestamp + 10, data FROM messages").fetchall()
+    for _ in range(10):
+        recorder.executemany("INSERT INTO messages (topic_id, timestamp, data) VALUES (?, ?, ?)", rows)
+    recorder.commit()
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for name in (file.name, f"{file.name}-wal"):  # as they lie there when the recorder's power fails
+        shutil.copy(file.with_name(name), crashed / name)
+    recorder.close()
+    before = {path.name: path.read_bytes() for path in crashed.iterdir()}
+
+    for given in (crashed, crashed / file.name):
+        with Bag(given) as bag:
+            assert len(list(bag.messages())) == 66
+    assert {path.name: path.read_bytes() for path in crashed.iterdir()} == before
+
+
+def test_messages_of_another_serialisation_are_left_out_and_named(tmp_path):
+    file = storage_file(write(tmp_path / "bag", rgbd(), "sqlite3"))
+    database = sqlite3.connect(file)
+    database.execute("UPDATE topics SET serialization_format = 'json' WHERE name = '/cam/color'")
+    database.commit()
+    database.close()
+    with Bag(file) as bag:
+        assert list(bag.topics) == ["/cam/depth"]
+        assert len(list(bag.messages())) == 5
+        assert "/cam/color is not in CDR" in bag.remarks[0]
+
+
+@pytest.mark.parametrize("stamp", ["soon", 1.5, b"xx", None])
+def test_stamps_that_are_no_whole_numbers_are_damage_and_nothing_worse(tmp_path, stamp):
+    file = storage_file(write(tmp_path / "bag", rgbd(), "sqlite3"))
+    database = sqlite3.connect(file)
+    database.execute("CREATE TABLE m AS SELECT * FROM messages")
+    database.execute("DROP TABLE messages")
+    database.execute("ALTER TABLE m RENAME TO messages")
+    database.execute("UPDATE messages SET timestamp = ? WHERE id % 2", (stamp,))
+    database.commit()
+    database.close()
+    with pytest.raises(RecordingError), Bag(file) as bag:
+        list(bag.messages())
+    with JoinedBags([file]) as bags:
+        assert len(list(bags.messages())) == 5
+
+
+@pytest.mark.parametrize("name", ["pipe.mcap", "loop.db3"])
+def test_what_is_no_plain_file_is_refused(tmp_path, name):
+    if name == "pipe.mcap":
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).symlink_to(tmp_path / name)
+    for given in (tmp_path / name, tmp_path):
+        with pytest.raises(RecordingError):
+            Bag(given)
 
 
 def test_the_only_depth_and_colour_are_found_with_their_camera_info(tmp_path):
@@ -252,6 +413,68 @@ def test_two_depth_topics_are_listed_and_one_may_be_named(tmp_path):
         with pytest.raises(RecordingError, match=r"2 depth image topics \(/cam/aligned_depth, /cam/depth\); name one"):
             find_rgbd_topics(bag)
         assert find_rgbd_topics(bag, depth="cam/depth").depth == "/cam/depth"
+
+
+@pytest.mark.parametrize("encoding", sorted(set(COLOR) - {"mono16"}))
+def test_what_the_decoder_reads_is_found(tmp_path, encoding):
+    layout = COLOR[encoding]
+    rows = np.zeros((6, 6 * layout.channels * np.dtype(layout.dtype).itemsize), np.uint8)
+    colour = STORE.types["sensor_msgs/msg/Image"](header(1), 6, 6, encoding, 0, rows.shape[1], rows.reshape(-1))
+    with Bag(write(tmp_path / "bag", [("/cam", 1, colour), ("/depth", 2, image("16UC1", 1))])) as bag:
+        assert find_rgbd_topics(bag) == RgbdTopics("/depth", "/cam", None)
+
+
+def grey16(stamp_ns):
+    message = image("16UC1", stamp_ns)
+    message.encoding = "mono16"
+    return message
+
+
+@pytest.mark.parametrize(
+    ("topics", "found"),
+    [
+        ({"/ir": grey16, "/rgb": "rgb8", "/d": "16UC1"}, ("/d", "/rgb")),
+        ({"/ir": grey16, "/d": "16UC1"}, ("/d", "/ir")),
+        ({"/depth": grey16, "/rgb": "rgb8"}, ("/depth", "/rgb")),
+        ({"/a": grey16, "/cam/depth": grey16, "/rgb": "rgb8"}, ("/cam/depth", "/rgb")),
+        ({"/cam/depth": grey16, "/cam/left": grey16}, None),
+    ],
+)
+def test_sixteen_grey_bits_are_what_their_name_says(tmp_path, topics, found):
+    messages = [(name, 1, kind(1) if callable(kind) else image(kind, 1)) for name, kind in topics.items()]
+    with Bag(write(tmp_path / "bag", messages)) as bag:
+        if found:
+            assert find_rgbd_topics(bag) == RgbdTopics(*found, None)
+        else:
+            assert find_rgbd_topics(bag).depth == "/cam/depth"
+
+
+def test_every_transport_of_both_cameras_is_one_depth_and_one_colour(tmp_path):
+    depth = np.full((4, 6), 1500, np.uint16)
+    files = {
+        "/color/image_raw/compressed": (
+            "rgb8; jpeg compressed bgr8",
+            cv2.imencode(".jpg", np.zeros((4, 6, 3), np.uint8)),
+        ),
+        "/depth/image_raw/compressed": ("16UC1; png compressed ", cv2.imencode(".png", depth)),
+    }
+    packed = [
+        (name, 3, STORE.types["sensor_msgs/msg/CompressedImage"](header(3), fmt, data[1].reshape(-1)))
+        for name, (fmt, data) in files.items()
+    ]
+    raw = [("/color/image_raw", 1, image("rgb8", 1)), ("/depth/image_raw", 2, image("16UC1", 1))]
+    path = write(tmp_path / "bag", raw + packed, "sqlite3")
+    database = sqlite3.connect(storage_file(path))
+    database.execute(
+        "INSERT INTO topics SELECT 99, '/color/image_raw/compressedDepth', type, serialization_format, "
+        "offered_qos_profiles, type_description_hash FROM topics WHERE type LIKE '%Compressed%' LIMIT 1"
+    )
+    database.commit()
+    database.close()
+    with Bag(path) as bag:
+        assert find_rgbd_topics(bag) == RgbdTopics("/depth/image_raw", "/color/image_raw", None)
+    with Bag(write(tmp_path / "packed", packed)) as bag:
+        assert find_rgbd_topics(bag) == RgbdTopics(*list(files)[::-1], None)
 
 
 def test_bag_without_depth_says_what_it_has(tmp_path):

@@ -1,7 +1,9 @@
 """Image files: headers, limits and damage."""
 
 import io
+import struct
 
+import cv2
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ def test_image_that_claims_to_be_huge_is_refused_before_it_is_decoded(build, tmp
     data[16:24] = (60000).to_bytes(4, "big") * 2
     path.write_bytes(data)
 
-    with pytest.raises(RecordingError, match=r"d.png: 60000x60000 pixels; expected at most"):
+    with pytest.raises(RecordingError, match=r"d.png: claims 60000 x 60000 pixels; expected between"):
         images.read_depth(path)
 
 
@@ -68,3 +70,54 @@ def test_colour_image_is_no_depth(build, tmp_path):
 
     with pytest.raises(RecordingError, match=r"uint8 of shape \(16, 24, 3\); expected depth"):
         images.read_depth(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_a_tiff_is_read_as_it_is_stored(tmp_path, dtype):
+    depth = (np.arange(35).reshape(5, 7) * 50).astype(dtype)
+    assert cv2.imwrite(str(tmp_path / "d.tiff"), depth)
+    assert images.probe(tmp_path / "d.tiff") == images.ImageInfo(5, 7, 1, np.dtype(dtype).name)
+    read = images.read_depth(tmp_path / "d.tiff")
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, depth)
+
+
+@pytest.mark.parametrize("keep", [4, 7, 8, 20, 100])
+def test_a_cut_tiff_is_refused(tmp_path, keep):
+    assert cv2.imwrite(str(tmp_path / "d.tif"), np.ones((50, 70), np.float32))
+    (tmp_path / "d.tif").write_bytes((tmp_path / "d.tif").read_bytes()[:keep])
+    with pytest.raises(RecordingError, match=r"d\.tif"):
+        images.read_depth(tmp_path / "d.tif")
+
+
+def test_a_tiff_that_claims_to_be_huge_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder would allocate the claimed size"))
+    tags = [(256, 4, 1, 60000), (257, 4, 1, 60000), (258, 3, 1, 32), (277, 3, 1, 1), (339, 3, 1, 3)]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    (tmp_path / "d.tif").write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4))
+    with pytest.raises(RecordingError, match="claims 60000 x 60000 pixels"):
+        images.read_depth(tmp_path / "d.tif")
+
+
+@pytest.mark.parametrize("kind", [b"IDAT", b"tEXt"])
+def test_a_png_chunk_longer_than_its_file_is_refused_before_decoding(build, tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder would allocate what the chunk claims"))
+    path = build.write_depth(tmp_path / "d.png", build.depth(0))
+    data = path.read_bytes()
+    at = data.index(b"IDAT") - 4
+    path.write_bytes(data[:at] + b"\xff\xff\xff\xff" + kind + data[at + 8 :])
+    with pytest.raises(RecordingError, match="a PNG chunk claims 4294967295 bytes"):
+        images.read_depth(path)
+
+
+def test_float64_and_a_channel_axis_are_taken(tmp_path):
+    np.save(tmp_path / "d.npy", np.full((5, 7, 1), 1.5))
+    assert images.probe(tmp_path / "d.npy") == images.ImageInfo(5, 7, 1, "float64")
+    read = images.read_depth(tmp_path / "d.npy")
+    assert (read.dtype, read.shape) == (np.float32, (5, 7))
+
+
+def test_a_loop_of_links_is_refused(tmp_path):
+    (tmp_path / "d.png").symlink_to(tmp_path / "d.png")
+    with pytest.raises(RecordingError, match=r"d\.png: cannot be read"):
+        images.probe(tmp_path / "d.png")

@@ -103,7 +103,7 @@ def test_every_problem_of_a_file_is_in_one_message(tmp_path):
         ("!!python/object/apply:os.system ['true']", "cannot be read"),
         ("missing: !!python/name:os.system", "cannot be read"),
         ("[" * 100_000, "cannot be read"),
-        ("a" * (1 << 20) + "a", "larger than 1 MiB"),
+        ("a" * (1 << 20) + "a", "expected at most 1048576"),
         ("evidence: {missing: 1}", "unknown field 'evidence'"),
         ("name: {value: x}", "name={'value': 'x'} (expected a text)"),
         ("1: 2", "unknown field 1"),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pagnet_ros.errors import ConfigError
-from pagnet_training.yaml_file import MAX_FILE_BYTES, read_yaml
+from pagnet_ros.system.files import MAX_YAML_BYTES
+from pagnet_training.yaml_file import read_yaml
 
 
 def test_plain_values_come_back(tmp_path: Path) -> None:
@@ -31,6 +32,6 @@ def test_what_is_no_plain_yaml_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_and_one_of_another_kind_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         read_yaml(tmp_path / "absent.yaml", "recipe")
-    (tmp_path / "weights.yaml").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
+    (tmp_path / "weights.yaml").write_bytes(b"#" * (MAX_YAML_BYTES + 1))
     with pytest.raises(ConfigError, match="1048577 bytes; expected at most 1048576"):
         read_yaml(tmp_path / "weights.yaml", "recipe")

@@ -7,7 +7,6 @@ a tenth of a second per scene and process; a folder may keep the scenes between 
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -22,6 +21,7 @@ from pagnet_ros.errors import RecordingError
 from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
+from pagnet_ros.system.files import replaced
 from pagnet_training.data.images import RgbdImage, make_image
 from pagnet_training.data.known_sensor import MetricDepth
 from pagnet_training.data.numpy_files import read_numpy
@@ -123,7 +123,6 @@ def _to_cache(path: Path | None, image: RgbdImage) -> None:
     if path is None or image.metric is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     arrays = {**vars(image), **vars(image.metric)}
-    np.savez(temporary, **{name: value for name, value in arrays.items() if name not in ("name", "metric")})
-    os.replace(temporary, path)
+    with replaced(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **{name: value for name, value in arrays.items() if name not in ("name", "metric")})

@@ -214,6 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--poses", default="", metavar="TOPIC", help="poses of the camera's optical frame")
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="leave out seconds at the beginning")
     parser.add_argument("--duration", type=float, default=None, metavar="S", help="stop after so many seconds")
+    parser.add_argument("--depth-unit", type=float, metavar="M", help="metres per count of 16-bit depth")
     parser.add_argument(
         "--every", type=int, metavar="N", help=f"take every N-th frame (default: so that about {ENOUGH} are taken)"
     )
@@ -245,7 +246,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         raise ConfigError(f"--out {options.out}: there is no folder {options.out.parent}; make it, or name another")
     selection = Selection(
         options.depth, options.color, options.reference, options.poses, options.start, options.duration,
-        1 if options.every is None else options.every,
+        1 if options.every is None else options.every, options.depth_unit,
     )  # fmt: skip
     if options.every is None:
         options.every = _spacing(options.recording, selection, options.space_only)

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core.pairing import NearestPairing
 from pagnet_ros.errors import MessageError, RecordingError
-from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
-from pagnet_ros.messages.image import color_from_image, depth_from_image
+from pagnet_ros.messages.pair import read_color, read_depth
 from pagnet_ros.recordings.bags import Bag, BagMessage
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, open_frames, quaternion_pose
 from pagnet_ros.recordings.layouts import detect_layout
 from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
-from pagnet_ros.system.units import NS_PER_S
+from pagnet_ros.system.units import MILLIMETRE, NS_PER_S, from_counts
 
 __all__ = ["Selection", "count_frames", "has_poses", "is_frame_folder", "recorded_frames"]
 
@@ -49,6 +48,7 @@ class Selection:
         start_s: Leave out this many seconds at the beginning, >= 0.
         duration_s: Stop after this many seconds, > 0, or None.
         every: Take every n-th frame, >= 1.
+        depth_unit_m: Metres per count of 16-bit depth; None for millimetres, or what a folder proves.
     """
 
     depth: str = ""
@@ -58,6 +58,7 @@ class Selection:
     start_s: float = 0.0
     duration_s: float | None = None
     every: int = 1
+    depth_unit_m: float | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -83,7 +84,7 @@ def is_frame_folder(path: Path) -> bool:
 def count_frames(path: Path, selection: Selection) -> int:
     """About how many frames `recorded_frames` will give, for a progress bar."""
     if is_frame_folder(path):
-        return -(-len(_taken(open_frames(path), selection)) // selection.every)
+        return -(-len(_taken(open_frames(path, depth_unit_m=selection.depth_unit_m), selection)) // selection.every)
     with Bag(path) as bag:
         topics = find_rgbd_topics(bag, selection.depth, selection.color)
         whole_s = (bag.end_ns - bag.start_ns) / NS_PER_S
@@ -94,7 +95,7 @@ def count_frames(path: Path, selection: Selection) -> int:
 def has_poses(path: Path, selection: Selection) -> bool:
     """Whether a recording tells where the camera was."""
     if is_frame_folder(path):
-        return all(entry.pose is not None for entry in open_frames(path).files)
+        return all(entry.pose is not None for entry in open_frames(path, depth_unit_m=selection.depth_unit_m).files)
     with Bag(path) as bag:
         return bool(_pose_topic(bag, selection.poses))
 
@@ -115,7 +116,7 @@ def recorded_frames(path: str | Path, selection: Selection | None = None) -> Ite
 
 
 def _from_folder(path: Path, selection: Selection) -> Iterator[RecordedFrame]:
-    folder = open_frames(path)
+    folder = open_frames(path, depth_unit_m=selection.depth_unit_m)
     for index in _taken(folder, selection)[:: selection.every]:
         yield folder.read(index)
 
@@ -201,18 +202,17 @@ class _BagFrames:
         )
 
     def _depth(self, message: BagMessage) -> NDArray[np.uint16] | NDArray[np.float32]:
-        content = self._bag.decode(message)
         try:
-            return depth_from_compressed(content) if hasattr(content, "format") else depth_from_image(content)
+            depth = read_depth(self._bag.decode(message), message.topic.name)
         except MessageError as error:
-            raise RecordingError(f"{message.topic.name}: {error}") from error
+            raise RecordingError(str(error)) from error
+        return from_counts(depth, self._selection.depth_unit_m or MILLIMETRE)
 
     def _color(self, message: BagMessage) -> NDArray[np.uint8]:
-        content = self._bag.decode(message)
         try:
-            return color_from_compressed(content) if hasattr(content, "format") else color_from_image(content)
+            return read_color(self._bag.decode(message), message.topic.name)
         except MessageError as error:
-            raise RecordingError(f"{message.topic.name}: {error}") from error
+            raise RecordingError(str(error)) from error
 
 
 def _keep(store: dict[int, Any], stamp: int, value: Any, limit: int) -> None:

@@ -48,7 +48,7 @@ PARAMETERS: Final[dict[str, Any]] = {
 }
 """Name and default; besides these `metrics.<field of MetricSettings>`."""
 CHOICES: Final = {
-    "depth_transport": ("raw", "compressedDepth"),
+    "depth_transport": ("raw", "compressedDepth", "compressed"),
     "color_transport": ("raw", "compressed"),
     "input_reliability": ("best_effort", "reliable"),
 }

@@ -38,7 +38,7 @@ class NodeParameters(UpsamplerOptions):
         500.0, "how much later than its partner an image may come, ms", low=0, high=10000, live=True
     )
     queue_size: int = setting(60, "most images kept per topic while waiting for a partner", low=1, high=1000)
-    depth_transport: str = setting("raw", "how depth comes", choices=("raw", "compressedDepth"))
+    depth_transport: str = setting("raw", "how depth comes", choices=("raw", "compressedDepth", "compressed"))
     color_transport: str = setting("raw", "how colour comes", choices=("raw", "compressed"))
     input_reliability: str = setting(
         "best_effort", "best_effort accepts every publisher", choices=("best_effort", "reliable")

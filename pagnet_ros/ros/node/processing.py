@@ -27,7 +27,7 @@ from pagnet_ros.ros.node.outputs import Outputs
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
-from pagnet_ros.system.units import NS_PER_MS
+from pagnet_ros.system.units import NS_PER_MS, from_counts
 
 __all__ = ["FrameProcessor", "Host", "Upsampler", "Worker"]
 
@@ -188,13 +188,14 @@ class FrameProcessor:
             self._reporter.report("device", str(error), "error")
         except Exception:
             if self._host.is_running():
-                self._reporter.report("internal_error", traceback.format_exc(), "error")
+                self._reporter.report("internal_error", traceback.format_exc(limit=-8), "error")
 
     def _process(self, pair: MessagePair, settings: NodeParameters) -> None:
         started = time.monotonic_ns()
         depth, rgb = self._reader.read(pair.depth.message, pair.color.message)
         decoded = time.monotonic_ns()
         options = self._upsampler.options = self._host.options
+        depth = from_counts(depth, options.depth_unit_m)
         is_first_of_its_size = self._prepare(depth, rgb)
         result = self._upsample(depth, rgb)
         computed = time.monotonic_ns()

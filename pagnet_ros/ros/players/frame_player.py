@@ -209,6 +209,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, Frame
     parser.add_argument("-r", "--rate", type=float, default=1.0, help="recording seconds per second (default 1)")
     parser.add_argument("--hz", type=float, help="frames per second where the folder has no stamps (default 30)")
     parser.add_argument("-l", "--loop", action="store_true", help="begin again at the end")
+    parser.add_argument("--depth-unit", type=float, metavar="M",
+                        help="metres per count of 16-bit depth, where the folder does not prove it")  # fmt: skip
     parser.add_argument("--only", default="", metavar="TEXT", help="frames whose name contains this")
     parser.add_argument("--downsample", type=int, default=1, metavar="S",
                         help="publish depth coarser by S, and the recorded one on depth_reference")  # fmt: skip
@@ -229,10 +231,12 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, Frame
 
 def _run(arguments: list[str], stop: threading.Event) -> None:
     given, options = parse_arguments(arguments)
-    frames = open_frames(given.folder, hz=given.hz, only=given.only)
+    frames = open_frames(given.folder, hz=given.hz, only=given.only, depth_unit_m=given.depth_unit)
     player = FramePlayer(frames, options, stop)
     try:
         hz = NS_PER_S / frames.period_ns * options.rate
+        for note in frames.notes:
+            player.get_logger().warning(f"{frames.path}: {note}")
         player.get_logger().info(f"playing {len(frames)} frames of {frames.path} at {hz:.3g} Hz")
         play_while_spinning(player, player.play, stop)
     finally:

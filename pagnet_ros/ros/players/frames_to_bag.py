@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--downsample", type=int, default=1, metavar="S",
                         help="write depth coarser by S, and the recorded one on <depth>_reference")  # fmt: skip
     parser.add_argument("--hz", type=float, help="frames per second where the folder has no stamps (default 30)")
+    parser.add_argument("--depth-unit", type=float, metavar="M",
+                        help="metres per count of 16-bit depth, where the folder does not prove it")  # fmt: skip
     parser.add_argument("--only", default="", metavar="TEXT", help="frames whose name contains this")
     parser.add_argument("--depth", default="/depth", metavar="TOPIC", help="depth topic (default /depth)")
     parser.add_argument("--color", default="/color", metavar="TOPIC", help="colour topic (default /color)")
@@ -39,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             storage=given.storage, depth_topic=given.depth, color_topic=given.color, frame_id=given.frame_id,
             downsample=given.downsample, compress=given.compress, force=given.force,
         )  # fmt: skip
-        frames = open_frames(given.folder, hz=given.hz, only=given.only)
+        frames = open_frames(given.folder, hz=given.hz, only=given.only, depth_unit_m=given.depth_unit)
+        for note in frames.notes:
+            sys.stderr.write(f"{frames.path}: {note}\n")
         path = write_bag(frames, given.bag, options)
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -1,8 +1,9 @@
 """Builds `kernels.cpp` and `surfaces.cpp` with the machine's C++ compiler, once per machine, and loads it.
 
 The built file lies in the user's cache (``$XDG_CACHE_HOME`` or ``~/.cache``, below ``pagnet_ros``) under a name that
-holds source, compiler and CPU; ``PAGNET_CACHE`` names another folder. Without a compiler the package works as before,
-with torch.
+holds source, compiler and CPU; ``PAGNET_CACHE`` names another folder. It ends in its own checksum, and is loaded only
+where that is right and nobody else can have written it; else it is built anew. Whatever fails here is a
+`NativeUnavailableError`, and the package works as before, with torch.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.cpp", "surf
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-march=native", "-std=c++20", "-shared", "-fPIC", "-pthread", "-Wno-psabi")
 BUILD_SECONDS = 120
+VERSION_SECONDS = 10
+_MARK = b"pagnet_ros sha256 "
+_SUM_BYTES = len(_MARK) + hashlib.sha256().digest_size
+_FAILURES = (OSError, subprocess.SubprocessError, ValueError, MemoryError)
 
 
 class NativeUnavailableError(PagnetError):
@@ -47,16 +52,16 @@ class Library:
             self._library = ctypes.CDLL(str(path.resolve()))
             self._run = self._library.pagnet_run
             self._rays, self._choose = self._library.pagnet_rays, self._library.pagnet_choose
+            self._run.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+            self._run.restype = None
+            self._rays.argtypes = (ctypes.c_void_p,) * 5 + (ctypes.c_int,) * 4
+            self._choose.argtypes = (ctypes.c_void_p, ctypes.c_int)
+            self._rays.restype = self._choose.restype = None
+            self.choice_bytes = int(self._library.pagnet_choice_bytes())
+            self.has_bf16 = bool(self._library.pagnet_has_bf16())
+            self.op_bytes = int(self._library.pagnet_op_bytes())
         except (OSError, AttributeError) as error:
             raise NativeUnavailableError(f"{path} does not load ({error}); delete it") from error
-        self._run.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
-        self._run.restype = None
-        self._rays.argtypes = (ctypes.c_void_p,) * 5 + (ctypes.c_int,) * 4
-        self._choose.argtypes = (ctypes.c_void_p, ctypes.c_int)
-        self._rays.restype = self._choose.restype = None
-        self.choice_bytes = int(self._library.pagnet_choice_bytes())
-        self.has_bf16 = bool(self._library.pagnet_has_bf16())
-        self.op_bytes = int(self._library.pagnet_op_bytes())
 
     def block_size(self, channels: int, done: int) -> int:
         """How many output channels run together, after `done` of `channels`; weights are packed so."""
@@ -88,10 +93,35 @@ def load_library() -> Library:
     if compiler is None:
         raise NativeUnavailableError(f"no C++ compiler on PATH (looked for {', '.join(COMPILERS)})")
     folder = cache_folder()
-    target = folder / f"kernels-{_fingerprint(compiler)}.so"
-    if not target.is_file():
-        _build(compiler, target)
+    try:
+        target = folder / f"kernels-{_fingerprint(compiler)}.so"
+        if not _is_intact(target):
+            _build(compiler, target)
+    except _FAILURES as error:
+        raise NativeUnavailableError(f"{compiler} could not build the kernels ({error})") from error
     return Library(target)
+
+
+def _is_intact(path: Path) -> bool:
+    """Whether a built file is whole, and this user's alone: what is cut off ends the process that runs it."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or not _is_own(status):
+                return False
+            content = file.read()
+    except OSError:
+        return False
+    return content[-_SUM_BYTES:] == _checksum(content[:-_SUM_BYTES])
+
+
+def _is_own(status: os.stat_result) -> bool:
+    """Whether only this user can have written a file or folder."""
+    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _checksum(content: bytes) -> bytes:
+    return _MARK + hashlib.sha256(content).digest()
 
 
 def cache_folder() -> Path:
@@ -107,7 +137,7 @@ def cache_folder() -> Path:
         raise NativeUnavailableError(
             f"cache folder {folder} cannot be made ({error}); name one in PAGNET_CACHE"
         ) from error
-    if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if not _is_own(status):
         raise NativeUnavailableError(
             f"cache folder {folder} can be written by others; expected one of this user's alone (chmod 700)"
         )
@@ -116,7 +146,7 @@ def cache_folder() -> Path:
 
 def _fingerprint(compiler: str) -> str:
     """What a built file depends on."""
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False, timeout=30).stdout
+    version = _output(_run([compiler, "--version"], VERSION_SECONDS).stdout)
     try:
         info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
         cpu = "\n".join(
@@ -135,24 +165,31 @@ def _fingerprint(compiler: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
+def _run(words: list[str], seconds: float) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=seconds)
+
+
+def _output(said: bytes) -> str:
+    """What a compiler wrote, in whatever encoding."""
+    return said.decode("utf-8", errors="replace")
+
+
 def _build(compiler: str, target: Path) -> None:
     """Compile to a temporary name, then rename: a second process never loads half a file."""
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix="build-", suffix=".so")
     os.close(handle)
     try:
-        done = subprocess.run(
-            [compiler, *FLAGS, "-o", temporary, *map(str, SOURCES)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=BUILD_SECONDS,
-        )
+        done = _run([compiler, *FLAGS, "-o", temporary, *map(str, SOURCES)], BUILD_SECONDS)
         if done.returncode != 0:
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-            raise NativeUnavailableError(f"{compiler} failed ({(lines or ['no message'])[0].strip()})")
-        os.chmod(temporary, 0o700)
+            said = _output(done.stderr).splitlines()
+            lines = [line for line in said if "error" in line] or said
+            raise NativeUnavailableError(f"{compiler} failed ({(lines or ['no message'])[0].strip()[:300]})")
+        with open(temporary, "r+b") as file:
+            content = file.read()
+            file.write(_checksum(content))
+            file.flush()
+            os.fchmod(file.fileno(), 0o700)
+            os.fsync(file.fileno())  # the name must not be there before the content, after a power cut
         os.replace(temporary, target)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NativeUnavailableError(f"{compiler} could not build the kernels ({error})") from error
     finally:
         Path(temporary).unlink(missing_ok=True)

@@ -224,6 +224,74 @@ def test_what_was_built_is_taken_again(monkeypatch, tmp_path, kernels):
     assert built.stat().st_mtime_ns == stamp
 
 
+@pytest.fixture
+def built(monkeypatch, tmp_path, kernels):
+    """A whole build in a cache of its own, a copy of the one that the kernels were loaded from."""
+    compiler = next(found for name in library.COMPILERS if (found := library.shutil.which(name)))
+    name = f"kernels-{library._fingerprint(compiler)}.so"
+    whole = (library.cache_folder() / name).read_bytes()
+    monkeypatch.setenv("PAGNET_CACHE", str(tmp_path / "cache"))
+    copy = library.cache_folder() / name
+    copy.write_bytes(whole)
+    copy.chmod(0o700)
+    monkeypatch.setattr(library, "_build", lambda *_: pytest.fail("a whole build was not taken"))
+    load_library()
+    return copy
+
+
+HARM = {
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:5000]),
+    "empty": lambda path: path.write_bytes(b""),
+    "a block lost": lambda path: path.write_bytes(path.read_bytes()[:4096] + bytes(64) + path.read_bytes()[4160:]),
+    "no checksum": lambda path: path.write_bytes(path.read_bytes()[: -library._SUM_BYTES]),
+    "writable by others": lambda path: path.chmod(0o722),
+    "a link": lambda path: (path.rename(path.with_suffix(".other")), path.symlink_to(path.with_suffix(".other"))),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "another user's": None,
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_a_cached_build_that_cannot_be_trusted_is_built_anew(monkeypatch, built, harm):
+    if HARM[harm] is None:
+        owner = built.stat().st_uid
+        monkeypatch.setattr(library, "cache_folder", lambda: built.parent)
+        monkeypatch.setattr(library.os, "getuid", lambda: owner + 1)
+    else:
+        HARM[harm](built)
+    anew = []
+
+    def build(compiler, target):
+        anew.append(target)
+        raise OSError("no room")
+
+    monkeypatch.setattr(library, "_build", build)
+    with pytest.raises(NativeUnavailableError, match=r"could not build the kernels \(no room"):
+        load_library()
+    assert anew == [built]
+
+
+@pytest.mark.parametrize(
+    "body", ["exec sleep 60", r"printf '\\377\\376'; exit 1", "kill -9 $$", ": > /dev/full; exit 3"]
+)
+def test_a_broken_compiler_never_costs_more_than_the_kernels(monkeypatch, tmp_path, body):
+    path = fake_compiler(tmp_path, body)
+    monkeypatch.setattr(library.shutil, "which", lambda name: str(path))
+    monkeypatch.setattr(library, "VERSION_SECONDS", 0.5)
+    monkeypatch.setenv("PAGNET_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(NativeUnavailableError):
+        load_library()
+
+
+def test_a_compiler_that_cannot_be_run_never_costs_more_than_the_kernels(monkeypatch, tmp_path):
+    path = fake_compiler(tmp_path, "true")
+    path.chmod(0o644)
+    monkeypatch.setattr(library.shutil, "which", lambda name: str(path))
+    monkeypatch.setenv("PAGNET_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(NativeUnavailableError, match="could not build the kernels"):
+        load_library()
+
+
 def test_a_damaged_build_is_named(monkeypatch, tmp_path, kernels):
     monkeypatch.setenv("PAGNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(library, "_build", lambda compiler, target: target.write_bytes(b"not a library"))

@@ -1,6 +1,7 @@
 """Damaged bags: what is cut off, broken in the middle or missing is stepped over, and said."""
 
 import shutil
+import struct
 
 import pytest
 
@@ -10,7 +11,7 @@ from rosbags.rosbag2 import CompressionMode
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.joined import JoinedBags
-from pagnet_ros.recordings.rescue import RescuedFile
+from pagnet_ros.recordings.recovery import RescuedFile
 from tests.replay.bags import cut_off, rgbd, storage_file, text, write
 
 COUNT = 60
@@ -121,6 +122,46 @@ def test_broken_metadata_costs_nothing(tmp_path):
     with JoinedBags([bag]) as joined:
         assert stamps(joined.messages()) == whole
         assert len(joined.damage) == 1
+
+
+def mcap_record(opcode, content):
+    return bytes([opcode]) + struct.pack("<Q", len(content)) + content
+
+
+def mcap_text(text):
+    return struct.pack("<I", len(text)) + text
+
+
+def test_a_channel_without_a_schema_is_left_out(tmp_path):
+    channel = struct.pack("<HH", 1, 0) + mcap_text(b"/json") + mcap_text(b"json") + struct.pack("<I", 0)
+    message = struct.pack("<HIQQ", 1, 0, 10**9, 10**9) + b"{}"
+    content = mcap_record(1, mcap_text(b"ros2") + mcap_text(b"x")) + mcap_record(4, channel) + mcap_record(5, message)
+    path = tmp_path / "schemaless.mcap"
+    path.write_bytes(b"\x89MCAP0\r\n" + content)
+    with pytest.raises(RecordingError, match="not one message in it is readable"):
+        RescuedFile(path)
+    with pytest.raises(RecordingError):
+        JoinedBags([path])
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_packed_file_that_is_cut_off_gives_its_beginning(tmp_path, storage, share):
+    bag = bag_of(tmp_path / "bag", storage, CompressionMode.FILE, 600)
+    whole = everything(bag)
+    (file,) = bag.glob("*.zstd")
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
+    try:
+        with JoinedBags([bag]) as joined:
+            found = stamps(joined.messages())
+    except RecordingError as error:
+        assert "readable" in str(error)  # noqa: PT017
+        assert storage == "sqlite3" or share < 0.5  # the page that leads to the rows, or the first block, is lost
+        return
+    assert 0 < len(found) < len(whole)
+    assert set(found) <= set(whole)
+    assert len(joined.damage) == 1
 
 
 def test_whole_bags_show_no_damage(tmp_path):

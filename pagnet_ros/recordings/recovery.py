@@ -1,4 +1,4 @@
-"""What can still be read of a damaged storage file, message by message.
+"""What can still be read of a damaged storage file: message by message, and said in one sentence.
 
 Owns the reading of files that rosbags refuses: an mcap file without its end or with broken chunks, a sqlite3 file whose
 tables end early. Records are walked from the front; what does not hold together is left out and counted. A whole file
@@ -12,20 +12,22 @@ import io
 import sqlite3
 import struct
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
 from pagnet_ros.errors import RecordingError
+from pagnet_ros.recordings.bag_files import ZSTD_MAGIC, find_files, opened, storage_suffix, zstd_unpacked
 from pagnet_ros.recordings.bags import MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES, BagMessage, BagTopic
 from pagnet_ros.recordings.cdr import starts_with_header
 
-__all__ = ["RescuedFile"]
+__all__ = ["RescuedFile", "what_is_readable"]
 
 _MAGIC = b"\x89MCAP0\r\n"
-_SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
-_ZSTD_MODULES = ("compression.zstd", "backports.zstd", "zstandard")
+_FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
+_MAX_RECORD_BYTES = 1 << 34
 
 
 class _Row(NamedTuple):
@@ -60,12 +62,13 @@ class RescuedFile:
         self.topics: dict[str, BagTopic] = {}
         self.broken_chunks = 0
         self.start_ns, self.end_ns = 0, 0
+        stamps: list[int] = []
         for row in self._rows(known=self.topics):
             self.topics[row.topic] = replace(self.topics[row.topic], count=self.topics[row.topic].count + 1)
-            self.start_ns = min(self.start_ns or row.stamp_ns, row.stamp_ns)
-            self.end_ns = max(self.end_ns, row.stamp_ns + 1)
-        if not self.end_ns:
+            stamps = [min(row.stamp_ns, *stamps), max(row.stamp_ns, *stamps)] if stamps else [row.stamp_ns] * 2
+        if not stamps:
             raise RecordingError(f"{path}: not one message in it is readable")
+        self.start_ns, self.end_ns = stamps[0], stamps[1] + 1
 
     @property
     def count(self) -> int:
@@ -87,34 +90,41 @@ class RescuedFile:
     def _rows(self, known: dict[str, BagTopic]) -> Iterator[_Row]:
         """Every readable message; topics are added to `known` as they are met."""
         self.broken_chunks = 0
-        return self._mcap_rows(known) if self.path.suffix == ".mcap" else _sqlite3_rows(self.path, known)
+        with opened(self.path) as file:
+            rows = self._mcap_rows(file, known) if storage_suffix(self.path) == ".mcap" else _sqlite3_rows(file, known)
+            for row in rows:
+                if not row.raw.startswith(ZSTD_MAGIC):
+                    yield row
+                    continue
+                with suppress(ValueError):  # a packed message that does not unpack is lost
+                    yield row._replace(raw=zstd_unpacked(row.raw, MAX_MESSAGE_BYTES))
 
-    def _mcap_rows(self, known: dict[str, BagTopic]) -> Iterator[_Row]:
+    def _mcap_rows(self, file: Path, known: dict[str, BagTopic]) -> Iterator[_Row]:
         schemas: dict[int, tuple[str, str]] = {}
         channels: dict[int, str] = {}
         try:
-            for opcode, record in self._records():
+            for opcode, record in self._records(file):
                 if opcode == _MESSAGE and len(record) >= 22:
                     channel, _, stamp_ns = struct.unpack_from("<HIQ", record)
-                    if channel in channels:
+                    if channels.get(channel) in known:
                         yield _Row(channels[channel], stamp_ns, bytes(record[22:]))
                 elif opcode == _SCHEMA:
                     number, name, _, text = _fields(record, "<H", 3)
                     schemas[number] = (name.decode(), text.decode())
                 elif opcode == _CHANNEL:
-                    (number, schema), topic, *_ = _fields(record, "<HH", 1)
+                    (number, schema), topic, encoding = _fields(record, "<HH", 2)
                     channels[number] = topic.decode()
-                    if schema in schemas:
+                    if schema in schemas and encoding in (b"cdr", b""):
                         known.setdefault(channels[number], _topic(channels[number], *schemas[schema]))
         except (struct.error, UnicodeDecodeError, OSError):
             return  # a broken schema or channel: what follows cannot be told apart
 
-    def _records(self) -> Iterator[tuple[int, memoryview]]:
+    def _records(self, path: Path) -> Iterator[tuple[int, memoryview]]:
         """Records of the file and of its chunks, until the first that does not fit into the file."""
-        with self.path.open("rb") as file:
+        with path.open("rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:
                 return
-            for opcode, record in _walk(file, self.path.stat().st_size):
+            for opcode, record in _walk(file, path.stat().st_size):
                 if opcode == _DATA_END:
                     return
                 if opcode != _CHUNK:
@@ -159,19 +169,9 @@ def _decompress(content: bytes, compression: str, size: int) -> bytes:
     """At most `size` bytes, so that a small chunk cannot ask for gigabytes."""
     if compression == "lz4":
         return bytes(importlib.import_module("lz4.frame").LZ4FrameDecompressor().decompress(content, max_length=size))
-    for name in _ZSTD_MODULES:
-        try:
-            zstd: Any = importlib.import_module(name)
-        except ImportError:
-            continue
-        unpacker = zstd.ZstdDecompressor()
-        plain = (
-            unpacker.decompress(content, max_output_size=size)
-            if name == "zstandard"
-            else unpacker.decompress(content, max_length=size)
-        )
-        return bytes(plain)
-    raise RecordingError("no zstd module is installed; expected the one that rosbags brings")
+    if compression == "zstd":
+        return zstd_unpacked(content, size)
+    raise ValueError(f"an unknown compression {compression!r}")
 
 
 def _fields(record: memoryview, numbers: str, texts: int) -> tuple[Any, ...]:
@@ -202,9 +202,86 @@ def _sqlite3_rows(path: Path, known: dict[str, BagTopic]) -> Iterator[_Row]:
             names[number] = str(name)
             known.setdefault(str(name), _topic(str(name), str(msgtype), ""))
         for number, stamp_ns, raw in connection.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
-            if number in names and isinstance(raw, bytes) and len(raw) <= MAX_MESSAGE_BYTES:
-                yield _Row(names[number], int(stamp_ns), raw)
+            whole = isinstance(stamp_ns, int) and isinstance(raw, bytes) and len(raw) <= MAX_MESSAGE_BYTES
+            if whole and number in names:
+                yield _Row(names[number], stamp_ns, raw)
     except sqlite3.Error:
         return  # here the readable part ends
     finally:
         connection.close()
+
+
+def what_is_readable(path: Path) -> str:
+    """Describe the readable part of a bag that could not be opened.
+
+    Args:
+        path: Bag folder, .mcap or .db3 file.
+
+    Returns:
+        One or two sentences; never raises.
+    """
+    try:
+        if path.is_dir():
+            return " ".join(f"{file.name}: {what_is_readable(file)}" for file in find_files(path).files[:5])
+        if not storage_suffix(path):
+            return "Nothing in it is readable."
+        with opened(path) as file:
+            return _describe_mcap(file) if storage_suffix(path) == ".mcap" else _describe_sqlite3(file)
+    except (OSError, struct.error, sqlite3.Error, ValueError, TypeError, RecordingError) as error:
+        return f"Nothing in it is readable ({error})."
+
+
+def _describe_mcap(path: Path) -> str:
+    with path.open("rb") as file:
+        if file.read(8) != _MAGIC:
+            return "It does not begin like an mcap file: nothing is readable."
+        whole, chunks, messages, first_ns, last_ns, finished = _measure(file, path.stat().st_size)
+    what = f"{chunks} whole chunks" if chunks else f"{messages} whole messages"
+    if not (chunks or messages):
+        return "It ends before the first message: nothing is readable."
+    state = "its index is damaged" if finished else f"it is cut off after {whole} of {path.stat().st_size} bytes"
+    return (
+        f"Readable: {what}, {(last_ns - first_ns) / 1e9:.1f} s of recording; {state}. "
+        f"Rescue it with `mcap recover {path.name} -o recovered.mcap`."
+    )
+
+
+def _measure(file: BinaryIO, size: int) -> tuple[int, int, int, int, int, bool]:
+    """Walk top-level records: (bytes that are whole, chunks, messages, first stamp, last stamp, data section ended)."""
+    chunks = messages = 0
+    first_ns, last_ns, finished = 2**63, 0, False
+    position = file.tell()
+    while head := file.read(9):
+        if len(head) < 9:
+            break
+        opcode, length = head[0], int.from_bytes(head[1:], "little")
+        if length > _MAX_RECORD_BYTES or position + 9 + length > size or opcode == 0:
+            break
+        if opcode == _CHUNK and length >= 16:
+            start_ns, end_ns = struct.unpack("<QQ", file.read(16))
+            first_ns, last_ns, chunks = min(first_ns, start_ns), max(last_ns, end_ns), chunks + 1
+        elif opcode == _MESSAGE and length >= 22:
+            (stamp_ns,) = struct.unpack_from("<Q", file.read(22), 6)
+            first_ns, last_ns, messages = min(first_ns, stamp_ns), max(last_ns, stamp_ns), messages + 1
+        finished = finished or opcode in (_DATA_END, _FOOTER)
+        position += 9 + length
+        file.seek(position)
+    return position, chunks, messages, first_ns, last_ns, finished
+
+
+def _describe_sqlite3(path: Path) -> str:
+    rows, first_ns, last_ns, damage = 0, 0, 0, ""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        for stamp_ns, _ in connection.execute("SELECT timestamp, length(data) FROM messages ORDER BY id"):
+            if isinstance(stamp_ns, int):
+                first_ns, last_ns, rows = (first_ns or stamp_ns), stamp_ns, rows + 1
+    except sqlite3.Error as error:
+        damage = str(error)
+    finally:
+        connection.close()
+    rescue = f"`sqlite3 {path.name} .recover | sqlite3 recovered.db3`"
+    if not rows:
+        return f"Nothing in it is readable as it is ({damage or 'no message in it'}); {rescue} may rescue something."
+    span = f"{(last_ns - first_ns) / 1e9:.1f} s of recording"
+    return f"Readable: {rows} messages, {span} ({damage or 'its tables are whole'}). Rescue them with {rescue}."

@@ -1,0 +1,234 @@
+"""Which files make up a bag, and each of them in a form that can be opened.
+
+Owns the list of storage files (`metadata.yaml` is believed about names and nothing else: the files know best what is in
+them), the unpacking of whole-file zstd, and the rows that sqlite3 has not yet moved from its write-ahead log into the
+file. Neither ever changes a file of the bag: both work on a copy, which is gone once the bag is closed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+from pagnet_ros.errors import RecordingError, quoted
+from pagnet_ros.system.files import TextFileError, load_yaml
+
+__all__ = ["STORAGE_SUFFIXES", "BagFiles", "find_files", "opened", "storage_suffix", "zstd_module", "zstd_unpacked"]
+
+STORAGE_SUFFIXES: Final = (".mcap", ".db3")
+ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+_MAX_METADATA_BYTES: Final = 4 << 20
+_KEPT_FREE: Final = 1 << 29
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class BagFiles:
+    """The storage files of a bag.
+
+    Attributes:
+        files: In order.
+        promised: Number of messages that metadata.yaml promises; None where nothing can be compared.
+        remarks: What is wrong with metadata.yaml, one sentence each.
+    """
+
+    files: tuple[Path, ...]
+    promised: int | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def storage_suffix(path: Path) -> str:
+    """Which of `STORAGE_SUFFIXES` a file has, also where ".zstd" follows; empty for any other file."""
+    name = path.name.removesuffix(".zstd")
+    return next((suffix for suffix in STORAGE_SUFFIXES if name.endswith(suffix)), "")
+
+
+def find_files(path: Path) -> BagFiles:
+    """The storage files of a bag folder, or the one that is named.
+
+    Raises:
+        RecordingError: Nothing there, or no storage file.
+    """
+    if not path.exists():
+        raise RecordingError(f"{path}: nothing there; expected a bag folder, or a .mcap or .db3 file")
+    if path.suffix == ".bag":
+        raise RecordingError(
+            f"{path}: a ROS 1 bag; expected a ROS 2 one; convert it with "
+            f"`rosbags-convert --src {path.name} --dst {path.stem}`"
+        )
+    if path.is_dir():
+        return _files_of(path)
+    if path.name == "metadata.yaml":
+        return _files_of(path.parent)
+    if not storage_suffix(path):
+        raise RecordingError(f"{path}: a {path.suffix or 'nameless'} file; expected a bag folder, .mcap or .db3")
+    if not path.is_file():
+        raise RecordingError(f"{path}: not a plain file; expected a .mcap or .db3 file")
+    return BagFiles((path,))
+
+
+def _files_of(folder: Path) -> BagFiles:
+    there = sorted((file for file in folder.iterdir() if storage_suffix(file) and file.is_file()), key=_natural)
+    metadata = folder / "metadata.yaml"
+    if not metadata.exists():
+        if not there:
+            raise RecordingError(
+                f"{folder}: no metadata.yaml and no .mcap or .db3 file in it; expected a ROS 2 bag folder"
+            )
+        return BagFiles(tuple(there))
+    try:
+        names, promised = _read_metadata(metadata)
+        remarks = []
+    except TextFileError as error:
+        names, promised = [], None
+        remarks = [f"{metadata}: {error}; the bag is read from its files alone"]
+    listed = [next((file for file in there if file.name in (name, f"{name}.zstd")), None) for name in names]
+    missing = [name for name, file in zip(names, listed, strict=True) if file is None]
+    if missing:
+        remarks.append(
+            f"{metadata} names {', '.join(map(quoted, missing[:5]))}, which is not there; copy the whole bag"
+        )
+    if not there:
+        expected = ", ".join(map(quoted, missing[:5])) or "one"
+        raise RecordingError(f"{folder}: no .mcap or .db3 file in it; expected {expected}, as its metadata.yaml says")
+    files = [file for file in listed if file is not None]
+    if missing or not files:
+        return BagFiles(tuple(there), None, tuple(remarks))
+    others = [file.name for file in there if file not in files]
+    if others:
+        remarks.append(
+            f"{metadata} does not name {', '.join(others[:5])}, which is left out; name that file to read it"
+        )
+    return BagFiles(tuple(files), promised, tuple(remarks))
+
+
+def _read_metadata(path: Path) -> tuple[list[str], int | None]:
+    """Names of the files, and the number of messages.
+
+    Raises:
+        TextFileError: It is no metadata.yaml of a bag.
+    """
+    content = load_yaml(path, _MAX_METADATA_BYTES)
+    about = content.get("rosbag2_bagfile_information") if isinstance(content, dict) else None
+    names = about.get("relative_file_paths") if isinstance(about, dict) else None
+    if not isinstance(about, dict) or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TextFileError("no list of files (rosbag2_bagfile_information, relative_file_paths) in it")
+    count = about.get("message_count")
+    return [PurePath(name).name for name in names], count if type(count) is int else None
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sort key that puts part 10 after part 9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", path.name)]
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Path]:
+    """A storage file as one that can be opened: itself, or a copy that is unpacked, or that holds the log's rows too.
+
+    Raises:
+        RecordingError: There is no room for the copy.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    packed = file.suffix == ".zstd"
+    if not packed and not (storage_suffix(file) == ".db3" and log.is_file() and log.stat().st_size > 0):
+        yield file
+        return
+    with ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pagnet-bag-")))
+            copy = folder / file.name.removesuffix(".zstd")
+            if packed:
+                _unpack(file, copy)
+            else:
+                _merge_log(file, log, copy)
+        except OSError as error:
+            raise RecordingError(f"{file}: cannot be copied to {tempfile.gettempdir()} ({error.strerror})") from error
+        yield copy
+
+
+def _unpack(file: Path, copy: Path) -> None:
+    """As much of a zstd file as can be unpacked; a cut-off one gives its beginning."""
+    room = shutil.disk_usage(copy.parent).free - _KEPT_FREE
+    with file.open("rb") as source, copy.open("wb") as target:
+        stream = _stream(source)
+        try:
+            while block := stream.read(_BLOCK):
+                room -= len(block)
+                if room < 0:
+                    raise RecordingError(
+                        f"{file}: does not fit into {copy.parent.parent} unpacked; free some space, name another "
+                        f"folder in TMPDIR, or unpack it with `zstd -d {file.name}`"
+                    )
+                target.write(block)
+        except _zstd_errors():
+            return  # cut off or damaged: what came before it is of use
+
+
+def _merge_log(file: Path, log: Path, copy: Path) -> None:
+    """A copy of a database with the rows of its write-ahead log."""
+    if file.stat().st_size + 2 * log.stat().st_size > shutil.disk_usage(copy.parent).free - _KEPT_FREE:
+        raise RecordingError(
+            f"{file}: its write-ahead log {log.name} holds messages that are not in it yet, and there is no room in "
+            f"{copy.parent.parent} for a copy; name another folder in TMPDIR, or run `sqlite3 {file.name} "
+            "'PRAGMA wal_checkpoint(TRUNCATE)'`"
+        )
+    shutil.copyfile(file, copy)
+    shutil.copyfile(log, copy.with_name(f"{copy.name}-wal"))
+    connection = sqlite3.connect(copy)
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error:
+        pass  # a damaged database: who opens it says so
+    finally:
+        connection.close()
+
+
+def zstd_unpacked(data: bytes, max_bytes: int) -> bytes:
+    """A packed message.
+
+    Raises:
+        ValueError: It is damaged, or unpacks to more than `max_bytes`.
+    """
+    unpacker = zstd_module().ZstdDecompressor()
+    try:
+        if hasattr(unpacker, "stream_reader"):
+            plain = bytes(unpacker.stream_reader(data).read(max_bytes + 1))
+        else:
+            plain = bytes(unpacker.decompress(data, max_length=max_bytes + 1))
+    except _zstd_errors() as error:
+        raise ValueError(f"a message packed with zstd that cannot be unpacked ({error})") from error
+    if len(plain) > max_bytes:
+        raise ValueError(f"a message that unpacks to more than {max_bytes} bytes")
+    return plain
+
+
+def zstd_module() -> Any:
+    """The one that rosbags brings: Python's own from 3.14 on, its backport, or the older package.
+
+    Raises:
+        RecordingError: There is none.
+    """
+    for name in ("compression.zstd", "backports.zstd", "zstandard"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    raise RecordingError("no zstd module is installed; expected the one that rosbags brings")
+
+
+def _stream(source: Any) -> Any:
+    module = zstd_module()
+    return module.ZstdDecompressor().stream_reader(source) if module.__name__ == "zstandard" else module.open(source)
+
+
+def _zstd_errors() -> tuple[type[BaseException], ...]:
+    return (zstd_module().ZstdError, EOFError)
