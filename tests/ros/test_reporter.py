@@ -72,7 +72,7 @@ def test_logging_at_every_level_is_accepted_by_the_real_logger(ros):
 def test_a_line_is_bounded_and_cannot_steer_a_terminal():
     reporter, lines, _, _ = make()
     reporter.report("odd", "x" * 10_000)
-    reporter.tell("worse", "\x1b[2J \u202eabc\r \udcff")
+    reporter.log("worse", "\x1b[2J \u202eabc\r \udcff")
     assert len(lines[0][1]) < 2100
     assert lines[1][1] == r"[worse] \x1b[2J \u202eabc\r \udcff"
     assert [len(problem.text) < 2100 for problem in reporter.recent(1.0)] == [True, True]
