@@ -12,7 +12,7 @@ from pagnet_ros.messages.image import depth_from_image
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.ros.encode import image_message
 from tests.core.alignment.boxes import boxes
-from tests.ros.node.node_rig import MS, RELIABLE, START_NS, Rig
+from tests.ros.node.node_rig import MS, START_NS, Rig
 
 OFF = (7, -6)
 
@@ -27,13 +27,13 @@ def send(rig, index, offset=OFF):
 
 
 def test_depth_that_is_off_is_said_on_the_diagnostics_and_not_moved(ros):
-    rig = Rig(ros, diagnostics_period_s=0.1, topic_timeout_s=3600.0)
-    diagnostics = ros.collect(rig.camera, DiagnosticArray, "/diagnostics", RELIABLE)
+    rig = Rig(ros, diagnostics_period_s=0.5, topic_timeout_s=3600.0)
+    diagnostics = ros.collect(rig.camera, DiagnosticArray, "/diagnostics", 1)
     left = send(rig, 0)
     line = rig.wait_log("alignment")
     assert "depth seems to lie off the colour image by (+" in line
     assert "standard error" in line
-    warned = diagnostics.wait_for_match(lambda array: "[alignment]" in array.status[0].message)
+    warned = diagnostics.wait_for_match(lambda array: "[alignment]" in array.status[0].message, timeout_s=60.0)
     assert warned.status[0].level == b"\x01"
     assert rig.node.set_parameters([Parameter("registration", value="7,-6")])[0].successful
     moved = send(rig, 1)
