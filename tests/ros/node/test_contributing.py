@@ -19,7 +19,9 @@ from pagnet_ros.system.settings import Settings, setting
 from tests.ros.node.node_rig import RELIABLE, START_NS, Rig
 
 TEXT = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-PARAMETER, TOPIC = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+(PARAMETER,) = (example for example in EXAMPLES if "setting(" in example)
+(TOPIC,) = (example for example in EXAMPLES if "LAYERS" in example)
 
 
 def test_the_examples_are_short():
