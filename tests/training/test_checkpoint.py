@@ -41,7 +41,7 @@ def test_what_is_cut_off_while_writing_leaves_the_checkpoint_before(
     def cut_off(descriptor: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pagnet_training.checkpoint.os.fsync", cut_off)
+    monkeypatch.setattr("pagnet_ros.system.files.os.fsync", cut_off)
     with pytest.raises(KeyboardInterrupt):
         write_checkpoint(path, Checkpoint(2, 2.0, {}, {"net.a": torch.ones(2)}))
     assert read_checkpoint(path).step == 1
