@@ -246,7 +246,7 @@ def test_all_problems_of_the_options_are_listed_at_once():
     ("values", "text"),
     [
         ({"min_depth_m": 3.0, "max_depth_m": 3.0}, "expected min_depth_m below max_depth_m"),
-        ({"max_depth_m": 1001}, "max_depth_m = 1001 is out of range; expected 0 to 1000"),
+        ({"max_depth_m": 1001}, "max_depth_m = 1001.0 is out of range; expected 0 to 1000"),
         ({"max_depth_m": math.nan}, "max_depth_m = nan is out of range"),
     ],
 )

@@ -12,7 +12,7 @@ def test_every_millimetre_value_becomes_what_the_pipeline_makes_of_it():
     ours = in_metres(stored)
     assert ours.dtype == np.float32
     assert np.isnan(ours[0, 0])
-    theirs, valid = decode_depth(torch.from_numpy(stored), 0.0, 100.0)
+    theirs, valid, _ = decode_depth(torch.from_numpy(stored), 0.0, 100.0)
     assert np.array_equal(ours, np.where(valid.numpy(), theirs.numpy(), np.nan), equal_nan=True)
 
 

@@ -10,6 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pagnet_ros.core.depth import pick_pixels
+from pagnet_ros.model.surface_network import SurfaceNetwork
+from pagnet_ros.model.surfaces import (
+    Placement,
+    as_range_of_one,
+    candidates,
+    choose,
+    entering_features,
+    footprint_colour,
+    nearest_measured,
+)
 from pagnet_ros.model.weights import load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.sensors.camera import PinholeCamera
@@ -35,11 +46,27 @@ def load_frame() -> ProtocolImage:
         return ProtocolImage("golden", content["rgb"], content["disparity"].astype(np.float32))
 
 
-def run_shipped(name: str) -> tuple[Case, np.ndarray]:
-    """The case of a shipped network's scale, and its output in levels."""
+def run_shipped(name: str) -> tuple[Case | None, np.ndarray]:
+    """The case of a shipped network's scale, and its output in levels; of one that chooses surfaces, in metres."""
     net, header = load_weights(zoo_path(name))
+    if isinstance(net, SurfaceNetwork):
+        return None, _run_surfaces(net)
     case = make_case(load_frame(), header.config.scale, rounded=False)
     return case, network_upsampler(net)(case.low, case.rgb, header.config.scale)
+
+
+def _run_surfaces(net: SurfaceNetwork) -> np.ndarray:
+    """The frame's disparity as depth from 0.9 to 5 metres, made coarser by picking pixels, a hole in it."""
+    frame = load_frame()
+    high = torch.from_numpy(200.0 / frame.disparity)[None, None]
+    low = pick_pixels(high, (high.shape[-2] // net.scale, high.shape[-1] // net.scale))
+    low[..., 2:4, 3:6] = 0.0
+    rgb = as_range_of_one(torch.from_numpy(frame.rgb).permute(2, 0, 1)[None])
+    size = (low.shape[-2], low.shape[-1])
+    with torch.inference_mode():
+        rays = nearest_measured(low, low > 0, footprint_colour(rgb, size), net.reach)
+        found = candidates(rays, Placement.of(size, (rgb.shape[-2], rgb.shape[-1])), rgb)
+        return choose(found, net(entering_features(rays), rgb)).depth[0, 0].numpy()
 
 
 def main() -> None:

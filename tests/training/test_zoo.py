@@ -22,7 +22,10 @@ CLEAN = [name for name, header in zoo().items() if header.variant == "clean"]
 def test_a_shipped_network_gives_its_golden_output(name: str) -> None:
     expected = np.load(make_golden.FOLDER / f"{name}.npz", allow_pickle=False)["levels"]
     _, result = make_golden.run_shipped(name)
-    np.testing.assert_allclose(result[::4, ::4], expected, atol=0.02)
+    if zoo()[name].config.output == "surfaces":  # where two are equally likely the last bits of a sum decide
+        assert np.mean(np.abs(result[::4, ::4] - expected) > 0.001) <= 0.001
+    else:
+        np.testing.assert_allclose(result[::4, ::4], expected, atol=0.02)
 
 
 @pytest.mark.parametrize("name", CLEAN)
@@ -39,4 +42,7 @@ def test_a_header_tells_how_the_network_came_to_be(name: str) -> None:
     assert header.recipe["command"].startswith("python -m pagnet_training.train")
     assert header.recipe["steps_done"] > 0
     assert header.data
-    assert header.scores["middlebury_val"]["float"]["moebius"] > 0
+    if header.config.output == "surfaces":
+        assert all(score["mae"] < 1 for score in header.scores.values())
+    else:
+        assert header.scores["middlebury_val"]["float"]["moebius"] > 0
