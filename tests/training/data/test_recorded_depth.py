@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pagnet_training.data import recorded_depth as effects
+from pagnet_training.data.recorded_depth import Depth, Mask, Rng
+
+RAMP = np.tile(np.linspace(0.8, 1.2, 64, dtype=np.float32), (48, 1))
+
+
+@pytest.fixture
+def step() -> Depth:
+    """A near box before a wall."""
+    depth = np.full((48, 64), 3.0, np.float32)
+    depth[12:36, 20:44] = 1.0
+    return depth
+
+
+ON_DEPTH = {
+    effects.off_colour, effects.ragged, effects.fattened, effects.median_filtered, effects.stereo_matched,
+    effects.noisy, effects.quantised_in_disparity, effects.with_flying_pixels,
+}  # fmt: skip
+MASKS: dict[str, Callable[[Depth, Rng], Mask]] = {
+    "shadow": lambda depth, rng: effects.projector_shadow(depth, effects.depth_edges(depth), rng),
+    "blobs": lambda depth, rng: effects.blobs(depth.shape, rng),
+    "dark": lambda depth, rng: effects.dark_surfaces(RAMP, rng),
+    "speckle": lambda depth, rng: effects.speckle(depth.shape, 0.06, rng),
+    "hidden": lambda depth, rng: effects.hidden_parts(effects.depth_edges(depth), 11, rng),
+}
+
+
+def same_twice(effect: Callable[[Depth, Rng], np.ndarray], depth: Depth, seed: int) -> np.ndarray:
+    before = depth.copy()
+    first, second = (effect(depth, np.random.default_rng(seed)) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert np.array_equal(depth, before)
+    assert first.shape == depth.shape
+    return first
+
+
+@pytest.mark.parametrize("effect", sorted(ON_DEPTH, key=lambda each: each.__name__))
+def test_an_effect_is_a_pure_function_that_changes_depth_and_keeps_it_metric(
+    effect: Callable[[Depth, Rng], Depth], step: Depth
+) -> None:
+    changed = 0
+    for seed in range(12):
+        result = same_twice(effect, step, seed)
+        assert result.dtype == np.float32
+        assert np.isfinite(result).all()
+        assert result.min() > 0.5
+        assert result.max() < 5
+        changed += not np.array_equal(result, step)
+    assert changed > 3
+
+
+@pytest.mark.parametrize("effect", [effects.off_colour, effects.ragged, effects.fattened, effects.median_filtered])
+def test_what_moves_outlines_invents_no_depth(effect: Callable[[Depth, Rng], Depth], step: Depth) -> None:
+    for seed in range(12):
+        assert set(np.unique(effect(step, np.random.default_rng(seed)))) == {1.0, 3.0}
+
+
+def test_flying_pixels_and_matching_windows_put_depth_between_surfaces(step: Depth) -> None:
+    flying = effects.with_flying_pixels(step, np.random.default_rng(0))
+    between = (flying > 1.1) & (flying < 2.9)
+    assert between.any()
+    assert not between[:4].any()
+    assert not between[18:30, 28:36].any()
+
+
+def test_noise_grows_with_depth_and_steps_of_disparity_with_its_square() -> None:
+    plane = np.full((64, 64), 1.0, np.float32)
+    near, far = (np.mean([effects.noisy(k * plane, np.random.default_rng(i)).std() for i in range(20)]) for k in (1, 6))
+    assert far > 3 * near
+    steps, ramp = [], np.linspace(0.8, 1.2, 20001, dtype=np.float32)[None]
+    for centre in (1.0, 4.0):
+        values = np.unique(effects.quantised_in_disparity(np.float32(centre) * ramp, np.random.default_rng(3)))
+        steps.append(np.median(np.diff(values)))
+    assert steps[1] == pytest.approx(16 * steps[0], rel=0.2)
+
+
+def test_depth_is_held_in_whole_millimetres_above_zero() -> None:
+    held = effects.in_whole_millimetres(np.array([[-1.0, 0.01, 1.23449]], np.float32))
+    assert held[0].tolist() == pytest.approx([0.05, 0.05, 1.234])
+
+
+@pytest.mark.parametrize("name", sorted(MASKS))
+def test_what_is_missing_is_a_pure_function_and_leaves_most_of_the_image(name: str, step: Depth) -> None:
+    shares = []
+    for seed in range(12):
+        mask = same_twice(MASKS[name], step, seed)
+        assert mask.dtype == np.bool_
+        shares.append(mask.mean())
+    assert 0 < np.mean(shares) < 0.6
+
+
+def test_the_shadow_lies_beside_depth_edges(step: Depth) -> None:
+    for seed in range(12):
+        shadow = MASKS["shadow"](step, np.random.default_rng(seed))
+        assert not shadow[:, :8].any()
+        assert not shadow[23:25, 31:33].any()
+
+
+def test_a_plane_has_neither_edges_nor_a_shadow() -> None:
+    edge = effects.depth_edges(RAMP)
+    assert not edge.any()
+    assert not effects.projector_shadow(RAMP, edge, np.random.default_rng(1)).any()
+
+
+def test_the_darkest_parts_are_those_that_do_not_answer() -> None:
+    missing = effects.dark_surfaces(RAMP, np.random.default_rng(2))
+    assert RAMP[missing].max() < np.quantile(RAMP, 0.3)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pagnet_ros.errors import ConfigError
+from pagnet_training.data.images import RgbdImage, make_image
+from pagnet_training.data.known_sensor import Sensors
+from pagnet_training.data.patches import Source
+from pagnet_training.data.surface_patches import SurfacePatches, change_colours, draw_scene, record
+
+
+@pytest.fixture
+def image() -> RgbdImage:
+    """A near box before a wall with a hole in it, recorded in metres."""
+    depth = np.full((80, 96), 3.0, np.float32)
+    depth[20:50, 30:60] = 1.0
+    depth[60:70, 5:25] = 0
+    rgb = np.random.default_rng(1).integers(0, 255, (80, 96, 3), np.uint8)
+    return make_image("box", rgb, depth * 80, depth)
+
+
+def disparity(image: RgbdImage) -> RgbdImage:
+    return make_image("stereo", image.rgb, np.where(image.valid, 1e4 / image.depth, np.nan))
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8, 16])
+def test_a_patch_is_a_pure_function_of_seed_and_number(image: RgbdImage, scale: int) -> None:
+    sources = [Source([image], 2.0), Source([disparity(image)], 1.0)]
+    patches, again, other = (SurfacePatches(sources, scale, 32, seed) for seed in (3, 3, 4))
+    seen = 0.0
+    for number in range(16):
+        patch, repeated = patches[number], again[number]
+        assert all(torch.equal(patch[key], repeated[key]) for key in patch)
+        assert patch["low"].shape == patch["measured"].shape == (1, 32 // scale, 32 // scale)
+        assert patch["rgb"].shape == (3, 32, 32)
+        assert patch["truth"].shape == patch["known"].shape == (1, 32, 32)
+        assert torch.equal(patch["measured"], patch["low"] > 0)
+        assert patch["measured"].dtype == patch["known"].dtype == torch.bool
+        assert all(patch[key].dtype == torch.float32 for key in ("low", "rgb", "truth"))
+        assert 0 < patch["truth"].min() <= patch["truth"].max() < 40
+        assert patch["rgb"].abs().max() <= 0.5
+        seen += float(patch["measured"].float().mean()) / 16
+    assert 0.3 < seen < 0.99
+    assert not torch.equal(patches[0]["rgb"], other[0]["rgb"])
+
+
+def test_what_was_filled_never_counts_as_truth_nor_as_measured(image: RgbdImage) -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        scene = draw_scene(image, 48, rng)
+        recording = record(scene, 4, rng)
+        assert not recording.present[~scene.known].any()
+        assert not recording.seen[~recording.present].any()
+    nothing = RgbdImage("unknown", image.rgb, image.depth, np.zeros_like(image.valid), image.metric)
+    patch = SurfacePatches([Source([nothing], 1.0)], 1, 32, 1)
+    assert not any(patch[number]["known"].any() for number in range(6))
+
+
+def test_scale_1_always_hides_something_to_be_filled(image: RgbdImage) -> None:
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        recording = record(draw_scene(image, 64, rng), 1, rng)
+        assert (recording.present & ~recording.seen).any()
+
+
+def test_disparity_becomes_depth_whose_order_is_kept(image: RgbdImage) -> None:
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        scene = draw_scene(disparity(image), 48, rng)
+        assert scene.rgb.shape == (48, 48, 3)
+        assert 0.1 < scene.depth.min() <= scene.depth.max() <= 25
+        both = np.unique(scene.depth[scene.known])
+        assert len(both) <= 2
+
+
+def test_scenes_far_beyond_any_range_are_brought_into_it(image: RgbdImage) -> None:
+    assert image.metric is not None
+    far = make_image("far", image.rgb, image.depth, image.metric.depth_m * 100)
+    assert draw_scene(far, 48, np.random.default_rng(1)).depth.max() <= 25
+
+
+def test_a_described_sensor_reports_nothing_beyond_its_range(image: RgbdImage) -> None:
+    patches = SurfacePatches([Source([image], 1.0)], 4, 32, 1, Sensors(["kinect_v1"]))
+    for number in range(8):
+        patch = patches[number]
+        assert patch["low"].shape == (1, 8, 8)
+        assert patch["truth"][patch["known"]].numel() == 0 or patch["truth"][patch["known"]].max() < 11
+
+
+def test_a_sensor_free_of_units_is_refused(image: RgbdImage) -> None:
+    with pytest.raises(ConfigError, match="kinect_paper"):
+        SurfacePatches([Source([image], 1.0)], 4, 32, 1, Sensors(["kinect_paper"]))
+
+
+def test_changed_colours_stay_colours() -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    results = [change_colours(rgb, np.random.default_rng(seed)) for seed in range(12)]
+    assert all(result.shape == rgb.shape and result.dtype == np.uint8 for result in results)
+    assert np.array_equal(results[3], change_colours(rgb, np.random.default_rng(3)))
+    assert len({result.tobytes() for result in results}) > 8

@@ -1,0 +1,189 @@
+"""How the depth that a camera records differs from the colour image beside it: pure functions, one per effect.
+
+Each takes depth in metres ``[H, W]`` float32 and a generator that decides everything, and returns depth of the same
+shape, or, for what is missing, a mask ``[H, W]`` bool that is True where nothing is recorded. How often an effect
+occurs is decided where they are put together, in `pagnet_training.data.surface_patches`.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "blobs",
+    "dark_surfaces",
+    "depth_edges",
+    "fattened",
+    "hidden_parts",
+    "in_whole_millimetres",
+    "log_uniform",
+    "median_filtered",
+    "noisy",
+    "off_colour",
+    "projector_shadow",
+    "quantised_in_disparity",
+    "ragged",
+    "smooth_field",
+    "speckle",
+    "stereo_matched",
+    "with_flying_pixels",
+]
+
+Depth = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Rng = np.random.Generator
+
+NEAREST_M = 0.05
+EDGE_SHARE = 0.04  # depths in a 3x3 window that span more than this share of it lie on two surfaces
+FAR_SIDE_SHARE = 1.03  # farther than the nearest around it by this factor: the side on which the shadow falls
+
+
+def log_uniform(low: float, high: float, rng: Rng) -> float:
+    """A number whose logarithm is equally likely everywhere between those of `low` and `high`."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def smooth_field(shape: tuple[int, ...], cell_px: float, rng: Rng) -> Depth:
+    """``[H, W]``: normal random numbers on a coarse grid of that cell size, interpolated by cubic splines."""
+    height, width = shape[:2]
+    grid = (max(2, int(height / cell_px) + 2), max(2, int(width / cell_px) + 2))
+    coarse = rng.standard_normal(grid).astype(np.float32)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def off_colour(depth: Depth, rng: Rng) -> Depth:
+    """Registration error: the whole depth image lies up to 5 pixels beside colour, less so vertically."""
+    most = rng.uniform(0.5, 5.0)
+    return _moved(depth, np.float32(rng.uniform(-most, most)), np.float32(0.6 * rng.uniform(-most, most)))
+
+
+def ragged(depth: Depth, rng: Rng) -> Depth:
+    """Ragged edges: outlines wander by one to three pixels to either side, over lengths of 3 to 24 pixels."""
+    amount, cell = np.float32(rng.uniform(0.4, 2.4)), log_uniform(3, 24, rng)
+    return _moved(depth, amount * smooth_field(depth.shape, cell, rng), amount * smooth_field(depth.shape, cell, rng))
+
+
+def _moved(depth: Depth, right: Depth | np.float32, down: Depth | np.float32) -> Depth:
+    rows, columns = np.indices(depth.shape, np.float32)
+    moved = cv2.remap(depth, columns + right, rows + down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.float32)
+
+
+def fattened(depth: Depth, rng: Rng) -> Depth:
+    """Foreground fattening by a matching window of 2 to 5 pixels; now and then the background grows instead."""
+    side = int(rng.choice([2, 3, 3, 5]))
+    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    near = rng.uniform() < 0.7
+    return np.asarray((cv2.erode if near else cv2.dilate)(depth, window), np.float32)
+
+
+def median_filtered(depth: Depth, rng: Rng) -> Depth:
+    """A median over 3x3 or, mostly, 5x5 pixels, as cameras apply one against outliers; it rounds corners off."""
+    return np.asarray(cv2.medianBlur(depth, int(rng.choice([3, 5, 5]))), np.float32)
+
+
+def stereo_matched(depth: Depth, rng: Rng) -> Depth:
+    """Depth from matching windows and filters in the camera: ramps instead of steps, blobs of several per cent.
+
+    The error grows with depth; the smoothing is the same in all directions, and now and then mostly along rows.
+    """
+    strength, cell = log_uniform(0.002, 0.03, rng), log_uniform(4, 24, rng)
+    result = depth * (1 + strength * smooth_field(depth.shape, cell, rng) * np.clip(depth / 1.5, 0.3, 2))
+    if rng.uniform() < 0.8:
+        result = cv2.GaussianBlur(result, (0, 0), log_uniform(0.7, 3.5, rng))
+    if rng.uniform() < 0.3:
+        result = cv2.GaussianBlur(result, (0, 0), sigmaX=rng.uniform(2, 8), sigmaY=0.6)
+    return np.asarray(result, np.float32)
+
+
+def noisy(depth: Depth, rng: Rng) -> Depth:
+    """Noise that grows with the square of depth (or is constant), correlated over some pixels, and partly white."""
+    quadratic, floor = log_uniform(2e-4, 4e-3, rng), log_uniform(2e-4, 4e-3, rng)
+    sigma = floor + quadratic * depth * depth if rng.uniform() < 0.75 else np.full_like(depth, 2 * floor)
+    noise = smooth_field(depth.shape, log_uniform(1.5, 12, rng), rng) * rng.uniform(0.3, 1)
+    if rng.uniform() < 0.6:
+        noise = noise + rng.standard_normal(depth.shape, np.float32) * rng.uniform(0.1, 1)
+    return np.asarray(depth + noise * sigma, np.float32)
+
+
+def quantised_in_disparity(depth: Depth, rng: Rng) -> Depth:
+    """Whole steps of disparity (1/depth), so that steps of depth grow with its square: 0.2 to 5 mm at 1 m."""
+    step = log_uniform(2e-4, 5e-3, rng)
+    disparity = np.rint(1 / (step * np.maximum(depth, NEAREST_M)))
+    return np.asarray(1 / (step * np.maximum(disparity, 1)), np.float32)
+
+
+def with_flying_pixels(depth: Depth, rng: Rng) -> Depth:
+    """Mixed measurements at edges: a share of the pixels reports an average over what lies around it."""
+    mixed = cv2.GaussianBlur(depth, (0, 0), rng.uniform(0.6, 1.5))
+    return np.where(rng.uniform(size=depth.shape) < rng.uniform(0.2, 1), mixed, depth).astype(np.float32)
+
+
+def in_whole_millimetres(depth: Depth) -> Depth:
+    """As 16-bit depth images hold it."""
+    return np.asarray(np.rint(np.maximum(depth, NEAREST_M) * 1000) / 1000, np.float32)
+
+
+def depth_edges(depth: Depth) -> Mask:
+    """Where a 3x3 window sees two surfaces."""
+    window = np.ones((3, 3), np.uint8)
+    return np.asarray(cv2.dilate(depth, window) - cv2.erode(depth, window) > EDGE_SHARE * depth, np.bool_)
+
+
+def projector_shadow(depth: Depth, edge: Mask, rng: Rng) -> Mask:
+    """What the projector or the second camera does not see: a ragged band of 1 to 8 pixels beside depth edges.
+
+    On the left, on the right, or (for half of the cases, and narrower) all around; mostly on the far side alone.
+    """
+    side, width = int(rng.choice([0, 1, 2, 3])), int(rng.integers(1, 9))
+    window = np.ones((2 * (width // 3) + 1,) * 2, np.uint8)
+    if side < 2:
+        window = np.zeros((1, 2 * width + 1), np.uint8)
+        window[0, (slice(None, width + 1), slice(width, None))[side]] = 1
+    band = cv2.dilate(edge.astype(np.uint8), window) > 0
+    if rng.uniform() < 0.6:
+        band &= depth > FAR_SIDE_SHARE * cv2.erode(depth, np.ones((2 * width + 3,) * 2, np.uint8))
+    outline = smooth_field(depth.shape, log_uniform(2, 15, rng), rng)
+    return np.asarray(band & (outline < rng.uniform(-0.5, 2)), np.bool_)
+
+
+def blobs(shape: tuple[int, ...], rng: Rng) -> Mask:
+    """Missing regions of any place and of 4 to 40 pixels, 1 to 20 % of the image."""
+    field = smooth_field(shape, log_uniform(4, 40, rng), rng)
+    return np.asarray(field > np.quantile(field, 1 - rng.uniform(0.01, 0.2)), np.bool_)
+
+
+def dark_surfaces(reflectivity: Depth, rng: Rng) -> Mask:
+    """The darkest 2 to 25 % of the image, dark or seen at a low angle, do not answer; a few parts of them do.
+
+    Args:
+        reflectivity: ``[H, W]`` float32, albedo times the cosine of the angle of incidence, any unit.
+        rng: decides everything.
+    """
+    dark = reflectivity < np.quantile(reflectivity, rng.uniform(0.02, 0.25))
+    return np.asarray(dark & (smooth_field(reflectivity.shape, 6, rng) < 1.5), np.bool_)
+
+
+def speckle(shape: tuple[int, ...], most: float, rng: Rng) -> Mask:
+    """Single pixels without an answer, up to that share of them."""
+    return np.asarray(rng.uniform(size=shape) <= rng.uniform(0, most), np.bool_)
+
+
+def hidden_parts(edge: Mask, most: int, rng: Rng) -> Mask:
+    """Discs and strips that are hidden from the network and are to be filled, up to `most`, half of them at edges."""
+    hidden = np.zeros(edge.shape, np.uint8)
+    at_edges = np.argwhere(edge)
+    for _ in range(int(rng.integers(1, most + 1))):
+        row, column = (int(rng.integers(side)) for side in edge.shape)
+        if len(at_edges) and rng.uniform() < 0.45:
+            row, column = at_edges[rng.integers(len(at_edges))].tolist()
+        if rng.uniform() < 0.8:
+            cv2.circle(hidden, (column, row), int(rng.integers(3, 16)), 1, -1)
+        else:
+            angle, length = rng.uniform(0, np.pi), rng.uniform(15, 60)
+            across, down = int(length * np.cos(angle)), int(length * np.sin(angle))
+            ends = (column - across, row - down), (column + across, row + down)
+            cv2.line(hidden, *ends, 1, int(rng.integers(2, 12)))
+    return hidden > 0
