@@ -17,7 +17,7 @@ from studies.picture_file import write_picture
 
 __all__ = ["draw_curves", "main", "read_curve"]
 
-_NOT_IMAGES = ("step", "seconds")
+_NOT_IMAGES = ("step", "seconds", "millimetres")
 
 
 def read_curve(folder: Path) -> list[tuple[float, float]]:

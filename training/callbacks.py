@@ -14,8 +14,9 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from numpy.typing import NDArray
 
+from pagnet_ros.model.network import PagNet
 from pagnet_training.checkpoint import write_checkpoint
-from pagnet_training.module import SuperResolution
+from pagnet_training.module import Training
 from pagnet_training.protocol import Case, ProtocolImage, bicubic, make_case, network_upsampler, rmse
 from pagnet_training.throughput import Pauses
 
@@ -35,14 +36,14 @@ class Checkpoints(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Write if the step number says so."""
-        assert isinstance(pl_module, SuperResolution)
+        assert isinstance(pl_module, Training)
         if pl_module.step_number % self.every == 0 and trainer.is_global_zero:
             with self.pauses.pause(pl_module.device):
                 write_checkpoint(self.path, pl_module.state())
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the last state."""
-        assert isinstance(pl_module, SuperResolution)
+        assert isinstance(pl_module, Training)
         if trainer.is_global_zero:
             write_checkpoint(self.path, pl_module.state())
 
@@ -92,16 +93,18 @@ class ProtocolValidation(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Measure if the step number says so."""
-        assert isinstance(pl_module, SuperResolution)
+        assert isinstance(pl_module, Training)
         if pl_module.step_number % self.every == 0 and trainer.is_global_zero:
             with self.pauses.pause(pl_module.device):
                 self.measure(pl_module)
 
-    def measure(self, module: SuperResolution) -> dict[str, float]:
+    def measure(self, module: Training) -> dict[str, float]:
         """RMSE per image with the low-resolution input in floating point."""
         scale = module.recipe.model.scale
         precision = torch.bfloat16 if module.recipe.precision == "bf16" else torch.float32
-        run = network_upsampler(module.averaged.eval(), precision=precision)
+        net = module.averaged.eval()
+        assert isinstance(net, PagNet)
+        run = network_upsampler(net, precision=precision)
         scores = {}
         for image in self.images:
             case = make_case(image, scale, rounded=False)
@@ -114,7 +117,7 @@ class ProtocolValidation(Callback):
             file.write(json.dumps(entry) + "\n")
         return scores
 
-    def _show(self, module: SuperResolution, name: str, case: Case, result: NDArray[np.float32], scale: int) -> None:
+    def _show(self, module: Training, name: str, case: Case, result: NDArray[np.float32], scale: int) -> None:
         """Colour, bicubic, result, truth side by side, and both errors eightfold, as a TensorBoard picture."""
         if module.logger is None:
             return

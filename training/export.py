@@ -13,10 +13,10 @@ from pathlib import Path
 
 from torch import nn
 
-from pagnet_ros.errors import PagnetError
+from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
-from pagnet_ros.model.weights import WeightsHeader, load_weights, save_weights
+from pagnet_ros.model.weights import WeightsHeader, build_network, load_weights, save_weights
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.evaluate import score_weights
 from pagnet_training.protocol import read_protocol_images
@@ -43,7 +43,7 @@ def export(
     *,
     description: str = "",
     command: str = "",
-    variant: str = "clean",
+    variant: str = "",
     back_projections: int | None = None,
     grey: bool = False,
     planar_gate: bool = False,
@@ -56,7 +56,8 @@ def export(
         target: the weights file; its name is the network's.
         description: one sentence for a person choosing.
         command: the command that trained it.
-        variant: the degradation it was trained for.
+        variant: the degradation it was trained for; empty is ``sensor`` for a network that chooses surfaces, else
+            ``clean``.
         back_projections: replaces the configuration's number of back-projection steps.
         grey: guide by brightness alone; always so where training was (``augmentation.grey`` of 1).
         planar_gate: switch the configuration's gate on; it has no weights, so training need not know it.
@@ -64,6 +65,7 @@ def export(
 
     Raises:
         WeightsError: the checkpoint is unreadable, or the file cannot be written.
+        ConfigError: something is asked for that this kind of network has not.
         RecordingError: the validation folder is damaged.
     """
     checkpoint = read_checkpoint(checkpoint_path)
@@ -72,11 +74,13 @@ def export(
         config = replace(config, back_projections=back_projections)
     if planar_gate:
         config = replace(config, planar_gate=True)
-    net = PagNet(config)
+    net = build_network(config)
     net.load_state_dict(checkpoint.part("ema"))
     recipe = dict(checkpoint.recipe)
     grey = grey or recipe["augmentation"].get("grey", 0) >= 1
-    if grey:
+    if not isinstance(net, PagNet) and (grey or validation):
+        raise ConfigError(f"{checkpoint_path}: --grey and --validation are for networks that regress depth; leave out")
+    if grey and isinstance(net, PagNet):
         see_brightness_only(net)
     for origin in ("warm_start", "teacher"):
         recipe[origin] = "/".join(Path(recipe.get(origin, "")).parts[-2:])  # not whose machine it lay on
@@ -87,7 +91,8 @@ def export(
         name=target.stem,
         config=config,
         description=description,
-        variant=variant,
+        variant=variant or ("sensor" if config.output == "surfaces" else "clean"),
+        normalisation="local" if config.output == "surfaces" else "frame-range",
         recipe=recipe,
         commit=_commit(),
         seed=recipe["seed"],
@@ -118,7 +123,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("target", type=Path)
     parser.add_argument("--description", default="")
     parser.add_argument("--command", default="", help="the command that trained it, for the header")
-    parser.add_argument("--variant", default="clean")
+    parser.add_argument(
+        "--variant", default="", help="the depth it is for (default: sensor where it chooses surfaces, else clean)"
+    )
     parser.add_argument("--back-projections", type=int)
     parser.add_argument("--grey", action="store_true", help="guide by brightness alone")
     parser.add_argument("--planar-gate", action="store_true", help="add nothing where the measured depth is planar")

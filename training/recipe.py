@@ -21,7 +21,7 @@ from pagnet_training.recipe_file import read_recipe
 __all__ = ["DataRecipe", "LossRecipe", "OptimiserRecipe", "Recipe", "SensorRecipe", "SourceRecipe", "load_recipe"]
 
 _MAX_KEYS = 200
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("constant", "cosine", "linear-end")
 KINDS = (*LAYOUTS, "bag", "recording", "procedural")
 
@@ -32,6 +32,7 @@ class SourceRecipe:
 
     Attributes:
         kind: folder layout (middlebury, sintel, frames), bag, recording (a bag or a folder of frames), or procedural.
+        optional: left out, with a warning, where its folder is not there.
         path: folder or bag below the data root, or an absolute path; unused for procedural.
         weight: relative share of the patches, above 0.
         every: bag only: take every n-th frame, 1 or more.
@@ -55,6 +56,7 @@ class SourceRecipe:
     seed: int = 0
     cache: str = ""
     style: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,16 @@ class DataRecipe:
     Attributes:
         root: folder that `path` entries start from; the command line's ``--data`` replaces it.
         sources: at least one.
-        validation: folder of protocol images below `root`, never trained on; empty for none.
+        validation: folder of protocol images below `root`, never trained on; empty for none. For networks that regress
+            depth.
+        held_out: number of rendered scenes that are validated on and never trained on, for networks that choose
+            surfaces; 0 for none. They are as large as those of the first procedural source.
     """
 
     root: str = "."
     sources: tuple[SourceRecipe, ...] = (SourceRecipe(kind="procedural"),)
     validation: str = ""
+    held_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,8 @@ class SensorRecipe:
 @dataclass(frozen=True)
 class LossRecipe:
     """Squared plus absolute error (paper section 2), in levels (8-bit units of the normalised frame).
+
+    For networks that regress depth; what trains a network that chooses surfaces is in `surface_loss`.
 
     Attributes:
         absolute: weight of the absolute error, at least 0.
@@ -163,7 +171,8 @@ class Recipe:
         patch: side of a high-resolution patch in pixels, a multiple of the scale.
         batch: patches per step, over all processes together.
         steps: length of the run.
-        precision: "bf16" computes features in bfloat16; depth enters and leaves in float32 either way.
+        precision: "bf16" computes features in bfloat16; depth enters and leaves in float32 either way. "auto" does so
+            where the device has instructions for it, and computes in "fp32" elsewhere.
         seed: initial weights and data order.
         warm_start: weights file, checkpoint or shipped network of any scale to start from; empty starts from random
             weights.
@@ -182,7 +191,7 @@ class Recipe:
     patch: int = 128
     batch: int = 8
     steps: int = 10000
-    precision: str = "bf16"
+    precision: str = "auto"
     seed: int = 1
     warm_start: str = ""
     teacher: str = ""
@@ -313,10 +322,12 @@ def _out_of_range(recipe: Recipe) -> list[str]:
             loss.likelihood == 0 or recipe.model.log_sigma,
             "loss.likelihood is above 0 but model.log_sigma is false; set one to fit the other",
         ),
+        (recipe.data.held_out >= 0, f"data.held_out={recipe.data.held_out}, expected at least 0"),
         (len(recipe.data.sources) > 0, "data.sources is empty, expected at least one source"),
     ]
     problems = [text for fine, text in checks if not fine]
     problems += _sensor_problems(recipe.sensor)
+    problems += _without_meaning(recipe)
     for i, source in enumerate(recipe.data.sources):
         if source.kind not in KINDS:
             hint = did_you_mean(source.kind, KINDS, "choose one of them")
@@ -337,6 +348,24 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         if not 0 <= getattr(recipe.augmentation, each.name) <= 1:
             problems.append(f"augmentation.{each.name}={getattr(recipe.augmentation, each.name)}, expected 0 to 1")
     return problems
+
+
+def _without_meaning(recipe: Recipe) -> list[str]:
+    """What is set although the kind of network has no use for it."""
+    kind = recipe.model.output
+    unused: dict[str, tuple[object, object]] = {"data.held_out": (recipe.data.held_out, 0)}
+    if kind == "surfaces":
+        unused = {
+            "augmentation": (recipe.augmentation, Augmentation()),
+            "loss": (recipe.loss, LossRecipe()),
+            "teacher": (recipe.teacher, ""),
+            "data.validation": (recipe.data.validation, ""),
+        }
+    return [
+        f"{name} with model.output={kind!r}, where it has no meaning; leave it out"
+        for name, (given, usual) in unused.items()
+        if given != usual
+    ]
 
 
 def _sensor_problems(sensor: SensorRecipe) -> list[str]:

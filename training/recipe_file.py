@@ -13,29 +13,28 @@ from pathlib import Path
 from typing import Any
 
 from pagnet_ros.errors import ConfigError, did_you_mean
+from pagnet_ros.model.config import SURFACE_SCALES as SCALES
 from pagnet_ros.model.config import ModelConfig
 from pagnet_training.yaml_file import read_yaml
 
 __all__ = ["SCALES", "read_recipe", "variants"]
-
-SCALES = (2, 4, 8, 16)
 
 
 def read_recipe(path: Path, scale: int | None = None, sensor: str | None = None) -> Any:
     """Read what a file says about one network.
 
     Args:
-        path: the file of a family or of a single recipe; where there is no ``rt_x4_clean.yaml``, that stands for
-            scale 4 and sensor clean of ``rt.yaml``.
+        path: the file of a family or of a single recipe; where there is no ``rt_x4_clean.yaml`` or ``rt_tof.yaml``,
+            these stand for scale 4 and sensor clean, and for sensor tof, of ``rt.yaml``.
         scale: of up-sampling; None takes the file's.
         sensor: key of the section `sensors`; None takes the first.
 
     Raises:
         ConfigError: unreadable, or a kind of depth that the file does not know.
     """
-    named = re.fullmatch(r"([a-z]+)_x(\d+)(?:_(\w+))?", path.stem)
+    named = re.fullmatch(r"([a-z]+)(?:_x(\d+))?(?:_(\w+))?", path.stem)
     if named and not path.exists() and (family := path.with_name(f"{named[1]}{path.suffix}")).exists():
-        path, scale = family, scale or int(named[2])
+        path, scale = family, scale or (int(named[2]) if named[2] else None)
         sensor = sensor or (named[3].replace("_", "-") if named[3] else None)
     content = read_yaml(path, "recipe")
     if not isinstance(content, Mapping):

@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.runtime.machine import device_name, matrix_gflops
 from pagnet_ros.runtime.roofline import need_of
-from pagnet_training.data.patches import PatchBatch
 from pagnet_training.recipe import Recipe
 
 __all__ = ["Pauses", "Throughput", "TimedLoader", "patch_gflop"]
@@ -44,7 +43,7 @@ def patch_gflop(recipe: Recipe, teacher: ModelConfig | None = None) -> float:
     return BACKWARD_AND_FORWARD * forward + (need_of(teacher, (side, side)).gflop if teacher else 0.0)
 
 
-class TimedLoader(DataLoader[PatchBatch]):
+class TimedLoader(DataLoader[Any]):
     """A data loader that knows how long it was waited for.
 
     Attributes:

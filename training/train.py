@@ -1,6 +1,7 @@
 """``python -m pagnet_training.train RECIPE``: train, in one go or in slices, resumable at any moment.
 
-Data flows: recipe -> data sources -> `SuperResolution` -> checkpoints and TensorBoard curves in the run's folder.
+Data flows: recipe -> data sources -> `SuperResolution` or `SurfaceChoice`, by the kind of the recipe's network ->
+checkpoints and TensorBoard curves in the run's folder.
 """
 
 from __future__ import annotations
@@ -34,12 +35,15 @@ from pagnet_training.callbacks import Checkpoints, ProtocolValidation, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.known_sensor import Sensors
 from pagnet_training.data.patches import Patches, PatchStream
-from pagnet_training.data.sources import load_sources
-from pagnet_training.module import SuperResolution
+from pagnet_training.data.sources import load_sources, without_missing
+from pagnet_training.data.surface_patches import SurfacePatches
+from pagnet_training.module import SuperResolution, SurfaceChoice, Training
 from pagnet_training.phases import Phase, phases_on, silent
+from pagnet_training.precision import training_precision
 from pagnet_training.protocol import ProtocolImage, read_protocol_images
 from pagnet_training.recipe import Recipe, SensorRecipe, load_recipe
 from pagnet_training.recipe_file import SCALES
+from pagnet_training.surface_validation import SurfaceValidation, held_out_scenes
 from pagnet_training.throughput import Pauses, Throughput, TimedLoader
 from pagnet_training.warm_start import warm_start
 
@@ -65,7 +69,7 @@ def train(
     nodes: int = 1,
     compiled: bool = False,
     phase: Callable[[str, int], Phase] = silent,
-) -> SuperResolution:
+) -> Training:
     """Train a recipe.
 
     Args:
@@ -94,6 +98,9 @@ def train(
     ranks = devices * nodes
     if recipe.batch % ranks:
         raise ConfigError(f"batch={recipe.batch} cannot be dealt to {ranks} processes; make it a multiple of {ranks}")
+    recipe = replace(recipe, precision=training_precision(recipe.precision, _device(accelerator)))
+    recipe = replace(recipe, data=without_missing(recipe.data, data_root))
+    surfaces = recipe.model.output == "surfaces"
     checkpoint_path = folder / "checkpoint.safetensors"
     if checkpoint_path.is_file() and not resume:
         raise ConfigError(f"{checkpoint_path}: a run is there already; add --resume to go on, or choose another --out")
@@ -101,14 +108,19 @@ def train(
     _check_same_model(recipe, resumed.recipe if resumed else None)
     validation = _validation_images(recipe, data_root)
     teacher = _teacher(recipe)
-    module = SuperResolution(recipe, resumed, teacher, compiled)
+    module: Training = (
+        SurfaceChoice(recipe, resumed, compiled) if surfaces else SuperResolution(recipe, resumed, teacher, compiled)
+    )
     if resumed is None and recipe.warm_start:
         _warm_start(module, _file_or_shipped(recipe.warm_start))
     sources = load_sources(recipe.data, data_root, workers, phase)
     folder.mkdir(parents=True, exist_ok=True)
+    journal, scale = folder / "validation.jsonl", recipe.model.scale
     callbacks: list[Callback] = [
         Throughput(recipe, teacher.config if teacher else None, folder / "throughput.jsonl", pauses),
-        ProtocolValidation(validation, recipe.validate_every, folder / "validation.jsonl", pauses),
+        SurfaceValidation(held_out_scenes(recipe.data, scale), recipe.validate_every, journal, pauses)
+        if surfaces
+        else ProtocolValidation(validation, recipe.validate_every, journal, pauses),
         Checkpoints(checkpoint_path, recipe.checkpoint_every, pauses),
         *limits,
     ]
@@ -117,7 +129,11 @@ def train(
     trainer = _trainer(recipe, folder, callbacks, recipe.steps - module.step_number, accelerator, devices, nodes)
     rank = trainer.global_rank
     sensors = Sensors(recipe.sensor.profiles, recipe.sensor.spread)
-    patches = Patches(sources, recipe.model.scale, recipe.patch, recipe.seed, recipe.augmentation, sensors)
+    patches = (
+        SurfacePatches(sources, scale, recipe.patch, recipe.seed, sensors)
+        if surfaces
+        else Patches(sources, scale, recipe.patch, recipe.seed, recipe.augmentation, sensors)
+    )
     order = PatchStream(module.step_number, recipe.steps, recipe.batch, rank, ranks)
     loader = TimedLoader(
         patches,
@@ -180,9 +196,16 @@ def _validation_images(recipe: Recipe, data_root: Path | None) -> list[ProtocolI
     return read_protocol_images((data_root or Path(recipe.data.root)) / recipe.data.validation)
 
 
+def _device(accelerator: str) -> torch.device:
+    """The kind of device that Lightning will take."""
+    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+
+
 def _teacher(recipe: Recipe) -> PagNet | None:
     if not recipe.teacher:
         return None
+    if recipe.model.output == "surfaces":
+        raise ConfigError(f"teacher {recipe.teacher}: a network that chooses surfaces learns from none; leave it out")
     net = load_depth_weights(_file_or_shipped(recipe.teacher))[0]
     if net.scale != recipe.model.scale:
         raise ConfigError(
@@ -197,7 +220,7 @@ def _file_or_shipped(named: str) -> Path:
     return zoo_path(named) if named in zoo() else Path(named)
 
 
-def _warm_start(module: SuperResolution, path: Path) -> None:
+def _warm_start(module: Training, path: Path) -> None:
     """Start from a checkpoint of a run, or from a weights file."""
     if not path.is_file():
         raise ConfigError(
@@ -209,7 +232,11 @@ def _warm_start(module: SuperResolution, path: Path) -> None:
     except WeightsError:
         tensors = load_weights(path)[0].state_dict()
     for net in (module.net, module.averaged):
-        warm_start(net, tensors)
+        if not warm_start(net, tensors):
+            raise ConfigError(
+                f"warm start from {path}: none of its weights fits the recipe's network; expected one of the same "
+                f"kind ({module.recipe.model.output}), of any scale; name another with --warm-start"
+            )
 
 
 def _with_cache(recipe: Recipe, cache: Path) -> Recipe:

@@ -1,7 +1,8 @@
 """Start a network from another one's weights: of another scale, or of a narrower network.
 
 Stages are matched from the end, because the last stage writes the depth and works at the same relation to the
-output at every scale; a longer network repeats the other's stages. A wider network computes, at first, exactly what
+output at every scale; a longer network repeats the other's stages. A network that chooses surfaces has one stage
+whatever the scale: it takes what has the same name and shape. A wider network computes, at first, exactly what
 the narrower one did: the other's features keep their weights, and nothing of the features that are new enters them
 until training lets it (Net2Net, Chen et al. 2016, with the new features random instead of doubled, so that no two
 features have to be told apart by noise).
@@ -16,16 +17,23 @@ from torch import Tensor
 
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.surface_network import SurfaceNetwork
 
 __all__ = ["warm_start"]
 
 
-def warm_start(net: PagNet, tensors: Mapping[str, Tensor]) -> int:
-    """Copy what fits from `tensors` (a `PagNet.state_dict` of any scale, as wide or narrower) into `net`, in place.
+def warm_start(net: PagNet | SurfaceNetwork, tensors: Mapping[str, Tensor]) -> int:
+    """Copy what fits from `tensors` (a ``state_dict`` of any scale, as wide or narrower) into `net`, in place.
 
     Returns:
         Number of tensors copied, whole or as a part of a wider one.
     """
+    if isinstance(net, SurfaceNetwork):
+        own = net.state_dict()
+        fitting = [name for name in own if name in tensors and tensors[name].shape == own[name].shape]
+        for name in fitting:
+            own[name].copy_(tensors[name])
+        return len(fitting)
     theirs = 1 + max((int(found[1]) for name in tensors if (found := re.match(r"stages\.(\d+)\.", name))), default=-1)
     ours = net.config.stages
     narrow = _widths(tensors)

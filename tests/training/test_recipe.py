@@ -11,7 +11,7 @@ from pagnet_training.recipe import OptimiserRecipe, load_recipe
 from pagnet_training.recipe_file import variants
 
 FOLDER = Path(__file__).resolve().parents[2] / "training" / "recipes"
-FAMILIES = ("rt", "mid", "tiny", "full", "paper")
+FAMILIES = ("rt", "mid", "tiny", "full", "paper", "fast")
 VARIANTS = [(family, *found) for family in FAMILIES for found in variants(FOLDER / f"{family}.yaml")]
 
 
@@ -27,6 +27,7 @@ def test_a_shipped_recipe_loads_and_names_its_scale(family: str, scale: int, sen
     assert recipe.name == f"{family}-x{scale}-{sensor}"
     assert not any("val" in source.path for source in recipe.data.sources)
     assert load_recipe(FOLDER / f"{family}_x{scale}_{sensor.replace('-', '_')}.yaml") == recipe
+    assert load_recipe(FOLDER / f"{family}_{sensor.replace('-', '_')}.yaml", scale) == recipe
 
 
 @pytest.mark.parametrize("name", sorted(zoo()))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pagnet_ros.errors import RecordingError
@@ -13,7 +15,23 @@ from pagnet_training.data.patches import Source
 from pagnet_training.phases import Phase, silent
 from pagnet_training.recipe import DataRecipe, SourceRecipe
 
-__all__ = ["load_sources"]
+logger = logging.getLogger(__name__)
+
+__all__ = ["load_sources", "without_missing"]
+
+
+def without_missing(recipe: DataRecipe, root: Path | None = None) -> DataRecipe:
+    """Leave out the sources that are optional and whose folder is not there, and warn of each.
+
+    Args:
+        recipe: where images come from.
+        root: replaces the recipe's data root.
+    """
+    base = root or Path(recipe.root)
+    missing = [source for source in recipe.sources if source.optional and not (base / source.path).exists()]
+    for source in missing:
+        logger.warning("%s: no such folder; trained without it, the other sources make up for it", base / source.path)
+    return replace(recipe, sources=tuple(source for source in recipe.sources if source not in missing))
 
 
 def load_sources(
