@@ -35,13 +35,27 @@ class Companions(Generic[P, R]):
             queue_size: most pairs and most companions kept.
         """
         self._slop_ns, self._queue_size = slop_ns, queue_size
+        self._latest_ns: int | None = None
         self._pairs: deque[P] = deque()
         self._images: deque[tuple[int, R]] = deque(maxlen=queue_size)
 
     def take(self, pairs: list[P]) -> list[tuple[P, R | None]]:
         """Take pairs; return those that are decided, oldest first."""
-        self._pairs.extend(pairs)
-        return self._decide()
+        decided = []
+        for pair in pairs:
+            if self._is_of_another_loop(pair.depth_stamp_ns):
+                decided += self.flush()
+                self._images.clear()
+            self._pairs.append(pair)
+            self._latest_ns = pair.depth_stamp_ns
+        return decided + self._decide()
+
+    def _is_of_another_loop(self, stamp_ns: int) -> bool:
+        """Whether time went back with this pair, and the images at hand are still those from before."""
+        if self._latest_ns is None or stamp_ns >= self._latest_ns or not self._images:
+            return False
+        newest_ns = self._images[-1][0]
+        return abs(newest_ns - self._latest_ns) < abs(newest_ns - stamp_ns)
 
     def add(self, stamp_ns: int, image: R) -> list[tuple[P, R | None]]:
         """Take an image; return the pairs that this decides, oldest first."""

@@ -74,7 +74,7 @@ def test_published_noise_survives_the_simplification(name):
         ("a: [", "cannot be read"),
         ("max_range_m: -1.0", "max_range_m"),
         ("!!python/object/apply:os.system ['true']", "cannot be read"),
-        ("a" * (1 << 20) + "a", "larger than 1 MiB"),
+        ("a" * (1 << 20) + "a", "1048577 bytes; expected at most"),
     ],
 )
 def test_bad_profile_files_are_refused(tmp_path, text, says):
