@@ -64,8 +64,8 @@ def compressed_role(message: CompressedLike) -> Role:
         return "depth" if form.encoding in _DEPTH_ENCODINGS else ""
     try:
         header = header_of(bytes(message.data))
-    except ContainerError:
-        return ""
+    except ContainerError:  # its own words about it come when it is decoded
+        return "color" if role_of(form.encoding) == "color" else ""
     grey16 = header.dtype == "uint16" and header.channels == 1
     role = role_of(form.encoding)
     if role == "depth":
