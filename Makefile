@@ -15,7 +15,7 @@ DEMO_OPTIONS = $(call option,--frames,FRAMES) $(call option,--seconds,SECONDS) $
 .PHONY: help setup demo test fuzz lint format bench clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 	@printf '%s\n' '' 'Everywhere: ROS=jazzy|kilted (pip wheels), ROS=installed (the sourced one); PYTHON=python3.12; TORCH_INDEX=url.' \
 		'Demo:       FRAMES=folder | BAG=file DEPTH=/topic COLOR=/topic; SECONDS=20 DOWNSAMPLE=4 OUT=folder.'
 
@@ -26,8 +26,11 @@ demo: ## see a coarse depth camera become sharp: simulated, or FRAMES=folder, or
 	@scripts/setup.sh demo
 	@$(RUN) python -m pagnet_ros.demo $(DEMO_OPTIONS)
 
-test: lint ## the linters and every test (ARGS='-k pairing' for some)
-	$(RUN) python -m pytest $(ARGS)
+test: lint ## the linters and every fast test, with the ten slowest (ARGS='-k pairing' for some)
+	$(RUN) python -m pytest -m 'not slow' --durations=10 $(ARGS)
+
+test-all: lint ## the linters and every test, the slow ones too
+	$(RUN) python -m pytest --durations=10 $(ARGS)
 
 fuzz: ## hostile messages, bags, folders and texts, TIMES=100 as many as `make test` tries
 	@scripts/setup.sh '$(DEVELOP)'
