@@ -43,7 +43,7 @@ def test_a_sourced_ros_and_a_profile_are_seen(root, tmp_path):
     (prefix / "share/rclpy").mkdir(parents=True)
     (prefix / "share/rclpy/package.xml").touch()
     environ = {
-        "AMENT_PREFIX_PATH": f"/work/install:{prefix}",
+        "AMENT_PREFIX_PATH": f"/home/me/ws/install:{prefix}",
         "FASTDDS_DEFAULT_PROFILES_FILE": "/nowhere.xml",
         "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp",
     }
