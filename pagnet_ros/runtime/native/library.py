@@ -9,6 +9,7 @@ where that is right and nobody else can have written it; else it is built anew. 
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import os
 import platform
@@ -42,14 +43,14 @@ class NativeUnavailableError(PagnetError):
 class Library:
     """The loaded kernels."""
 
-    def __init__(self, path: Path) -> None:
-        """Load a built file.
+    def __init__(self, path: Path, content: bytes) -> None:
+        """Load what a built file held when it was checked; what happens to the file afterwards is of no account.
 
         Raises:
             NativeUnavailableError: it does not load.
         """
         try:
-            self._library = ctypes.CDLL(str(path.resolve()))
+            self._library = _loaded(content)
             self._run = self._library.pagnet_run
             self._rays, self._choose = self._library.pagnet_rays, self._library.pagnet_choose
             self._run.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
@@ -95,24 +96,35 @@ def load_library() -> Library:
     folder = cache_folder()
     try:
         target = folder / f"kernels-{_fingerprint(compiler)}.so"
-        if not _is_intact(target):
+        content = _intact(target)
+        if content is None:
             _build(compiler, target)
+            content = target.read_bytes()
     except _FAILURES as error:
         raise NativeUnavailableError(f"{compiler} could not build the kernels ({error})") from error
-    return Library(target)
+    return Library(target, content)
 
 
-def _is_intact(path: Path) -> bool:
-    """Whether a built file is whole, and this user's alone: what is cut off ends the process that runs it."""
+@functools.cache
+def _loaded(content: bytes) -> ctypes.CDLL:
+    """A library from memory of its own: a file that is cut off while it is mapped ends the process with a bus error."""
+    handle = os.memfd_create("pagnet_kernels")  # stays open: the loader takes an equal name for the same library
+    with os.fdopen(os.dup(handle), "wb") as file:
+        file.write(content)
+    return ctypes.CDLL(f"/proc/self/fd/{handle}")
+
+
+def _intact(path: Path) -> bytes | None:
+    """The content of a built file that is whole, and this user's alone; none of any other."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or not _is_own(status):
-                return False
+                return None
             content = file.read()
     except OSError:
-        return False
-    return content[-_SUM_BYTES:] == _checksum(content[:-_SUM_BYTES])
+        return None
+    return content if content[-_SUM_BYTES:] == _checksum(content[:-_SUM_BYTES]) else None
 
 
 def _is_own(status: os.stat_result) -> bool:

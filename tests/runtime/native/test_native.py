@@ -2,6 +2,8 @@
 
 import ctypes
 import gc
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -269,6 +271,26 @@ def test_a_cached_build_that_cannot_be_trusted_is_built_anew(monkeypatch, built,
     with pytest.raises(NativeUnavailableError, match=r"could not build the kernels \(no room"):
         load_library()
     assert anew == [built]
+
+
+@pytest.mark.parametrize("harm", ["cut off", "empty"])
+def test_a_file_that_is_cut_off_later_ends_no_process(built, harm):
+    """Pages of a mapped file that are gone end a process with a bus error, at its exit if not before."""
+    code = """if True:
+        import sys
+        from pagnet_ros.runtime.native import load_library
+        kernels = load_library()
+        print("loaded", flush=True)
+        sys.stdin.readline()
+        print(sum(kernels.block_size(channels, 0) for channels in range(1, 20)))
+    """
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "loaded\n"
+        HARM[harm](built)
+        said, _ = process.communicate("go on\n", timeout=120)
+    assert process.returncode == 0
+    assert int(said) > 0
 
 
 @pytest.mark.parametrize(
