@@ -6,6 +6,7 @@ from torch import nn
 
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 
 EVERYTHING = UpsamplerOptions(fill="all", remove_flying=False)
@@ -35,6 +36,16 @@ def small_network(scale=4, **switches):
     shape = {"channels": 8, "growth": 4, "convolutions": 2} | switches
     network = PagNet(ModelConfig(scale=scale, residual=True, mask_channel=True, **shape))
     nn.init.normal_(network.head.weight, std=0.003)
+    return network
+
+
+def small_surfaces(scale=4, **switches):
+    """A network that chooses surfaces, whose random heads say something."""
+    torch.manual_seed(scale)
+    shape = {"channels": 8, "blocks": 1, "feature_stride": 4, "output": "surfaces"} | switches
+    network = SurfaceNetwork(ModelConfig(scale=scale, **shape)).eval()
+    nn.init.normal_(network.head.weight, std=0.1)
+    nn.init.normal_(network.tint.weight, std=0.1)
     return network
 
 

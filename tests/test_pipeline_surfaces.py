@@ -2,26 +2,19 @@
 
 import numpy as np
 import pytest
-import torch
 
 from pagnet_ros import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.core import validity
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.runtime.engine import Engine
+from tests.builders import small_surfaces
 
 OPTIONS = UpsamplerOptions(registration="none", max_depth_m=5.0)
 
 
 def networks(*scales):
-    def load(scale):
-        torch.manual_seed(scale)
-        made = SurfaceNetwork(ModelConfig(scale=scale, channels=8, blocks=1, feature_stride=4, output="surfaces"))
-        torch.nn.init.normal_(made.head.weight, std=0.02)
-        return made
-
-    return {scale: (lambda scale=scale: load(scale)) for scale in scales}
+    return {scale: (lambda scale=scale: small_surfaces(scale)) for scale in scales}
 
 
 def upsampler(*scales, options=OPTIONS):

@@ -19,9 +19,21 @@ from torch import Tensor, nn
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import AttentionGuidance, conv3x3, generic_conv
-from pagnet_ros.model.surfaces import CANDIDATES, ENTERING, LEAVING
+from pagnet_ros.model.surfaces import (
+    CANDIDATES,
+    ENTERING,
+    LEAVING,
+    Choice,
+    Placement,
+    as_range_of_one,
+    candidates,
+    choose,
+    entering_features,
+    footprint_colour,
+    nearest_measured,
+)
 
-__all__ = ["SurfaceNetwork"]
+__all__ = ["SurfaceNetwork", "choose_surfaces"]
 
 
 class ResidualBlock(nn.Module):
@@ -40,6 +52,8 @@ class ResidualBlock(nn.Module):
 
 class SurfaceNetwork(nn.Module):
     """Logits over the surfaces that each output pixel may lie on. Weights of the features may be half precision."""
+
+    chooses = True
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -122,3 +136,36 @@ class SurfaceNetwork(nn.Module):
         logits = F.pixel_shuffle(self.head(features), stride)
         tint = F.interpolate(self.tint(features), scale_factor=stride, mode="nearest")
         return torch.cat((logits, tint), dim=1)[..., :height, :width]
+
+
+def choose_surfaces(
+    network: SurfaceNetwork,
+    depth: Tensor,
+    seen: Tensor,
+    rgb: Tensor,
+    colour: Tensor,
+    limits: tuple[float, float] | Tensor,
+    *,
+    mean: bool | Tensor = False,
+) -> Choice:
+    """From measurements to the chosen surface of every output pixel, by a network and the choice after it.
+
+    Nothing waits for a value and no shape depends on one, so a CUDA graph or an ONNX file can hold it.
+
+    Args:
+        network: says which surface each pixel lies on.
+        depth: ``[1, 1, h, w]`` float32.
+        seen: ``[1, 1, h, w]`` bool, True where something was measured.
+        rgb: ``[1, 3, s*h, s*w]``, what the network sees: floats of any precision, -0.5 to 0.5.
+        colour: ``[1, 3, H, W]`` uint8, or floats of a range of 1: the image itself, whose size the output has.
+        limits: smallest and largest depth in range.
+        mean: the expectation instead of the most probable surface.
+    """
+    low, grid, high = ((each.shape[-2], each.shape[-1]) for each in (depth, rgb, colour))
+    rays = nearest_measured(depth, seen, footprint_colour(as_range_of_one(rgb), low), network.reach)
+    logits = network(entering_features(rays), rgb)
+    if grid != high:
+        places = Placement.of(grid, high, depth.device)
+        logits = logits.index_select(-2, places.rows).index_select(-1, places.columns)
+    found = candidates(rays, Placement.of(low, high, depth.device), as_range_of_one(colour), limits)
+    return choose(found, logits, mean=mean, limits=limits)

@@ -40,7 +40,6 @@ __all__ = [
 
 NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
 CENTRE = 4
-AROUND = (0, 1, 2, 3, 5, 6, 7, 8)
 CANDIDATES = 10
 """Nine measurements, each on its own plane, and one smooth surface through them."""
 ENTERING = 18
@@ -218,20 +217,24 @@ def entering_features(rays: Rays) -> Tensor:
     Eight signed logarithms of the differences to the pixel's own depth (or, where it is missing, to the nearest
     measurement), in units of a share of that depth; eight inverse distances; whether it is measured; log depth.
     """
-    found = rays.distance > 0
-    own = found[:, CENTRE : CENTRE + 1]
-    away = torch.where(found, rays.distance, 1e6)[:, list(AROUND)]
-    around = rays.depth[:, list(AROUND)]
-    nearest = around.gather(1, away.argmin(dim=1, keepdim=True))
+    own = rays.distance[:, CENTRE : CENTRE + 1] > 0
+    around, distance = _around(rays.depth), _around(rays.distance)
+    found = distance > 0
+    nearest = around.gather(1, torch.where(found, distance, 1e6).argmin(dim=1, keepdim=True))
     reference = torch.where(own, rays.depth[:, CENTRE : CENTRE + 1], nearest)
     reference = torch.where(reference > 0, reference, 1.0)
-    step = torch.where(found[:, list(AROUND)], (around - reference) / (STEP_SHARE * reference + STEP_FLOOR_M), 0.0)
-    closeness = torch.where(found[:, list(AROUND)], 1.0 / rays.distance[:, list(AROUND)].clamp_min(1.0), 0.0)
+    step = torch.where(found, (around - reference) / (STEP_SHARE * reference + STEP_FLOOR_M), 0.0)
+    closeness = torch.where(found, 1.0 / distance.clamp_min(1.0), 0.0)
     return torch.cat((step.sign() * step.abs().log1p(), closeness, own.to(step.dtype), reference.log()), dim=1)
 
 
+def _around(image: Tensor) -> Tensor:
+    """Eight of nine channels, without the pixel itself."""
+    return torch.cat((image[:, :CENTRE], image[:, CENTRE + 1 :]), dim=1)
+
+
 def candidates(
-    rays: Rays, placement: Placement, rgb: Tensor, limits: tuple[float, float] = (0.0, float("inf"))
+    rays: Rays, placement: Placement, rgb: Tensor, limits: tuple[float, float] | Tensor = (0.0, float("inf"))
 ) -> Candidates:
     """Nine measurements, each continued to the output pixel along its own plane, and one smooth surface.
 
@@ -249,10 +252,9 @@ def candidates(
         return image.index_select(-2, placement.rows).index_select(-1, placement.columns)
 
     depth, distance = at(rays.depth), at(rays.distance)
-    away = distance.clone()
-    away[:, CENTRE] = 0.0
-    step_y = torch.tensor([dy for dy, _ in NEIGHBOURS], dtype=depth.dtype, device=depth.device).view(1, 9, 1, 1)
-    step_x = torch.tensor([dx for _, dx in NEIGHBOURS], dtype=depth.dtype, device=depth.device).view(1, 9, 1, 1)
+    number = torch.arange(9, device=depth.device).view(1, 9, 1, 1)  # of `NEIGHBOURS`; a list would come from the host
+    away = torch.where(number == CENTRE, 0.0, distance)
+    step_y, step_x = torch.div(number, 3, rounding_mode="floor") - 1, number % 3 - 1
     offset_y, offset_x = placement.offset_y.view(1, 1, -1, 1), placement.offset_x.view(1, 1, 1, -1)
     far_y, far_x = offset_y - step_y * away, offset_x - step_x * away
     square = far_y * far_y + far_x * far_x
@@ -334,7 +336,11 @@ def distribution(found: Candidates, logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def choose(
-    found: Candidates, logits: Tensor, *, mean: bool = False, limits: tuple[float, float] = (0.0, float("inf"))
+    found: Candidates,
+    logits: Tensor,
+    *,
+    mean: bool | Tensor = False,
+    limits: tuple[float, float] | Tensor = (0.0, float("inf")),
 ) -> Choice:
     """Read the distribution over the candidates: the most probable surface, or the expectation.
 
@@ -347,10 +353,8 @@ def choose(
         mean: the expectation over all candidates in range (for tables of RMSE) instead of the most probable surface.
         limits: smallest and largest depth in range.
     """
-    if not mean:
-        planes, smooth = found.known[:, :9], found.known[:, 9:] & ~found.steep
-        found = found._replace(known=torch.cat((planes, smooth), dim=1))
-    exists = found.known
+    exists = torch.cat((found.known[:, :9], found.known[:, 9:] & (~found.steep | mean)), dim=1)
+    found = found._replace(known=exists)
     scores, width = distribution(found, logits)
     share = torch.softmax(scores, dim=1) * exists
     tolerance = (SAME_SURFACE_WIDTHS * width).clamp_min(SAME_SURFACE) * found.depth
@@ -363,9 +367,9 @@ def choose(
         best, centre = torch.where(better, mass, best), torch.where(better, one, centre)
         reach = torch.where(better, near, reach)
     on = torch.where((found.depth - centre).abs() < reach, share, 0.0)
-    if mean:
+    if mean is not False:
         in_range = (found.depth >= limits[0]) & (found.depth <= limits[1])
-        on = torch.where((centre >= limits[0]) & (centre <= limits[1]), share * in_range, on)
+        on = torch.where((centre >= limits[0]) & (centre <= limits[1]) & mean, share * in_range, on)
     total = on.sum(dim=1, keepdim=True)
     depth = (on * found.depth).sum(dim=1, keepdim=True) / total.clamp_min(1e-12)
     spread = (on * (found.depth - depth).square()).sum(dim=1, keepdim=True) / total.clamp_min(1e-12)

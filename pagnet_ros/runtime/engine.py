@@ -32,17 +32,8 @@ from pagnet_ros.core.depth import (
     pool_valid,
 )
 from pagnet_ros.errors import DeviceError, OutOfMemoryError
-from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
-from pagnet_ros.model.surface_network import SurfaceNetwork
-from pagnet_ros.model.surfaces import (
-    Placement,
-    as_range_of_one,
-    candidates,
-    choose,
-    entering_features,
-    footprint_colour,
-    nearest_measured,
-)
+from pagnet_ros.model.network import Bicubic, PagNet
+from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
 from pagnet_ros.runtime.cuda_graph import RECORDING, GraphCache, NotRecordableError
 from pagnet_ros.runtime.devices import (
     PRECISIONS,
@@ -68,14 +59,16 @@ class PlacedNetwork(Protocol):
         backend: what the engine calls it.
         precision: what it computes its features in; it takes and gives float32.
         fallback_reason: known once it is on a device: why it does not run the fastest way there is.
+        chooses: whether it chooses surfaces, as `pagnet_ros.model.surface_network.choose_surfaces` does.
     """
 
     scale: int
     backend: str
     precision: str
     fallback_reason: str
+    chooses: bool
 
-    def on(self, device: torch.device, stream: int = 0) -> Callable[[Tensor, Tensor, Tensor], PagNetOutput]:
+    def on(self, device: torch.device, stream: int = 0) -> Callable[..., Any]:
         """The network as a function; `stream` is CUDA's pointer of the stream that will be current."""
 
 
@@ -180,7 +173,7 @@ class Engine:
         self.precision = _precision_of(network, precision, self.device)
         check_backend(backend, self.device)
         self.scale = network.scale
-        self._reach = network.reach if isinstance(network, SurfaceNetwork) else 0
+        self._chooses = getattr(network, "chooses", False)
         self.fallback_reason = ""
         self._dtype = PRECISIONS[self.precision] if isinstance(network, nn.Module) else torch.float32
         on_gpu = self.device.type == "cuda"
@@ -231,7 +224,7 @@ class Engine:
                 slot.mark("upload")
                 predicted = self._run(self._predict, frame.for_network(), uploaded)
                 slot.mark("network")
-                believed = self._run(self._believe, frame.for_belief(chosen=bool(self._reach)), predicted)
+                believed = self._run(self._believe, frame.for_belief(chosen=self._chooses), predicted)
                 slot.mark("trust")
                 slot.download(believed)
                 slot.mark("download")
@@ -253,7 +246,7 @@ class Engine:
         A network that chooses surfaces adds whether each pixel lies on its own measurement's.
         """
         measurement = decode_depth(raw[None, None], frame.limits.minimum, frame.limits.maximum)
-        if self._reach:
+        if self._chooses:
             return self._choose(frame, measurement, colour)
         size, (measured, valid, _) = frame.size, measurement
         low, low_valid = pool_valid(measured, valid, size.low) if size.pooled else (measured, valid)
@@ -274,17 +267,7 @@ class Engine:
             depth, seen = pick_pixels(depth, size.low), pick_pixels(seen, size.low)
         image = colour.permute(2, 0, 1)[None]
         guide, mean = self._guidance(image, size.high), frame.options.estimate == "mean"
-        if isinstance(self._forward, NativeSurfaces):
-            choice = self._forward(depth, seen, guide, image, limits, mean=mean)
-        else:
-            footprints = footprint_colour(as_range_of_one(guide), size.low)
-            rays = nearest_measured(depth, seen, footprints, self._reach)
-            logits = self._forward(entering_features(rays), guide)
-            if size.high != frame.rgb_size:
-                logits = pick_pixels(logits, frame.rgb_size)
-            placement = Placement.of(size.low, frame.rgb_size, depth.device)
-            found = candidates(rays, placement, as_range_of_one(image), limits)
-            choice = choose(found, logits, mean=mean, limits=limits)
+        choice = self._forward(depth, seen, guide, image, limits, mean=mean)
         return [choice.depth, *measurement, choice.sigma, choice.own]
 
     def _believe(
@@ -292,7 +275,7 @@ class Engine:
     ) -> list[Tensor]:
         """What `_predict` returns -> believed depth, its provenance, its sigma if any; ``[1, 1, H, W]`` each."""
         limits = frame.limits
-        if self._reach:
+        if self._chooses:
             sigma, own = more
             if frame.size.low == frame.rgb_size:  # a measured pixel stays itself, to within the sensor's noise
                 noise = limits.noise_floor + limits.noise * measured.square()
@@ -358,10 +341,10 @@ class Engine:
         network = network.eval().requires_grad_(False).cast_features(self._dtype)
         moved: Any = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if backend == "compiled":
-            return backend, torch.compile(moved, dynamic=False)
-        return (
-            "graph" if self.device.type == "cuda" and backend == "auto" else backend.replace("auto", "eager")
-        ), moved
+            moved = torch.compile(moved, dynamic=False)
+        elif backend == "auto":
+            backend = "graph" if self.device.type == "cuda" else "eager"
+        return backend, partial(choose_surfaces, moved) if self._chooses else moved
 
     def _give_up_memory(self, error: BaseException | None) -> None:
         """Give up what the failed frame and the recordings hold; else it would stay as long as the error does."""

@@ -4,6 +4,7 @@ import shutil
 import threading
 import weakref
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from pagnet_ros.runtime.cuda_graph import RECORDING, GraphCache, NotRecordableEr
 from pagnet_ros.runtime.devices import compute_float32_exactly
 from pagnet_ros.runtime.engine import Engine, FrameLimits
 from pagnet_ros.runtime.native import NativeUnavailableError
+from tests.builders import small_surfaces
 
 LIMITS = FrameLimits(0.1, 10.0, 0.001425)
 EVERYTHING = TrustOptions(fill="all", remove_flying=False)
@@ -53,6 +55,17 @@ def random_network(residual_rms=0.02, seed=0, **switches):
 
 def infer(engine, depth, rgb, options=EVERYTHING, limits=LIMITS):
     return engine.infer(depth, rgb, working_size(depth.shape, rgb.shape[:2], engine.scale), limits, options)
+
+
+def rms(ours, expected, kept=1.0):
+    """Metres between two depths over the `kept` share of pixels that differ least."""
+    difference = np.abs(ours - expected)
+    difference = np.sort(difference[np.isfinite(difference)])
+    return float(np.sqrt(np.mean(difference[: int(kept * difference.size)] ** 2)))
+
+
+EITHER = pytest.mark.parametrize(("make", "kept"), [(random_network, 1.0), (small_surfaces, 0.998)])
+"""Both kinds of network; where two surfaces are equally likely the last bits choose, so a few pixels may differ."""
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -382,18 +395,17 @@ class Recording:
             own.copy_(new)
 
 
-@pytest.mark.parametrize("pooled", [False, True])
-def test_a_live_parameter_records_only_the_part_of_a_frame_that_reads_it(pooled):
-    engine = Engine(random_network(), "cpu", "fp32", "eager")
-    recordings, plain = Recordings(engine), Engine(random_network(), "cpu", "fp32", "eager")
+def parts_recorded(make, *, equal):
+    """A function that runs a frame with a changed setting and tells which parts of it were recorded anew."""
+    engine, plain = (Engine(make(), "cpu", "fp32", "eager") for _ in range(2))
+    recordings = Recordings(engine)
     depth, rgb = scene((12, 16))
-    rgb = rgb[: depth.shape[0], : depth.shape[1]].copy() if pooled else rgb
-    options = UpsamplerOptions()
+    rgb = rgb[: depth.shape[0], : depth.shape[1]].copy() if equal else rgb
 
     def parts(**changes):
         recordings.parts.clear()
         limits = LIMITS._replace(**{name: changes.pop(name) for name in [*changes] if name in LIMITS._fields})
-        changed = replace(options, **changes)
+        changed = replace(UpsamplerOptions(), **changes)
         expected, ours = (infer(each, depth, rgb, changed, limits) for each in (plain, engine))
         assert np.array_equal(ours.depth, expected.depth, equal_nan=True)
         assert np.array_equal(ours.provenance, expected.provenance)
@@ -401,10 +413,26 @@ def test_a_live_parameter_records_only_the_part_of_a_frame_that_reads_it(pooled)
 
     assert parts() == ["_predict", "_believe"]
     assert parts() == []
+    return parts
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_live_parameter_records_only_the_part_of_a_frame_that_reads_it(pooled):
+    parts = parts_recorded(random_network, equal=pooled)
     assert parts(flying_gap=0.1) == ["_believe"]
     assert parts(fill="none") == ["_believe"]
     assert parts(noise=0.01) == (["_believe"] if pooled else [])
     assert parts(maximum=2.0) == ["_predict"]
+    assert parts(registration="none") == []
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_live_parameter_records_only_the_part_of_a_choice_that_reads_it(scale):
+    parts = parts_recorded(partial(small_surfaces, scale), equal=scale == 1)
+    assert parts(estimate="mean") == ["_predict"]
+    assert parts(fill="none") == ["_believe"]
+    assert parts(noise=0.01) == (["_believe"] if scale == 1 else [])
+    assert parts(maximum=2.0) == ["_predict", "_believe"]
     assert parts(registration="none") == []
 
 
@@ -450,18 +478,18 @@ def test_results_are_not_overwritten_by_later_frames():
 @pytest.mark.parametrize(
     "backend", ["graph", "eager", pytest.param("compiled", marks=[pytest.mark.slow, pytest.mark.timeout(400)])]
 )
-def test_a_gpu_takes_changing_sizes_and_settings(backend):
+@EITHER
+def test_a_gpu_takes_changing_sizes_and_settings(make, kept, backend):
     if not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
     shape = {"channels": 4, "growth": 2, "convolutions": 1, "blocks": 1} if backend == "compiled" else {}
-    engine = Engine(random_network(**shape), "cuda", "fp32", backend)
-    eager = Engine(random_network(**shape), "cpu", "fp32", "eager")
+    engine = Engine(make(**shape), "cuda", "fp32", backend)
+    eager = Engine(make(**shape), "cpu", "fp32", "eager")
     for size in ((24, 32), (40, 20), (24, 32), (16, 16), (12, 30), (24, 32)):
         for options in (EVERYTHING, TrustOptions()):
             depth, rgb = scene(size)
             ours, expected = infer(engine, depth, rgb, options), infer(eager, depth, rgb, options)
-            difference = ours.depth - expected.depth
-            assert np.sqrt(np.nanmean(difference**2)) < CLOSE_M["fp32"]
+            assert rms(ours.depth, expected.depth, kept) < CLOSE_M["fp32"]
     assert (engine.backend, engine.fallback_reason) == (backend, "")
 
 
@@ -480,20 +508,21 @@ def test_a_gpu_without_room_says_so_and_recovers():
 
 
 @pytest.mark.gpu
-def test_on_a_gpu_engines_in_several_threads_compute_what_each_computes_alone():
+@EITHER
+def test_on_a_gpu_engines_in_several_threads_compute_what_each_computes_alone(make, kept):
     if not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
     ways = [("fp32", "graph"), ("fp16", "graph"), ("fp32", "eager")]
     frames = [scene((24, 32)), scene((40, 20)), scene((12, 30))]
-    alone = {way: [infer(Engine(random_network(), "cuda", *way), *frame).depth for frame in frames] for way in ways}
+    alone = {way: [infer(Engine(make(), "cuda", *way), *frame).depth for frame in frames] for way in ways}
     close, problems = {"fp32": 5e-5, "fp16": 1e-3}, []
+    networks = {way: make() for way in ways}  # here: threads share torch's seed
 
     def work(way):
         try:
-            engine = Engine(random_network(), "cuda", *way)
+            engine = Engine(networks[way], "cuda", *way)
             for i in range(12):
-                difference = infer(engine, *frames[i % 3]).depth - alone[way][i % 3]
-                assert np.sqrt(np.nanmean(difference**2)) < close[way[0]]
+                assert rms(infer(engine, *frames[i % 3]).depth, alone[way][i % 3], kept) < close[way[0]]
             assert engine.fallback_reason == ""
         except Exception as error:
             problems.append((way, error))

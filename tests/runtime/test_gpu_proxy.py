@@ -4,6 +4,8 @@ Finds what would fail or wait there: tensors of two devices in one operation, ty
 read back, shapes that depend on values. A CUDA graph can hold none of these.
 """
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -17,6 +19,8 @@ from pagnet_ros.core.depth import working_size
 from pagnet_ros.core.validity import TrustOptions
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
+from pagnet_ros.model.surface_network import choose_surfaces
+from pagnet_ros.model.weights import build_network
 from pagnet_ros.runtime.engine import Engine, FrameLimits, _Frame
 
 LIMITS = FrameLimits(0.1, 10.0, 0.001425, 0.001)
@@ -27,11 +31,16 @@ NETWORKS = {
     "rt": ModelConfig(scale=2, feature_stride=2, **SMALL),
     "everything": ModelConfig(scale=8, feature_stride=2, log_sigma=True, planar_gate=True, back_projections=1, **SMALL),
 }
+SURFACES = {
+    f"fast-x{scale}": ModelConfig(scale=scale, channels=8, blocks=1, feature_stride=4, output="surfaces")
+    for scale in (1, 2, 4, 8)
+}
 OPTIONS = {
     "default": TrustOptions(),
     "all filled": TrustOptions(fill="all"),
     "as measured": TrustOptions(fill="none", remove_flying=False),
 }
+ESTIMATES = [TrustOptions(), TrustOptions(estimate="mean", fill="all")]
 
 
 class OnTheGpu(TorchDispatchMode):
@@ -94,31 +103,29 @@ def moved(network):
 
 def run(network, dtype, depth_size, rgb_size, raw=torch.uint16, options=OPTIONS["default"], halved=False, act=None):
     """What a frame takes between upload and download; returns the results and the watch on them."""
-    engine = Engine(Bicubic(network.scale), "cpu", "fp32", "eager")
+    engine = Engine(Bicubic(), "cpu", "fp32", "eager")
     network = network.eval().cast_features(dtype)
     with FakeTensorMode(), torch.no_grad():
-        engine._forward, engine._dtype, engine.device = (
-            moved(network),
-            dtype,
-            torch.device("cuda:0"),
-        )
+        engine._dtype, engine.device, engine._chooses = dtype, torch.device("cuda:0"), hasattr(network, "chooses")
+        engine._forward = partial(choose_surfaces, moved(network)) if engine._chooses else moved(network)
         if act is not None:
             forward = engine._forward
-            engine._forward = lambda *tensors: act(forward(*tensors))
+            engine._forward = lambda *given, **more: act(forward(*given, **more))
         size = working_size(depth_size, rgb_size, network.scale)
         frame = _Frame(size.halved() if halved else size, rgb_size, LIMITS, options)
         depth = torch.empty(depth_size, dtype=raw, device="cuda")
         rgb = torch.empty((*rgb_size, 3), dtype=torch.uint8, device="cuda")
         with WithoutCuda(), OnTheGpu() as watch:
-            results = engine._believe(frame.for_belief(chosen=False), *engine._predict(frame.for_network(), depth, rgb))
+            predicted = engine._predict(frame.for_network(), depth, rgb)
+            results = engine._believe(frame.for_belief(chosen=engine._chooses), *predicted)
     return results, watch
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
-@pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("config", (NETWORKS | SURFACES).values(), ids=NETWORKS | SURFACES)
 def test_a_network_stays_on_the_gpu_in_every_precision(config, dtype):
     low = (12, 16)
-    results, watch = run(PagNet(config), dtype, low, (12 * config.scale, 16 * config.scale))
+    results, watch = run(build_network(config), dtype, low, (12 * config.scale, 16 * config.scale))
     assert watch.operations > 50
     assert watch.wrong == []
     assert [each.dtype for each in results] == [torch.float32, torch.uint8, torch.float32][: len(results)]
@@ -126,16 +133,29 @@ def test_a_network_stays_on_the_gpu_in_every_precision(config, dtype):
 
 
 @pytest.mark.parametrize("raw", [torch.uint16, torch.float32], ids=str)
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [*((NETWORKS["full"], each) for each in OPTIONS.values()), *((SURFACES["fast-x4"], each) for each in ESTIMATES)],
+    ids=[*(f"full, {name}" for name in OPTIONS), *(f"fast-x4, {each.estimate}" for each in ESTIMATES)],
+)
 @pytest.mark.parametrize(
     ("depth_size", "rgb_size", "halved"),
     [((9, 13), (36, 52), False), ((9, 13), (36, 52), True), ((20, 30), (31, 47), False), ((20, 30), (20, 30), True)],
     ids=["fitting", "half size", "odd ratio", "equal sizes"],
 )
-def test_every_size_input_and_setting_stays_on_the_gpu(depth_size, rgb_size, halved, options, raw):
-    results, watch = run(PagNet(NETWORKS["full"]), torch.float16, depth_size, rgb_size, raw, options, halved)
+def test_every_size_input_and_setting_stays_on_the_gpu(depth_size, rgb_size, halved, config, options, raw):
+    results, watch = run(build_network(config), torch.float16, depth_size, rgb_size, raw, options, halved)
     assert watch.wrong == []
     assert all(each.shape == (1, 1, *rgb_size) for each in results)
+
+
+def test_one_list_from_the_host_in_a_choice_would_be_seen():
+    def spoil(choice):
+        return choice._replace(depth=choice.depth * torch.tensor([1.0], device=choice.depth.device))
+
+    network = build_network(SURFACES["fast-x4"])
+    _, watch = run(network, torch.float16, (9, 13), (36, 52), act=spoil)
+    assert "cpu" in str(watch.wrong)
 
 
 def test_a_tensor_left_on_the_cpu_would_be_seen():

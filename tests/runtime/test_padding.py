@@ -8,6 +8,7 @@ from torch import nn
 
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import AttentionGuidance, PagNet, ResidualDenseBlock
+from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.runtime.padding import pad_for_tensor_cores
 
 CONFIGS = {
@@ -58,6 +59,16 @@ def test_every_inner_channel_becomes_a_multiple_of_eight_and_others_stay(config)
     assert after == [-(-each // 8) * 8 for each in before]
     for module, other in zip(net.stages, padded.stages, strict=True):
         assert module.fuse.weight.shape == other.fuse.weight.shape
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("family", [ModelConfig.fast, ModelConfig.wide])
+def test_what_a_network_of_surfaces_computes_in_half_precision_has_multiples_of_eight(family, scale):
+    net = pad_for_tensor_cores(SurfaceNetwork(family(scale))).cast_features(torch.float16)
+    found = [each for each in net.modules() if isinstance(each, nn.Conv2d) and each.weight.dtype == torch.float16]
+    inner = [each.in_channels for each in found] + [each.out_channels for each in found if each.out_channels > 1]
+    assert len(found) > 10
+    assert not any(channels % 8 for channels in inner)  # one is the attention map itself
 
 
 def test_a_network_that_needs_no_padding_keeps_its_very_weights():

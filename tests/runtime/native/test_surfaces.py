@@ -3,18 +3,10 @@
 import pytest
 import torch
 
-from pagnet_ros.model.config import ModelConfig
-from pagnet_ros.model.surface_network import SurfaceNetwork
-from pagnet_ros.model.surfaces import (
-    Placement,
-    as_range_of_one,
-    candidates,
-    choose,
-    entering_features,
-    footprint_colour,
-    nearest_measured,
-)
+from pagnet_ros.model.surface_network import choose_surfaces
+from pagnet_ros.model.surfaces import as_range_of_one
 from pagnet_ros.runtime.native import NativeSurfaces, NativeUnavailableError, load_library
+from tests.builders import small_surfaces
 
 LIMITS = (0.2, 2.5)
 CASES = [(4, (12, 17), (48, 68)), (1, (45, 61), (45, 61)), (2, (15, 21), (30, 42)), (8, (6, 7), (48, 56)),
@@ -31,12 +23,7 @@ def library():
 
 def frame(scale, low, high):
     """A network with random heads, and a scene of surfaces, noise, holes and things out of range."""
-    torch.manual_seed(scale)
-    network = SurfaceNetwork(
-        ModelConfig(scale=scale, channels=16, blocks=2, feature_stride=4, output="surfaces")
-    ).eval()
-    torch.nn.init.normal_(network.head.weight, std=0.1)
-    torch.nn.init.normal_(network.tint.weight, std=0.1)
+    network = small_surfaces(scale, channels=16, blocks=2)
     patches = torch.rand(1, 1, low[0] // 4 + 1, low[1] // 4 + 1).repeat_interleave(4, 2).repeat_interleave(4, 3)
     depth = 0.5 + 2.5 * patches[..., : low[0], : low[1]] + 0.01 * torch.rand(1, 1, *low)
     seen = torch.rand(1, 1, *low) > 0.15
@@ -46,14 +33,8 @@ def frame(scale, low, high):
 
 
 def by_torch(network, depth, seen, guide, image, *, mean):
-    low, high = tuple(depth.shape[-2:]), tuple(image.shape[-2:])
     with torch.inference_mode():
-        rays = nearest_measured(depth, seen, footprint_colour(as_range_of_one(guide), low), network.reach)
-        logits = network(entering_features(rays), as_range_of_one(guide))
-        place = Placement.of(tuple(guide.shape[-2:]), high)
-        logits = logits.index_select(-2, place.rows).index_select(-1, place.columns)
-        found = candidates(rays, Placement.of(low, high), as_range_of_one(image), LIMITS)
-        return choose(found, logits, mean=mean, limits=LIMITS)
+        return choose_surfaces(network, depth, seen, as_range_of_one(guide), image, LIMITS, mean=mean)
 
 
 @pytest.mark.parametrize("mean", [False, True])
