@@ -104,6 +104,30 @@ def rasterize(
     return Visible(inverse.clamp_(max=1 / NEAR_M).reciprocal_(), number)
 
 
+def cast_rays(surfaces: Surfaces, bank: PatternBank, pose: FloatArray, x: torch.Tensor, y: torch.Tensor) -> Visible:
+    """What any rays meet, one surface after the other: slow, and for cameras that are no pinholes.
+
+    Args:
+        surfaces: The surfaces; those that only colour others are left out.
+        bank: Cut-outs and reliefs.
+        pose: World-from-camera matrix [4, 4].
+        x: Slopes of the rays [h, w], float32; NaN for none.
+        y: Likewise.
+
+    Returns:
+        Depth [h, w], NaN where nothing is hit, and the numbers of the surfaces, -1 there.
+    """
+    linear, origin = local_from_camera(surfaces, pose)
+    table = hits.coefficients(surfaces, linear, origin)
+    inverse = torch.full_like(x, 1 / FAR_M)
+    number = torch.full_like(x, -1, dtype=torch.int32)
+    for k in np.flatnonzero(~(surfaces.one_sided & (origin[:, 2] <= 0)) & ~surfaces.decal):
+        w = _hit(surfaces, bank, int(k), table[k].tolist(), x, y)
+        number.masked_fill_(w > inverse, int(k))
+        inverse = torch.fmax(inverse, w)
+    return Visible(inverse.reciprocal().masked_fill(number < 0, torch.nan), number)
+
+
 def _hit(
     surfaces: Surfaces, bank: PatternBank, k: int, row: list[float], x: torch.Tensor, y: torch.Tensor
 ) -> torch.Tensor:
