@@ -26,6 +26,7 @@ _ASPECT_TOLERANCE: Final = 0.02  # sizes are rounded: 854 x 480 is 16:9
 _WARN_SHARE: Final = 0.3
 _USELESS_SHARE: Final = 0.95
 _SAMPLES: Final = 20_000
+_NOT_ASKED: Final = "calibrations are not looked at here"
 
 
 class _Report(Protocol):
@@ -34,10 +35,30 @@ class _Report(Protocol):
     def __call__(self, kind: str, text: str, level: Literal["info", "warn", "error"] = "warn", /) -> None: ...
 
 
-class PairReader:
-    """Reads pair after pair; remembers the last sizes and frame_ids, to report a change. Call from one thread."""
+class _Align(Protocol):
+    """Depth for the colour camera (`pagnet_ros.runtime.aligner`); or why it is not made, empty where it need not be."""
 
-    def __init__(self, depth_topic: str, color_topic: str, report: _Report, depth_unit_m: float = MILLIMETRE) -> None:
+    def __call__(self, depth: Array, color_size: tuple[int, int], frames: tuple[str, str], /) -> Array | str: ...
+
+
+class PairReader:
+    """Reads pair after pair; remembers the last sizes and frame_ids, to report a change. Call from one thread.
+
+    Attributes:
+        depth_unit_m: Metres per count of 16-bit depth; may be changed between pairs.
+        unaligned: Whether the last pair's depth, by its frame_id, does not lie on colour, and was left so.
+    """
+
+    unaligned = False
+
+    def __init__(
+        self,
+        depth_topic: str,
+        color_topic: str,
+        report: _Report,
+        depth_unit_m: float = MILLIMETRE,
+        align: _Align | None = None,
+    ) -> None:
         """Create.
 
         Args:
@@ -45,11 +66,13 @@ class PairReader:
             color_topic: Likewise.
             report: Told of what is odd, yet can be up-sampled.
             depth_unit_m: Metres per count of 16-bit depth.
+            align: Reprojects depth that is not aligned; None where that is not wanted: depth is taken for aligned.
         """
+        self._align = align
         self._depth_topic, self._color_topic, self._report = depth_topic, color_topic, report
-        self._depth_unit_m = depth_unit_m
+        self.depth_unit_m = depth_unit_m
         self._sizes: tuple[_Shape, _Shape] | None = None
-        self._frame_ids: tuple[str, str] | None = None
+        self._frame_ids: tuple[str, ...] | None = None
         self._encoding = ""
 
     def read(self, depth: Any, color: Any) -> tuple[Array, NDArray[np.uint8]]:
@@ -60,32 +83,39 @@ class PairReader:
             color: Likewise.
 
         Returns:
-            Depth ``[h, w]`` uint16 millimetres or float32 metres, colour ``[H, W, 3]`` uint8, at least as large.
+            Depth ``[h, w]`` uint16 millimetres or float32 metres that lies on colour, as far as is known, and colour
+            ``[H, W, 3]`` uint8, at least as large.
 
         Raises:
             MalformedMessageError: What cannot be decoded or up-sampled; names the topic.
         """
-        measured = from_counts(read_depth(depth, self._depth_topic), self._depth_unit_m)
-        arrays = measured, read_color(color, self._color_topic)
-        self.check(*arrays)
-        self._compare_frame_ids(depth.header.frame_id.lstrip("/"), color.header.frame_id.lstrip("/"))
+        measured = from_counts(read_depth(depth, self._depth_topic), self.depth_unit_m)
+        rgb = read_color(color, self._color_topic)
+        frames = depth.header.frame_id.lstrip("/"), color.header.frame_id.lstrip("/")
+        aligned = _NOT_ASKED if self._align is None else self._align(measured, (rgb.shape[0], rgb.shape[1]), frames)
+        if isinstance(aligned, str):
+            self.unaligned = bool(aligned) and all(frames) and frames[0] != frames[1]
+            self._compare_frame_ids(*frames, aligned)
+            self.check(measured, rgb, aligned)
+        else:
+            self.unaligned = False
+            self._check_values(measured)
+            measured = aligned
         self._name_order(getattr(color, "encoding", ""))
-        return arrays
+        return measured, rgb
 
-    def check(self, depth: Array, rgb: NDArray[np.uint8]) -> None:
+    def check(self, depth: Array, rgb: NDArray[np.uint8], missing: str = _NOT_ASKED) -> None:
         """Report what is odd about a decoded pair; refuse what cannot be up-sampled.
 
+        Args:
+            depth: As decoded.
+            rgb: Likewise.
+            missing: Why depth was not reprojected.
+
         Raises:
-            MalformedMessageError: Depth larger than colour.
+            MalformedMessageError: Depth larger than colour, or of another shape.
         """
         sizes = (depth.shape, rgb.shape[:2])
-        if sizes != self._sizes and differ_in_shape(*sizes):
-            self._report(
-                "aspect_ratio_differs",
-                f"depth is {_size(depth.shape)}, colour {_size(rgb.shape)}; expected one shape of image, as depth "
-                "registered to colour has. Depth is stretched to the colour image, so it lies beside what it shows: "
-                "subscribe to the driver's registered (aligned) depth, or to the colour stream of depth's shape",
-            )
         if self._sizes is not None and sizes != self._sizes:
             self._report(
                 "resolution_changed",
@@ -100,6 +130,17 @@ class PairReader:
                 f"depth is {_size(depth.shape)}, colour {_size(rgb.shape)}; expected colour at least as large as depth "
                 "in both axes. Are the topics swapped? Else subscribe to the full-size colour topic, or decimate depth",
             )
+        if differ_in_shape(*sizes):
+            raise MalformedMessageError(
+                "aspect_ratio_differs",
+                f"depth is {_size(depth.shape)}, colour {_size(rgb.shape)}; expected one shape of image within 2 %, as "
+                "depth registered to colour has, or both cameras' calibrations to reproject it"
+                f"{f' ({missing})' if missing else ''}. Subscribe to the driver's registered (aligned) depth, to the "
+                "colour stream of depth's shape, or publish the camera_info of both",
+            )
+        self._check_values(depth)
+
+    def _check_values(self, depth: Array) -> None:
         if depth.dtype == np.float32:
             negative = np.count_nonzero((depth < 0.0) & (depth > -np.inf))
             if negative:
@@ -109,18 +150,18 @@ class PairReader:
                     "They count as missing; check the driver's units",
                 )
 
-    def _compare_frame_ids(self, depth: str, color: str) -> None:
+    def _compare_frame_ids(self, depth: str, color: str, missing: str) -> None:
         """Registered depth is in the colour camera's frame; what says otherwise is reported once, and goes on."""
-        if (depth, color) == self._frame_ids:
+        if (depth, color, missing) == self._frame_ids:
             return
-        self._frame_ids = (depth, color)
-        if depth and color and depth != color:
+        self._frame_ids = (depth, color, missing)
+        if depth and color and depth != color and missing:
             self._report(
                 "frame_ids_differ",
                 f"{self._depth_topic} is in frame {quoted(depth)}, {self._color_topic} in {quoted(color)}; expected "
-                "one frame, the colour camera's, as depth registered to it has. Subscribe to the driver's registered "
-                "(aligned) depth, or register it with depth_image_proc; if it is registered all the same, nothing is "
-                "wrong: the output is in the colour camera's frame",
+                "one frame, the colour camera's, as depth registered to it has, or what it takes to reproject it "
+                f"({missing}). Depth is taken as it comes. Subscribe to the driver's registered (aligned) depth, or "
+                "mend what is missing; if it is registered all the same, set reproject:=false",
             )
 
     def _name_order(self, encoding: str) -> None:

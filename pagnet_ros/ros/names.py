@@ -17,6 +17,7 @@ class TopicNames(NamedTuple):
     Attributes:
         depth: Depth in, transport suffix included.
         color: Colour in, transport suffix included.
+        depth_info: Calibration of the depth camera, in.
         color_info: Calibration of the colour camera, in.
         output: Up-sampled depth, out.
         output_info: Its calibration, out.
@@ -25,6 +26,7 @@ class TopicNames(NamedTuple):
 
     depth: str
     color: str
+    depth_info: str
     color_info: str
     output: str
     output_info: str
@@ -47,6 +49,7 @@ def resolve_topics(node: Any, depth_transport: str, color_transport: str) -> Top
     return TopicNames(
         depth=_with_transport(node.resolve_topic_name("depth"), depth_transport),
         color=_with_transport(color, color_transport),
+        depth_info=_follow(node, "depth", "camera_info", sibling=True),
         color_info=_follow(node, "color", "camera_info", sibling=True),
         output=output,
         output_info=below_output(node, "camera_info"),
@@ -74,5 +77,5 @@ def _follow(node: Any, base: str, leaf: str, *, sibling: bool) -> str:
     if target == node.resolve_topic_name(base, only_expand=True):
         return resolved
     if sibling:
-        target = target.removesuffix("/compressed").rpartition("/")[0]
+        target = target.removesuffix("/compressed").removesuffix("/compressedDepth").rpartition("/")[0]
     return f"{target}/{leaf}"

@@ -88,6 +88,13 @@ class Reporter:
         self._remember(kind, kind, text, level)
         self._write(f"[{kind}] {text}", level)
 
+    def keep(self, kind: str) -> None:
+        """A problem that was said lasts: it stays among the recent ones, and is neither counted nor said again."""
+        with self._lock:
+            for key, problem in self._recent.items():
+                if problem.kind == kind:
+                    self._recent[key] = problem._replace(at_ns=self._steady_ns())
+
     def _remember(self, key: str, kind: str, text: str, level: Level) -> int:
         now_ns = self._steady_ns()
         self._health.count(PREFIX + kind)

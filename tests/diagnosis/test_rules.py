@@ -197,7 +197,7 @@ PLANTED = {
         changed(depth={"images": depth_images(size=(1280, 960))}, depth_info={"info": info(1280, 960)})
     ],
     "shapes_differ": [
-        changed(color={"images": WIDE}, color_info={"info": info(1280, 720)}),
+        changed(color={"images": WIDE}, color_info={"info": info(1280, 720)}, depth_info=None),
         changed(color={"images": WIDE}, color_info=None, depth_info=None),
     ],
     "fields_of_view_differ": [
@@ -309,6 +309,10 @@ def test_faults_together_stop_no_rule(step):
 def test_errors_come_first():
     seen = changed(depth={"arrivals": (), "images": ()}, machine={"compiler": ""})
     assert [finding.severity for finding in diagnose(seen)] == ["error", "warning"]
+
+
+def test_images_of_different_shape_with_both_calibrations_are_healthy_as_the_node_reprojects_them():
+    assert diagnose(changed(color={"images": WIDE}, color_info={"info": info(1280, 720)})) == []
 
 
 def test_a_recording_on_its_own_time_is_healthy():

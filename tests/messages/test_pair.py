@@ -148,10 +148,52 @@ def test_a_leading_slash_does_not_make_another_frame(reader, said):
         ((4, 6), (8, 12), False),
     ],
 )
-def test_depth_of_another_shape_than_colour_is_said_once(reader, said, depth_size, color_size, differ):
-    for _ in range(2):
+def test_depth_of_another_shape_than_colour_is_refused(reader, said, depth_size, color_size, differ):
+    if not differ:
         reader.read(depth(depth_size), color(color_size))
-    assert [kind for kind, *_ in said] == ["aspect_ratio_differs"] * differ
+        assert not said
+        return
+    with pytest.raises(MalformedMessageError, match="expected one shape of image within 2 %") as caught:
+        reader.read(depth(depth_size), color(color_size))
+    assert caught.value.kind == "aspect_ratio_differs"
+
+
+def aligning_reader(said, answer):
+    asked = []
+
+    def align(measured, color_size, frames):
+        asked.append((measured.shape, color_size, frames))
+        return answer
+
+    return PairReader(
+        "/depth", "/color", lambda kind, text, level="warn": said.append((kind, level, text)), align=align
+    ), asked
+
+
+def test_depth_that_was_reprojected_may_be_of_any_shape_and_frame(said):
+    drawn = np.ones((8, 12), np.float32)
+    reader, asked = aligning_reader(said, drawn)
+    assert reader.read(depth((20, 10), frame_id="/depth_optical"), color())[0] is drawn
+    assert asked == [((20, 10), (8, 12), ("depth_optical", "optical"))]
+    assert not said
+    assert not reader.unaligned
+
+
+def test_what_a_reprojection_lacks_is_said_once_and_depth_is_read_as_it_comes(said):
+    reader, _ = aligning_reader(said, "there is no camera_info on /camera_info")
+    for _ in range(2):
+        assert reader.read(depth(frame_id="depth_optical"), color())[0].shape == (4, 6)
+    ((kind, _, text),) = said
+    assert kind == "frame_ids_differ"
+    assert "(there is no camera_info on /camera_info). Depth is taken as it comes" in text
+    assert reader.unaligned
+
+
+def test_depth_that_is_told_to_be_aligned_is_believed(said):
+    reader, _ = aligning_reader(said, "")
+    reader.read(depth(frame_id="depth_optical"), color())
+    assert not said
+    assert not reader.unaligned
 
 
 def test_colour_without_an_order_of_channels_is_read_and_said_once(reader, said):

@@ -220,13 +220,13 @@ def depth_larger_than_color(seen: Observation) -> Iterator[Fault]:
 
 @rule(
     "error",
-    mend="Subscribe to the driver's depth that is aligned (registered) to colour; for other cameras register it with "
-    "depth_image_proc's register node.",
+    mend="Publish the camera_info of both cameras, by which the node reprojects depth, or subscribe to the driver's "
+    "depth that is aligned (registered) to colour.",
 )
 def shapes_differ(seen: Observation) -> Iterator[Fault]:
-    """Depth and colour images have different shapes (4:3 and 16:9, say), so they cannot show the same field of view."""
+    """Depth and colour images have different shapes (4:3 and 16:9, say), and not both have a calibration."""
     depth, color = _last(seen.depth), _last(seen.color)
-    if seen.depth is None or not depth or not color:
+    if seen.depth is None or not depth or not color or _both_calibrated(seen):
         return
     ratio = (depth.width / depth.height) / (color.width / color.height)
     if abs(math.log(ratio)) > _SHAPE_TOLERANCE:
@@ -242,10 +242,10 @@ def shapes_differ(seen: Observation) -> Iterator[Fault]:
     "error",
     mend="Subscribe to the driver's depth that is aligned (registered) to colour, with the camera_info of that very "
     "topic; for "
-    "other cameras register it with depth_image_proc's register node.",
+    "other cameras name depth's own frame in its frame_id, so that the node reprojects it.",
 )
 def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
-    """The two calibrations say that depth sees another field of view than colour: depth is not aligned."""
+    """Depth says that it is in the colour camera's frame, but sees another field of view by the calibrations."""
     depth = seen.depth_info.info if seen.depth_info is not None else None
     color = seen.color_info.info if seen.color_info is not None else None
     if seen.depth_info is None or depth is None or color is None or not (_calibrated(depth) and _calibrated(color)):
@@ -253,7 +253,9 @@ def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
     if not (_fits(depth, seen.depth) and _fits(color, seen.color)):
         return  # camera_info_other_size speaks
     if abs(math.log(_shape(depth) / _shape(color))) > _SHAPE_TOLERANCE:
-        return  # shapes_differ speaks
+        return  # the node reprojects it
+    if _frame_id(seen.depth) != _frame_id(seen.color):
+        return  # frame_ids_differ speaks
     views = [_view(info) for info in (depth, color)]
     difference = max(abs(math.log(a / b)) for a, b in zip(views[0][:2], views[1][:2], strict=True))
     shift = max(abs(a - b) for a, b in zip(views[0][2:], views[1][2:], strict=True))
@@ -264,6 +266,11 @@ def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
             + (f"; the principal points lie {100 * shift:.0f} % of the image apart" if shift > _VIEW_TOLERANCE else ""),
             "one field of view, as depth aligned to colour has",
         )
+
+
+def _both_calibrated(seen: Observation) -> bool:
+    infos = [stream.info if stream is not None else None for stream in (seen.depth_info, seen.color_info)]
+    return all(info is not None and _calibrated(info) for info in infos)
 
 
 def _fits(info: CameraInfoFacts, image: Stream | None) -> bool:
@@ -295,9 +302,8 @@ def _degrees(info: CameraInfoFacts) -> str:
 
 @rule(
     "warning",
-    mend="Subscribe to the driver's depth that is aligned (registered) to colour, or register it with "
-    "depth_image_proc; if it "
-    "is registered all the same, nothing is wrong: let the driver say so by the colour camera's frame_id.",
+    mend="The node reprojects depth where tf connects the frames and both cameras have a camera_info; else subscribe "
+    "to the driver's aligned (registered) depth. If it is registered all the same, set reproject:=false.",
 )
 def frame_ids_differ(seen: Observation) -> Iterator[Fault]:
     """Depth and colour name different frames, so depth is most likely not registered to colour."""

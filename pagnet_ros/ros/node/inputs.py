@@ -1,4 +1,4 @@
-"""The node's inputs: two image topics and a calibration, paired, and the newest pair kept for the worker.
+"""The node's inputs: two image topics and their calibrations, paired, and the newest pair kept for the worker.
 
 Owns the subscriptions, the pairing between them, and the queue behind it. Callbacks only store: a message is counted
 and paired under a lock, and the newest pair goes into the queue outside it, still undecoded. The pairing policy is
@@ -13,18 +13,18 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from pagnet_ros.core.pairing import NearestPairing, Pair
 from pagnet_ros.core.stamps import PairingFault, StampHistory, pairing_fault
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.image import stamp_ns
-from pagnet_ros.ros.compat import SubscriptionEventCallbacks
 from pagnet_ros.ros.names import TopicNames
+from pagnet_ros.ros.node.calibrations import Calibrations
 from pagnet_ros.ros.node.examination import Examination
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sync import FilterPairing
+from pagnet_ros.ros.node.transforms import Transforms
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscription_events
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
@@ -102,12 +102,13 @@ class _Pairing(Protocol):
 class Inputs:
     """Subscriptions of an active node. Callbacks run in the executor's thread and cannot raise.
 
-    The calibration is subscribed to from construction until `close`; the images only between `open_images` and
+    The calibrations are subscribed to from construction until `close`; the images only between `open_images` and
     `close_images`, so that nothing large is received which nobody wants.
 
     Attributes:
         topics: Where.
-        camera_info: Newest calibration of the colour camera, or None.
+        calibrations: Newest ones of both cameras.
+        transforms: Between their frames.
         examination: The doctor's rules on what comes.
     """
 
@@ -120,7 +121,7 @@ class Inputs:
         reporter: Reporter,
         queue: LatestOnlyQueue[MessagePair],
     ) -> None:
-        """Subscribe to the calibration.
+        """Subscribe to the calibrations and transforms.
 
         Args:
             node: The node that subscribes.
@@ -134,7 +135,6 @@ class Inputs:
             ConfigError: The pairing policy needs message_filters, which is not installed, or DDS refuses a topic.
         """
         self.topics = topics
-        self.camera_info: CameraInfo | None = None
         self.examination = Examination(node, topics, reporter)
         self._node, self._settings, self._health, self._reporter, self._queue = node, settings, health, reporter, queue
         self._lock = threading.Lock()
@@ -142,9 +142,8 @@ class Inputs:
         self._newest_ns: dict[str, int] = {}
         self._history = {"depth": StampHistory(), "color": StampHistory()}
         self._images: list[Any] = []
-        self._infos: list[Any] = []
-        self._subscribe(self._infos, topics.color_info, CameraInfo, self._on_camera_info)
-        self.ask_for_latched_info()
+        self.calibrations = Calibrations(node, topics, self._subscribe, self._on_camera_info)
+        self.transforms = Transforms(node)
 
     @property
     def receives_images(self) -> bool:
@@ -171,23 +170,6 @@ class Inputs:
             self.close_images()
             raise
 
-    def ask_for_latched_info(self) -> None:
-        """Subscribe as transient local, too, where a publisher's calibration is latched: only so the latest one comes.
-
-        Called from time to time, because discovery takes some; the other subscription stays, for other publishers.
-        """
-        if self.camera_info is not None or len(self._infos) != 1:
-            return
-        publishers = self._node.get_publishers_info_by_topic(self.topics.color_info)
-        if any(p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers):
-            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-            silent = SubscriptionEventCallbacks(use_default_callbacks=False)
-            self._infos.append(
-                self._node.create_subscription(
-                    CameraInfo, self.topics.color_info, self._on_camera_info, latched, event_callbacks=silent
-                )
-            )
-
     def close_images(self) -> None:
         """Unsubscribe from the images, and forget what waits."""
         while self._images:
@@ -195,10 +177,10 @@ class Inputs:
         self.clear()
 
     def close(self) -> None:
-        """Unsubscribe; the calibration that came is kept for the frame that still runs."""
+        """Unsubscribe; the calibrations that came are kept for the frame that still runs."""
         self.close_images()
-        while self._infos:
-            self._node.destroy_subscription(self._infos.pop())
+        self.calibrations.close()
+        self.transforms.close()
 
     def pairing_fault(self) -> PairingFault | None:
         """Why depth and colour, though both arrive, have not paired since the last pair."""
@@ -255,9 +237,6 @@ class Inputs:
         self._on_image("color", message)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        if self.camera_info == message:
-            return  # the same one through the other subscription
-        self.camera_info = message
         self._health.saw("camera_info", time.monotonic_ns())
         self.examination.heard("camera_info", message)
 

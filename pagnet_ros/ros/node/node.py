@@ -111,7 +111,18 @@ class PagnetNode(LifecycleNode):
     def camera_info(self) -> Any:
         """Newest calibration of the colour camera, or None."""
         inputs = self._inputs
-        return None if inputs is None else inputs.camera_info
+        return None if inputs is None else inputs.calibrations.color
+
+    @property
+    def depth_info(self) -> Any:
+        """Newest calibration of the depth camera, or None."""
+        inputs = self._inputs
+        return None if inputs is None else inputs.calibrations.depth
+
+    def lookup(self, target: str, source: str) -> Any:
+        """The transform ``[4, 4]`` between two frames, metres, or why there is none."""
+        inputs = self._inputs
+        return "the node is not active" if inputs is None else inputs.transforms.lookup(target, source)
 
     def now_ns(self) -> int:
         """The node's clock, nanoseconds."""
@@ -362,7 +373,8 @@ class PagnetNode(LifecycleNode):
         monitor, inputs = self._monitor, self._inputs
         if monitor is not None and inputs is not None:
             self._guarded("topic check", lambda: monitor.check(self.settings))
-            self._guarded("calibration", inputs.ask_for_latched_info)
+            self._guarded("calibration", inputs.calibrations.ask_for_latched)
+            self._guarded("transforms", inputs.transforms.follow)
 
     def _publish_diagnostics(self) -> None:
         self._guarded("diagnostics", self._diagnose)

@@ -95,7 +95,7 @@ class Rig:
         """Send calibration and frames until that many outputs came; each frame waits for the one before."""
         for index in range(count):
             self.info.publish(info_message())
-            self.ros.wait_until(lambda: self.node._inputs.camera_info is not None, what="camera_info")
+            self.ros.wait_until(lambda: self.node._inputs.calibrations.color is not None, what="camera_info")
             self.send(START_NS + index * 33 * MS)
             self.out.wait_for(index + 1)
         return self.out.messages[-1]

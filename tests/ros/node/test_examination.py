@@ -19,7 +19,13 @@ from tests.ros.doctor.camera import Camera
 from tests.ros.node.node_rig import MS, Rig
 
 TOPICS = TopicNames(
-    "/camera/depth/image", "/camera/color/image", "/camera/color/camera_info", "/out", "/out/info", "/out/rect"
+    "/camera/depth/image",
+    "/camera/color/image",
+    "/camera/depth/camera_info",
+    "/camera/color/camera_info",
+    "/out",
+    "/out/info",
+    "/out/rect",
 )
 KINDS = {"depth": Image, "color": Image, "camera_info": CameraInfo}
 

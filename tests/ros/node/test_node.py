@@ -37,7 +37,7 @@ def held_network():
 def test_output_has_the_depth_stamp_the_color_frame_and_exactly_the_color_size(ros):
     rig = Rig(ros)
     rig.info.publish(info_message())
-    ros.wait_until(lambda: rig.node._inputs.camera_info is not None)
+    ros.wait_until(lambda: rig.node._inputs.calibrations.color is not None)
     rig.send(START_NS + 7, color_offset_ns=3 * MS, value=2.5)
     out = rig.out.wait_for(1)[0]
     info = rig.out_info.wait_for(1)[0]
@@ -140,7 +140,7 @@ def test_changed_resolution_is_told_and_goes_on(ros):
 def test_camera_info_of_half_the_size_is_scaled_about_pixel_centres(ros):
     rig = Rig(ros)
     rig.info.publish(info_message((48, 64)))
-    ros.wait_until(lambda: rig.node._inputs.camera_info is not None)
+    ros.wait_until(lambda: rig.node._inputs.calibrations.color is not None)
     rig.send(START_NS)
     info = rig.out_info.wait_for(1)[0]
     assert (info.width, info.k[0], info.k[2]) == (128, 200.0, pytest.approx(63.5))
@@ -235,7 +235,7 @@ def test_the_frame_that_runs_while_the_node_is_deactivated_keeps_its_calibration
     load, entered, release = held_network()
     rig = Rig(ros, load=load)
     rig.info.publish(info_message())
-    ros.wait_until(lambda: rig.node._inputs.camera_info is not None, what="camera_info")
+    ros.wait_until(lambda: rig.node._inputs.calibrations.color is not None, what="camera_info")
     rig.send(START_NS)
     assert entered.wait(20.0)
     deactivation = threading.Thread(target=rig.node.trigger_deactivate)
@@ -317,7 +317,7 @@ def test_a_sensor_profile_narrows_what_the_node_believes(ros, tmp_path):
     path.write_text("min_range_m: 0.5\nmax_range_m: 2.0\n")
     rig = Rig(ros, sensor=str(path), fill="none")
     rig.info.publish(info_message())
-    ros.wait_until(lambda: rig.node._inputs.camera_info is not None)
+    ros.wait_until(lambda: rig.node._inputs.calibrations.color is not None)
     rig.send(START_NS, value=2.5)
     assert np.isnan(depth_from_image(rig.out.wait_for(1)[0])).all()
     assert "all depth values lie at 2.5 to 2.5 m; expected some within 0.5 to 2 m" in rig.wait_log("no_valid_depth")

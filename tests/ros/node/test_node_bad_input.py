@@ -146,8 +146,21 @@ def test_frames_that_never_pair_are_told_with_their_offset(ros):
 
 def test_depth_in_another_frame_than_colour_is_told_once(ros):
     rig = Rig(ros)
-    rig.send_until_output(2)
+    sent = 0
+
+    def told():
+        nonlocal sent
+        sent += 1
+        rig.send(START_NS + sent * 33 * MS)
+        rig.out.wait_for(sent)
+        return sum("[frame_ids_differ]" in line for line in rig.log)
+
+    ros.wait_until(told, what="[frame_ids_differ]")
+    for _ in range(3):
+        assert told() == 1
+    assert rig.counts()["problem.frame_ids_differ"] == 1
     (line,) = (line for line in rig.log if "[frame_ids_differ]" in line)
+    assert "(there is no camera_info on /depth/camera_info). Depth is taken as it comes" in line
     assert "/depth is in frame 'depth_optical', /color in 'color_optical'" in line
 
 

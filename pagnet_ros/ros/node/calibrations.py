@@ -1,0 +1,86 @@
+"""The newest calibration of each camera.
+
+Owns the subscriptions to camera_info. A publisher that latches its calibration sends it once, before this node was
+there: it is subscribed to as transient local, too, where and only where a publisher offers that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo
+
+from pagnet_ros.ros.compat import SubscriptionEventCallbacks
+from pagnet_ros.ros.names import TopicNames
+
+__all__ = ["Calibrations"]
+
+Subscribe = Callable[[list[Any], str, Any, Callable[[Any], None]], None]
+"""Takes the list to add to, the topic, its type and the callback."""
+
+
+class Calibrations:
+    """Subscribed from construction until `close`; what came stays known. Callbacks run in the executor's thread.
+
+    Attributes:
+        color: Newest camera_info of the colour camera, or None.
+        depth: Newest one of the depth camera, or None, as where it has no topic of its own.
+    """
+
+    def __init__(
+        self, node: Any, topics: TopicNames, subscribe: Subscribe, on_color: Callable[[CameraInfo], None]
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: The node.
+            topics: Where.
+            subscribe: Subscribes as to an image.
+            on_color: Called with each calibration of the colour camera that differs from the one before.
+
+        Raises:
+            ConfigError: DDS refuses a topic.
+        """
+        self.color: CameraInfo | None = None
+        self.depth: CameraInfo | None = None
+        self._node, self._on_color = node, on_color
+        self._held: dict[str, list[Any]] = {}
+        self._callbacks = {topics.depth_info: self._take_depth, topics.color_info: self._take_color}
+        for topic, callback in self._callbacks.items():  # of one topic, the colour camera's counts
+            subscribe(self._held.setdefault(topic, []), topic, CameraInfo, callback)
+        self.ask_for_latched()
+
+    def ask_for_latched(self) -> None:
+        """Subscribe as transient local where a publisher is: only so does what it sent before come.
+
+        Called from time to time, because discovery takes some; the other subscription stays, for other publishers.
+        """
+        for topic, held in self._held.items():
+            known = self.color if self._callbacks[topic] == self._take_color else self.depth
+            if known is not None or len(held) != 1:
+                continue
+            publishers = self._node.get_publishers_info_by_topic(topic)
+            if any(p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers):
+                latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+                silent = SubscriptionEventCallbacks(use_default_callbacks=False)
+                callback = self._callbacks[topic]
+                held.append(
+                    self._node.create_subscription(CameraInfo, topic, callback, latched, event_callbacks=silent)
+                )
+
+    def close(self) -> None:
+        """Unsubscribe; what came is kept for the frame that still runs."""
+        for held in self._held.values():
+            while held:
+                self._node.destroy_subscription(held.pop())
+
+    def _take_depth(self, message: CameraInfo) -> None:
+        self.depth = message
+
+    def _take_color(self, message: CameraInfo) -> None:
+        if self.color == message:
+            return  # the same one through the other subscription
+        self.color = message
+        self._on_color(message)
