@@ -18,7 +18,7 @@ def _parameter_rows() -> dict[str, str]:
         if line.startswith("| `"):
             _, names, defaults, *_ = (cell.strip() for cell in line.split("|"))
             named = re.findall(r"`(\w+)`", names)
-            values = [value.strip(" `") for value in defaults.split(",")]
+            values = [value.strip(" `") for value in (defaults.split(",") if len(named) > 1 else [defaults])]
             rows |= dict(zip(named, values * len(named) if len(values) == 1 else values, strict=False))
     return rows
 
