@@ -167,7 +167,8 @@ class DepthUpsampler:
         network, header = _read(path)
         read = [network]
         loaders = {network.scale: lambda: read.pop() if read else _read(path)[0]}
-        return cls(header.name, loaders, device=device, precision=precision, options=options)
+        levels = tuple(each for each in LEVELS if not (each == HALF_SIZE and getattr(network, "is_fixed", False)))
+        return cls(header.name, loaders, levels=levels, device=device, precision=precision, options=options)
 
     @classmethod
     def bicubic(

@@ -6,17 +6,19 @@ import re
 import tempfile
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from pagnet_ros.errors import DeviceError
 from pagnet_ros.model.config import ModelConfig
-from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
-from pagnet_ros.model.surface_network import SurfaceNetwork
+from pagnet_ros.model.network import Bicubic, PagNet
+from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
 from pagnet_ros.model.weights import WeightsHeader, build_network, load_weights
 from pagnet_ros.model.zoo import zoo_path
 from pagnet_ros.runtime.devices import PRECISIONS
@@ -86,18 +88,19 @@ class PlainNetwork:
 
     backend, precision, fallback_reason = "plain", "fp32", ""
 
-    def __init__(self, network: PagNet | Bicubic) -> None:
+    def __init__(self, network: PagNet | SurfaceNetwork | Bicubic) -> None:
         """Keep the network."""
-        self.scale = network.scale
+        self.scale, self.chooses = network.scale, isinstance(network, SurfaceNetwork)
         self._network = network
 
-    def on(self, device: torch.device, stream: int = 0) -> Callable[[Tensor, Tensor, Tensor], PagNetOutput]:
+    def on(self, device: torch.device, stream: int = 0) -> Callable[..., Any]:
         """The network as a function, see `pagnet_ros.runtime.onnx.OnnxNetwork.on`."""
-        return self._network.eval().requires_grad_(False).to(device)
+        moved = self._network.eval().requires_grad_(False).to(device)
+        return partial(choose_surfaces, moved) if isinstance(moved, SurfaceNetwork) else moved
 
 
-def make_engine(name: str, way: str, precision: str, device: str) -> Engine:
-    """An engine that runs one network in one way.
+def make_engine(name: str, way: str, precision: str, device: str, size: tuple[int, int] | None = None) -> Engine:
+    """An engine that runs one network in one way; `size` is the output's, where an ONNX file has to know it.
 
     Raises:
         DeviceError: that way does not exist here, or not in this precision.
@@ -106,16 +109,14 @@ def make_engine(name: str, way: str, precision: str, device: str) -> Engine:
         raise DeviceError(f"{way} does not run in {precision}")
     network, header = network_named(name)
     prepared: Network = deepcopy(network)
-    if isinstance(network, SurfaceNetwork) and way in ("plain", "onnx"):
-        raise DeviceError(f"{header.name} chooses surfaces; expected another way than {way}")
-    if isinstance(network, PagNet | Bicubic) and way == "plain":
+    if way == "plain":
         prepared = PlainNetwork(network)
     elif way == "onnx":
-        if not isinstance(network, PagNet):
+        if isinstance(network, Bicubic):
             raise DeviceError(f"{name} is not exported to ONNX")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.onnx"
-            export_onnx(network, header, path, precision=precision)
+            export_onnx(network, header, path, size if isinstance(network, SurfaceNetwork) else None, precision)
             prepared = OnnxNetwork(path)
             return Engine(prepared, device, precision)  # reads the file once more
     return Engine(prepared, device, precision, "auto" if way == "plain" else way)

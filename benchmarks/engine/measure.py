@@ -22,7 +22,7 @@ __all__ = ["Measured", "call", "measure", "memory_mb", "two_under_way_ms", "writ
 WARM_UPS = 2
 OPTIONS = UpsamplerOptions(metric=True)
 
-Frame = tuple[NDArray[np.uint16], NDArray[np.uint8]]
+Frame = tuple[NDArray[np.generic], NDArray[np.uint8]]
 
 
 class Measured(NamedTuple):

@@ -147,7 +147,7 @@ def _measure(
     failures: list[Failure] = []
     for key in keys:
         try:
-            engine = make_engine(*key, str(plan.device))
+            engine = make_engine(*key, str(plan.device), (images[1].shape[0], images[1].shape[1]))
             memory[key] = memory_mb(engine, images)
             engines[key] = engine
         except DeviceLostError:
@@ -212,7 +212,8 @@ def _with_two(result: Result, engine: Engine, images: Frame, plan: Plan) -> Resu
 
 def with_trace(result: Result, plan: Plan, path: Path) -> Result:
     """The result, once a trace of a few of its frames is written; see `benchmarks.engine.measure.write_trace`."""
-    engine = make_engine(result.weights, result.way, result.precision, str(plan.device))
-    images = frame(size_named(result.size), engine.scale)
+    width, height = size_named(result.size)
+    engine = make_engine(result.weights, result.way, result.precision, str(plan.device), (height, width))
+    images = frame((width, height), engine.scale)
     call(engine, images)
     return result._replace(upload_hidden=write_trace(engine, images, path))

@@ -1,13 +1,15 @@
 """A network exported to ONNX, run by ONNX Runtime: CUDA or TensorRT where its build has them, else the CPU.
 
 ``python -m pagnet_ros.runtime.export_onnx`` writes such files, in float32 or with features in half precision: the types
-of the graph say which. ONNX Runtime is optional (the ``onnx`` extra).
+of the graph say which. A file of a network that chooses surfaces holds the choice too, for one size of depth and of
+colour. ONNX Runtime is optional (the ``onnx`` extra).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pagnet_ros.errors import ConfigError, DeviceError, WeightsError
+from pagnet_ros.errors import ConfigError, DeviceError, InputError, WeightsError
 from pagnet_ros.model.network import PagNetOutput
+from pagnet_ros.model.surfaces import Choice, as_range_of_one
 from pagnet_ros.model.weights import HEADER_KEY, MAX_FILE_BYTES, WeightsHeader
 from pagnet_ros.runtime.native.library import NativeUnavailableError, cache_folder
 
 __all__ = ["INPUTS", "PRECISION_KEY", "OnnxNetwork"]
 
-INPUTS = ("depth", "rgb", "valid")
+INPUTS = {"depth": ("depth", "rgb", "valid"), "surfaces": ("depth", "seen", "rgb", "colour", "limits", "mean")}
+"""What a file takes, by what its network gives: see `PagNet.forward` and `choose_surfaces`."""
 PRECISION_KEY = "pagnet_precision"
 """Metadata that says what the features are computed in; a file without it is float32."""
 TYPED_TENSORRT = 11
@@ -42,6 +46,8 @@ class OnnxNetwork:
         backend: what the engine calls it.
         precision: what the features are computed in, as the file says: fp32 or fp16.
         fallback_reason: why it does not run the fastest way there is, once it is on a device; empty where it does.
+        chooses: whether it chooses surfaces.
+        is_fixed: whether it takes one size of depth and colour alone.
     """
 
     backend = "onnx"
@@ -60,37 +66,74 @@ class OnnxNetwork:
         metadata = session.get_modelmeta().custom_metadata_map
         text = metadata.get(HEADER_KEY)
         self.precision: str = metadata.get(PRECISION_KEY, "fp32")
-        self._is_fixed = all(isinstance(side, int) for each in session.get_inputs() for side in each.shape)
-        names = tuple(each.name for each in session.get_inputs())
-        if text is None or names != INPUTS:
-            raise WeightsError(f"{self._path} has inputs {names} and no {HEADER_KEY!r} header of this package; {_MEND}")
+        shapes = {each.name: tuple(each.shape) for each in session.get_inputs()}
+        self.is_fixed = all(isinstance(side, int) for shape in shapes.values() for side in shape)
+        self._fixed = shapes if self.is_fixed else {}
         try:
-            self.header = WeightsHeader.from_json(text)
+            self.header = WeightsHeader.from_json(text or "{}")
+            expected = INPUTS[self.header.config.output]
         except ConfigError as error:
-            raise WeightsError(f"{self._path}: {error}; {_MEND}") from error
+            came = error if text else f"it has no {HEADER_KEY!r} header of this package"
+            raise WeightsError(f"{self._path}: {came}; {_MEND}") from error
+        if tuple(shapes) != expected:
+            raise WeightsError(f"{self._path} has inputs {tuple(shapes)}, expected {expected}; {_MEND}")
         self.scale = self.header.config.scale
+        self.chooses = self.header.config.output == "surfaces"
 
-    def on(self, device: torch.device, stream: int = 0) -> Callable[[Tensor, Tensor, Tensor], PagNetOutput]:
-        """The network as a function of tensors on a device, see `PagNet.forward`.
+    def on(self, device: torch.device, stream: int = 0) -> Callable[..., PagNetOutput | Choice]:
+        """The network as a function of tensors on a device: as `PagNet.forward`, or as `choose_surfaces` from depth on.
 
         Args:
             device: where the tensors are.
             stream: CUDA's pointer of the stream that is current when the function is called.
 
+        Returns:
+            A function that raises `InputError` for images of another size than the file is fixed to.
+
         Raises:
             DeviceError: this build of ONNX Runtime cannot use the device.
         """
+        run: _Run
         if device.type == "cpu":
-            session = self._session(["CPUExecutionProvider"])
-            return lambda depth, rgb, valid: _run_on_cpu(session, depth, rgb, valid)
-        present = self._runtime.get_available_providers()
-        if "CUDAExecutionProvider" not in present:
-            raise DeviceError(
-                f"this ONNX Runtime has {', '.join(present)}; expected CUDAExecutionProvider for {device}; install "
-                "onnxruntime-gpu, or set device:=cpu"
-            )
-        session = self._session(self._gpu_providers(present, device.index or 0, stream))
-        return lambda depth, rgb, valid: _run_on_gpu(session, device, self.scale, depth, rgb, valid)
+            run = partial(_run_on_cpu, self._session(["CPUExecutionProvider"]))
+        else:
+            present = self._runtime.get_available_providers()
+            if "CUDAExecutionProvider" not in present:
+                raise DeviceError(
+                    f"this ONNX Runtime has {', '.join(present)}; expected CUDAExecutionProvider for {device}; install "
+                    "onnxruntime-gpu, or set device:=cpu"
+                )
+            run = partial(_run_on_gpu, self._session(self._gpu_providers(present, device.index or 0, stream)), device)
+        return partial(self._choice if self.chooses else self._depth, run)
+
+    def _depth(self, run: _Run, depth: Tensor, rgb: Tensor, valid: Tensor) -> PagNetOutput:
+        given = {"depth": depth, "rgb": rgb, "valid": valid.to(torch.float32)}
+        self._check_sizes(given)
+        shape = (1, 1, depth.shape[-2] * self.scale, depth.shape[-1] * self.scale)
+        predicted, *more = run(given, shape)
+        return PagNetOutput(predicted, more[0] if more else None)
+
+    def _choice(
+        self,
+        run: _Run,
+        depth: Tensor,
+        seen: Tensor,
+        rgb: Tensor,
+        colour: Tensor,
+        limits: tuple[float, float],
+        *,
+        mean: bool = False,
+    ) -> Choice:
+        given = {"depth": depth, "seen": seen, "rgb": rgb, "colour": as_range_of_one(colour)}
+        self._check_sizes(given)
+        given |= {"limits": torch.tensor(limits), "mean": torch.tensor(mean)}
+        return Choice(*run(given, (1, 1, *colour.shape[-2:])))
+
+    def _check_sizes(self, given: dict[str, Tensor]) -> None:
+        wrong = [name for name in given if self._fixed and self._fixed[name] != tuple(given[name].shape)]
+        if wrong:
+            sizes = ", ".join(f"{name} of {_size(self._fixed[name])}, not {_size(given[name].shape)}" for name in wrong)
+            raise InputError(f"{self._path} takes {sizes}; export one with --size and --depth-size of this camera")
 
     def _gpu_providers(self, present: list[str], index: int, stream: int) -> list[tuple[str, dict[str, str]]]:
         """The providers to try, best first, with options; sets `fallback_reason` where TensorRT is not among them."""
@@ -115,7 +158,7 @@ class OnnxNetwork:
         else:
             for cache in ("engine", "timing"):
                 options |= {f"trt_{cache}_cache_enable": "1", f"trt_{cache}_cache_path": folder}
-        if not self._is_fixed:
+        if not self.is_fixed:
             options |= {f"trt_profile_{kind}_shapes": self._shapes(kind) for kind in PROFILE}
         return [("TensorrtExecutionProvider", options), cuda]
 
@@ -135,27 +178,35 @@ class OnnxNetwork:
             raise WeightsError(f"{self._path} is not a readable ONNX file ({_first_line(error)}); {_MEND}") from error
 
 
-def _run_on_cpu(session: Any, depth: Tensor, rgb: Tensor, valid: Tensor) -> PagNetOutput:
-    arrays = (tensor.to(torch.float32).contiguous().numpy() for tensor in (depth, rgb, valid))
-    outputs = session.run(None, dict(zip(INPUTS, arrays, strict=True)))
-    return PagNetOutput(torch.from_numpy(outputs[0]), torch.from_numpy(outputs[1]) if len(outputs) > 1 else None)
+_Run = Callable[[dict[str, Tensor], tuple[int, ...]], list[Tensor]]
+"""Inputs by name and the shape of every output -> the outputs."""
 
 
-def _run_on_gpu(
-    session: Any, device: torch.device, scale: int, depth: Tensor, rgb: Tensor, valid: Tensor
-) -> PagNetOutput:
-    binding = session.io_binding()
-    inputs = [tensor.to(torch.float32).contiguous() for tensor in (depth, rgb, valid)]
-    shape = (1, 1, depth.shape[-2] * scale, depth.shape[-1] * scale)
-    names = [each.name for each in session.get_outputs()]
-    outputs = [torch.empty(shape, device=device) for _ in names]
-    index = device.index or 0
-    for name, tensor in zip(INPUTS, inputs, strict=True):
-        binding.bind_input(name, "cuda", index, np.float32, tuple(tensor.shape), tensor.data_ptr())
-    for name, tensor in zip(names, outputs, strict=True):
-        binding.bind_output(name, "cuda", index, np.float32, shape, tensor.data_ptr())
+def _run_on_cpu(session: Any, given: dict[str, Tensor], shape: tuple[int, ...]) -> list[Tensor]:
+    arrays = {name: tensor.contiguous().numpy() for name, tensor in given.items()}
+    return [torch.from_numpy(array) for array in session.run(None, arrays)]
+
+
+def _run_on_gpu(session: Any, device: torch.device, given: dict[str, Tensor], shape: tuple[int, ...]) -> list[Tensor]:
+    binding, index = session.io_binding(), device.index or 0
+    types = {torch.float32: np.float32, torch.bool: np.bool_}
+    given = {name: tensor.contiguous() for name, tensor in given.items()}  # alive until the network has run
+    for name, tensor in given.items():
+        if tensor.device.type == "cpu":
+            binding.bind_cpu_input(name, tensor.numpy())
+        else:
+            binding.bind_input(name, "cuda", index, types[tensor.dtype], tuple(tensor.shape), tensor.data_ptr())
+    outputs: list[Tensor] = []
+    for each in session.get_outputs():
+        kind = torch.bool if each.type == "tensor(bool)" else torch.float32
+        outputs.append(torch.empty(shape, dtype=kind, device=device))
+        binding.bind_output(each.name, "cuda", index, types[kind], shape, outputs[-1].data_ptr())
     session.run_with_iobinding(binding)
-    return PagNetOutput(outputs[0], outputs[1] if len(outputs) > 1 else None)
+    return outputs
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[-1]}x{shape[-2]}"
 
 
 def _tensorrt_version() -> int:

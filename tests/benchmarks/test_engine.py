@@ -147,7 +147,7 @@ def test_a_row_that_fails_is_named_and_the_others_are_there(tmp_path, capsys, sm
         "plain": DeviceError("not offered"),
     }
 
-    def make(name, way, precision, device):
+    def make(name, way, precision, device, size=None):
         if way in errors:
             raise errors[way]
         return built("rt-x4", "eager", precision, device)

@@ -8,19 +8,21 @@ import pytest
 import torch
 from torch import nn
 
+from pagnet_ros.core.degradation import BICUBIC, NETWORK
 from pagnet_ros.core.depth import working_size
 from pagnet_ros.core.validity import TrustOptions
-from pagnet_ros.errors import ConfigError, DeviceError, WeightsError
+from pagnet_ros.errors import ConfigError, DeviceError, InputError, WeightsError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
-from pagnet_ros.pipeline import DepthUpsampler
+from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.runtime import export_onnx as exporter
 from pagnet_ros.runtime import onnx as onnx_network
 from pagnet_ros.runtime.engine import Engine, FrameLimits
-from pagnet_ros.runtime.export_onnx import MOST_DIFFERENT, difference_to_torch, export_onnx
+from pagnet_ros.runtime.export_onnx import MOST_DIFFERENT, MOST_FLIPPED, difference_to_torch, export_onnx
 from pagnet_ros.runtime.onnx import OnnxNetwork
+from tests.builders import small_surfaces
 
 for _needed in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(_needed, reason=f"{_needed} is not installed here (the onnx extra)")
@@ -45,19 +47,36 @@ def small(tmp_path_factory):
     return net, path
 
 
+REGRESSING = [name for name, header in zoo().items() if header.config.output == "depth"]
+CHOOSING = [name for name in zoo() if name not in REGRESSING]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(zoo()))
+@pytest.mark.parametrize("name", REGRESSING)
 def test_a_shipped_network_gives_what_torch_gives_at_any_size(name, tmp_path):
     net, header = load_weights(zoo_path(name))
     export_onnx(net.requires_grad_(False), header, tmp_path / "net.onnx")
     assert OnnxNetwork(tmp_path / "net.onnx").header == header
     for low_size in ((2, 2), (5, 9), (16, 12)):
-        assert difference_to_torch(net, tmp_path / "net.onnx", low_size) <= MOST_DIFFERENT["fp32"]
+        assert difference_to_torch(net, tmp_path / "net.onnx", low_size).largest <= MOST_DIFFERENT["fp32"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("precision", list(MOST_DIFFERENT))
+@pytest.mark.parametrize("name", CHOOSING)
+def test_a_shipped_network_chooses_what_it_chooses_in_torch(name, precision, tmp_path):
+    net, header = load_weights(zoo_path(name))
+    low = (96 // net.scale, 128 // net.scale)
+    export_onnx(net.requires_grad_(False), header, tmp_path / "net.onnx", (96, 128), precision)
+    found = difference_to_torch(net, tmp_path / "net.onnx", low)
+    assert (found.largest <= MOST_DIFFERENT[precision], found.flipped <= MOST_FLIPPED[precision]) == (True, True), found
+    assert_only_the_features_are_half(tmp_path / "net.onnx", precision, ("enter_depth", "head", "tint"))
 
 
 @pytest.mark.parametrize("low_size", [(2, 2), (3, 17), (20, 15)], ids=str)
 def test_a_file_of_free_size_runs_at_any(small, low_size):
-    assert difference_to_torch(*small, low_size) <= MOST_DIFFERENT["fp32"]
+    assert difference_to_torch(*small, low_size).largest <= MOST_DIFFERENT["fp32"]
 
 
 @pytest.mark.parametrize(
@@ -67,14 +86,14 @@ def test_every_part_of_a_network_is_exported(tmp_path, changes):
     config = replace(SMALL, **changes)
     net = random_network(config)
     export_onnx(net, WeightsHeader("part", config), tmp_path / "part.onnx")
-    assert difference_to_torch(net, tmp_path / "part.onnx", (6, 7)) <= MOST_DIFFERENT["fp32"]
+    assert difference_to_torch(net, tmp_path / "part.onnx", (6, 7)).largest <= MOST_DIFFERENT["fp32"]
 
 
 def test_a_fixed_size_is_fixed(tmp_path):
     net = random_network(SMALL)
     export_onnx(net, WeightsHeader("fixed", SMALL), tmp_path / "fixed.onnx", (24, 32))
-    assert difference_to_torch(net, tmp_path / "fixed.onnx", (6, 8)) <= MOST_DIFFERENT["fp32"]
-    with pytest.raises(Exception, match="invalid dimensions"):
+    assert difference_to_torch(net, tmp_path / "fixed.onnx", (6, 8)).largest <= MOST_DIFFERENT["fp32"]
+    with pytest.raises(InputError, match="takes depth of 8x6, not 6x8, rgb of 32x24, not 24x32"):
         difference_to_torch(net, tmp_path / "fixed.onnx", (8, 6))
     with pytest.raises(ConfigError, match="size 30x24 does not fit scale 4"):
         export_onnx(net, WeightsHeader("fixed", SMALL), tmp_path / "other.onnx", (24, 30))
@@ -89,23 +108,66 @@ def half(tmp_path_factory):
     return net, path
 
 
-def test_in_half_precision_only_the_features_are_half_and_the_result_is_close(half):
+def assert_only_the_features_are_half(path, precision, exact):
+    """The weights of the features, and of nothing else that has a name, are of the precision; no end is half."""
     import onnx
 
+    graph = onnx.load(path).graph
+    types = onnx.TensorProto
+    kinds = {each.name: each.data_type for each in graph.initializer if len(each.dims) == 4 and "." in each.name}
+    features = {name for name in kinds if not any(part in name for part in exact)}
+    assert len(features) > len(kinds) / 2
+    assert {kinds[name] for name in features} == {types.FLOAT16 if precision == "fp16" else types.FLOAT}
+    assert {kinds[name] for name in kinds.keys() - features} == {types.FLOAT}
+    ends = {each.type.tensor_type.elem_type for each in (*graph.input, *graph.output)}
+    assert ends <= {types.FLOAT, types.BOOL}
+
+
+def test_in_half_precision_only_the_features_are_half_and_the_result_is_close(half):
     net, path = half
     assert next(net.parameters()).dtype == torch.float32
-    worst = difference_to_torch(net, path, (6, 7))
-    assert 0 < worst <= MOST_DIFFERENT["fp16"]
-    graph = onnx.load(path).graph
-    kinds = {each.name: each.data_type for each in graph.initializer if len(each.dims) == 4}
-    exact = {name for name, kind in kinds.items() if kind == onnx.TensorProto.FLOAT}
-    named = ("enter_depth", "head", "bicubic")
-    assert exact == {name for name in kinds if any(part in name for part in named)} | {
-        name for name in exact if not any(letter.isalpha() for letter in name)
-    }
-    assert sum(kind == onnx.TensorProto.FLOAT16 for kind in kinds.values()) > len(kinds) / 2
-    ends = [*graph.input, *graph.output]
-    assert {each.type.tensor_type.elem_type for each in ends} == {onnx.TensorProto.FLOAT}
+    assert 0 < difference_to_torch(net, path, (6, 7)).largest <= MOST_DIFFERENT["fp16"]
+    assert_only_the_features_are_half(path, "fp16", ("enter_depth", "head", "bicubic"))
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory):
+    """(a network that chooses surfaces, its ONNX file for depth of 17x13 and colour of 57x45)."""
+    path = tmp_path_factory.mktemp("onnx") / "chosen.onnx"
+    net = small_surfaces(4).requires_grad_(False)
+    export_onnx(net, WeightsHeader("chosen", net.config, normalisation="local"), path, (45, 57), depth_size=(13, 17))
+    return net, path
+
+
+@pytest.mark.timeout(400)  # the file is written first
+def test_the_choice_is_exported_with_its_network(chosen):
+    found = difference_to_torch(*chosen, (13, 17), (45, 57))
+    assert found.largest <= MOST_DIFFERENT["fp32"]
+    assert found.flipped <= MOST_FLIPPED["fp32"]
+
+
+@pytest.mark.parametrize("changed", [{}, {"estimate": "mean"}, {"max_depth_m": 2.0}], ids=str)
+def test_an_exported_choice_is_the_up_samplers_with_every_live_parameter(chosen, changed):
+    net, path = chosen
+    options = UpsamplerOptions(registration="none", **changed)
+    random = np.random.default_rng(0)
+    depth = np.kron(random.integers(600, 2500, (4, 5)), np.ones((4, 4))).astype(np.uint16)[:13, :17]
+    depth[random.random(depth.shape) < 0.15] = 0
+    rgb = random.integers(0, 256, (45, 57, 3), np.uint8)
+    ours = DepthUpsampler.from_file(path, device="cpu", options=options)
+    eager = DepthUpsampler("eager", {4: lambda: net}, device="cpu", precision="fp32", options=options)
+    result, expected = ours(depth, rgb), eager(depth, rgb)
+    assert (ours.backend, ours.precision, ours.name, ours.fallback_reason) == ("onnx", "fp32", "chosen", "")
+    for name in ("depth", "sigma", "provenance"):
+        one, other = (getattr(each, name).astype(np.float64) for each in (result, expected))
+        assert np.mean(~np.isclose(one, other, atol=1e-4, equal_nan=True)) <= MOST_FLIPPED["fp32"]
+
+
+def test_a_file_of_one_size_is_never_asked_for_half_of_it_and_names_its_sizes(chosen):
+    up = DepthUpsampler.from_file(chosen[1], device="cpu")
+    assert up.levels == (NETWORK, BICUBIC)
+    with pytest.raises(InputError, match=r"takes depth of 17x13, not 16x12.*--depth-size"):
+        up(np.full((12, 16), 1500, np.uint16), np.zeros((48, 64, 3), np.uint8))
 
 
 def test_the_engine_reports_the_precision_of_the_file_and_refuses_another(small, half):
