@@ -117,20 +117,20 @@ export -f versions shared_memory
 checks() {
     local tests=(-m pytest -q -p no:cacheprovider --no-header) marker="gpu and not slow" probes=()
     local files=(tests/runtime/test_streams.py tests/runtime/test_cuda_graph.py tests/runtime/test_engine.py)
-    local networks="rt-x4-sensor or mid-x4-clean or rt-x16-clean"
+    local networks="fast-x4-sensor or fast-x1-sensor or rt-x4-sensor or rt-x16-clean"
     local bench=(-m benchmarks.engine --device "$DEVICE") most more compiled
     [ "${TEST_PROCESSES:-4}" = 0 ] || tests+=(-n "${TEST_PROCESSES:-4}")
     tests+=(--timeout $((60 * ${PATIENCE:-1}))) # of each test, well below the step's
     if [ -n "$SMALL" ]; then
         [ "$DEVICE" = cuda ] || marker="not gpu and not slow"
-        files=("${files[@]:0:2}") networks=tiny-x4-sensor probes=(--small)
-        most=(--weights bicubic-x4 tiny-x4-sensor --sizes 64x48 --frames 2 --ways eager --precisions fp32)
+        files=("${files[@]:0:2}") networks="fast-x4-sensor or tiny-x4-sensor" probes=(--small)
+        most=(--weights fast-x4-sensor bicubic-x4 --sizes 64x48 --frames 2 --ways eager --precisions fp32)
         more=("${most[@]}") compiled=("${most[@]}")
     else
-        most=(--weights full-x4 rt-x4-sensor bicubic-x4 mid-x4-clean --sizes 640x480 1280x720 1920x1080 --frames 60)
+        most=(--weights full-x4 fast-x4-sensor rt-x4-sensor bicubic-x4 mid-x4-clean --sizes 640x480 1280x720 1920x1080 --frames 60)
         most+=(--ways graph --precisions fp16 fp32 --time-limit 60 --trace "$work/trace.json")
-        more=(--weights full-x4 rt-x4-sensor --ways eager graph --precisions fp16 bf16 --frames 60 --time-limit 30)
-        compiled=(--weights rt-x4-sensor --ways graph compiled --precisions fp16 --frames 60 --time-limit 80)
+        more=(--weights fast-x4-sensor full-x4 fast-x1-sensor rt-x4-sensor --ways eager graph --precisions fp16 bf16 --frames 60 --time-limit 30)
+        compiled=(--weights fast-x4-sensor rt-x4-sensor --ways graph compiled --precisions fp16 --frames 60 --time-limit 80)
     fi
     step versions 30 1 bash -c 'versions; shared_memory'
     step tests 90 20 "$PYTHON" "${tests[@]}" -m "$marker" "${files[@]}"
@@ -170,7 +170,9 @@ PY
     step train "$((left - 35))" 30 bash -c 'train "$@"' train "$work/run" "${SCENES:-0.25}" "$count" \
         "$(minutes_of $((left - 45)))" --warm-start "$start"
     weights=$OUT/$(sed -n 's/^name: //p' "$work/$recipe_name-${SCENES:-0.25}.yaml").safetensors
-    [ ! -d "$DATA/middlebury_val" ] || validation=(--validation "$DATA/middlebury_val")
+    if [ -d "$DATA/middlebury_val" ] && ! grep -q 'output: surfaces' "$work/$recipe_name-${SCENES:-0.25}.yaml"; then
+        validation=(--validation "$DATA/middlebury_val") # the paper's protocol, for networks that regress depth
+    fi
     step export 60 3 "$PYTHON" -m pagnet_training.export "$work/run/checkpoint.safetensors" "$weights" \
         --command "scripts/gpu_lease.sh train" ${validation[@]+"${validation[@]}"}
     cat "$work/run/validation.jsonl" "$work/run/throughput.jsonl" >"$OUT/journal.jsonl" 2>/dev/null

@@ -35,7 +35,7 @@ class Case:
 
     Attributes:
         device: where.
-        networks: names; the widest first.
+        networks: names; the widest first, the default last.
         size: ``(width, height)`` of the output.
         half: the half precision of the device.
     """
@@ -43,7 +43,7 @@ class Case:
     def __init__(self, device: str, *, small: bool) -> None:
         """Small: to be tried on a CPU."""
         self.device = device
-        self.networks = ["tiny-x4-sensor", "bicubic-x4"] if small else ["full-x4", "rt-x4-sensor"]
+        self.networks = ["bicubic-x4", "fast-x4-sensor"] if small else ["full-x4", "rt-x4-sensor", "fast-x4-sensor"]
         self.size = (128, 96) if small else (640, 480)
         self.half = "fp16" if device.startswith("cuda") else "bf16"
         self.repeats = 2 if small else REPEATS
@@ -55,15 +55,20 @@ class Case:
 
 
 def half_precision(case: Case) -> Figures:
-    """How far half precision is from float32, in millimetres, on a simulated room seen by a simulated camera."""
+    """How far half precision is from float32, in millimetres, on a simulated room seen by a simulated camera.
+
+    Where a network chooses surfaces a few pixels fall on another one: more than a hundredth of their depth away.
+    """
     found: Figures = {}
     for name in case.networks:
         exact = call(case.engine(name, "fp32"), case.frame).depth
         for precision in dict.fromkeys(("bf16", case.half)):
             difference = np.abs(call(case.engine(name, precision), case.frame).depth - exact) * 1e3
+            flipped = float(np.mean(difference > 10.0 * exact))
             difference = difference[np.isfinite(difference)]
             rms, p999 = float(np.sqrt(np.mean(difference**2))), float(np.percentile(difference, 99.9))
-            found[f"{name} {precision}"] = {"rms_mm": rms, "p999_mm": p999, "max_mm": float(difference.max())}
+            figures = {"rms_mm": rms, "p999_mm": p999, "max_mm": float(difference.max()), "flipped_share": flipped}
+            found[f"{name} {precision}"] = figures
     return found
 
 
@@ -82,7 +87,7 @@ def two_engines(case: Case) -> Figures:
             worst = 0.0
             for i in range(2 * case.repeats):
                 ours = call(engine, frames[i % 2]).depth
-                worst = max(worst, float(np.nanmax(np.abs(ours - alone[plan][i % 2]))))
+                worst = max(worst, float(np.nanpercentile(np.abs(ours - alone[plan][i % 2]), 99.8)))
             differences[" ".join(plan)] = worst * 1e3
         except Exception as error:
             errors.append(f"{plan}: {type(error).__name__}: {error}".splitlines()[0])
@@ -92,7 +97,7 @@ def two_engines(case: Case) -> Figures:
         thread.start()
     for thread in threads:
         thread.join()
-    return {"largest_difference_mm": differences, "errors": errors}
+    return {"p998_difference_mm": differences, "errors": errors}
 
 
 def waiting(case: Case) -> Figures:

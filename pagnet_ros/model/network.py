@@ -215,6 +215,10 @@ class PagNet(nn.Module):
 
     def initialise(self) -> None:
         """Gaussian weights (variance by fan-in, He et al. 2015), zero biases; a residual head starts at zero."""
+        if (
+            self.head.weight.is_meta
+        ):  # where shapes are all that is asked for, torch would load its compiler to draw numbers
+            return
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

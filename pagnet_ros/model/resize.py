@@ -32,8 +32,8 @@ class BicubicUpsample(nn.Module):
     def __init__(self, scale: int) -> None:
         super().__init__()
         self.scale = scale
-        taps = torch.arange(-2, 3, dtype=torch.float64)
-        phases = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
+        taps = torch.arange(-2, 3, dtype=torch.float64, device="cpu")
+        phases = (torch.arange(scale, dtype=torch.float64, device="cpu") + 0.5) / scale - 0.5
         weights = cubic_kernel(phases[:, None] - taps[None, :])
         kernel = torch.einsum("py,qx->pqyx", weights, weights).reshape(scale * scale, 1, 5, 5)
         self.register_buffer("kernel", kernel.float(), persistent=False)
@@ -65,7 +65,7 @@ class BicubicDownsample(nn.Module):
     def __init__(self, scale: int) -> None:
         super().__init__()
         self.scale = scale
-        distance = (torch.arange(4 * scale, dtype=torch.float64) + 0.5) / scale - 2.0
+        distance = (torch.arange(4 * scale, dtype=torch.float64, device="cpu") + 0.5) / scale - 2.0
         weights = cubic_kernel(distance)
         self.register_buffer("kernel", (weights / weights.sum()).float(), persistent=False)
 

@@ -89,6 +89,10 @@ class SurfaceNetwork(nn.Module):
 
     def initialise(self) -> None:
         """Gaussian weights (variance by fan-in), zero biases; heads of zeros: at first distance and colour decide."""
+        if (
+            self.head.weight.is_meta
+        ):  # where shapes are all that is asked for, torch would load its compiler to draw numbers
+            return
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -3,6 +3,9 @@
 import json
 import os
 import struct
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +17,7 @@ from pagnet_ros.errors import ConfigError, WeightsError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import FORMAT_VERSION, WeightsHeader, load_weights, read_header, save_weights
+from tests.builders import small_surfaces
 
 CONFIG = ModelConfig(
     scale=2, channels=4, growth=2, convolutions=1, blocks=1, residual=True, mask_channel=True, feature_stride=2
@@ -156,7 +160,7 @@ def test_a_header_that_asks_for_a_giant_network_allocates_none(saved, monkeypatc
     giant = ModelConfig(scale=16, channels=256, growth=128, convolutions=8, blocks=8)
     rewrite(saved, {"config": giant.to_dict()})
     devices = set()
-    monkeypatch.setattr(torch.nn.init, "kaiming_normal_", lambda tensor, **_: devices.add(tensor.device.type))
+    monkeypatch.setattr(torch.nn.init, "kaiming_uniform_", lambda tensor, **_: devices.add(tensor.device.type))
     with pytest.raises(WeightsError, match="missing"):
         load_weights(saved)
     assert devices == {"meta"}
@@ -308,3 +312,17 @@ def test_any_bytes_raise_weights_error(path, content, header):
     path.write_bytes(struct.pack("<Q", len(content)) + content if header else content)
     with pytest.raises(WeightsError):
         load_weights(path)
+
+
+def test_networks_are_loaded_and_run_without_torch_s_compiler(tmp_path):
+    code = (
+        "import sys, numpy; from pagnet_ros import DepthUpsampler\n"
+        "for path in sys.argv[1:]:\n"
+        "    up = DepthUpsampler.from_file(path)\n"
+        "    up(numpy.full((4, 6), 1000, 'uint16'), numpy.zeros((8, 12, 3), 'uint8'))\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    paths = [str(tmp_path / name) for name in ("one.safetensors", "other.safetensors")]
+    for path, network in zip(paths, (PagNet(CONFIG), small_surfaces(2)), strict=True):
+        save_weights(path, network, replace(HEADER, config=network.config))
+    subprocess.run([sys.executable, "-c", code, *paths], check=True)
