@@ -2,7 +2,8 @@
 
 Rooms are seen by a depth camera, without noise, and by a colour camera elsewhere; both views are cast ray by ray
 through the lens models, so the truth is exact. A reprojected pixel is right where the truth, at its centre or no
-farther than half a pixel from it, is the same to 1 mm. ``python -m benchmarks.reprojection``.
+farther than half a pixel from it, is the same to 1 mm. Times are the processor's, all cores together.
+``python -m benchmarks.reprojection``.
 """
 
 from __future__ import annotations
@@ -110,9 +111,8 @@ class Accuracy(NamedTuple):
 
     def plus(self, other: Accuracy) -> Accuracy:
         """Both together."""
-        return Accuracy(
-            *(np.append(a, b) if i == 6 else a + b for i, (a, b) in enumerate(zip(self, other, strict=True)))
-        )
+        counts = [a + b for a, b in zip(self[:6], other[:6], strict=True)]
+        return Accuracy(*counts, np.append(self.errors_m, other.errors_m))
 
 
 def compare(pair: CameraPair, scene: Scene) -> tuple[Accuracy, Reprojection, Image]:
@@ -184,18 +184,18 @@ def _is_alone(surface: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 
 def _times_ms(reprojection: Reprojection, depth: Image, color: Calibration, frames: int) -> tuple[float, float]:
-    """Median milliseconds of reprojecting, and of the default network on what comes out, in turn."""
+    """Mean milliseconds of processor time of reprojecting, and of the default network on what comes out, in turn."""
     network, rgb = DepthUpsampler.from_zoo(), np.random.default_rng(0).integers(0, 255, (*color.size, 3), np.uint8)
     low = reprojection(depth)
     network(low, rgb)
     times = []
     for _ in range(frames):
-        start = time.perf_counter()
+        start = time.process_time()
         reprojection(depth)
-        middle = time.perf_counter()
+        middle = time.process_time()
         network(low, rgb)
-        times.append((middle - start, time.perf_counter() - middle))
-    first, second = np.median(times, axis=0) * 1e3
+        times.append((middle - start, time.process_time() - middle))
+    first, second = np.mean(times, axis=0) * 1e3
     return float(first), float(second)
 
 

@@ -1,12 +1,11 @@
-"""A Nav2 costmap of the node's result: point cloud, costmap, and the lifecycle manager that starts it.
+"""A Nav2 costmap of the node's result: the costmap, and the lifecycle manager that starts it.
 
     ros2 launch pagnet_ros costmap.launch.py global_frame:=odom robot_base_frame:=base_link
     ros2 launch pagnet_ros costmap.launch.py layer:=stvl manage_node:=pagnet_node
 
 To see what Nav2 would see, without the rest of Nav2; the layer's parameters in config/nav2 are the same as for your own
-Nav2 parameters. Owns the costmap's frames and size and the manager's nodes; the point cloud is that of
-points.launch.py.
-tf from `global_frame` to `robot_base_frame` and to the camera has to be there.
+Nav2 parameters. Owns the costmap's frames and size and the manager's nodes; the point cloud is the node's own. tf
+from `global_frame` to `robot_base_frame` and to the camera has to be there.
 """
 
 from pathlib import Path
@@ -104,13 +103,6 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Arguments, the point cloud with its DDS environment, the costmap, its manager."""
-    points = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(HERE / "points.launch.py")),
-        launch_arguments={
-            "output": LaunchConfiguration("output"),
-            "points": [LaunchConfiguration("output"), "/points"],
-            "use_sim_time": LaunchConfiguration("use_sim_time"),
-        }.items(),
-    )
-    return LaunchDescription([*ARGUMENTS, points, OpaqueFunction(function=make_nodes)])
+    """Arguments, the DDS environment, the costmap, its manager."""
+    large_images = PythonLaunchDescriptionSource(str(HERE / "large_images.launch.py"))
+    return LaunchDescription([*ARGUMENTS, IncludeLaunchDescription(large_images), OpaqueFunction(function=make_nodes)])

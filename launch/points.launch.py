@@ -1,10 +1,10 @@
-"""A point cloud of the node's result, by depth_image_proc: `/depth_hr` in, `/depth_hr/points` out.
+"""A point cloud of the node's result, by depth_image_proc: `/depth_hr` in, `/depth_hr/cloud` out.
 
     ros2 launch pagnet_ros points.launch.py output:=/depth_hr color:=/camera/color/image_raw
 
-Owns the remappings of depth_image_proc, whose camera_info is the node's own, with the very stamps of the depth. The
-node
-itself runs already (pagnet.launch.py with `output_info:=below`, as it is by default).
+The node publishes a cloud of its own, `/depth_hr/points`, that needs none of this; here is another consumer's. Owns the
+remappings of depth_image_proc, whose camera_info is the node's own, with the very stamps of the depth. The node itself
+runs already (pagnet.launch.py with `output_info:=below`, as it is by default).
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "color", default_value="", description="the colour image the node takes, for points with colour; empty: without"
     ),
-    DeclareLaunchArgument("points", default_value="", description="the point cloud out; empty: <output>/points"),
+    DeclareLaunchArgument("points", default_value="", description="the point cloud out; empty: <output>/cloud"),
     DeclareLaunchArgument("namespace", default_value="", description="namespace of the relative topics, the node's"),
     DeclareLaunchArgument(
         "color_reliability",
@@ -44,7 +44,7 @@ def remappings(given: dict[str, str]) -> list[tuple[str, str]]:
     Its camera_info is looked for beside the image, so the image is `image_rect`.
     """
     output, color = given["output"], given["color"]
-    points = ("points", given["points"] or f"{output}/points")
+    points = ("points", given["points"] or f"{output}/cloud")
     if not color:
         # the second by Humble's image_transport, which looks beside the name before it was remapped
         return [("image_rect", f"{output}/image_rect"), ("camera_info", f"{output}/camera_info"), points]

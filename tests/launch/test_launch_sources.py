@@ -137,7 +137,7 @@ def remapped(name, **given):
 
 def test_points_are_made_of_the_nodes_image_and_its_own_camera_info():
     names = remapped("points")
-    assert names.pop("points") == "/depth_hr/points"
+    assert names.pop("points") == "/depth_hr/cloud"
     assert names == {"image_rect": "/depth_hr/image_rect", "camera_info": "/depth_hr/camera_info"}
     assert set(names.values()) <= OUTPUTS
 

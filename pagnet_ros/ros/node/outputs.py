@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from pagnet_ros.errors import ConfigError, quoted
@@ -22,6 +22,7 @@ from pagnet_ros.messages.image import MalformedMessageError, fill_depth_image
 from pagnet_ros.pipeline import UpsampledDepth
 from pagnet_ros.ros.names import TopicNames, below_output
 from pagnet_ros.ros.node.parameters import NodeParameters
+from pagnet_ros.ros.node.points import Points
 from pagnet_ros.ros.qos import image_qos, overriding_options, publisher_events
 from pagnet_ros.ros.reporter import Reporter
 
@@ -45,7 +46,12 @@ LAYERS: Final = {"provenance": Layer("8UC1", lambda result: result.provenance)}
 
 
 class Outputs:
-    """Lifecycle publishers from construction until `close`; silent while the node is not active."""
+    """Lifecycle publishers from construction until `close`; silent while the node is not active.
+
+    Attributes:
+        topics: Where.
+        points: The result as a point cloud.
+    """
 
     def __init__(
         self,
@@ -92,6 +98,7 @@ class Outputs:
         self._image = advertise(Image, topics.output)
         self._rect = advertise(Image, topics.output_rect)
         self._info = advertise(CameraInfo, topics.output_info)
+        self.points = Points(advertise(PointCloud2, below_output(node, "points")), topics.color, reporter)
         self._layers = {leaf: advertise(Image, below_output(node, leaf)) for leaf in LAYERS}
 
     def wanted(self) -> bool:

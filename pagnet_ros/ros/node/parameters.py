@@ -70,6 +70,12 @@ class NodeParameters(UpsamplerOptions):
         "32FC1", "32FC1: m, NaN unknown; 16UC1: mm, 0 unknown", choices=("32FC1", "16UC1"), live=True
     )
     output_frame_id: str = setting("", "frame_id of the output; empty: the colour image's", live=True)
+    points_voxel_m: float = setting(
+        0.0, "edge of the voxels of which depth_hr/points has one point each, m; 0: one for each pixel, organised",
+        low=0, high=1, live=True,
+    )  # fmt: skip
+    points_dense: bool = setting(False, "leave out of depth_hr/points what is unknown, in the place of NaN", live=True)
+    points_color: bool = setting(True, "give each of depth_hr/points the image's colour", live=True)
     lazy: bool = setting(True, "receive and compute nothing while nobody subscribes to an output", live=True)
     diagnostics_period_s: float = setting(1.0, "time between messages on /diagnostics, s", low=0.1, high=60)
     topic_timeout_s: float = setting(5.0, "silence of a topic that is reported, s", low=0.5, high=3600, live=True)

@@ -140,10 +140,13 @@ class Host(Protocol):
 class Upsampler(Protocol):
     """What the node needs of `pagnet_ros.pipeline.DepthUpsampler`."""
 
-    device: str
     options: UpsamplerOptions
     level: str
     levels: tuple[str, ...]
+
+    @property
+    def device(self) -> str:
+        """Where it runs, as torch names it."""
 
     def __call__(self, depth: NDArray[Any], rgb: NDArray[np.uint8], /) -> UpsampledDepth:
         """Up-sample one frame."""
@@ -221,6 +224,7 @@ class FrameProcessor:
         message = self._outputs.encode(result.depth, header.stamp, frame_id, settings.output_encoding)
         encoded = time.monotonic_ns()
         self._outputs.publish(message, result, self._host.camera_info)
+        self._outputs.points.publish(message.header, result.depth, rgb, self._host.camera_info, settings)
         done = time.monotonic_ns()
         if not is_first_of_its_size:  # else its seconds would stand for what the next ones take
             self._record(pair, result, (started, decoded, computed, encoded, done))
