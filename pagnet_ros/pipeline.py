@@ -41,11 +41,13 @@ class UpsampledDepth:
             input, the input's own unit for float32.
         sigma: ``[H, W]`` float32, standard deviation in the same unit, or None where the network predicts none.
         provenance: ``[H, W]`` uint8: 0 nothing known, 1 measured, 2 refined (the surface of a measurement beside it), 3
-            filled, 4 measured out of range.
+            filled, 4 measured out of range, 5 contested (another surface is nearly as likely).
         stage_ms: milliseconds per stage.
         scale: factor of the network that ran.
         level: which quality level gave it, of `pagnet_ros.core.degradation.LEVELS`.
         offset_px: ``(x, y)`` that the measurement was moved by to lie on the colour image, colour pixels.
+        confidence: ``[H, W]`` uint8, how likely depth is right to within 2 %, per cent; None as `sigma`.
+        disagreeing: how many measurements no output pixel of their footprint lies within three sigma of.
     """
 
     depth: NDArray[np.float32]
@@ -55,6 +57,8 @@ class UpsampledDepth:
     scale: int
     level: str = NETWORK
     offset_px: tuple[float, float] = (0.0, 0.0)
+    confidence: NDArray[np.uint8] | None = None
+    disagreeing: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -263,7 +267,8 @@ class DepthUpsampler:
         if shift.is_none:
             return self._upsampled(depth, rgb, limits)
         result = self._upsampled(shift.moved_depth(depth), shift.moved_rgb(rgb), limits)
-        return _placed(result, shift, offset, fills=self.options.fill != "none")
+        fills = self.options.fill != "none" and self.options.publish_filled == "value"
+        return _placed(result, shift, offset, fills=fills)
 
     def warm_up(
         self, depth_size: tuple[int, int], rgb_size: tuple[int, int], dtype: type[np.generic] = np.uint16
@@ -323,13 +328,16 @@ class DepthUpsampler:
         if self._level == HALF_SIZE:
             size = size.halved()
         out: EngineOutput = self._engines.get(self._level, scale).infer(depth, rgb, size, limits, self.options)
-        return UpsampledDepth(out.depth, out.sigma, out.provenance, out.stage_ms, scale, self._level)
+        return UpsampledDepth(
+            out.depth, out.sigma, out.provenance, out.stage_ms, scale, self._level, confidence=out.confidence,
+            disagreeing=out.disagreeing,
+        )  # fmt: skip
 
 
 def _placed(result: UpsampledDepth, shift: Shift, offset: tuple[float, float], *, fills: bool) -> UpsampledDepth:
     """A result of moved images on the colour image as it came; what it lacks at the border is filled or unknown."""
     depth, provenance = shift.placed(result.depth), shift.placed(result.provenance)
-    sigma = None if result.sigma is None else shift.placed(result.sigma)
+    sigma, confidence = (None if image is None else shift.placed(image) for image in (result.sigma, result.confidence))
     repeated = shift.repeated((depth.shape[0], depth.shape[1]))
     if fills:
         own = (provenance == validity.MEASURED) | (provenance == validity.REFINED)
@@ -338,7 +346,9 @@ def _placed(result: UpsampledDepth, shift: Shift, offset: tuple[float, float], *
         provenance[repeated] = validity.NOTHING
         for image in (depth,) if sigma is None else (depth, sigma):
             image[repeated] = np.nan
-    return replace(result, depth=depth, sigma=sigma, provenance=provenance, offset_px=offset)
+        if confidence is not None:
+            confidence[repeated] = 0
+    return replace(result, depth=depth, sigma=sigma, provenance=provenance, offset_px=offset, confidence=confidence)
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[Network, WeightsHeader]:

@@ -7,14 +7,18 @@ measured, or lies close enough to a measurement, and does not float between two 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pagnet_ros.core.depth import Measurement
+from pagnet_ros.model.surfaces import Choice
 from pagnet_ros.system.settings import Settings, setting
 
 __all__ = [
+    "CONTESTED",
     "ESTIMATES",
     "FILLED",
     "FILL_POLICIES",
@@ -22,23 +26,35 @@ __all__ = [
     "NOTHING",
     "OUT_OF_RANGE",
     "REFINED",
+    "Belief",
     "TrustOptions",
     "believe",
     "believe_choice",
+    "disagreeing",
     "flying_pixels",
     "provenance",
 ]
 
-NOTHING, MEASURED, REFINED, FILLED, OUT_OF_RANGE = range(5)
+NOTHING, MEASURED, REFINED, FILLED, OUT_OF_RANGE, CONTESTED = range(6)
 """Provenance of an output pixel: nothing is known; its own measurement's surface; the surface of a measurement beside
-it, its own belonging to another; missing, the surface of a measurement near by; measured out of range."""
+it, its own belonging to another; missing, the surface of a measurement near by; measured out of range; given, but
+another surface is nearly as likely, the measurement disagrees, or sigma is above its limit."""
 FILL_POLICIES = ("none", "near", "all")
 ESTIMATES = ("surface", "mean")
+PUBLISHED = ("value", "nan", "inf")
+CHOSEN_LEAST, RIVAL_MOST = 0.5, 0.25  # contested: the chosen surface holds less, or the next one more
+AGREEING_SIGMAS = 3.0
+CONFIDENT_SHARE = 0.02  # confidence: how likely the depth is right to within this share of it
+_AS = {"nan": float("nan"), "inf": float("inf")}
 
 
 @dataclass(frozen=True)
 class TrustOptions(Settings):
     """What to believe. Flying pixels are those of what is regressed or interpolated: a chosen surface has none.
+
+    Attributes:
+        trust: whether a chosen surface comes with sigma and confidence; without, and with nothing that depends on them,
+            no time is spent on them.
 
     Raises:
         ConfigError: values out of range; all problems in one message.
@@ -65,6 +81,26 @@ class TrustOptions(Settings):
         choices=ESTIMATES,
         live=True,
     )
+    publish_filled: str = setting(
+        "value", "what is published where depth is filled: value, nan, or inf (REP 117)", choices=PUBLISHED, live=True
+    )
+    publish_contested: str = setting(
+        "value", "what is published where another surface is nearly as likely, or sigma is above max_sigma_m: value, "
+        "nan, or inf", choices=PUBLISHED, live=True,
+    )  # fmt: skip
+    publish_out_of_range: str = setting(
+        "nan", "what is published where depth is out of range: nan, or inf (REP 117: -inf where it is too near)",
+        choices=PUBLISHED[1:], live=True,
+    )  # fmt: skip
+    max_sigma_m: float = setting(
+        0.0, "standard deviation above which depth is contested, m; 0: any", low=0, high=100, live=True
+    )
+    trust: bool = True
+
+    @property
+    def weighs_doubt(self) -> bool:
+        """Whether sigma and what is contested have to be known."""
+        return self.trust or self.publish_contested != "value" or self.max_sigma_m > 0
 
 
 def believe(
@@ -79,44 +115,91 @@ def believe(
         options: fill policy, flying pixels.
 
     Returns:
-        The depth, NaN where doubtful; its provenance, uint8; what was doubtful, bool; each ``[B, 1, H, W]``.
+        The depth as published, NaN where doubtful; its provenance, uint8; where it is not finite, bool; each
+        ``[B, 1, H, W]``.
     """
     origin = provenance(valid, beyond, (result.shape[-2], result.shape[-1]), options)
     doubtful = (origin == NOTHING) | (origin == OUT_OF_RANGE) | ~((result > 0) & torch.isfinite(result))
     if options.remove_flying:
         doubtful |= flying_pixels(result, options.flying_gap)
     origin = torch.where(doubtful & (origin != OUT_OF_RANGE), NOTHING, origin)
-    return result.masked_fill(doubtful, float("nan")), origin, doubtful
+    published = result.masked_fill(doubtful, torch.nan)
+    if options.publish_filled != "value":
+        published = published.masked_fill(origin == FILLED, _AS[options.publish_filled])
+    return published, origin, ~torch.isfinite(published)
 
 
-def believe_choice(
-    depth: Tensor,
-    own: Tensor,
-    valid: Tensor,
-    beyond: Tensor,
-    limits: tuple[float, float],
-    options: TrustOptions,
-) -> tuple[Tensor, Tensor, Tensor]:
+class Belief(NamedTuple):
+    """What is believed of a chosen surface, each ``[B, 1, H, W]``.
+
+    Attributes:
+        depth: float32, as published; not finite where nothing is.
+        origin: uint8 provenance.
+        trust: sigma float32 (NaN where depth is not finite), confidence uint8 in per cent (0 there), and how many
+            measurements disagree with their footprint, int32 ``[1, 1, 1, 1]``; nothing where it is not asked for.
+    """
+
+    depth: Tensor
+    origin: Tensor
+    trust: tuple[Tensor, ...]
+
+
+def believe_choice(choice: Choice, state: Measurement, limits: tuple[float, float], options: TrustOptions) -> Belief:
     """Keep what may be believed of a chosen surface: what is measured, or filled as the policy allows, and in range.
 
     Args:
-        depth: ``[B, 1, H, W]`` float32, NaN where there is no surface.
-        own: ``[B, 1, H, W]`` bool, the pixel's own measurement lies on that surface.
-        valid: ``[B, 1, h, w]`` bool, measured pixels.
-        beyond: ``[B, 1, h, w]`` bool, pixels measured out of range.
+        choice: the chosen surface of every output pixel, each ``[B, 1, H, W]``.
+        state: what was measured, ``[B, 1, h, w]``.
         limits: smallest and largest depth in range.
-        options: fill policy.
-
-    Returns:
-        As `believe`.
+        options: policies.
     """
-    origin = provenance(valid, beyond, (depth.shape[-2], depth.shape[-1]), options)
-    origin = torch.where((origin == MEASURED) & ~own, REFINED, origin)
+    depth = choice.depth
+    origin = provenance(state.valid, state.beyond, (depth.shape[-2], depth.shape[-1]), options)
+    origin = torch.where((origin == MEASURED) & ~choice.own, REFINED, origin)
     outside = (depth < limits[0]) | (depth > limits[1])
     origin = torch.where(outside & (origin != NOTHING), OUT_OF_RANGE, origin)
     origin = torch.where(torch.isfinite(depth) | (origin == OUT_OF_RANGE), origin, NOTHING).to(torch.uint8)
-    doubtful = (origin == NOTHING) | (origin == OUT_OF_RANGE)
-    return depth.masked_fill(doubtful, float("nan")), origin, doubtful
+    published = depth.masked_fill((origin == NOTHING) | (origin == OUT_OF_RANGE), torch.nan)
+    if options.publish_out_of_range == "inf":
+        beyond = origin == OUT_OF_RANGE
+        near = (depth < limits[0]) | _enlarged(state.beyond & (state.depth < limits[0]), origin)
+        published = published.masked_fill(beyond & ~near, torch.inf).masked_fill(beyond & near, -torch.inf)
+    if options.publish_filled != "value":
+        published = published.masked_fill(origin == FILLED, _AS[options.publish_filled])
+    if not options.weighs_doubt:
+        return Belief(published, origin, ())
+    disagree = disagreeing(torch.where(origin == OUT_OF_RANGE, torch.nan, depth), choice.sigma, state)
+    contested = (choice.rival > RIVAL_MOST) | (choice.probability < CHOSEN_LEAST) | _enlarged(disagree, origin)
+    if options.max_sigma_m > 0:
+        contested |= choice.sigma > options.max_sigma_m
+    contested &= (origin != NOTHING) & (origin != OUT_OF_RANGE)
+    origin = torch.where(contested, CONTESTED, origin)
+    if options.publish_contested != "value":
+        published = published.masked_fill(contested, _AS[options.publish_contested])
+    nothing = ~torch.isfinite(published)
+    right = torch.erf(CONFIDENT_SHARE * (2**-0.5) * depth / choice.sigma) * choice.probability
+    confidence = (100 * right).masked_fill(nothing, 0).round().to(torch.uint8)
+    count = disagree.sum(dtype=torch.int32).view(1, 1, 1, 1)
+    return Belief(published, origin, (choice.sigma.masked_fill(nothing, torch.nan), confidence, count))
+
+
+def disagreeing(depth: Tensor, sigma: Tensor, state: Measurement) -> Tensor:
+    """Measurements that no output pixel of their footprint lies within three sigma of, ``[B, 1, h, w]`` bool.
+
+    Args:
+        depth: ``[B, 1, H, W]`` float32; a footprint with a pixel that is NaN does not disagree.
+        sigma: ``[B, 1, H, W]`` float32.
+        state: what was measured, ``[B, 1, h, w]``.
+    """
+    measured = F.interpolate(state.depth, size=depth.shape[-2:], mode="nearest-exact")
+    agrees = ~((depth - measured).abs() > AGREEING_SIGMAS * sigma)
+    answered = F.adaptive_max_pool2d(agrees.to(torch.float32), (state.depth.shape[-2], state.depth.shape[-1]))
+    return state.valid & (answered == 0)
+
+
+def _enlarged(mask: Tensor, like: Tensor) -> Tensor:
+    """A mask of measured pixels ``[B, 1, h, w]`` at the output's size."""
+    return F.interpolate(mask.to(torch.float32), size=like.shape[-2:], mode="nearest-exact") > 0
 
 
 def provenance(valid: Tensor, beyond: Tensor | None, size: tuple[int, int], options: TrustOptions) -> Tensor:

@@ -36,6 +36,7 @@ __all__ = [
     "entering_features",
     "footprint_colour",
     "nearest_measured",
+    "variances",
 ]
 
 NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
@@ -57,6 +58,7 @@ SMOOTH_DISTANCE2 = 0.3  # squared distance at which the smooth surface counts
 WIDTH, WIDTH_RANGE = 0.004, (-2.5, 3.0)  # Laplace width: a share of the depth, and the range of its logarithm
 SAME_SURFACE = 0.01  # candidates closer than this share of their depth lie on one surface
 SAME_SURFACE_WIDTHS = 2.0  # or closer than so many of the predicted widths
+SPREAD_VARIANCE, WIDTH_VARIANCE = 1.0, 1.8  # what the candidates' spread and squared width count; studies.reliability
 TINT, TINT_RANGE = 10.0, (-3.0, 2.5)  # what a full difference of colour costs a candidate, and its logarithm's range
 _NONE = -1e4  # the logit of a candidate that does not exist
 
@@ -105,14 +107,16 @@ class Choice(NamedTuple):
 
     Attributes:
         depth: float32, of the most probable surface or the expectation, in the input's unit; NaN without a candidate.
-        sigma: float32, one standard deviation of that depth, same unit.
+        sigma: float32, one standard deviation of that depth, same unit: over all candidates, not the chosen ones alone.
         probability: float32, the share of the chosen surface in the distribution.
+        rival: float32, the share of the surface of the most probable candidate that is not on the chosen one.
         own: bool, the pixel's own measurement lies on the chosen surface.
     """
 
     depth: Tensor
     sigma: Tensor
     probability: Tensor
+    rival: Tensor
     own: Tensor
 
 
@@ -366,14 +370,23 @@ def choose(
         better = exists[:, number : number + 1] & (mass > best)
         best, centre = torch.where(better, mass, best), torch.where(better, one, centre)
         reach = torch.where(better, near, reach)
-    on = torch.where((found.depth - centre).abs() < reach, share, 0.0)
+    near = (found.depth - centre).abs() < reach
+    on, off = torch.where(near, share, 0.0), torch.where(near, 0.0, share)
+    most, which = off.max(dim=1, keepdim=True)
+    other, around = found.depth.gather(1, which), tolerance.gather(1, which)
+    rival = torch.where((found.depth - other).abs() < around, off, 0.0).sum(dim=1, keepdim=True) * (most > 0)
     if mean is not False:
         in_range = (found.depth >= limits[0]) & (found.depth <= limits[1])
         on = torch.where((centre >= limits[0]) & (centre <= limits[1]) & mean, share * in_range, on)
     total = on.sum(dim=1, keepdim=True)
     depth = (on * found.depth).sum(dim=1, keepdim=True) / total.clamp_min(1e-12)
-    spread = (on * (found.depth - depth).square()).sum(dim=1, keepdim=True) / total.clamp_min(1e-12)
-    sigma = (spread + 2 * (width * depth).square()).sqrt()  # a Laplace density's variance: 2 b^2
+    parts = variances(found, share, width, depth)
+    sigma = (SPREAD_VARIANCE * parts[0] + WIDTH_VARIANCE * parts[1]).sqrt()
     own = exists[:, CENTRE : CENTRE + 1] & ((found.depth[:, CENTRE : CENTRE + 1] - depth).abs() < reach)
     nothing = ~exists.any(dim=1, keepdim=True)
-    return Choice(depth.masked_fill(nothing, torch.nan), sigma.masked_fill(nothing, torch.nan), best, own)
+    return Choice(depth.masked_fill(nothing, torch.nan), sigma.masked_fill(nothing, torch.nan), best, rival, own)
+
+
+def variances(found: Candidates, share: Tensor, width: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+    """The parts of sigma squared, each ``[B, 1, H, W]``: the candidates' spread about a depth, and squared width."""
+    return (share * (found.depth - depth).square()).sum(dim=1, keepdim=True), (width * depth).square()

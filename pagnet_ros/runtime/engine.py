@@ -34,6 +34,7 @@ from pagnet_ros.core.depth import (
 from pagnet_ros.errors import DeviceError, OutOfMemoryError
 from pagnet_ros.model.network import Bicubic, PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
+from pagnet_ros.model.surfaces import Choice
 from pagnet_ros.runtime.cuda_graph import RECORDING, GraphCache, NotRecordableError
 from pagnet_ros.runtime.devices import (
     PRECISIONS,
@@ -103,12 +104,16 @@ class EngineOutput:
         sigma: ``[H, W]`` float32, same unit, or None where the network predicts none.
         provenance: ``[H, W]`` uint8, see `pagnet_ros.core.validity`.
         stage_ms: milliseconds per stage: upload, network, trust, download.
+        confidence: ``[H, W]`` uint8, per cent, or None.
+        disagreeing: how many measurements no output pixel of their footprint agrees with.
     """
 
     depth: NDArray[np.float32]
     sigma: NDArray[np.float32] | None
     provenance: NDArray[np.uint8]
     stage_ms: dict[str, float]
+    confidence: NDArray[np.uint8] | None = None
+    disagreeing: int = 0
 
 
 class _Frame(NamedTuple):
@@ -238,12 +243,14 @@ class Engine:
         """The result of a submitted frame, oldest first; waits for it."""
         with named_device_errors(self.device):
             arrays, stage_ms = slot.wait()
-        return EngineOutput(arrays[0], arrays[2] if len(arrays) > 2 else None, arrays[1], stage_ms)
+        depth, origin, *trust = arrays
+        sigma, confidence = (trust[at] if len(trust) > at else None for at in (0, 1))
+        return EngineOutput(depth, sigma, origin, stage_ms, confidence, int(trust[2].item()) if trust[2:] else 0)
 
     def _predict(self, frame: _Frame, raw: Tensor, colour: Tensor) -> list[Tensor]:
         """Raw images ``[h, w]``, ``[H, W, 3]`` -> depth at colour size, the three parts of `Measurement`, sigma if any.
 
-        A network that chooses surfaces adds whether each pixel lies on its own measurement's.
+        A network that chooses surfaces adds the rest of its `Choice`.
         """
         measurement = decode_depth(raw[None, None], frame.limits.minimum, frame.limits.maximum)
         if self._chooses:
@@ -268,23 +275,25 @@ class Engine:
         image = colour.permute(2, 0, 1)[None]
         guide, mean = self._guidance(image, size.high), frame.options.estimate == "mean"
         choice = self._forward(depth, seen, guide, image, limits, mean=mean)
-        return [choice.depth, *measurement, choice.sigma, choice.own]
+        return [choice.depth, *measurement, *choice[1:]]
 
     def _believe(
         self, frame: _Frame, result: Tensor, measured: Tensor, valid: Tensor, beyond: Tensor, *more: Tensor
     ) -> list[Tensor]:
-        """What `_predict` returns -> believed depth, its provenance, its sigma if any; ``[1, 1, H, W]`` each."""
+        """What `_predict` returns -> believed depth, its provenance, its sigma if any; ``[1, 1, H, W]`` each.
+
+        Of a chosen surface, what else `pagnet_ros.core.validity.Belief` holds.
+        """
         limits = frame.limits
         if self._chooses:
-            sigma, own = more
+            own = more[-1]
             if frame.size.low == frame.rgb_size:  # a measured pixel stays itself, to within the sensor's noise
                 noise = limits.noise_floor + limits.noise * measured.square()
                 kept = torch.minimum(torch.maximum(result, measured - noise), measured + noise)
                 result = torch.where(own & valid, kept, result)
-            believed, origin, doubtful = validity.believe_choice(
-                result, own, valid, beyond, (limits.minimum, limits.maximum), frame.options
-            )
-            return [believed, origin, sigma.masked_fill(doubtful, float("nan"))]
+            choice, state = Choice(result, *more), Measurement(measured, valid, beyond)
+            belief = validity.believe_choice(choice, state, (limits.minimum, limits.maximum), frame.options)
+            return [belief.depth, belief.origin, *belief.trust]
         if frame.size.pooled:
             noise = limits.noise_floor + limits.noise * measured.square()
             result = back_project(result, measured, valid, noise)

@@ -114,8 +114,11 @@ def test_the_mean_lies_between_and_its_sigma_says_so():
     surface, mean = chosen(depth, (16, 32)), chosen(depth, (16, 32), mean=True)
     assert 1.2 < mean.depth[0, 0, 8, 15] < 2.8
     assert mean.sigma[0, 0, 8, 15] > 0.3
-    assert surface.sigma[0, 0, 8, 15] < 0.05
+    assert surface.sigma[0, 0, 8, 15] > 0.9  # as likely as not it is the other surface, two metres away
+    assert surface.sigma[0, 0, 8, 2] < 0.05
     assert surface.probability[0, 0, 8, 2] > surface.probability[0, 0, 8, 15]
+    assert surface.rival[0, 0, 8, 15] == pytest.approx(1 - surface.probability[0, 0, 8, 15].item(), abs=0.01)
+    assert surface.rival[0, 0, 8, 2] < 0.01
 
 
 def test_colour_decides_between_equally_near_surfaces():

@@ -30,6 +30,7 @@ static constexpr float LARGEST_SLOPE = 0.03f, LONGEST_CONTINUATION = 2.2f, SMOOT
 static constexpr float WIDTH = 0.004f, WIDTH_LOW = -2.5f, WIDTH_HIGH = 3.0f;
 static constexpr float TINT = 10.0f, TINT_LOW = -3.0f, TINT_HIGH = 2.5f;
 static constexpr float SAME_SURFACE = 0.01f, SAME_SURFACE_WIDTHS = 2.0f;
+static constexpr float SPREAD_VARIANCE = 1.0f, WIDTH_VARIANCE = 1.8f;
 
 // Rows 0 to count, claimed by the threads one after the other.
 template <class Work> static void each_row(int count, int threads, Work work) {
@@ -100,7 +101,7 @@ struct Frame {
     const void *rgb;                  // [out_height, out_width, 3] of any steps, in elements
     int64_t rgb_x, rgb_y, rgb_c;
     int32_t eight_bit;                // 0 to 255, else -0.5 to 0.5
-    float *depth, *sigma, *probability;      // [out_height, out_width]
+    float *depth, *sigma, *probability, *rival; // [out_height, out_width]
     uint8_t *own;
 };
 
@@ -184,8 +185,8 @@ static void choose_row(const Frame &f, int y) {
         const Int crossed = missing & (Int)(weights > 0.0f);
         depth[RAYS] = select(crossed, total / larger(weights, zero + 1e-9f), bilinear);
         const Vec least = smaller(smaller(depth[CENTRE], beside), smaller(below, corner));
-        const Vec most = larger(larger(depth[CENTRE], beside), larger(below, corner));
-        const Int steep = f.mean ? (Int){} : (Int)(most - least > SMOOTH_STEP * least);
+        const Vec farthest = larger(larger(depth[CENTRE], beside), larger(below, corner));
+        const Int steep = f.mean ? (Int){} : (Int)(farthest - least > SMOOTH_STEP * least);
         known[RAYS] = crossed | (inside & ~steep);
         for (int k = 0; k < RAYS; k++)
             logit[k] -= exponential(smaller(larger(counts_for[k], zero + TINT_LOW), zero + TINT_HIGH)) * (TINT * tint[k]);
@@ -224,18 +225,26 @@ static void choose_row(const Frame &f, int y) {
         }
         auto in_limits = [&](Vec v) { return (Int)(v >= f.minimum) & (Int)(v <= f.maximum); };
         const Int centre_in_range = in_limits(centre);
-        Vec mass = zero, value = zero, spread = zero;
+        Vec mass = zero, value = zero, spread = zero, most = zero, other = zero;
         for (int k = 0; k < CANDIDATES; k++) {
             const Int near = (Int)(magnitude(depth[k] - centre) < reach);
             const Int counts = f.mean ? (centre_in_range & in_limits(depth[k])) | (~centre_in_range & near) : near;
-            share[k] = select(counts, share[k], zero);
-            mass += share[k];
-            value += share[k] * depth[k];
+            const Vec on = select(counts, share[k], zero);
+            mass += on;
+            value += on * depth[k];
+            const Int leads = ~near & (Int)(share[k] > most);
+            most = select(leads, share[k], most);
+            other = select(leads, depth[k], other);
         }
         const Vec norm = one / larger(mass, zero + 1e-12f);
         value *= norm;
-        for (int k = 0; k < CANDIDATES; k++) spread += share[k] * (depth[k] - value) * (depth[k] - value);
-        const Vec sigma = square_root(spread * norm + 2.0f * (width * value) * (width * value));
+        Vec rival = zero;
+        for (int k = 0; k < CANDIDATES; k++) {
+            spread += share[k] * (depth[k] - value) * (depth[k] - value);
+            const Int with = (Int)(magnitude(depth[k] - other) < tolerance * other);
+            rival += select(with & (Int)(magnitude(depth[k] - centre) >= reach), share[k], zero);
+        }
+        const Vec sigma = square_root(SPREAD_VARIANCE * spread + WIDTH_VARIANCE * (width * value) * (width * value));
         const Vec nothing = zero + std::numeric_limits<float>::quiet_NaN();
         const Vec out_depth = select(any, value, nothing), out_sigma = select(any, sigma, nothing);
         const Int own = known[CENTRE] & (Int)(magnitude(depth[CENTRE] - value) < reach);
@@ -243,6 +252,7 @@ static void choose_row(const Frame &f, int y) {
         memcpy(f.depth + to, &out_depth, 4 * count);
         memcpy(f.sigma + to, &out_sigma, 4 * count);
         memcpy(f.probability + to, &best, 4 * count);
+        memcpy(f.rival + to, &rival, 4 * count);
         for (int i = 0; i < count; i++) f.own[to + i] = own[i] != 0;
     }
 }

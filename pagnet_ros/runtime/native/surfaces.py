@@ -75,6 +75,7 @@ class _Frame(ctypes.Structure):
         ("depth", ctypes.c_void_p),
         ("sigma", ctypes.c_void_p),
         ("probability", ctypes.c_void_p),
+        ("rival", ctypes.c_void_p),
         ("own", ctypes.c_void_p),
     )
 
@@ -147,7 +148,7 @@ class _Prepared:
         self._program, logits, tint = self._add_network(network, library, fine, bf16=bf16)
         self._alive = [*Placement.of(size.low, size.high), *Placement.of(grid, size.high)[:2]]
         out = (1, 1, *size.high)
-        self._out = Choice(torch.empty(out), torch.empty(out), torch.empty(out), torch.empty(out, dtype=torch.bool))
+        self._out = Choice(*(torch.empty(out) for _ in range(4)), torch.empty(out, dtype=torch.bool))
         rows, columns, offset_y, offset_x, grid_rows, grid_columns = (each.data_ptr() for each in self._alive)
         (row, plane, _), (tint_row, tint_plane, _) = logits.cells.stride(), tint.cells.stride()
         self._frame = _Frame(
@@ -156,7 +157,8 @@ class _Prepared:
             logits_row=row, logits_plane=plane, stride=stride, grid_rows=grid_rows, grid_columns=grid_columns,
             tint=tint.cells.data_ptr(), tint_row=tint_row, tint_plane=tint_plane,
             depth=self._out.depth.data_ptr(), sigma=self._out.sigma.data_ptr(),
-            probability=self._out.probability.data_ptr(), own=self._out.own.data_ptr(),
+            probability=self._out.probability.data_ptr(), rival=self._out.rival.data_ptr(),
+            own=self._out.own.data_ptr(),
         )  # fmt: skip
 
     def _add_network(

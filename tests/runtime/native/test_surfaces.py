@@ -46,7 +46,7 @@ def test_the_same_surfaces_are_chosen(library, scale, low, high, mean):
     assert torch.equal(torch.isnan(ours.depth), torch.isnan(expected.depth))
     same = (ours.depth - expected.depth).abs().nan_to_num() < 1e-4
     assert (~same).float().mean() < 1e-3
-    for name in ("sigma", "probability"):
+    for name in ("sigma", "probability", "rival"):
         difference = (getattr(ours, name) - getattr(expected, name)).abs().nan_to_num()
         assert difference[same].max() < 1e-4
     assert torch.equal(ours.own[same], expected.own[same])
