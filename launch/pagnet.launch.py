@@ -18,6 +18,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 HERE = Path(__file__).parent
 PARAMS_FILE = HERE.parent / "config" / "pagnet.yaml"
+PRESETS = PARAMS_FILE.parent / "presets"
 FROM_FILE = "what the parameter file says"
 
 ARGUMENTS = [
@@ -40,6 +41,12 @@ ARGUMENTS = [
     DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its relative topics"),
     DeclareLaunchArgument("name", default_value="pagnet_node", description="name of the node"),
     DeclareLaunchArgument("params_file", default_value=str(PARAMS_FILE), description="YAML with the node's parameters"),
+    DeclareLaunchArgument(
+        "preset",
+        default_value="",
+        choices=["", "safe", "dense", "mapping"],
+        description="what is published where depth is doubtful (config/presets), over params_file; empty: as that says",
+    ),
     DeclareLaunchArgument(
         "weights", default_value="", description=f"zoo name or path of a .safetensors or .onnx file; empty: {FROM_FILE}"
     ),
@@ -87,13 +94,14 @@ def make_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         if given[name]
     }
     overrides |= {name: given[name] == "true" for name in ("lazy", "autostart", "use_sim_time") if given[name]}
+    files = [given["params_file"], *([str(PRESETS / f"{given['preset']}.yaml")] if given["preset"] else [])]
     return [
         LifecycleNode(
             package="pagnet_ros",
             executable="pagnet_node",
             name=given["name"],
             namespace=given["namespace"],
-            parameters=[given["params_file"], overrides],
+            parameters=[*files, overrides],
             remappings=remappings(given),
             ros_arguments=["--log-level", given["log_level"]],
             output="screen",

@@ -56,3 +56,8 @@ def upsampler(scale=4, options=EVERYTHING, **switches):
 
 def bicubic(scale=4, options=EVERYTHING):
     return DepthUpsampler.bicubic(scale, device="cpu", precision="fp32", options=options)
+
+
+def surface_networks(*scales):
+    """Loaders of small networks that choose surfaces, by scale."""
+    return {scale: (lambda scale=scale: small_surfaces(scale)) for scale in scales}

@@ -8,17 +8,13 @@ from pagnet_ros.core import validity
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.runtime.engine import Engine
-from tests.builders import small_surfaces
+from tests.builders import surface_networks
 
 OPTIONS = UpsamplerOptions(registration="none", max_depth_m=5.0)
 
 
-def networks(*scales):
-    return {scale: (lambda scale=scale: small_surfaces(scale)) for scale in scales}
-
-
 def upsampler(*scales, options=OPTIONS):
-    return DepthUpsampler("small", networks(*scales), device="cpu", precision="fp32", options=options)
+    return DepthUpsampler("small", surface_networks(*scales), device="cpu", precision="fp32", options=options)
 
 
 def textured(size, seed=0):
@@ -125,6 +121,25 @@ def test_sigma_comes_with_every_depth(backend):
     out = upsampler(4)(np.full((24, 32), 1000, np.uint16), textured((96, 128)))
     assert np.array_equal(np.isfinite(out.sigma), np.isfinite(out.depth))
     assert (out.sigma > 0).all()
+    assert out.confidence.min() > 50
+    assert out.disagreeing == 0
+
+
+def test_beside_an_edge_sigma_rises_and_confidence_falls_by_either_backend(backend):
+    depth = np.full((24, 32), 1000, np.uint16)
+    depth[:, 16:] = 3000
+    up, rgb = upsampler(4), np.full((96, 128, 3), 128, np.uint8)
+    out = up(depth, rgb)
+    edge, flat = np.s_[8:-8, 62:66], np.s_[8:-8, 8:40]
+    assert np.median(out.sigma[edge]) > 10 * np.median(out.sigma[flat])
+    assert np.median(out.confidence[edge]) < np.median(out.confidence[flat])
+    contested = out.provenance == validity.CONTESTED
+    assert contested[edge].any()
+    assert not contested[flat].any()
+    up.options = UpsamplerOptions(publish_contested="nan", registration="none")
+    strict = up(depth, rgb)
+    assert np.array_equal(np.isnan(strict.depth), np.isnan(out.depth) | contested)
+    assert np.array_equal(strict.provenance, out.provenance)
 
 
 def test_at_equal_sizes_measured_pixels_stay_within_the_noise_and_holes_lie_on_a_surface(backend):

@@ -31,6 +31,14 @@ def test_the_nodes_file_makes_valid_parameters():
     assert NodeParameters.from_mapping(parameters_of("pagnet.yaml")) == NodeParameters()
 
 
+@pytest.mark.parametrize("name", ["safe", "dense", "mapping"])
+def test_a_preset_holds_live_parameters_that_fit_together(name):
+    values = parameters_of(f"presets/{name}.yaml")
+    live = {field.name for field in fields_of(NodeParameters) if field.metadata["live"]}
+    assert set(values) <= live
+    assert NodeParameters.from_mapping({**parameters_of("pagnet.yaml"), **values}) != NodeParameters()
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_name():
     values = {**parameters_of("pagnet.yaml"), "slop_sm": 5.0}
     with pytest.raises(ConfigError, match=r"slop_sm.*slop_ms"):

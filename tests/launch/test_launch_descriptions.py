@@ -113,6 +113,11 @@ def test_without_arguments_the_node_keeps_its_names_and_starts_itself(start):
     assert parameters["weights"] == "auto"
 
 
+def test_a_preset_lies_over_the_parameter_file(start):
+    parameters = start("pagnet", preset="mapping").parameters("pagnet_node")
+    assert (parameters["publish_out_of_range"], parameters["slop_ms"]) == ("inf", 20.0)
+
+
 def test_topics_given_are_remapped_and_the_rest_follows_in_the_node(start):
     started = start("pagnet", depth="/cam/depth/image_raw", color="/cam/color/image_raw", namespace="robot1")
     assert started.remappings("pagnet_node") == {

@@ -34,14 +34,24 @@ class Layer(NamedTuple):
 
     Attributes:
         encoding: Of the message.
-        make: The image ``[H, W]`` of that encoding out of a result; None where the result has none.
+        make: The image ``[H, W]`` or ``[H, W, C]`` of that encoding out of a result; None where the result has none.
     """
 
     encoding: str
     make: Callable[[UpsampledDepth], NDArray[Any] | None]
 
 
-LAYERS: Final = {"provenance": Layer("8UC1", lambda result: result.provenance)}
+_COLOURS: Final = np.array(
+    [(0, 0, 0), (0, 158, 115), (86, 180, 233), (240, 228, 66), (120, 120, 120), (213, 94, 0)], np.uint8
+)
+"""Of provenance, 0 to 5: told apart by colour-blind eyes too (Okabe and Ito 2008)."""
+
+LAYERS: Final = {
+    "provenance": Layer("8UC1", lambda result: result.provenance),
+    "provenance_color": Layer("rgb8", lambda result: _COLOURS[result.provenance]),
+    "sigma": Layer("32FC1", lambda result: result.sigma),
+    "confidence": Layer("mono8", lambda result: result.confidence),
+}
 """By topic below `depth_hr`. One is made while somebody subscribes to it, and has the depth image's header."""
 
 
@@ -104,6 +114,10 @@ class Outputs:
     def wanted(self) -> bool:
         """Whether anybody subscribes to any output."""
         return any(publisher.get_subscription_count() > 0 for publisher in self._publishers)
+
+    def layers_wanted(self) -> bool:
+        """Whether anybody subscribes to one of `LAYERS`."""
+        return any(publisher.get_subscription_count() > 0 for publisher in self._layers.values())
 
     def encode(self, depth_m: NDArray[np.float32], stamp: Any, frame_id: str, encoding: str) -> Image:
         """Build the image message.

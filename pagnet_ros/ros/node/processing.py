@@ -11,6 +11,8 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -158,6 +160,12 @@ class Upsampler(Protocol):
         """Give up what is on the device, and load it anew for the next frame."""
 
 
+@lru_cache(maxsize=4)
+def _trusting(options: UpsamplerOptions, trust: bool) -> UpsamplerOptions:
+    """The options with what is made for the layers beside the depth, or without."""
+    return replace(options, trust=trust)
+
+
 class FrameProcessor:
     """The worker's step. Call from one thread."""
 
@@ -210,7 +218,7 @@ class FrameProcessor:
 
     def _process(self, pair: MessagePair, settings: NodeParameters) -> None:
         started = time.monotonic_ns()
-        options = self._upsampler.options = self._host.options
+        options = self._upsampler.options = _trusting(self._host.options, self._outputs.layers_wanted())
         self._reader.depth_unit_m = options.depth_unit_m
         depth, rgb = self._reader.read(pair.depth.message, pair.color.message)
         if self._reader.unaligned:
@@ -230,6 +238,8 @@ class FrameProcessor:
             self._record(pair, result, (started, decoded, computed, encoded, done))
         self._health.saw("output", done)
         self._health.count("frames_out")
+        if result.disagreeing:
+            self._health.count("measurements_contested", result.disagreeing)
         self._host.on_frame_done()
         self._reader.report_range(depth, options.min_depth_m, options.max_depth_m)
         if options.registration == "none":

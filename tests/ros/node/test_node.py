@@ -1,5 +1,6 @@
 """The node over real DDS: what it publishes, from what, and when."""
 
+import dataclasses
 import threading
 
 import cv2
@@ -9,6 +10,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
 
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -18,6 +20,7 @@ from pagnet_ros.messages.image import depth_from_image, stamp_ns
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.encode import set_stamp
 from pagnet_ros.ros.node.sensor_limits import options_of
+from tests.builders import surface_networks
 from tests.ros.node.node_rig import MS, RELIABLE, START_NS, Rig, color_message, depth_message, info_message
 
 
@@ -109,6 +112,69 @@ def test_provenance_has_the_depth_images_header_and_is_made_while_somebody_subsc
     assert (image.header, image.encoding) == (out.header, "8UC1")
     values = np.frombuffer(image.data, np.uint8).reshape(image.height, image.width)
     np.testing.assert_array_equal(values > 0, np.isfinite(depth_from_image(out)))
+
+
+def test_trust_has_the_depth_images_stamp_and_is_made_while_somebody_subscribes(ros):
+    asked = []
+
+    class Watched(DepthUpsampler):
+        def __call__(self, depth, rgb):
+            asked.append(self.options.trust)
+            return super().__call__(depth, rgb)
+
+    rig = Rig(ros, load=lambda settings: Watched("small", surface_networks(4), device="cpu"))
+    rig.send(START_NS)
+    rig.out.wait_for(1)
+    layers = {
+        leaf: ros.collect(rig.camera, Image, f"depth_hr/{leaf}", RELIABLE)
+        for leaf in ("sigma", "confidence", "provenance", "provenance_color")
+    }
+    for leaf in layers:
+        ros.wait_until(rig.node._outputs._layers[leaf].get_subscription_count, what="our subscription")
+    rig.send(START_NS + 33 * MS)
+    out = rig.out.wait_for(2)[1]
+    images = {leaf: layer.wait_for(1)[0] for leaf, layer in layers.items()}
+    assert {image.header.stamp.nanosec for image in images.values()} == {out.header.stamp.nanosec}
+    encodings = {leaf: image.encoding for leaf, image in images.items()}
+    assert encodings == {"sigma": "32FC1", "confidence": "mono8", "provenance": "8UC1", "provenance_color": "rgb8"}
+    assert images["provenance_color"].step == 3 * out.width
+    assert (depth_from_image(images["sigma"]) > 0).all()
+    assert 0 < max(images["confidence"].data) <= 100
+    assert asked == [False, True]
+
+
+def test_contradicting_measurements_are_counted_on_diagnostics(ros):
+    class Off(DepthUpsampler):
+        def __call__(self, depth, rgb):
+            return dataclasses.replace(super().__call__(depth, rgb), disagreeing=3)
+
+    rig = Rig(ros, load=lambda settings: Off.bicubic(device="cpu"))
+    seen = ros.collect(rig.camera, DiagnosticArray, "/diagnostics", RELIABLE)
+    rig.send(START_NS)
+    rig.out.wait_for(1)
+    ros.wait_until(
+        lambda: any(
+            (value.key, value.value) == ("count.measurements_contested", "3")
+            for message in list(seen.messages)
+            for status in message.status
+            for value in status.values
+        ),
+        what="the count on /diagnostics",
+    )
+
+
+def test_a_policy_changes_while_the_node_runs(ros):
+    rig = Rig(ros, load=lambda settings: DepthUpsampler("small", surface_networks(4), device="cpu"))
+    depth = np.full((24, 32), 2.0, np.float32)
+    depth[:, 20:] = 30.0
+    rig.send(START_NS, value=depth)
+    assert not np.isinf(depth_from_image(rig.out.wait_for(1)[0])).any()
+    assert rig.node.set_parameters([Parameter("publish_out_of_range", value="inf")])[0].successful
+    rig.send(START_NS + 33 * MS, value=depth)
+    assert np.isposinf(depth_from_image(rig.out.wait_for(2)[1])[:, 90:]).all()
+    refused = rig.node.set_parameters([Parameter("publish_out_of_range", value="value")])[0]
+    assert not refused.successful
+    assert "nan, inf" in refused.reason
 
 
 def test_all_invalid_depth_is_published_as_nan(ros):
