@@ -146,7 +146,7 @@ def test_a_network_stays_on_the_gpu_in_every_precision(config, dtype):
 def test_every_size_input_and_setting_stays_on_the_gpu(depth_size, rgb_size, halved, config, options, raw):
     results, watch = run(build_network(config), torch.float16, depth_size, rgb_size, raw, options, halved)
     assert watch.wrong == []
-    assert all(each.shape == (1, 1, *rgb_size) for each in results)
+    assert all(each.shape == (1, 1, *rgb_size) for each in results if each.dtype != torch.int32)  # which is a count
 
 
 def test_one_list_from_the_host_in_a_choice_would_be_seen():
