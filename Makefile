@@ -4,6 +4,7 @@ SHELL := bash
 
 RUN := scripts/run.sh
 EXTRAS ?= demo
+JOBS ?= 2
 DEVELOP := demo,training,test,lint
 
 # a demo option where its value is given; topics only make sense with a bag
@@ -26,8 +27,8 @@ demo: ## see a coarse depth camera become sharp: simulated, or FRAMES=folder, or
 	@scripts/setup.sh demo
 	@$(RUN) python -m pagnet_ros.demo $(DEMO_OPTIONS)
 
-test: lint ## the linters and every fast test, with the ten slowest (ARGS='-k pairing' for some)
-	$(RUN) python -m pytest -m 'not slow' --durations=10 $(ARGS)
+test: lint ## the linters and every fast test, JOBS=2 at a time, with the ten slowest (ARGS='-k pairing' for some)
+	$(RUN) python -m pytest -m 'not slow' -n $(JOBS) --dist loadfile --durations=10 $(ARGS)
 
 test-all: lint ## the linters and every test, the slow ones too
 	$(RUN) python -m pytest --durations=10 $(ARGS)

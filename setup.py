@@ -36,6 +36,7 @@ TEST = [
     "hypothesis>=6.100",
     "pytest>=8.2",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.5",
     *ONNX,
 ]
 LINT = ["mypy==2.4.1", "ruff==0.17.6", "types-PyYAML"]

@@ -1,11 +1,14 @@
 """Shared by all tests: threads, the hypothesis profile, devices with one tolerance table, and where real data lies."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+
+from pagnet_ros.runtime.native import NativeUnavailableError, load_library
 
 torch.set_num_threads(1)
 # the same examples on every CI run; at a desk new ones each time
@@ -22,6 +25,13 @@ TOLERANCE_M = {
     ("cuda", "bf16"): 3e-3,
     ("cuda", "fp16"): 1e-3,
 }
+
+
+def pytest_configure(config):
+    """Build the kernels before several processes of tests would each do so."""
+    if config.getoption("numprocesses", None):
+        with suppress(NativeUnavailableError):
+            load_library()
 
 
 @pytest.fixture(

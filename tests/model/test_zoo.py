@@ -15,7 +15,7 @@ from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, load_weights, save_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
-from tests.builders import EVERYTHING
+from tests.builders import EVERYTHING, rms
 
 SHIPPED = [*zoo()] or [pytest.param(None, marks=pytest.mark.skip("no network is shipped yet"))]
 
@@ -59,7 +59,8 @@ def test_a_shipped_network_computes_the_same_on_every_device(name, device_precis
     depth, rgb = small_frame(zoo()[name].config.scale)
     ours = DepthUpsampler.from_zoo(name, device=device, precision=precision, options=EVERYTHING)(depth, rgb).depth
     assert np.isfinite(ours).all()
-    assert np.sqrt(np.mean((ours - in_float32(name)) ** 2)) < tolerance
+    may_flip = device == "cuda" and zoo()[name].config.output == "surfaces"  # two surfaces may be equally likely
+    assert rms(ours, in_float32(name), 0.998 if may_flip else 1.0) < tolerance
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -55,7 +55,7 @@ def wait_until(predicate: Callable[[], Any], timeout_s: float = DEADLINE_S, what
 
 def free_domain_id() -> int:
     """Find a DDS domain (1 to 101) whose discovery port nobody on this machine holds."""
-    start = os.getpid() % 101
+    start = 41 * os.getpid() % 101  # processes of tests that start together begin far apart
     for _ in range(101):
         domain = (next(_DOMAINS) + start) % 101 + 1
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

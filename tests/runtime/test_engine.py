@@ -22,7 +22,7 @@ from pagnet_ros.runtime.cuda_graph import RECORDING, GraphCache, NotRecordableEr
 from pagnet_ros.runtime.devices import compute_float32_exactly
 from pagnet_ros.runtime.engine import Engine, FrameLimits
 from pagnet_ros.runtime.native import NativeUnavailableError
-from tests.builders import small_surfaces
+from tests.builders import rms, small_surfaces
 
 LIMITS = FrameLimits(0.1, 10.0, 0.001425)
 EVERYTHING = TrustOptions(fill="all", remove_flying=False)
@@ -57,13 +57,6 @@ def infer(engine, depth, rgb, options=EVERYTHING, limits=LIMITS):
     return engine.infer(depth, rgb, working_size(depth.shape, rgb.shape[:2], engine.scale), limits, options)
 
 
-def rms(ours, expected, kept=1.0):
-    """Metres between two depths over the `kept` share of pixels that differ least."""
-    difference = np.abs(ours - expected)
-    difference = np.sort(difference[np.isfinite(difference)])
-    return float(np.sqrt(np.mean(difference[: int(kept * difference.size)] ** 2)))
-
-
 EITHER = pytest.mark.parametrize(("make", "kept"), [(random_network, 1.0), (small_surfaces, 0.998)])
 """Both kinds of network; where two surfaces are equally likely the last bits choose, so a few pixels may differ."""
 
@@ -89,9 +82,10 @@ def test_bicubic_is_the_same_on_every_device_and_precision(device_precision_tole
     assert np.array_equal(ours.provenance, expected.provenance)
 
 
-def test_results_do_not_change_with_later_frames(device_precision_tolerance):
+@pytest.mark.parametrize("make", [partial(random_network, log_sigma=True), small_surfaces], ids=["depth", "surfaces"])
+def test_results_do_not_change_with_later_frames(make, device_precision_tolerance):
     device, precision, _ = device_precision_tolerance
-    engine = Engine(random_network(log_sigma=True), device, precision)
+    engine = Engine(make(), device, precision)
     depth, rgb = scene()
     first = infer(engine, depth, rgb)
     copies = [array.copy() for array in (first.depth, first.sigma, first.provenance)]
@@ -268,10 +262,11 @@ def test_the_time_of_every_stage_is_reported(device):
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def test_two_frames_under_way_do_not_mix(device):
+@EITHER
+def test_two_frames_under_way_do_not_mix(make, kept, device):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
-    engine = Engine(random_network(), device, "fp32")
+    engine = Engine(make(), device, "fp32")
     frames = [scene(seed=seed) for seed in range(4)]
     alone = [infer(engine, *frame).depth for frame in frames]
 
@@ -436,8 +431,9 @@ def test_a_live_parameter_records_only_the_part_of_a_choice_that_reads_it(scale)
     assert parts(registration="none") == []
 
 
-def test_after_one_recording_that_failed_none_is_tried_again_and_the_engine_says_why():
-    engine = Engine(random_network(), "cpu", "fp32", "eager")
+@EITHER
+def test_after_one_recording_that_failed_none_is_tried_again_and_the_engine_says_why(make, kept):
+    engine = Engine(make(), "cpu", "fp32", "eager")
     engine.backend, tries = "graph", []
 
     def fail(function, inputs, pool):
@@ -445,7 +441,7 @@ def test_after_one_recording_that_failed_none_is_tried_again_and_the_engine_says
         raise NotRecordableError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     engine._graphs = GraphCache(fail, new_pool=object)
-    expected = infer(Engine(random_network(), "cpu", "fp32", "eager"), *scene()).depth
+    expected = infer(Engine(make(), "cpu", "fp32", "eager"), *scene()).depth
     for _ in range(2):
         assert np.array_equal(infer(engine, *scene()).depth, expected, equal_nan=True)
     assert len(tries) == 1
@@ -464,14 +460,6 @@ def test_a_frame_that_is_not_recorded_waits_while_another_thread_records():
         assert not ran.wait(0.2)
     thread.join(30)
     assert ran.is_set()
-
-
-def test_results_are_not_overwritten_by_later_frames():
-    engine = Engine(random_network(), "cpu")
-    first = infer(engine, *scene()).depth
-    kept = first.copy()
-    infer(engine, *scene(seed=5))
-    assert np.array_equal(first, kept, equal_nan=True)
 
 
 @pytest.mark.gpu

@@ -57,7 +57,10 @@ def write_pair(folder: Path, name: str, rgb: np.ndarray, disparity: np.ndarray) 
 @pytest.fixture
 def data_root(tmp_path: Path) -> Path:
     """A data root with two training pairs in ``pairs`` and one validation pair in ``val``."""
-    root = tmp_path / "data"
+    return write_data(tmp_path / "data")
+
+
+def write_data(root: Path) -> Path:
     for seed in (1, 2):
         write_pair(root / "pairs", f"scene{seed}", *draw_scene(seed))
     write_pair(root / "val", "scene9", *draw_scene(9))
