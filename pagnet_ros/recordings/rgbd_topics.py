@@ -34,11 +34,13 @@ class RgbdTopics:
         depth: Depth image topic.
         color: Colour image topic.
         camera_info: Camera info beside the colour topic, or None.
+        depth_info: Camera info of the depth camera's own, beside its topic, or None.
     """
 
     depth: str
     color: str
     camera_info: str | None
+    depth_info: str | None = None
 
 
 def find_rgbd_topics(bag: Bag, depth: str = "", color: str = "") -> RgbdTopics:
@@ -50,7 +52,7 @@ def find_rgbd_topics(bag: Bag, depth: str = "", color: str = "") -> RgbdTopics:
         color: The colour topic, if known; found if empty.
 
     Returns:
-        Both topics, and the camera info that belongs to the colour one.
+        Both topics, and the camera info that belongs to each.
 
     Raises:
         RecordingError: A name is not in the bag, or there is no candidate, or more than one.
@@ -121,12 +123,13 @@ def _role(bag: Bag, topic: BagTopic) -> Role:
 
 
 def _with_info(bag: Bag, depth: str, color: str) -> RgbdTopics:
-    return RgbdTopics(depth, color, _camera_info(bag, color))
+    infos = _camera_info(bag, color), _camera_info(bag, depth)
+    return RgbdTopics(depth, color, infos[0], infos[1] if infos[1] != infos[0] else None)
 
 
-def _camera_info(bag: Bag, color: str) -> str | None:
-    """The sibling of the colour topic, where image_transport looks for it, or the topic below it."""
-    base = _TRANSPORTS.sub("", color)
+def _camera_info(bag: Bag, image: str) -> str | None:
+    """The sibling of an image topic, where image_transport looks for it, or the topic below it."""
+    base = _TRANSPORTS.sub("", image)
     for name in (f"{base.rsplit('/', 1)[0]}/camera_info", f"{base}/camera_info"):
         if name in bag.topics and bag.topics[name].msgtype == CAMERA_INFO:
             return name

@@ -9,16 +9,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from pagnet_ros.core.pairing import NearestPairing, Pair
-from pagnet_ros.errors import ConfigError, InputError, RecordingError
-from pagnet_ros.messages.camera_info import camera_info_for
+from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import PairReader, read_depth
 from pagnet_ros.recordings.bags import BagMessage
@@ -26,6 +23,7 @@ from pagnet_ros.recordings.cdr_images import CdrCompressedImage, CdrImage, image
 from pagnet_ros.recordings.joined import JoinedBags
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, COMPRESSED, IMAGE, RgbdTopics, find_rgbd_topics
+from pagnet_ros.replay.bag_calibrations import BagCalibrations
 from pagnet_ros.replay.companions import Companions
 from pagnet_ros.replay.frame import RawDepth, ReplayFrame, SourceOptions
 from pagnet_ros.replay.results import Pairing, Recording
@@ -82,9 +80,10 @@ class BagSource:
         self._references: Companions[_Job, BagMessage] = Companions(slop_ns, WAITING)
         self._results: Companions[_Job, BagMessage] = Companions(0, WAITING)
         self._unit_m = options.depth_unit_m or MILLIMETRE
-        self._reader = PairReader(self._topics.depth, self._topics.color, self.tally.report, self._unit_m)
-        self._info: BagMessage | None = None
-        self._calibration = _Calibration(self._topics.camera_info or "", self.bag, self.tally)
+        self._calibrations = BagCalibrations(self.bag, self._topics, self.tally, reproject=options.reproject)
+        self._reader = PairReader(
+            self._topics.depth, self._topics.color, self.tally.report, self._unit_m, self._calibrations.align
+        )
         self.recording = Recording(
             paths=tuple(Path(path).name for path in paths),
             kind="bag",
@@ -155,9 +154,7 @@ class BagSource:
             streams[self._reference] = "reference"
         if self._result:
             streams[self._result] = "result"
-        if self._topics.camera_info:
-            streams[self._topics.camera_info] = "camera_info"
-            self._info = self.bag.first(self._topics.camera_info)
+        streams |= dict.fromkeys(self._calibrations.start(), "camera_info")
         wanted = () if tap else tuple(streams)
         recorded_ns = self._start_ns
         with Prefetch(self.bag.messages(wanted, self._start_ns, self._stop_ns), size=_size) as messages:
@@ -174,7 +171,7 @@ class BagSource:
     def _take(self, stream: str, message: BagMessage) -> list[_Job]:
         """The pairs that one message completes."""
         if stream == "camera_info":
-            self._info = message
+            self._calibrations.take(message)
         if stream in ("", "camera_info"):
             return []
         stamp_ns = message.header_stamp_ns
@@ -231,7 +228,7 @@ class BagSource:
             self.tally.count("refused")
             self.tally.report(getattr(error, "kind", "undecodable"), str(error))
             return None
-        info, intrinsics = self._calibration.at(self._info, rgb.shape[0], rgb.shape[1])
+        info, intrinsics = self._calibrations.color(rgb.shape[0], rgb.shape[1])
         return ReplayFrame(
             index=number,
             depth_stamp_ns=pair.depth_stamp_ns,
@@ -271,33 +268,6 @@ class BagSource:
         return start_ns, stop_ns
 
 
-class _Calibration:
-    """The newest calibration, decoded once, and scaled once to each image size."""
-
-    def __init__(self, topic: str, bag: JoinedBags, tally: Tally) -> None:
-        self._topic, self._bag, self._tally = topic, bag, tally
-        self._raw: tuple[bytes, int, int] | None = None
-        self._known: tuple[Any, NDArray[np.float64] | None] = (None, None)
-
-    def at(self, message: BagMessage | None, height: int, width: int) -> tuple[Any, NDArray[np.float64] | None]:
-        """The message's object and the matrix for an image of that size; None where there is none that fits."""
-        if message is None:
-            return None, None
-        key = (message.raw[12:], height, width)  # without the stamp, which differs from message to message
-        if key != self._raw:
-            self._raw, self._known = key, self._read(message, height, width)
-        return self._known
-
-    def _read(self, message: BagMessage, height: int, width: int) -> tuple[Any, NDArray[np.float64] | None]:
-        try:
-            info = self._bag.decode(message)
-            fitted = camera_info_for(info, info.header, height, width)
-        except (InputError, RecordingError) as error:
-            self._tally.report(getattr(error, "kind", "camera_info"), f"{self._topic}: {error}", "info")
-            return None, None
-        return info, np.asarray(fitted.k, dtype=np.float64).reshape(3, 3)
-
-
 def _checked(bag: JoinedBags, topics: RgbdTopics) -> RgbdTopics:
     """The same topics, if both are image topics with messages, and not one and the same."""
     if topics.depth == topics.color:
@@ -306,7 +276,7 @@ def _checked(bag: JoinedBags, topics: RgbdTopics) -> RgbdTopics:
         _check_image(bag, name)
     info = topics.camera_info
     if info and not (bag.topics[info].msgtype == CAMERA_INFO and bag.topics[info].count):
-        return RgbdTopics(topics.depth, topics.color, None)
+        return replace(topics, camera_info=None)
     return topics
 
 

@@ -173,7 +173,7 @@ def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
         use_reference=given.mode in ("auto", "reference") and given.scale is None,
         start_s=given.start, duration_s=given.duration, every=given.every, slop_ms=given.slop,
         queue_size=given.queue_size, hz=given.hz, only=given.only,
-        depth_unit_m=given.depth_unit,
+        depth_unit_m=given.depth_unit, reproject=not given.no_reproject,
     )  # fmt: skip
     pipeline = _with(UpsamplerOptions(metric=True, registration=given.registration), given.option, "--option")
     metrics = _with(MetricSettings(), given.metric, "--metric")
@@ -288,6 +288,11 @@ def _add_input(group: Any) -> None:
     add("--queue-size", type=int, metavar="N", help="most images that wait for a partner (default any)")
     add("--hz", type=float, help="frames per second of a folder without stamps")
     add("--only", default="", metavar="TEXT", help="frames of a folder whose name contains this")
+    add(
+        "--no-reproject",
+        action="store_true",
+        help="take depth of a bag for registered to colour, whatever its frame_id says",
+    )
     add("--depth-unit", type=float, metavar="M",
         help="metres per count of 16-bit depth: 0.001 for millimetres (default), 0.0002 for TUM, 0.0001")  # fmt: skip
 

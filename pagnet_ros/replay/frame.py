@@ -37,6 +37,7 @@ class SourceOptions:
         queue_size: most images that wait for a partner, 1 to 1000, as the node has it; None for any number.
         hz: frames per second of a folder without stamps; None for its default.
         only: frames of a folder whose name contains this.
+        reproject: False takes depth of a bag for registered to colour whatever its frame_id says.
         depth_unit_m: metres per count of 16-bit depth; None for millimetres, or what a folder proves.
     """
 
@@ -53,6 +54,7 @@ class SourceOptions:
     hz: float | None = None
     only: str = ""
     depth_unit_m: float | None = None
+    reproject: bool = True
 
     def __post_init__(self) -> None:
         """Check every field; raise one `ConfigError` that lists all problems."""
