@@ -176,7 +176,7 @@ def test_why_nothing_could_be_evaluated_is_said(tmp_path):
 
 
 def test_a_scale_too_large_for_the_images_is_refused(tmp_path):
-    messages = list(rgbd(1, depth_size=(16, 16), info=False))
+    messages = list(rgbd(1, depth_size=(16, 24), info=False))
     with pytest.raises(RecordingError, match="choose a smaller --scale"):
         replay(write(tmp_path / "bag", messages), options=RunOptions(scale=16))
 
