@@ -111,8 +111,15 @@ class Accuracy(NamedTuple):
 
     def plus(self, other: Accuracy) -> Accuracy:
         """Both together."""
-        counts = [a + b for a, b in zip(self[:6], other[:6], strict=True)]
-        return Accuracy(*counts, np.append(self.errors_m, other.errors_m))
+        return Accuracy(
+            self.drawn + other.drawn,
+            self.right + other.right,
+            self.hidden + other.hidden,
+            self.invented + other.invented,
+            self.seen + other.seen,
+            self.torn + other.torn,
+            np.append(self.errors_m, other.errors_m),
+        )
 
 
 def compare(pair: CameraPair, scene: Scene) -> tuple[Accuracy, Reprojection, Image]:
