@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core.alignment.check import AlignmentCheck
 from pagnet_ros.core.degradation import Degradation, LevelChange
-from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, InputError, OutOfMemoryError, quoted
+from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, InputError, OutOfMemoryError
 from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import PairReader
 from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
 from pagnet_ros.ros.node.inputs import LatestOnlyQueue, MessagePair
 from pagnet_ros.ros.node.outputs import Outputs
 from pagnet_ros.ros.node.parameters import NodeParameters
+from pagnet_ros.ros.node.reprojecting import Reprojecting
 from pagnet_ros.ros.reporter import Reporter
-from pagnet_ros.runtime.aligner import Aligner
 from pagnet_ros.system.health import Health
 from pagnet_ros.system.units import NS_PER_MS
 
@@ -38,8 +38,6 @@ T = TypeVar("T")
 _MAX_AGE_NS: Final = 3600 * 1_000_000_000
 _REBUILD_PERIOD_NS: Final = 60_000_000_000
 """A device that fails again within this is not worth another try."""
-_GRACE_NS: Final = 2_000_000_000
-"""For so long calibrations and tf may come later than the first images, before their lack is told."""
 
 
 class Worker(Generic[T]):
@@ -184,13 +182,11 @@ class FrameProcessor:
         self._host, self._upsampler, self._outputs, self._steady_ns = host, upsampler, outputs, steady_ns
         self._health, self._reporter = host.health, host.reporter
         topics = outputs.topics
-        depth, color = (topics.depth, topics.depth_info), (topics.color, topics.color_info)
-        self._reader = PairReader(topics.depth, topics.color, self._reporter.report, align=self._align)
-        self._aligner = Aligner(depth, color, upsampler.device)
+        align = Reprojecting(host, topics, upsampler.device)
+        self._reader = PairReader(topics.depth, topics.color, self._reporter.report, align=align)
         self._alignment = AlignmentCheck()
         self._rebuilt_ns = -_REBUILD_PERIOD_NS
         self._has_failed = False
-        self._is_reprojected, self._lacking_ns = False, 0
 
     def __call__(self, pair: MessagePair) -> None:
         """Process one pair; every failure is reported here."""
@@ -244,26 +240,6 @@ class FrameProcessor:
         self._reader.report_range(depth, options.min_depth_m, options.max_depth_m)
         if options.registration == "none":
             self._check_alignment(depth, rgb, options)
-
-    def _align(self, depth: NDArray[Any], color_size: tuple[int, int], frames: tuple[str, str]) -> NDArray[Any] | str:
-        """Depth as the colour camera sees it, or why it was not reprojected."""
-        settings, host = self._host.settings, self._host
-        if not settings.reproject:
-            return ""
-        started, pose = time.monotonic_ns(), settings.depth_pose
-        infos, lookup = (host.depth_info, host.camera_info), host.lookup if pose is None else lambda *_: pose
-        made = self._aligner(depth, color_size, frames, infos, lookup, always=pose is not None)
-        if isinstance(made, str):
-            self._is_reprojected = False
-            self._lacking_ns = self._lacking_ns or started
-            return made if started - self._lacking_ns >= _GRACE_NS else ""
-        self._health.record_ms("reproject", (time.monotonic_ns() - started) / NS_PER_MS)
-        if not self._is_reprojected:
-            self._is_reprojected, self._lacking_ns = True, 0
-            where = "by the parameters depth_pose_xyz and depth_pose_xyzw" if pose is not None else "by tf"
-            text = f"depth of frame {quoted(frames[0])} is reprojected into {quoted(frames[1])}, {where}"
-            self._reporter.log("reprojected", text, "info")
-        return made
 
     def _record(self, pair: MessagePair, result: UpsampledDepth, times: tuple[int, int, int, int, int]) -> None:
         """Note what each stage took, and whether that calls for another quality level."""
