@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pagnet_ros.errors import ConfigError, DeviceError, InputError, WeightsError
+from pagnet_ros.errors import ConfigError, DeviceError, InputError, WeightsError, quoted
 from pagnet_ros.model.network import PagNetOutput
 from pagnet_ros.model.surfaces import Choice, as_range_of_one
 from pagnet_ros.model.weights import HEADER_KEY, MAX_FILE_BYTES, WeightsHeader
@@ -34,6 +34,8 @@ TYPED_TENSORRT = 11
 """From this major version on TensorRT obeys the types of a graph."""
 PROFILE = {"min": (2, 2), "opt": (480, 640), "max": (1080, 1920)}
 """Sizes that TensorRT builds an engine for where a file leaves them free: least input, best and largest output."""
+_OF_THE_DEVICE = ("memory", "bad_alloc", "CUDA", "cuDNN", "CUDNN", "CUBLAS")
+"""Words of the errors of ONNX Runtime that are not the file's fault."""
 _MEND = "write one with `python -m pagnet_ros.runtime.export_onnx`"
 
 
@@ -63,10 +65,13 @@ class OnnxNetwork:
         self._runtime = _onnx_runtime()
         self._path = _checked_path(path)
         session = self._session(["CPUExecutionProvider"])
-        metadata = session.get_modelmeta().custom_metadata_map
+        try:
+            metadata = session.get_modelmeta().custom_metadata_map
+            shapes = {each.name: tuple(each.shape) for each in session.get_inputs()}
+        except UnicodeDecodeError as error:
+            raise WeightsError(f"{self._path} is not a readable ONNX file ({error}); {_MEND}") from error
         text = metadata.get(HEADER_KEY)
         self.precision: str = metadata.get(PRECISION_KEY, "fp32")
-        shapes = {each.name: tuple(each.shape) for each in session.get_inputs()}
         self.is_fixed = all(isinstance(side, int) for shape in shapes.values() for side in shape)
         self._fixed = shapes if self.is_fixed else {}
         try:
@@ -76,7 +81,7 @@ class OnnxNetwork:
             came = error if text else f"it has no {HEADER_KEY!r} header of this package"
             raise WeightsError(f"{self._path}: {came}; {_MEND}") from error
         if tuple(shapes) != expected:
-            raise WeightsError(f"{self._path} has inputs {tuple(shapes)}, expected {expected}; {_MEND}")
+            raise WeightsError(f"{self._path} has inputs {quoted(tuple(shapes))}, expected {expected}; {_MEND}")
         self.scale = self.header.config.scale
         self.chooses = self.header.config.output == "surfaces"
 
@@ -104,7 +109,24 @@ class OnnxNetwork:
                     "onnxruntime-gpu, or set device:=cpu"
                 )
             run = partial(_run_on_gpu, self._session(self._gpu_providers(present, device.index or 0, stream)), device)
-        return partial(self._choice if self.chooses else self._depth, run)
+        return partial(self._choice if self.chooses else self._depth, partial(self._checked, run))
+
+    def _checked(self, run: _Run, given: dict[str, Tensor], shape: tuple[int, ...]) -> list[Tensor]:
+        """What a run gives; its errors are of the device, or say that the file is no network of ours."""
+        try:
+            outputs = run(given, shape)
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            if any(word in str(error) for word in _OF_THE_DEVICE):
+                raise RuntimeError(str(error)) from error  # which is named where torch's are
+            raise WeightsError(f"{self._path} cannot be run ({_first_line(error)}); {_MEND}") from error
+        came = [(tuple(each.shape), str(each.dtype).removeprefix("torch.")) for each in outputs]
+        count = len(Choice._fields) if self.chooses else min(len(came), 2)
+        if len(came) != count or any(size != shape or kind not in ("float32", "bool") for size, kind in came):
+            raise WeightsError(
+                f"{self._path} makes {quoted([f'{kind} {size}' for size, kind in came])}; expected {count or 1} of "
+                f"{shape}, as its header says; {_MEND}"
+            )
+        return outputs
 
     def _depth(self, run: _Run, depth: Tensor, rgb: Tensor, valid: Tensor) -> PagNetOutput:
         given = {"depth": depth, "rgb": rgb, "valid": valid.to(torch.float32)}
