@@ -24,7 +24,7 @@ import numpy as np
 from pagnet_ros.demo.processes import Child, Children
 from pagnet_ros.errors import ConfigError
 
-__all__ = ["FrameSizes", "Memory", "Output", "Run", "busy_neighbours", "node_under_load"]
+__all__ = ["FrameSizes", "Memory", "Output", "Run", "busy_neighbours", "memory_of", "node_under_load", "spinning"]
 
 STAGES = ("convert", "upsample", "encode", "publish")
 _MODULE = "benchmarks.run"
@@ -67,6 +67,16 @@ class Memory(NamedTuple):
     own: float
     files: float
     shared: float
+
+
+def memory_of(pid: int) -> Memory:
+    """What a process holds now (Linux; NaN elsewhere)."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return Memory(*[float("nan")] * 4)
+    kilobytes = {line.partition(":")[0]: line.split()[1] for line in status.splitlines() if line.endswith(" kB")}
+    return Memory(*(int(kilobytes[name]) / 1024 for name in ("VmRSS", "RssAnon", "RssFile", "RssShmem")))
 
 
 @dataclass
@@ -149,12 +159,7 @@ class Run:
 
     def memory_mb(self) -> Memory:
         """What the node's process holds now (Linux; NaN elsewhere)."""
-        try:
-            status = Path(f"/proc/{self.node.process.pid}/status").read_text(encoding="ascii")
-        except OSError:
-            return Memory(*[float("nan")] * 4)
-        kilobytes = {line.partition(":")[0]: line.split()[1] for line in status.splitlines() if line.endswith(" kB")}
-        return Memory(*(int(kilobytes[name]) / 1024 for name in ("VmRSS", "RssAnon", "RssFile", "RssShmem")))
+        return memory_of(self.node.process.pid)
 
     def hear(self, message: Any) -> None:
         """One output has come."""
@@ -186,15 +191,11 @@ def node_under_load(rate_hz: float, sizes: FrameSizes, **parameters: object) -> 
         run = Run(children.start("node", "pagnet_ros.ros.node", words), children, ears)
         ears.create_subscription(Image, "/depth_hr", run.hear, image_qos("best_effort"))
         ears.create_subscription(DiagnosticArray, "/diagnostics", run.diagnose, 10)
-        executor, spinner = _spin(ears)
-        try:
+        with spinning(ears):
             children.start("camera", _MODULE, [f"--camera={rate_hz}", *size])
             run.wait_for_output()
             yield run
-        finally:
-            executor.shutdown()
-            spinner.join(timeout=5.0)
-            ears.destroy_node()
+        ears.destroy_node()
 
 
 @contextmanager
@@ -210,8 +211,9 @@ def busy_neighbours(count: int) -> Iterator[None]:
             neighbour.wait()
 
 
-def _spin(node: Any) -> tuple[Any, threading.Thread]:
-    """Spin a node in a thread until its executor is shut down."""
+@contextmanager
+def spinning(node: Any) -> Iterator[None]:
+    """Spin a node in a thread while the context lasts."""
     from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 
     executor = SingleThreadedExecutor()
@@ -225,7 +227,11 @@ def _spin(node: Any) -> tuple[Any, threading.Thread]:
 
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()
-    return executor, thread
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        thread.join(timeout=5.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

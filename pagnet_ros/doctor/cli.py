@@ -107,19 +107,21 @@ def _watch(options: Any, machine: Machine, words: list[str]) -> Observation:
     import rclpy
     from rclpy.executors import ExternalShutdownException
 
+    from pagnet_ros.errors import ConfigError
     from pagnet_ros.ros.doctor import Options, watch
+    from pagnet_ros.ros.running import init_ros
     from pagnet_ros.system.transport import prepare_process
 
     prepare_process()
     try:
-        rclpy.init(args=words)
+        init_ros(words)
         wanted = Options(options.depth, options.color, options.depth_info, options.color_info, options.seconds)
         return watch(wanted, machine)
     except ExternalShutdownException as error:
         raise KeyboardInterrupt from error
     except Exception as error:
         # rclpy has no public classes for arguments, names and types that it refuses
-        if type(error).__module__.startswith("rclpy"):
+        if isinstance(error, ConfigError) or type(error).__module__.startswith("rclpy"):
             raise _UsageError(" ".join(str(error).split())) from error
         raise
     finally:

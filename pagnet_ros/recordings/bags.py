@@ -83,7 +83,8 @@ class Bag:
         topics: By name.
         start_ns: Recording time of the first message (0 for an empty bag).
         end_ns: One past the recording time of the last message.
-        remarks: What is odd about the bag although it can be read, one sentence each.
+        remarks: What is odd about the bag although it can be read, one sentence each; messages that its index promises
+            and damage hides are only known once all were read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -154,6 +155,7 @@ class Bag:
         done, last_ns = 0, None
         for reader in self._readers:
             connections = [c for c in reader.connections if c.topic in wanted and _is_cdr(c)]
+            before = done
             try:
                 for connection, stamp_ns, raw in reader.messages(connections, start_ns, stop_ns) if connections else ():
                     yield BagMessage(self.topics[connection.topic], stamp_ns, _checked(connection.topic, stamp_ns, raw))
@@ -164,6 +166,14 @@ class Bag:
                     f"{reader.path}: damaged after {done} readable messages{until} ({_reason(error)}); expected "
                     f"{self.count} in all; play up to there, or rewrite the bag (`ros2 bag convert`, `mcap recover`)"
                 ) from error
+            everything = (start_ns or 0) <= reader.start_time and (stop_ns or reader.end_time) >= reader.end_time
+            self._compare(reader, done - before, sum(c.msgcount for c in connections) if everything else 0)
+
+    def _compare(self, reader: Reader, came: int, promised: int) -> None:
+        """Remark on messages that an index promises and that did not come: rosbags steps over damaged records."""
+        text = f"{reader.path}: damaged on the way: {came} of the {promised} messages its index promises are readable"
+        if came < promised and text not in self.remarks:
+            self.remarks.append(text)
 
     def first(self, topic: str) -> BagMessage | None:
         """First message of a topic, or None if it has none."""

@@ -86,6 +86,8 @@ class JoinedBags(Bag):
             for message in piece.messages(topics, start_ns, stop_ns):
                 last_ns = message.stamp_ns
                 yield message
+            for remark in piece.remarks:
+                self._note(remark)
             return
         except RecordingError as error:
             self._note(str(error))
@@ -98,8 +100,7 @@ class JoinedBags(Bag):
         """The bag, or what is left of it."""
         try:
             bag = self._stack.enter_context(Bag(path))
-            for remark in bag.remarks:
-                self._note(remark)
+            self.damage += bag.remarks
             return [bag]
         except RecordingError:
             pieces = [piece for f in _storage_files(path) if (piece := self._open_file(f, refused=path)) is not None]

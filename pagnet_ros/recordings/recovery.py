@@ -46,6 +46,7 @@ class RescuedFile:
         topics: By name, with the number of messages that can be read.
         start_ns: Recording time of the earliest of them (0 without any).
         end_ns: One past that of the latest.
+        remarks: Always empty: that it is damaged is known to who asks for it.
         broken_chunks: Chunks of an mcap file that were left out, because they do not unpack or their checksum is wrong.
     """
 
@@ -60,6 +61,7 @@ class RescuedFile:
         """
         self.path = path
         self.topics: dict[str, BagTopic] = {}
+        self.remarks: list[str] = []
         self.broken_chunks = 0
         self.start_ns, self.end_ns = 0, 0
         stamps: list[int] = []

@@ -7,20 +7,51 @@ type, and for a lifecycle request out of sequence.
 
 from __future__ import annotations
 
+import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import get_logging_directory
 
-__all__ = ["run_node", "spin"]
+from pagnet_ros.errors import ConfigError
+
+__all__ = ["init_ros", "run_node", "spin"]
 
 _PAUSE_S: Final = 0.01
 """Rest after an exception, so that one that comes back at once does not take the whole processor."""
 _REPORT_PERIOD_S: Final = 5.0
 _POLL_S: Final = 0.2
+
+
+def init_ros(arguments: list[str] | None = None) -> None:
+    """Start ROS with a command line; where no log file can be written (no home, no room), without one.
+
+    Args:
+        arguments: Command line with the program's name first; `sys.argv` if None.
+
+    Raises:
+        ConfigError: What ROS does not understand in it.
+    """
+    words = list(sys.argv if arguments is None else arguments)
+    try:
+        folder = Path(get_logging_directory())
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        sys.stderr.write(f"no log file is written: {error}; expected a folder to write to: set ROS_LOG_DIR\n")
+        words[1:1] = ["--ros-args", "--disable-external-lib-logs", "--"]
+    try:
+        rclpy.init(args=words)
+    except ExternalShutdownException:
+        raise
+    except Exception as error:  # rclpy's own classes for this are private
+        raise ConfigError(f"the arguments after --ros-args: {error}") from error
 
 
 def run_node(make_node: Callable[[], Any]) -> None:

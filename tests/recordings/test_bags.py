@@ -494,3 +494,22 @@ def test_decoding_bytes_of_another_type_is_refused(tmp_path):
 
         with pytest.raises(RecordingError, match="/chat: bytes that are no std_msgs/msg/String"):
             bag.decode(broken)
+
+
+@pytest.mark.parametrize("reader", [Bag, lambda path: JoinedBags([path])], ids=["Bag", "JoinedBags"])
+def test_messages_that_a_zeroed_block_hides_are_told(tmp_path, reader):
+    path = write(tmp_path / "bag", rgbd(200))
+    file = storage_file(path)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3 : len(content) // 3 + 512] = bytes(512)
+    file.write_bytes(content)
+
+    with reader(path) as bag:
+        assert not (bag.remarks if isinstance(bag, Bag) and not isinstance(bag, JoinedBags) else bag.damage)
+        came = len(list(bag.messages()))
+        told = bag.damage if isinstance(bag, JoinedBags) else bag.remarks
+        assert 0 < came < 400
+        assert len(told) == 1
+        assert f"{came} of the 400 messages its index promises are readable" in told[0]
+        list(bag.messages(stop_ns=2 * 10**9))  # a part of it promises nothing
+        assert len(told) == 1

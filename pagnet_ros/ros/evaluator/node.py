@@ -28,7 +28,7 @@ from pagnet_ros.recordings.bags import require_rosbags
 from pagnet_ros.replay import cli as replay
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.qos import image_qos, overriding_options
-from pagnet_ros.ros.running import spin
+from pagnet_ros.ros.running import init_ros, spin
 from pagnet_ros.system.transport import prepare_process
 from pagnet_ros.system.units import NS_PER_S
 
@@ -183,9 +183,9 @@ def main(args: list[str] | None = None) -> int:
     """
     prepare_process()  # for `ros2 run`; launch files have set it
     try:
-        rclpy.init(args=args)
-    except Exception as error:  # rclpy's own classes for this are private
-        sys.stderr.write(f"evaluate: the arguments after --ros-args: {error}\n")
+        init_ros(args)
+    except ConfigError as error:
+        sys.stderr.write(f"evaluate: {error}\n")
         return 1
     with tempfile.TemporaryDirectory(prefix="evaluate-") as scratch:
         node: Evaluator | None = None

@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
@@ -36,7 +35,7 @@ from pagnet_ros.ros.node.processing import FrameProcessor, Worker
 from pagnet_ros.ros.node.sensor_limits import ANY_SENSOR, options_of, sensor_limits
 from pagnet_ros.ros.parameters import declare, read
 from pagnet_ros.ros.reporter import Reporter
-from pagnet_ros.ros.running import run_node
+from pagnet_ros.ros.running import init_ros, run_node
 from pagnet_ros.system.health import Health
 from pagnet_ros.system.settings import fields_of
 from pagnet_ros.system.transport import prepare_process
@@ -431,9 +430,9 @@ def main(args: list[str] | None = None) -> int:
     # For `ros2 run`; launch files have set it. Fast DDS reads it at init, and loses large images without.
     prepare_process()
     try:
-        rclpy.init(args=args)
-    except Exception as error:  # rclpy's own classes for this are private
-        sys.stderr.write(f"error: the arguments after --ros-args: {error}\n")
+        init_ros(args)
+    except ConfigError as error:
+        sys.stderr.write(f"error: {error}\n")
         return 1
     run_node(PagnetNode)
     return 0

@@ -111,6 +111,7 @@ class BagPlayer(Node):
         self.published = 0
         self.skipped: dict[str, str] = {}
         self._bag, self._options, self._stop = bag, options, stop
+        self._remarks_said = 0
         self._start_ns = bag.start_ns + round(options.start_s * NS_PER_S)
         self._stop_ns = bag.end_ns
         if options.duration_s:
@@ -131,11 +132,19 @@ class BagPlayer(Node):
 
     def play(self) -> None:
         """Play until the end (for ever with `loop`) or until stopped."""
+        self._say_remarks()
         wait_for_subscribers(self, self._awaited(), self._options.wait_s, self._stop, self._options.wait_for)
         with Prefetch(self._passes(), size=lambda m: MESSAGE_OVERHEAD + (len(m.raw) if m else 0)) as messages:
             messages.wait_filled(timeout_s=1.0)
             self._play(iter(messages))
+        self._say_remarks()
         finish_playing(self, self.clock, self._outputs.values(), self._stop)
+
+    def _say_remarks(self) -> None:
+        """Warn of what is odd about the bag; some of it is known only once all was read."""
+        for remark in self._bag.remarks[self._remarks_said :]:
+            self.get_logger().warning(remark)
+        self._remarks_said = len(self._bag.remarks)
 
     def _awaited(self) -> list[Any]:
         """The publishers that must have a subscriber before the first message, by their names after remapping."""
@@ -150,6 +159,7 @@ class BagPlayer(Node):
         origin_ns = last_ns = 0
         for message in messages:
             if message is None:
+                self._say_remarks()
                 if last_ns and not self.clock.wait_until(last_ns + self._gap_ns):
                     return
                 self.clock.start(self._start_ns)
@@ -267,7 +277,7 @@ def _run(arguments: list[str], stop: threading.Event) -> None:
     given, options = parse_arguments(arguments)
     with Bag(given.bag) as bag:
         if given.list:
-            sys.stdout.write(f"{bag.describe()}\n")
+            sys.stdout.write("\n".join([bag.describe(), *bag.remarks, ""]))
             return
         player = BagPlayer(bag, options, stop)
         try:

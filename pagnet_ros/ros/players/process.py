@@ -16,9 +16,9 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.utilities import remove_ros_args
 
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import PagnetError
 from pagnet_ros.ros.players.clock import PlaybackClock
-from pagnet_ros.ros.running import spin
+from pagnet_ros.ros.running import init_ros, spin
 from pagnet_ros.system.transport import prepare_process
 from pagnet_ros.system.units import NS_PER_S
 
@@ -60,13 +60,8 @@ def player_main(body: Callable[[list[str], threading.Event], None], arguments: l
 
 def _init(arguments: list[str]) -> list[str]:
     """Initialise rclpy with ROS's part of the command line; returns the rest, without the program's name."""
-    try:
-        plain: list[str] = remove_ros_args(arguments)[1:]
-        rclpy.init(args=arguments)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        raise
-    except Exception as error:  # rclpy's own classes for this are private
-        raise ConfigError(f"the arguments after --ros-args: {error}") from error
+    init_ros(arguments)
+    plain: list[str] = remove_ros_args(arguments)[1:]
     return plain
 
 

@@ -191,6 +191,16 @@ def test_what_rclpy_itself_cannot_take_does_not_end_the_node(ros, start):
     assert status == 0, said
 
 
+def test_a_node_without_a_folder_for_its_log_runs_and_says_so(ros, monkeypatch, start):
+    monkeypatch.delenv("ROS_LOG_DIR")
+    monkeypatch.setenv("HOME", "/proc")
+    process = start()
+    ros.wait_until(lambda: process.says("]: active:"), 60.0, "the active node")
+    status, said = process.end()
+    assert status == 0, said
+    assert re.search(r"no log file is written: .*/proc/.*set ROS_LOG_DIR", said)
+
+
 def cpu_seconds(pid):
     """Processor time that a process has taken so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -272,6 +272,23 @@ def test_damage_on_the_way_is_raised_after_what_was_readable(ros, tmp_path):
     assert file.exists()
 
 
+def test_what_is_odd_about_a_bag_is_said_before_it_plays_and_what_was_hidden_after(ros, play, tmp_path, capfd):
+    path = bags.write(tmp_path / "bag", [("/depth", START_NS + k * 1_000_000, image(k)) for k in range(300)])
+    (file,) = path.glob("*.mcap")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3 : len(content) // 3 + 512] = bytes(512)
+    file.write_bytes(content)
+    metadata = path / "metadata.yaml"
+    metadata.write_text(metadata.read_text().replace("message_count: 300", "message_count: 301"))
+    seen = ros.collect(ros.node(), Image, "/depth", 500)
+    player = play(path)
+    seen.wait_for(1)
+    ros.wait_until(lambda: not player.thread.is_alive())
+    said = capfd.readouterr().err
+    assert "metadata.yaml promises 301 messages, its files hold 300" in said
+    assert f"{player.published} of the 300 messages its index promises are readable" in said
+
+
 def test_options_name_everything_wrong_at_once():
     with pytest.raises(ConfigError) as error:
         BagPlayerOptions(rate=0.0, start_s=-1.0, qos="fast", restamp="now", clock_hz=40.0)

@@ -1,0 +1,126 @@
+"""The simulated camera's frames, published by a process that does on demand what cameras do wrong.
+
+Everything is a ROS parameter that may change at any time: ``size`` (colour, such as 160x120; depth is a quarter of it),
+``streams`` (both, depth, color or none), ``stamps`` and ``clock``, see `_stamps_ns` and `_clock_ns`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image
+
+from pagnet_ros.ros.encode import camera_info_message, image_message, set_stamp
+from pagnet_ros.ros.players.simulated_frames import SimulatedCameraOptions, SimulatedView, loop_of_frames
+from pagnet_ros.ros.qos import image_qos
+from pagnet_ros.system.units import NS_PER_S
+
+__all__ = ["SCALE", "main"]
+
+SCALE = 4
+PARAMETERS = {"size": "160x120", "streams": "both", "stamps": "now", "clock": "none", "rate_hz": 30.0}
+LOOP_S = 1.0
+HOUR_NS = 3600 * NS_PER_S
+
+
+class Camera:
+    """Publishes one loop of simulated frames."""
+
+    def __init__(self, node: Any) -> None:
+        """Declare the parameters, make the publishers."""
+        self._node, self._count, self._size, self._messages = node, 0, "", []
+        for name, value in PARAMETERS.items():
+            node.declare_parameter(name, value)
+        self._info = node.create_publisher(CameraInfo, "color/camera_info", image_qos("reliable"))
+        self._color = node.create_publisher(Image, "color", image_qos("reliable"))
+        self._depth = node.create_publisher(Image, "depth", image_qos("reliable"))
+        self._clock = node.create_publisher(Clock, "clock", 10)
+        node.create_timer(1.0 / self._value("rate_hz"), self.publish)
+
+    def _value(self, name: str) -> Any:
+        return self._node.get_parameter(name).value
+
+    def publish(self) -> None:
+        """One frame, and the clock."""
+        if self._size != self._value("size"):
+            self._size = self._value("size")
+            self._messages = _messages(self._size, self._value("rate_hz"))
+        self._count += 1
+        now_ns = time.time_ns()
+        if (clock_ns := _clock_ns(self._value("clock"), now_ns)) is not None:
+            message = Clock()
+            message.clock.sec, message.clock.nanosec = divmod(clock_ns, NS_PER_S)
+            self._clock.publish(message)
+            now_ns = max(clock_ns, 1)
+        depth_ns, color_ns = _stamps_ns(self._value("stamps"), now_ns, self._count)
+        streams = self._value("streams")
+        depth, color, info = self._messages[self._count % len(self._messages)]
+        if streams in ("both", "color"):
+            for publisher, message in ((self._info, info), (self._color, color)):
+                set_stamp(message, color_ns, "camera")
+                publisher.publish(message)
+        if streams in ("both", "depth"):
+            set_stamp(depth, depth_ns, "camera")
+            self._depth.publish(depth)
+
+
+def _messages(size: str, rate_hz: float) -> list[tuple[Any, Any, Any]]:
+    width, height = map(int, size.split("x"))
+    options = SimulatedCameraOptions(
+        width=width, height=height, scale=SCALE, rate_hz=rate_hz, loop_s=LOOP_S, style="traps"
+    )
+    view = SimulatedView(options)
+    lens = view.color
+    matrix = np.array([[lens.fx, 0.0, lens.cx], [0.0, lens.fy, lens.cy], [0.0, 0.0, 1.0]])
+    info = camera_info_message(matrix, width, height, 0, "camera")
+    return [
+        (image_message(frame.depth, 0, "camera"), image_message(frame.rgb, 0, "camera"), info)
+        for frame in loop_of_frames(view, lambda: False)
+    ]
+
+
+def _stamps_ns(kind: str, now_ns: int, count: int) -> tuple[int, int]:
+    """Stamps of depth and colour: as they should be, or wrong in one way.
+
+    Args:
+        kind: ``now``; ``fro`` (to and fro by two seconds); ``apart`` (colour an hour behind); ``frozen``; ``zero``.
+        now_ns: the time of the camera's clock.
+        count: number of the frame.
+    """
+    if kind == "fro":
+        now_ns += (-2 if count % 2 else 2) * NS_PER_S
+    return {
+        "apart": (now_ns, now_ns - HOUR_NS),
+        "frozen": (HOUR_NS, now_ns),
+        "zero": (0, now_ns),
+    }.get(kind, (now_ns, now_ns))
+
+
+def _clock_ns(kind: str, now_ns: int) -> int | None:
+    """What ``/clock`` says: nothing (``none``), the time, an hour ago (``back``), or less than zero; ``paused``."""
+    return {"run": now_ns, "back": now_ns - HOUR_NS, "paused": HOUR_NS, "negative": -5 * NS_PER_S}.get(kind)
+
+
+def main() -> int:
+    """Publish until a signal comes."""
+    rclpy.init()
+    node = rclpy.create_node("camera")
+    camera = Camera(node)
+    camera.publish()
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
