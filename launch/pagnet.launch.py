@@ -68,6 +68,9 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "use_sim_time", default_value="false", choices=["true", "false"], description="take the time from /clock"
     ),
+    DeclareLaunchArgument(
+        "respawn", default_value="false", choices=["true", "false"], description="start the node again where it ended"
+    ),
     DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
 ]
 
@@ -106,6 +109,8 @@ def make_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             ros_arguments=["--log-level", given["log_level"]],
             output="screen",
             emulate_tty=True,
+            respawn=given["respawn"] == "true",
+            respawn_delay=1.0,
         )
     ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.system.files import replaced
 
 __all__ = ["explained", "write_json"]
 
@@ -40,5 +41,5 @@ def write_json(path: Path, figures: Any) -> None:
         ConfigError: the file cannot be written, as on a full disk.
     """
     text = json.dumps(figures, indent=1) + "\n"
-    with explained(path, "the figures"):
-        path.write_text(text, encoding="utf-8")
+    with explained(path, "the figures"), replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """The simulated camera's frames, published by a process that does on demand what cameras do wrong.
 
-Everything is a ROS parameter that may change at any time: ``size`` (colour, such as 160x120; depth is a quarter of it),
-``streams`` (both, depth, color or none), ``stamps`` and ``clock``, see `_stamps_ns` and `_clock_ns`.
+Everything is a ROS parameter that may change at any time: ``size`` (of colour, a multiple of 160x120; depth is a
+quarter of it), ``streams`` (both, depth, color or none), ``stamps`` and ``clock``, see `_stamps_ns` and `_clock_ns`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,24 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from numpy.typing import NDArray
 from rclpy.executors import ExternalShutdownException
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
 from pagnet_ros.ros.encode import camera_info_message, image_message, set_stamp
-from pagnet_ros.ros.players.simulated_frames import SimulatedCameraOptions, SimulatedView, loop_of_frames
+from pagnet_ros.ros.players.simulated_frames import (
+    SimulatedCameraOptions,
+    SimulatedFrame,
+    SimulatedView,
+    loop_of_frames,
+)
 from pagnet_ros.ros.qos import image_qos
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["SCALE", "main"]
+__all__ = ["main"]
 
-SCALE = 4
+BASE, SCALE = (160, 120), 4
 PARAMETERS = {"size": "160x120", "streams": "both", "stamps": "now", "clock": "none", "rate_hz": 30.0}
 LOOP_S = 1.0
 HOUR_NS = 3600 * NS_PER_S
@@ -37,6 +43,7 @@ class Camera:
         self._node, self._count, self._size, self._messages = node, 0, "", []
         for name, value in PARAMETERS.items():
             node.declare_parameter(name, value)
+        self._frames = _loop(self._value("rate_hz"))
         self._info = node.create_publisher(CameraInfo, "color/camera_info", image_qos("reliable"))
         self._color = node.create_publisher(Image, "color", image_qos("reliable"))
         self._depth = node.create_publisher(Image, "depth", image_qos("reliable"))
@@ -50,7 +57,7 @@ class Camera:
         """One frame, and the clock."""
         if self._size != self._value("size"):
             self._size = self._value("size")
-            self._messages = _messages(self._size, self._value("rate_hz"))
+            self._messages = _messages(self._frames, self._size)
         self._count += 1
         now_ns = time.time_ns()
         if (clock_ns := _clock_ns(self._value("clock"), now_ns)) is not None:
@@ -70,19 +77,24 @@ class Camera:
             self._depth.publish(depth)
 
 
-def _messages(size: str, rate_hz: float) -> list[tuple[Any, Any, Any]]:
-    width, height = map(int, size.split("x"))
+def _loop(rate_hz: float) -> list[SimulatedFrame]:
     options = SimulatedCameraOptions(
-        width=width, height=height, scale=SCALE, rate_hz=rate_hz, loop_s=LOOP_S, style="traps"
+        width=BASE[0], height=BASE[1], scale=SCALE, rate_hz=rate_hz, loop_s=LOOP_S, style="traps"
     )
-    view = SimulatedView(options)
-    lens = view.color
-    matrix = np.array([[lens.fx, 0.0, lens.cx], [0.0, lens.fy, lens.cy], [0.0, 0.0, 1.0]])
+    return loop_of_frames(SimulatedView(options), lambda: False)
+
+
+def _messages(frames: list[SimulatedFrame], size: str) -> list[tuple[Any, Any, Any]]:
+    """Depth, colour and calibration of each frame, enlarged to a multiple of the rendered size."""
+    width, height = map(int, size.split("x"))
+    times = width // BASE[0]
+    matrix = np.array([[width, 0.0, width / 2], [0.0, width, height / 2], [0.0, 0.0, 1.0]])
     info = camera_info_message(matrix, width, height, 0, "camera")
-    return [
-        (image_message(frame.depth, 0, "camera"), image_message(frame.rgb, 0, "camera"), info)
-        for frame in loop_of_frames(view, lambda: False)
-    ]
+
+    def enlarged(pixels: NDArray[Any]) -> Any:
+        return image_message(pixels.repeat(times, axis=0).repeat(times, axis=1), 0, "camera")
+
+    return [(enlarged(frame.depth), enlarged(frame.rgb), info) for frame in frames]
 
 
 def _stamps_ns(kind: str, now_ns: int, count: int) -> tuple[int, int]:

@@ -69,7 +69,7 @@ def _signalled(rig: Rig) -> float:
     return begin
 
 
-@fault("/dev/shm full", needs_disk=True)
+@fault("/dev/shm full", says=("full_shm",), needs_disk=True)
 def _no_shm(rig: Rig) -> float:
     with _Filled(SHM):
         time.sleep(LOG_FULL_S)
@@ -125,16 +125,14 @@ class _Filled:
         self._file.unlink()
 
 
-@fault(
-    "no more memory than it has (RLIMIT_AS), larger images", says=("device|quality_level|internal_error|bad_frame|",)
-)
+@fault("no more memory than it has (RLIMIT_AS), larger images", says=("images_lost|silent_topic|quality_level|device",))
 def _no_memory(rig: Rig) -> float:
     status = Path(f"/proc/{rig.node.pid}/status").read_text()
     size = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmSize")) * 1024
     before = resource.prlimit(rig.node.pid, resource.RLIMIT_AS)
-    resource.prlimit(rig.node.pid, resource.RLIMIT_AS, (size + (8 << 20), before[1]))
+    resource.prlimit(rig.node.pid, resource.RLIMIT_AS, (size + (1 << 20), before[1]))
     try:
-        rig.set(size="1920x1440")
+        rig.set(size="640x480")
         time.sleep(4.0)
     finally:
         resource.prlimit(rig.node.pid, resource.RLIMIT_AS, before)
@@ -142,7 +140,7 @@ def _no_memory(rig: Rig) -> float:
     return rig.wait_for_camera()
 
 
-@fault("device lost for 3 s", keeps=False)
+@fault("device lost for 3 s (the node tries again every 5 s)", says=("device_failed",), keeps=False)
 def _lost(rig: Rig) -> float:
     flag = rig.folder / "failing"
     begin = _again(rig, module="benchmarks.faults.failing_node", environ={**os.environ, "FAILING": str(flag)})

@@ -24,7 +24,7 @@ from pagnet_ros.system.processes import words
 __all__ = ["FAULTS", "Fault", "FaultError", "Outcome", "Output", "Rig", "fault", "try_fault"]
 
 FLOW_S, ANSWER_S, ASK_AGAIN_S = 60.0, 30.0, 5.0
-STEADY_S, STEADY_FRAMES = 1.0, 5
+STEADY_S, STEADY_FRAMES = 2.0, 5
 DIAGNOSTICS_S = 2.5
 NODE = "pagnet_node"
 PARAMETERS: dict[str, object] = {
@@ -322,7 +322,7 @@ def try_fault(rig: Rig, each: Fault) -> Outcome:
         time.sleep(STEADY_S)
         steady = len(rig.take_outputs())
         if steady < STEADY_FRAMES:
-            broken = f"{steady} frames in the second afterwards"
+            broken = f"{steady} frames in {STEADY_S:g} s afterwards"
         if untold := _untold(each.says, said):
             broken = f"not told: {', '.join(untold)}"
         if each.keeps and rig.node.pid != pid:

@@ -2,7 +2,7 @@
 
 A stream of numbers, each in 4-bit groups of three value bits and one continuation bit, top group of each 32-bit word
 first: pairs of run lengths (zeros, then non-zeros), each followed by the non-zeros as zig-zag differences. Decoded
-with NumPy alone, in time that depends on the number of bytes and hardly on how the holes lie.
+with NumPy, in time that depends on the number of bytes and hardly on how the holes lie.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = ["decode_rvl"]
 
 _HEADER: Final = struct.Struct("<ii")
 _MAX_GROUPS: Final = 10  # 30 bits; a difference of depths takes 17, a run length at most 27
+_DOUBLINGS: Final = 5
 _BYTES_PER_PIXEL: Final = 15  # three numbers (two run lengths, one difference) of ten groups each
 
 
@@ -65,21 +66,24 @@ def decode_rvl(payload: bytes) -> NDArray[np.uint16]:
 def _heads(numbers: NDArray[np.int32], size: int) -> NDArray[np.int32]:
     """Where each pair of run lengths stands.
 
-    Each pair says where the next one is. Following them one by one is a loop over runs; here the set of known pairs
-    doubles each time, as does the length of the jump (pointer doubling).
+    Each pair says where the next one is. Following them one by one is a loop over runs; here jumps are doubled until
+    one spans many pairs, those few are followed, and the pairs between them are found for all of them at once.
     """
     end = max(numbers.size - 1, 0)  # a pair takes two numbers
     jump = np.full(end + 1, end, np.int32)
     jump[:end] = np.minimum(np.arange(2, end + 2, dtype=np.int32) + np.minimum(numbers[1:], size), end)
-    heads = np.zeros(min(end, 1), np.int32)
-    while heads.size:
-        more = jump[heads]
-        more = more[more < end]
-        if more.size == 0:
-            break
-        heads = np.concatenate((heads, more))
-        jump = jump[jump]
-    return heads
+    far = jump
+    for _ in range(_DOUBLINGS):
+        far = far[far]
+    follow, at, found = far.item, 0, []
+    while at < end:
+        found.append(at)
+        at = follow(at)
+    heads = np.empty((len(found), 1 << _DOUBLINGS), np.int32)
+    heads[:, 0] = found
+    for place in range(1, 1 << _DOUBLINGS):
+        heads[:, place] = jump[heads[:, place - 1]]
+    return heads[heads < end]
 
 
 def _numbers(data: bytes) -> NDArray[np.int32]:

@@ -27,6 +27,7 @@ from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.recordings.layouts import detect_layout
+from pagnet_ros.replay.files import OutputError
 from pagnet_ros.replay.folder_source import FolderSource
 from pagnet_ros.replay.frame import ReplayFrame, SourceOptions
 from pagnet_ros.replay.highlights import Ranking
@@ -36,6 +37,7 @@ from pagnet_ros.replay.pictures import Scene, draw_scene
 from pagnet_ros.replay.results import plain
 from pagnet_ros.replay.run import answers, evaluate, main_method
 from pagnet_ros.replay.run_options import RunOptions
+from pagnet_ros.system.files import replaced
 
 __all__ = ["Comparison", "compare_cameras", "main", "page"]
 
@@ -186,10 +188,20 @@ def _run(given: argparse.Namespace, words: Sequence[str], console: Console) -> i
     if given.out is None:
         Console(soft_wrap=True, highlight=False).print(text, markup=False)
     else:
-        (given.out / "cameras.md").write_text(text, encoding="utf-8")
+        _write(given.out / "cameras.md", text)
     if given.json is not None:
-        given.json.write_text(json.dumps(plain(dataclasses.asdict(found)), indent=1) + "\n", encoding="utf-8")
+        _write(given.json, json.dumps(plain(dataclasses.asdict(found)), indent=1) + "\n")
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with replaced(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"{path}: writing failed ({error.strerror or error}); free some space, or name another file"
+        ) from error
 
 
 def _networks(weights: Sequence[str], pipeline: UpsamplerOptions, device: str, precision: str) -> list[Method]:

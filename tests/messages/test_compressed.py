@@ -280,7 +280,7 @@ def test_rvl_of_scattered_holes_takes_few_steps():
     finally:
         sys.settrace(None)
     np.testing.assert_array_equal(out, depth)
-    assert lines < 1000  # it has 50,000 runs
+    assert lines < 5000  # it has 50,000 runs
 
 
 @pytest.mark.parametrize("payload", [b"\x11" * 4000, b"\xff" * 4000, b"\0" * 4000, b"\x9f\xff\xff\x7f" * 1000])

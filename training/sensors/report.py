@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.sensors import SensorProfile
+from pagnet_ros.system.files import replaced
 from pagnet_training.sensors import report_figures
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def write_report(path: Path, result: FitResult, recording: str) -> None:
     text = "\n".join(_page(result, recording))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with replaced(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"{path}: the report cannot be written: {error.strerror or error}; choose another --report"
