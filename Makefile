@@ -13,7 +13,7 @@ DEMO_OPTIONS = $(call option,--frames,FRAMES) $(call option,--seconds,SECONDS) $
 	$(call option,--out,OUT) $(call option,--bag,BAG) \
 	$(if $(BAG),$(call option,--depth,DEPTH) $(call option,--color,COLOR))
 
-.PHONY: help setup demo test test-all fuzz soak lint format bench clean
+.PHONY: help setup demo test test-all fuzz soak audit lint format bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -40,6 +40,10 @@ fuzz: ## hostile messages, bags, folders and texts, TIMES=100 as many as `make t
 soak: ## MINUTES=30 of random faults, and whether anything of the node grows (docs/reliability.md)
 	@scripts/setup.sh '$(DEVELOP)'
 	$(RUN) python -m benchmarks.faults.soak --minutes $(or $(MINUTES),30) $(ARGS)
+
+audit: ## do the packages fit each other, and which differ from requirements.lock
+	@scripts/setup.sh '$(DEVELOP)'
+	$(RUN) python scripts/lock.py $(ARGS)
 
 lint: ## ruff and mypy, as `make test` runs them
 	@scripts/setup.sh '$(DEVELOP)'

@@ -38,7 +38,6 @@ def main(arguments: list[str] | None = None) -> int:
         small_disk(own) as disk,
         Rig(Path(folder), disk, weights=options.weights).running() as rig,
     ):
-        rig.wait_for_output(0.0)
         for each in FAULTS.values():
             if not re.search(options.only, each.name):
                 continue

@@ -31,7 +31,7 @@ __all__ = ["main"]
 
 BASE, SCALE = (160, 120), 4
 PARAMETERS = {"size": "160x120", "streams": "both", "stamps": "now", "clock": "none", "rate_hz": 30.0}
-LOOP_S = 1.0
+LOOP_S = 0.4
 HOUR_NS = 3600 * NS_PER_S
 
 

@@ -97,21 +97,21 @@ def _clock(rig: Rig) -> float:
     return time.monotonic()
 
 
-@fault("a bag of a second looped 20 times")
+@fault("a bag of half a second looped 20 times")
 def _bag(rig: Rig) -> float:
     bag = rig.folder / "loop"
     if not bag.exists():
         _write_bag(bag)
     rig.set(streams="none")
-    player = Process(rig.folder / "player.log", "pagnet_ros.ros.players.bag_player", str(bag), "--loop", "--rate", "4")
+    player = Process(rig.folder / "player.log", "pagnet_ros.ros.players.bag_player", str(bag), "--loop")
     begin = rig.wait_for_output(time.monotonic())
     rig.take_outputs()
-    time.sleep(20 * 0.5 / 4 * 2)
+    time.sleep(20 * 0.5)
     frames = len(rig.take_outputs())
     player.end()
     rig.set(streams="both")
     if frames < 20 or begin <= 0:
-        raise FaultError(f"{frames} outputs in 20 rounds of 15 frames")
+        raise FaultError(f"{frames} outputs in 20 rounds of 15 frames; expected one a round")
     return rig.wait_for_camera()
 
 

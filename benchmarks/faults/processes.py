@@ -125,7 +125,7 @@ class _Filled:
         self._file.unlink()
 
 
-@fault("no more memory than it has (RLIMIT_AS), larger images", says=("images_lost|silent_topic|quality_level|device",))
+@fault("no more memory than it has (RLIMIT_AS), larger images")
 def _no_memory(rig: Rig) -> float:
     status = Path(f"/proc/{rig.node.pid}/status").read_text()
     size = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmSize")) * 1024

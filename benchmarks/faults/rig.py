@@ -24,7 +24,7 @@ from pagnet_ros.system.processes import words
 __all__ = ["FAULTS", "Fault", "FaultError", "Outcome", "Output", "Rig", "fault", "try_fault"]
 
 FLOW_S, ANSWER_S, ASK_AGAIN_S = 60.0, 30.0, 5.0
-STEADY_S, STEADY_FRAMES = 2.0, 5
+STEADY_S, STEADY_FRAMES = 2.0, 3
 DIAGNOSTICS_S = 2.5
 NODE = "pagnet_node"
 PARAMETERS: dict[str, object] = {
@@ -128,6 +128,7 @@ class Rig:
             self.start_node()
             self.start_camera()
             try:
+                self.wait_for_output(0.0, timeout_s=3 * FLOW_S)
                 yield self
             finally:
                 for process in (self.camera, self.node):
@@ -200,13 +201,13 @@ class Rig:
         now = time.monotonic()
         return float(self.wait_for("message of the camera", lambda: self._camera_at_s > now and self._camera_at_s))
 
-    def wait_for_output(self, since_s: float, width: int | None = None) -> float:
+    def wait_for_output(self, since_s: float, width: int | None = None, timeout_s: float = FLOW_S) -> float:
         """When the first output after a moment came, of a width if one is given."""
 
         def fitting() -> list[float]:
             return [o.at_s for o in self._outputs if o.at_s >= since_s and width in (None, o.width)]
 
-        return float(self.wait_for("output", fitting)[0])
+        return float(self.wait_for("output", fitting, timeout_s)[0])
 
     def said(self, kinds: tuple[str, ...], timeout_s: float = 8.0) -> tuple[str, ...]:
         """Problems that /diagnostics has counted since `forget`; waits for those that are expected."""

@@ -78,7 +78,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _soak(rig: Rig, seconds: float) -> tuple[list[Sample], list[Outcome]]:
     begin = time.monotonic()
-    rig.wait_for_output(begin)
     samples, outcomes = [], []
     faults = list(FAULTS.values())
     order: list[int] = []

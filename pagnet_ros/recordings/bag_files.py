@@ -21,8 +21,18 @@ from typing import Any, Final
 from pagnet_ros.errors import RecordingError, quoted
 from pagnet_ros.system.files import TextFileError, load_yaml
 
-__all__ = ["STORAGE_SUFFIXES", "BagFiles", "find_files", "opened", "storage_suffix", "zstd_module", "zstd_unpacked"]
+__all__ = [
+    "ROS1_SUFFIX",
+    "STORAGE_SUFFIXES",
+    "BagFiles",
+    "find_files",
+    "opened",
+    "storage_suffix",
+    "zstd_module",
+    "zstd_unpacked",
+]
 
+ROS1_SUFFIX: Final = ".bag"
 STORAGE_SUFFIXES: Final = (".mcap", ".db3")
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _MAX_METADATA_BYTES: Final = 4 << 20
@@ -59,16 +69,11 @@ def find_files(path: Path) -> BagFiles:
     """
     if not path.exists():
         raise RecordingError(f"{path}: nothing there; expected a bag folder, or a .mcap or .db3 file")
-    if path.suffix == ".bag":
-        raise RecordingError(
-            f"{path}: a ROS 1 bag; expected a ROS 2 one; convert it with "
-            f"`rosbags-convert --src {path.name} --dst {path.stem}`"
-        )
     if path.is_dir():
         return _files_of(path)
     if path.name == "metadata.yaml":
         return _files_of(path.parent)
-    if not storage_suffix(path):
+    if not storage_suffix(path) and path.suffix != ROS1_SUFFIX:
         raise RecordingError(f"{path}: a {path.suffix or 'nameless'} file; expected a bag folder, .mcap or .db3")
     if not path.is_file():
         raise RecordingError(f"{path}: not a plain file; expected a .mcap or .db3 file")

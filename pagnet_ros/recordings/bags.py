@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.recordings.bag_files import ZSTD_MAGIC, find_files, opened, zstd_module, zstd_unpacked
+from pagnet_ros.recordings.bag_files import ROS1_SUFFIX, ZSTD_MAGIC, find_files, opened, zstd_module, zstd_unpacked
 from pagnet_ros.recordings.cdr import header_stamp_ns, starts_with_header
+from pagnet_ros.recordings.ros1 import Ros1Reader
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection, Qos
@@ -91,7 +92,7 @@ class Bag:
         """Open a bag.
 
         Args:
-            path: A bag folder, or a single .mcap or .db3 file, also with ".zstd" behind.
+            path: A bag folder, or a single .mcap or .db3 file, also with ".zstd" behind, or a .bag file of ROS 1.
 
         Raises:
             RecordingError: There is no bag, or it cannot be read; the message says what is readable.
@@ -100,7 +101,7 @@ class Bag:
         self.path = Path(path).expanduser()
         self.topics: dict[str, BagTopic] = {}
         self._stack = ExitStack()
-        self._readers: list[Reader] = []
+        self._readers: list[Reader | Ros1Reader] = []
         try:
             found = find_files(self.path)
             for file in found.files:
@@ -119,6 +120,9 @@ class Bag:
             self.remarks.append(
                 f"{self.path}: {', '.join(others[:5])} is not in CDR, ROS 2's own form, and is left out"
             )
+        unread = sorted({topic for reader in self._readers for topic in getattr(reader, "left_out", ())})
+        if unread:
+            self.remarks.append(f"{self.path}: {', '.join(unread[:5])} has a type of ROS 1 alone, and is left out")
         if found.promised not in (None, held):
             self.remarks.append(f"{self.path}: metadata.yaml promises {found.promised} messages, its files hold {held}")
         times = [(r.start_time, r.end_time) for r in self._readers if r.message_count]
@@ -169,7 +173,7 @@ class Bag:
             everything = (start_ns or 0) <= reader.start_time and (stop_ns or reader.end_time) >= reader.end_time
             self._compare(reader, done - before, sum(c.msgcount for c in connections) if everything else 0)
 
-    def _compare(self, reader: Reader, came: int, promised: int) -> None:
+    def _compare(self, reader: Reader | Ros1Reader, came: int, promised: int) -> None:
         """Remark on messages that an index promises and that did not come: rosbags steps over damaged records."""
         text = f"{reader.path}: damaged on the way: {came} of the {promised} messages its index promises are readable"
         if came < promised and text not in self.remarks:
@@ -227,11 +231,12 @@ class Bag:
 
         return get_typestore(Stores.ROS2_JAZZY)
 
-    def _open_one(self, path: Path) -> Reader:
+    def _open_one(self, path: Path) -> Reader | Ros1Reader:
         from rosbags.rosbag2 import Reader
 
         try:
-            reader = Reader(self._stack.enter_context(opened(path)))
+            file = self._stack.enter_context(opened(path))
+            reader = Ros1Reader(file) if path.suffix == ROS1_SUFFIX else Reader(file)
             self._stack.enter_context(reader)
             _check_chunk_sizes(reader)
             _check_times(reader)
@@ -258,8 +263,8 @@ class Bag:
                     count=info.msgcount + (known.count if known else 0),
                     stamped=starts_with_header(info.msgtype, info.msgdef.data),
                     qos=known.qos if known else tuple(_offered_qos(info.connections)),
-                    definition=info.msgdef.data,
-                    digest=next((c.digest for c in info.connections if c.digest), ""),
+                    definition="" if isinstance(reader, Ros1Reader) else info.msgdef.data,
+                    digest="" if isinstance(reader, Ros1Reader) else next((c.digest for c in info.connections), ""),
                 )
 
 
@@ -297,15 +302,16 @@ def _checked(topic: str, stamp_ns: Any, raw: Any) -> bytes:
     return data
 
 
-def _check_times(reader: Reader) -> None:
+def _check_times(reader: Reader | Ros1Reader) -> None:
     """Refuse a database whose stamps are no whole numbers."""
     if reader.message_count and not (type(reader.start_time) is int and type(reader.end_time) is int):
         raise ValueError("stamps that are no whole numbers")
 
 
-def _check_chunk_sizes(reader: Reader) -> None:
+def _check_chunk_sizes(reader: Reader | Ros1Reader) -> None:
     """Refuse an mcap chunk that would unpack to more than memory should hold."""
-    storages = getattr(reader.storage, "storages", [reader.storage])
+    storage = getattr(reader, "storage", None)
+    storages = getattr(storage, "storages", [storage])
     for storage in storages:
         for chunk in getattr(storage, "chunks", ()):
             if chunk.uncompressed_size > MAX_CHUNK_BYTES:
@@ -326,11 +332,12 @@ def _read_errors() -> tuple[type[BaseException], ...]:
     import struct
 
     import apsw
+    from rosbags.rosbag1 import ReaderError as Ros1Error
     from rosbags.rosbag2 import ReaderError
 
     return (
-        ReaderError, apsw.Error, struct.error, OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError,
-        IndexError, AttributeError, AssertionError, MemoryError, OverflowError, zstd_module().ZstdError,
+        ReaderError, Ros1Error, apsw.Error, struct.error, OSError, EOFError, RuntimeError, ValueError, TypeError,
+        KeyError, IndexError, AttributeError, AssertionError, MemoryError, OverflowError, zstd_module().ZstdError,
     )  # fmt: skip
 
 

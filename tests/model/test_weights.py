@@ -256,3 +256,17 @@ def test_all_problems_of_a_header_are_listed_at_once():
 def test_a_header_from_code_is_checked_too():
     with pytest.raises(ConfigError, match="normalisation='metres'"):
         WeightsHeader("x", CONFIG, normalisation="metres")
+
+
+def test_networks_are_loaded_and_run_without_torch_s_compiler(tmp_path):
+    code = (
+        "import sys, numpy; from pagnet_ros import DepthUpsampler\n"
+        "for path in sys.argv[1:]:\n"
+        "    up = DepthUpsampler.from_file(path)\n"
+        "    up(numpy.full((4, 6), 1000, 'uint16'), numpy.zeros((8, 12, 3), 'uint8'))\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    paths = [str(tmp_path / name) for name in ("one.safetensors", "other.safetensors")]
+    for path, network in zip(paths, (PagNet(CONFIG), small_surfaces(2)), strict=True):
+        save_weights(path, network, replace(HEADER, config=network.config))
+    subprocess.run([sys.executable, "-c", code, *paths], check=True)

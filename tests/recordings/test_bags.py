@@ -12,7 +12,9 @@ import pytest
 
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionMode
+from rosbags.typesys import Stores, get_typestore
 
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.messages.encodings import COLOR
@@ -210,11 +212,7 @@ def test_random_damage_never_raises_anything_but_recording_errors(tmp_path, seed
     ("name", "content", "text"),
     [
         ("absent", None, "nothing there; expected a bag folder"),
-        (
-            "old.bag",
-            "#ROSBAG V2.0",
-            r"a ROS 1 bag; expected a ROS 2 one; convert it with `rosbags-convert --src old.bag",
-        ),
+        ("old.bag", "#ROSBAG V2.0", "old.bag: cannot be read as a bag"),
         ("notes.txt", "x", r"a \.txt file; expected a bag folder"),
         ("empty.mcap", "", "seems to be empty"),
         ("odd.mcap", "no mcap here", "nothing is readable"),
@@ -513,3 +511,31 @@ def test_messages_that_a_zeroed_block_hides_are_told(tmp_path, reader):
         assert f"{came} of the 400 messages its index promises are readable" in told[0]
         list(bag.messages(stop_ns=2 * 10**9))  # a part of it promises nothing
         assert len(told) == 1
+
+
+def test_a_bag_of_ros_1_is_read_as_one_of_ros_2(tmp_path):
+    path, ros1 = tmp_path / "old.bag", get_typestore(Stores.ROS1_NOETIC)
+    stamp = ros1.types["builtin_interfaces/msg/Time"]
+    kinds = {"/cam/depth": "sensor_msgs/msg/Image", "/log": "rosgraph_msgs/msg/Log"}
+    with Ros1Writer(path) as writer:
+        connections = {topic: writer.add_connection(topic, kind, typestore=ros1) for topic, kind in kinds.items()}
+        for k in range(3):
+            head = ros1.types["std_msgs/msg/Header"](k, stamp(5 + k, 7), "cam")
+            pixels = np.full(24, k, np.uint16).view(np.uint8)
+            depth = ros1.types["sensor_msgs/msg/Image"](head, 4, 6, "16UC1", 0, 12, pixels)
+            line = ros1.types["rosgraph_msgs/msg/Log"](head, 1, "n", "m", "f", "g", 1, [])
+            for topic, message in (("/cam/depth", depth), ("/log", line)):
+                writer.write(connections[topic], 10**9 * (k + 1), ros1.serialize_ros1(message, kinds[topic]))
+
+    with Bag(path) as bag:
+        messages = list(bag.messages())
+        decoded = bag.decode(messages[2])
+        assert [m.stamp_ns for m in messages] == [10**9, 2 * 10**9, 3 * 10**9]
+        assert messages[2].header_stamp_ns == 7 * 10**9 + 7
+        assert (decoded.encoding, decoded.header.frame_id, decoded.step) == ("16UC1", "cam", 12)
+        assert decoded.data.view(np.uint16).tolist() == [2] * 24
+        assert bag.remarks == [f"{path}: /log has a type of ROS 1 alone, and is left out"]
+
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(RecordingError, match=r"old\.bag: cannot be read as a bag"):
+        Bag(path)

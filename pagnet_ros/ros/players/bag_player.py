@@ -1,4 +1,4 @@
-"""Plays a ROS 2 bag: the recorded bytes straight to the publishers, nothing decoded, at the recorded times.
+"""Plays a bag: the recorded bytes straight to the publishers, nothing decoded, at the recorded times.
 
 Data flows from the bag (read ahead in a thread) through the pace to one publisher per topic.
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -199,7 +200,7 @@ class BagPlayer(Node):
             try:
                 kind = message_class(topic.msgtype)
                 publishers[topic.name] = self.create_publisher(kind, topic.name, self._qos(topic))
-            except RecordingError as error:
+            except (RecordingError, InvalidTopicNameException) as error:  # ROS 1 had other names
                 self.skipped[topic.name] = str(error)
         if self.skipped:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(self.skipped.items()))
@@ -248,9 +249,9 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, BagPl
     """Command line (without ROS's part) to options."""
     parser = argparse.ArgumentParser(
         prog="bag_player",
-        description="Play a ROS 2 bag (mcap or sqlite3). Topics are renamed with --ros-args -r /from:=/to.",
+        description="Play a bag (mcap or sqlite3, or of ROS 1). Topics are renamed with --ros-args -r /from:=/to.",
     )
-    parser.add_argument("bag", help="bag folder, or a .mcap or .db3 file")
+    parser.add_argument("bag", help="bag folder, or a .mcap, .db3 or .bag file")
     parser.add_argument("-r", "--rate", type=float, default=1.0, help="recording seconds per second (default 1)")
     parser.add_argument("-l", "--loop", action="store_true", help="begin again at the end")
     parser.add_argument("--start", "--start-offset", type=float, default=0.0, metavar="S", help="skip S seconds")
