@@ -21,6 +21,9 @@ NO_DISTORTION: Final = "none"
 POLYNOMIAL: Final = "polynomial"
 EQUIDISTANT: Final = "equidistant"
 IDENTITY: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+_SHORTEST: Final = 0.01
+_LONGEST: Final = 100.0
+"""Focal lengths as shares of the image's longer side: fields of view of 179 and of half a degree."""
 _MODELS: Final = {
     "plumb_bob": (POLYNOMIAL, 8),
     "rational_polynomial": (POLYNOMIAL, 8),
@@ -71,7 +74,15 @@ def read_calibration(info: Any, height: int, width: int, *, rectified: bool) -> 
     """
     fitted = camera_info_for(info, info.header, height, width)
     k, p = [float(v) for v in fitted.k], [float(v) for v in fitted.p]
-    if rectified and p[0] > 0 and p[5] > 0 and all(map(math.isfinite, p)):
+    has_p = rectified and p[0] > 0 and p[5] > 0 and all(map(math.isfinite, p))
+    focal = (p[0], p[5]) if has_p else (k[0], k[4])
+    if not all(_SHORTEST <= length / max(height, width) <= _LONGEST for length in focal):
+        raise MalformedMessageError(
+            "camera_info_uncalibrated",
+            f"camera_info with focal lengths {focal[0]:g}, {focal[1]:g} px for an image of {width} x {height}; "
+            f"expected {_SHORTEST:g} to {_LONGEST:g} times its longer side. Calibrate the camera",
+        )
+    if has_p:
         return Calibration((height, width), (p[0], p[5]), (p[2], p[6]))
     plain = Calibration((height, width), (k[0], k[4]), (k[2], k[5]))
     if rectified:

@@ -86,6 +86,13 @@ def test_a_singular_matrix_is_refused():
     assert caught.value.kind == "camera_info_uncalibrated"
 
 
+@pytest.mark.parametrize("focal", [1e-300, 0.5, 1e300])
+def test_a_focal_length_that_no_camera_has_is_refused(focal):
+    with pytest.raises(MalformedMessageError, match=r"expected 0\.01 to 100 times its longer side") as caught:
+        read_calibration(info(k=[focal, 0.0, 31.0, 0.0, focal, 24.0, 0.0, 0.0, 1.0]), 48, 64, rectified=False)
+    assert caught.value.kind == "camera_info_uncalibrated"
+
+
 @pytest.mark.parametrize(
     ("topic", "rectified"),
     [

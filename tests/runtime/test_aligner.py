@@ -82,5 +82,21 @@ def test_what_is_missing_is_told(infos, told):
     assert re.search(told, align(infos=infos))
 
 
+@pytest.mark.parametrize(
+    ("model", "d"),
+    [("plumb_bob", [1e300] * 5), ("equidistant", [-2.0] * 4), ("rational_polynomial", [0.1] * 7 + [-5.0])],
+)
+@pytest.mark.parametrize("centre", [0.0, -1e6, 1e300])
+@pytest.mark.parametrize("camera", [0, 1])
+def test_a_mad_calibration_gives_no_depth_and_no_error(model, d, centre, camera):
+    mad = info(((30, 40), (90, 160))[camera], 40.0, d=d, distortion_model=model)
+    mad.k[2] = centre
+    infos = (mad, INFOS[1]) if camera == 0 else (INFOS[0], mad)
+    drawn = align(infos=infos)
+    assert isinstance(drawn, np.ndarray)
+    known = drawn[np.isfinite(drawn)]
+    assert ((known > 0) & (known < 100)).all()
+
+
 def test_a_missing_transform_is_told_as_it_was_said():
     assert align(lookup=lambda *_: "tf has none") == "tf has none"
