@@ -30,6 +30,12 @@ ARGUMENTS = [
         description="camera_info of the colour image; empty: the one beside it (/camera/color/camera_info for "
         "/camera/color/image_raw)",
     ),
+    DeclareLaunchArgument(
+        "depth_camera_info",
+        default_value="",
+        description="camera_info of the depth image, by which depth that is not registered is reprojected; empty: the "
+        "one beside it",
+    ),
     DeclareLaunchArgument("output", default_value="depth_hr", description="depth image out, at colour resolution"),
     DeclareLaunchArgument(
         "output_info",
@@ -82,6 +88,7 @@ def remappings(given: dict[str, str]) -> list[tuple[str, str]]:
         "depth": given["depth"],
         "color": given["color"],
         "color/camera_info": given["camera_info"],
+        "depth/camera_info": given["depth_camera_info"],
         "depth_hr": given["output"],
         "depth_hr/camera_info": f"{namespace}{slash}camera_info" if given["output_info"] == "beside" else "",
     }

@@ -19,7 +19,15 @@ OTHERS = {
     "nav2_lifecycle_manager": ("lifecycle_manager",),
 }
 """Packages that the launch files start nodes of, and the executables they have."""
-NODE_TOPICS = {"depth", "color", "color/camera_info", "depth_hr", "depth_hr/image_rect", "depth_hr/camera_info"}
+NODE_TOPICS = {
+    "depth",
+    "color",
+    "depth/camera_info",
+    "color/camera_info",
+    "depth_hr",
+    "depth_hr/image_rect",
+    "depth_hr/camera_info",
+}
 
 
 def tree(name):
