@@ -178,7 +178,7 @@ class SurfaceChoice(Training):
         dice.manual_seed(int(drawn[0]))
         loss = surface_loss(logits, rays, rgb, batch["truth"], batch["known"], generator=dice)
         self.log("train/loss", loss.value, prog_bar=True)
-        for name in ("likelihood", "surface", "expectation", "risk"):
+        for name in ("likelihood", "surface", "score"):
             self.log(f"train/{name}", getattr(loss, name))
         return loss.value
 

@@ -1,13 +1,14 @@
 """What the training of a network that chooses surfaces minimises, on a sample of the measured pixels' footprints.
 
-Four terms, each averaged over the known pixels:
+Three terms, each averaged over the known pixels:
 
 * the likelihood of the true depth under a mixture of Laplace densities, one per candidate, of one predicted width
   (SMD-Nets, CVPR 2021), with a share for what no candidate explains;
 * the error of the average over the candidates on the surface nearest to the truth, which is the depth that the choice
   of this surface gives: it teaches which measurements to average;
-* the error of the expectation over all candidates, and the expected error, both bounded, so that probability that lies
-  far from the truth costs however little it is.
+* the continuous ranked probability score of the candidates' depths (Gneiting and Raftery, 2007): the expected error
+  less half the expected difference between two draws. Probability far from the truth costs however little it is, and an
+  honest share costs least; the expected error alone is least for a network that is surer than it can be.
 
 Most of an image is flat and teaches little, and the candidates take more time than the network; so footprints with
 depth edges or gaps around them are taken and counted more, of the others only some.
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 from pagnet_ros.model.surfaces import (
+    CANDIDATES,
     SAME_SURFACE,
     SAME_SURFACE_WIDTHS,
     Candidates,
@@ -38,9 +40,7 @@ SPECIAL_WEIGHT = 3.0
 SHARES, SHARES_AT_1 = (1.0, 0.25), (0.25, 0.05)  # of special and of other footprints that are taken
 UNEXPLAINED = 0.02
 WORTH_AVERAGING = 0.02  # the surface nearest to the truth counts if it lies within this share of it
-SURFACE_UNIT, EXPECTATION_UNIT = 0.004, 0.02  # errors, as shares of the depth, that count as 1
-EXPECTATION_WEIGHT = 0.5
-EXPECTATION_MOST, RISK_MOST = 0.3, 0.5
+SURFACE_UNIT, SCORE_UNIT = 0.004, 0.015  # errors, as shares of the depth, that count as 1
 FAR = 1e6
 
 
@@ -59,8 +59,7 @@ class SurfaceLoss(NamedTuple):
     value: Tensor
     likelihood: Tensor
     surface: Tensor
-    expectation: Tensor
-    risk: Tensor
+    score: Tensor
 
 
 def sample_footprints(rays: Rays, shares: tuple[float, float], generator: torch.Generator | None = None) -> Footprints:
@@ -156,8 +155,12 @@ def mixture_loss(found: Candidates, logits: Tensor, truth: Tensor, weight: Tenso
         worth = weight * (least < tolerance.clamp_min(WORTH_AVERAGING))
     share = torch.softmax(torch.where(on, logs, -1e4), dim=1)
     average = (share * torch.where(on, found.depth, near)).sum(dim=1, keepdim=True)
-    expected = (probability * depth).sum(dim=1, keepdim=True)
-    risk = (probability * torch.where(found.known, error, 0.0).clamp_max(RISK_MOST)).sum(dim=1, keepdim=True)
+    middle = (depth.sum(dim=1, keepdim=True) / found.known.sum(dim=1, keepdim=True).clamp_min(1)).clamp_min(1e-3)
+    apart = torch.zeros_like(depth)  # of each candidate from a draw
+    for number in range(CANDIDATES):
+        one = slice(number, number + 1)
+        apart = apart + probability[:, one] * (depth - depth[:, one]).abs()
+    score = (probability * ((depth - truth).abs() - 0.5 * apart)).sum(dim=1, keepdim=True) / middle
 
     def mean(values: Tensor, weights: Tensor = weight) -> Tensor:
         return (values * weights).sum() / total
@@ -165,7 +168,6 @@ def mixture_loss(found: Candidates, logits: Tensor, truth: Tensor, weight: Tenso
     terms = (
         -mean(likelihood),
         mean((average - truth).abs() / truth, worth) / SURFACE_UNIT,
-        mean(((expected - truth).abs() / truth).clamp_max(EXPECTATION_MOST)) * (EXPECTATION_WEIGHT / EXPECTATION_UNIT),
-        mean(risk) / EXPECTATION_UNIT,
+        mean(score) / SCORE_UNIT,
     )
     return SurfaceLoss(sum(terms[1:], terms[0]), *(term.detach() for term in terms))

@@ -99,5 +99,25 @@ def test_a_few_steps_on_a_toy_scene_lower_it_and_what_it_consists_of() -> None:
         losses.append(loss)
     assert losses[-1].value < losses[0].value - 0.5
     assert losses[-1].likelihood < losses[0].likelihood
-    assert losses[-1].risk < losses[0].risk
-    assert losses[-1].expectation < losses[0].expectation
+    assert losses[-1].score < losses[0].score
+
+
+def test_the_least_loss_is_an_honest_share_not_a_certain_one() -> None:
+    """A quarter of equal places lies on the far surface: to say a quarter costs less than to be sure, or to say half."""
+    low = torch.full((1, 1, 3, 3), 1.0)
+    low[..., 2] = 1.5
+    rgb = torch.zeros(1, 3, 12, 12)
+    found = candidates(rays_of(low, rgb), Placement.of((3, 3), (12, 12)), rgb)
+    here = (..., slice(5, 6), slice(7, 8))  # two candidates only, the pixel's own and the one beside it
+    place = type(found)(*(each[here] for each in found))
+    place = place._replace(known=torch.zeros_like(place.known), prior=torch.zeros_like(place.prior))
+    place.known[:, [4, 5]] = True
+
+    def loss(far_share: float) -> float:
+        logits = torch.zeros(1, 20, 1, 1)
+        logits[:, 10], logits[:, 11:] = -1.0, -3.0
+        logits[:, 5] = torch.tensor(far_share / (1 - far_share)).log()
+        near, far = (mixture_loss(place, logits, torch.full((1, 1, 1, 1), d), torch.ones(1, 1, 1, 1)) for d in (1.0, 1.5))
+        return float(0.75 * near.value + 0.25 * far.value)
+
+    assert loss(0.25) < min(loss(0.02), loss(0.5))

@@ -14,7 +14,7 @@ __all__ = ["centre_sample", "footprint_mean", "main_surface", "summed_up", "with
 
 SURFACE_SHARE, SURFACE_M = 0.01, 0.005  # what lies within this share, or this many metres, of the median counts
 LEAST_MEASURED = 0.25  # share of a footprint that has to be measured for its main surface to be known
-COARSE_NOISE, COARSE_SPECKLE, OUTLIERS, FOREIGN_PATCH = 0.3, 0.25, 0.25, 0.1  # shares of patches
+COARSE_NOISE, COARSE_SPECKLE, OUTLIERS, FOREIGN_PATCH = 0.3, 0.25, 0.06, 0.05  # shares of patches
 MAIN_SURFACE, MEAN = 0.65, 0.17  # shares of patches; the rest are samples
 
 

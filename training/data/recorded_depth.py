@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "bent",
     "blobs",
     "dark_surfaces",
     "depth_edges",
@@ -22,6 +23,7 @@ __all__ = [
     "median_filtered",
     "noisy",
     "off_colour",
+    "parallax",
     "projector_shadow",
     "quantised_in_disparity",
     "ragged",
@@ -29,6 +31,7 @@ __all__ = [
     "speckle",
     "stereo_matched",
     "with_flying_pixels",
+    "with_wrong_measurements",
 ]
 
 Depth = NDArray[np.float32]
@@ -37,6 +40,8 @@ Rng = np.random.Generator
 
 NEAREST_M = 0.05
 EDGE_SHARE = 0.04  # depths in a 3x3 window that span more than this share of it lie on two surfaces
+GAP_PX = 14  # beside a near surface that moved
+MOST_WRONG = 60  # wrong measurements in one image
 FAR_SIDE_SHARE = 1.03  # farther than the nearest around it by this factor: the side on which the shadow falls
 
 
@@ -59,6 +64,38 @@ def off_colour(depth: Depth, rng: Rng) -> Depth:
     return _moved(depth, np.float32(rng.uniform(-most, most)), np.float32(0.6 * rng.uniform(-most, most)))
 
 
+def parallax(depth: Depth, rng: Rng) -> Depth:
+    """Registration error that grows with nearness, as a wrong baseline between the cameras gives it, up to 6 pixels.
+
+    Near surfaces move over what lies behind them; what comes to light beside them is the far surface.
+    """
+    most = rng.uniform(0.5, 6.0)
+    right, down = rng.uniform(-1, 1, 2) * (most, 0.6 * most) * rng.uniform()
+    more_right, more_down = rng.uniform(-1, 1, 2) * (most, 0.25 * most)
+    near = np.percentile(depth, 3)
+    nearness = near / np.maximum(depth, near / 2)
+    rows, columns = np.indices(depth.shape, np.float32)
+    to_row = np.rint(rows + down + more_down * nearness).astype(np.int64)
+    to_column = np.rint(columns + right + more_right * nearness).astype(np.int64)
+    height, width = depth.shape
+    inside = (to_row >= 0) & (to_row < height) & (to_column >= 0) & (to_column < width)
+    order = np.argsort(-depth[inside], kind="stable")  # the nearest is written last
+    moved: Depth = np.zeros_like(depth)
+    moved[to_row[inside][order], to_column[inside][order]] = depth[inside][order]
+    for _ in range(GAP_PX):
+        if moved.all():
+            break
+        moved = np.where(moved > 0, moved, cv2.dilate(moved, np.ones((3, 3), np.uint8)))
+    return np.where(moved > 0, moved, depth).astype(np.float32)
+
+
+def bent(depth: Depth, rng: Rng) -> Depth:
+    """Registration error that changes slowly over the image, as with a wrong distortion: up to some 4 pixels."""
+    amount, cell = np.float32(rng.uniform(0.5, 3.5)), log_uniform(30, 120, rng)
+    right, down = (smooth_field(depth.shape, cell, rng) for _ in range(2))
+    return _moved(depth, amount * right, np.float32(0.6) * amount * down)
+
+
 def ragged(depth: Depth, rng: Rng) -> Depth:
     """Ragged edges: outlines wander by one to three pixels to either side, over lengths of 3 to 24 pixels."""
     amount, cell = np.float32(rng.uniform(0.4, 2.4)), log_uniform(3, 24, rng)
@@ -72,10 +109,10 @@ def _moved(depth: Depth, right: Depth | np.float32, down: Depth | np.float32) ->
 
 
 def fattened(depth: Depth, rng: Rng) -> Depth:
-    """Foreground fattening by a matching window of 2 to 5 pixels; now and then the background grows instead."""
-    side = int(rng.choice([2, 3, 3, 5]))
+    """Foreground fattening by a matching window of 2 to 9 pixels; now and then the background grows instead."""
+    side = int(rng.choice([2, 3, 5, 7, 9], p=[0.15, 0.4, 0.3, 0.1, 0.05]))
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    near = rng.uniform() < 0.7
+    near = rng.uniform() < 0.75
     return np.asarray((cv2.erode if near else cv2.dilate)(depth, window), np.float32)
 
 
@@ -119,6 +156,18 @@ def with_flying_pixels(depth: Depth, rng: Rng) -> Depth:
     """Mixed measurements at edges: a share of the pixels reports an average over what lies around it."""
     mixed = cv2.GaussianBlur(depth, (0, 0), rng.uniform(0.6, 1.5))
     return np.where(rng.uniform(size=depth.shape) < rng.uniform(0.2, 1), mixed, depth).astype(np.float32)
+
+
+def with_wrong_measurements(depth: Depth, rng: Rng) -> Depth:
+    """Small rectangles of a depth that is wrong by a factor of 0.14 to 2.5, as matching by chance gives them."""
+    result: Depth = depth.copy()
+    height, width = depth.shape
+    tall, wide = ((3, 7), (3, 9)) if rng.uniform() < 0.5 else ((1, 5), (1, 7))
+    for _ in range(min(MOST_WRONG, int(rng.poisson(10 ** rng.uniform(-4.3, -2.6) * depth.size)))):
+        row, column = int(rng.integers(height)), int(rng.integers(width))
+        place = np.s_[row : row + int(rng.integers(*tall)), column : column + int(rng.integers(*wide))]
+        result[place] = np.clip(depth[row, column] * np.exp(rng.uniform(-2.0, 0.9)), 0.1, 25)
+    return result
 
 
 def in_whole_millimetres(depth: Depth) -> Depth:

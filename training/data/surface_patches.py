@@ -39,7 +39,8 @@ ATTEMPTS = 8
 LEAST_LEVEL = 1.0  # of disparity
 FACING = 200  # cosine of the angle of incidence times 255, where it is not known
 
-OFF_COLOUR, RAGGED, FATTENED, MEDIAN, STEREO, NOISY, QUANTISED, FLYING = 0.75, 0.75, 0.35, 0.35, 0.25, 0.88, 0.5, 0.12
+OFF_COLOUR, PARALLAX, BENT = 0.42, 0.28, 0.18
+RAGGED, FATTENED, MEDIAN, STEREO, NOISY, QUANTISED, FLYING, WRONG = 0.75, 0.35, 0.35, 0.25, 0.88, 0.5, 0.12, 0.25
 SHADOW, BLOBS, DARK, SPECKLE, SPECKLE_MOST, HIDDEN = 0.55, 0.35, 0.2, 0.25, 0.06, 0.15
 RECORDED_TRUTH, FILLED_TRUTH = 0.6, 0.5
 """Shares of patches: whose truth is the recording itself, and of these, whose gaps are filled from the scene."""
@@ -174,8 +175,11 @@ def record(scene: Scene, scale: int, rng: Rng) -> Recording:
         return bool(rng.uniform() < share)
 
     depth, shape = scene.depth, scene.depth.shape
+    off = rng.uniform()
+    if off < OFF_COLOUR + PARALLAX:
+        depth = (effects.off_colour if off < OFF_COLOUR else effects.parallax)(depth, rng)
     for share, effect in (
-        (OFF_COLOUR, effects.off_colour),
+        (BENT, effects.bent),
         (RAGGED, effects.ragged),
         (FATTENED, effects.fattened),
         (MEDIAN, effects.median_filtered),
@@ -187,6 +191,7 @@ def record(scene: Scene, scale: int, rng: Rng) -> Recording:
         (NOISY, effects.noisy),
         (QUANTISED, effects.quantised_in_disparity),
         (FLYING, effects.with_flying_pixels),
+        (WRONG, effects.with_wrong_measurements),
     ):
         depth = effect(depth, rng) if happens(share) else depth
     present, edge = scene.known.copy(), effects.depth_edges(surfaces)

@@ -20,8 +20,8 @@ def step() -> Depth:
 
 
 ON_DEPTH = {
-    effects.off_colour, effects.ragged, effects.fattened, effects.median_filtered, effects.stereo_matched,
-    effects.noisy, effects.quantised_in_disparity, effects.with_flying_pixels,
+    effects.off_colour, effects.parallax, effects.bent, effects.ragged, effects.fattened, effects.median_filtered,
+    effects.stereo_matched, effects.noisy, effects.quantised_in_disparity, effects.with_flying_pixels,
 }  # fmt: skip
 MASKS: dict[str, Callable[[Depth, Rng], Mask]] = {
     "shadow": lambda depth, rng: effects.projector_shadow(depth, effects.depth_edges(depth), rng),
@@ -56,10 +56,44 @@ def test_an_effect_is_a_pure_function_that_changes_depth_and_keeps_it_metric(
     assert changed > 3
 
 
-@pytest.mark.parametrize("effect", [effects.off_colour, effects.ragged, effects.fattened, effects.median_filtered])
+@pytest.mark.parametrize(
+    "effect",
+    [
+        effects.off_colour,
+        effects.parallax,
+        effects.bent,
+        effects.ragged,
+        effects.fattened,
+        effects.median_filtered,
+    ],
+)
 def test_what_moves_outlines_invents_no_depth(effect: Callable[[Depth, Rng], Depth], step: Depth) -> None:
     for seed in range(12):
         assert set(np.unique(effect(step, np.random.default_rng(seed)))) == {1.0, 3.0}
+
+
+def test_parallax_moves_the_near_surface_more_than_the_far_one() -> None:
+    """A near and a far box before a wall: where each edge goes to, over many draws."""
+    depth = np.full((48, 128), 8.0, np.float32)
+    depth[12:36, 20:44], depth[12:36, 84:108] = 1.0, 4.0
+    moved = []
+    for seed in range(40):
+        result = effects.parallax(depth, np.random.default_rng(seed))
+        near, far = (np.flatnonzero(result[24] == each) for each in (1.0, 4.0))
+        moved.append((near.mean() - 31.5, far.mean() - 95.5))
+    near_by, far_by = np.abs(np.array(moved)).mean(axis=0)
+    assert near_by > 1.2 * far_by
+
+
+def test_wrong_measurements_are_few_small_and_anywhere(step: Depth) -> None:
+    shares = []
+    for seed in range(40):
+        result = same_twice(effects.with_wrong_measurements, step, seed)
+        assert 0.1 <= result.min()
+        assert result.max() < 10
+        shares.append(float((result != step).mean()))
+    assert max(shares) > 0.01
+    assert np.mean(shares) < 0.05
 
 
 def test_flying_pixels_and_matching_windows_put_depth_between_surfaces(step: Depth) -> None:
