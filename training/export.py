@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def export(
     back_projections: int | None = None,
     grey: bool = False,
     planar_gate: bool = False,
+    average_with: Sequence[Path] = (),
     validation: Path | None = None,
 ) -> WeightsHeader:
     """Write a weights file from a checkpoint.
@@ -61,6 +63,9 @@ def export(
         back_projections: replaces the configuration's number of back-projection steps.
         grey: guide by brightness alone; always so where training was (``augmentation.grey`` of 1).
         planar_gate: switch the configuration's gate on; it has no weights, so training need not know it.
+        average_with: weights files of the same configuration; the mean of all is written, each counting as much. The
+            mean of a network and of what further training made of it is often better than both (Wortsman et al.,
+            "Model soups", ICML 2022).
         validation: folder of protocol images; their scores go into the header.
 
     Raises:
@@ -77,6 +82,9 @@ def export(
     net = build_network(config)
     net.load_state_dict(checkpoint.part("ema"))
     recipe = dict(checkpoint.recipe)
+    if average_with:
+        _average(net, config, average_with)
+        recipe["average_with"] = [path.name for path in average_with]
     grey = grey or recipe["augmentation"].get("grey", 0) >= 1
     if not isinstance(net, PagNet) and (grey or validation):
         raise ConfigError(f"{checkpoint_path}: --grey and --validation are for networks that regress depth; leave out")
@@ -106,6 +114,18 @@ def export(
     return header
 
 
+def _average(net: nn.Module, config: ModelConfig, others: Sequence[Path]) -> None:
+    """Replace the weights by the mean of them and of those in other files, in place."""
+    total = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    for path in others:
+        other, header = load_weights(path)
+        if header.config != config:
+            raise ConfigError(f"{path} holds {header.config}, expected {config}; only equal networks can be averaged")
+        for name, tensor in other.state_dict().items():
+            total[name] += tensor
+    net.load_state_dict({name: tensor / (1 + len(others)) for name, tensor in total.items()})
+
+
 def _commit() -> str:
     """Version of the source this package lies in; empty outside a repository, and where there is no git."""
     here = Path(__file__).resolve().parent
@@ -129,6 +149,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--back-projections", type=int)
     parser.add_argument("--grey", action="store_true", help="guide by brightness alone")
     parser.add_argument("--planar-gate", action="store_true", help="add nothing where the measured depth is planar")
+    parser.add_argument(
+        "--average-with",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="WEIGHTS",
+        help="write the mean of the checkpoint and of this weights file; may be given several times",
+    )
     parser.add_argument("--validation", type=Path, help="folder of protocol images, scored into the header")
     options = parser.parse_args(arguments)
     try:
@@ -141,6 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
             back_projections=options.back_projections,
             grey=options.grey,
             planar_gate=options.planar_gate,
+            average_with=options.average_with,
             validation=options.validation,
         )
     except PagnetError as error:

@@ -103,7 +103,7 @@ def test_a_few_steps_on_a_toy_scene_lower_it_and_what_it_consists_of() -> None:
 
 
 def test_the_least_loss_is_an_honest_share_not_a_certain_one() -> None:
-    """A quarter of equal places lies on the far surface: to say a quarter costs less than to be sure, or to say half."""
+    """A quarter of equal places lies on the far surface: to say so costs less than to be sure, or to say half."""
     low = torch.full((1, 1, 3, 3), 1.0)
     low[..., 2] = 1.5
     rgb = torch.zeros(1, 3, 12, 12)
@@ -117,7 +117,9 @@ def test_the_least_loss_is_an_honest_share_not_a_certain_one() -> None:
         logits = torch.zeros(1, 20, 1, 1)
         logits[:, 10], logits[:, 11:] = -1.0, -3.0
         logits[:, 5] = torch.tensor(far_share / (1 - far_share)).log()
-        near, far = (mixture_loss(place, logits, torch.full((1, 1, 1, 1), d), torch.ones(1, 1, 1, 1)) for d in (1.0, 1.5))
+        near, far = (
+            mixture_loss(place, logits, torch.full((1, 1, 1, 1), d), torch.ones(1, 1, 1, 1)) for d in (1.0, 1.5)
+        )
         return float(0.75 * near.value + 0.25 * far.value)
 
     assert loss(0.25) < min(loss(0.02), loss(0.5))

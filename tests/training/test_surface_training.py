@@ -13,7 +13,8 @@ import torch
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.surface_network import SurfaceNetwork
-from pagnet_ros.model.weights import load_weights
+from pagnet_ros.model.weights import load_weights, save_weights
+from pagnet_ros.model.zoo import zoo_path
 from pagnet_ros.runtime import devices
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.sources import without_missing
@@ -79,6 +80,17 @@ def test_a_run_cut_in_two_ends_bit_for_bit_like_one_in_one_go_and_leaves_a_file_
     assert isinstance(net, SurfaceNetwork)
     assert (header.normalisation, header.variant, header.config.scale) == ("local", "sensor", 4)
     assert (header.recipe["steps_done"], header.data) == (4, ("procedural",))
+    before = net.head.weight.clone()
+    other, mean = tmp_path / "other.safetensors", tmp_path / "mean.safetensors"
+    net.head.weight.data += 3.0
+    save_weights(other, net, replace(header, name="other"))
+    export(tmp_path / "whole" / "checkpoint.safetensors", mean, average_with=[other, other])
+    averaged, header = load_weights(mean)
+    assert isinstance(averaged, SurfaceNetwork)
+    assert torch.allclose(averaged.head.weight, before + 2.0, atol=2e-3)
+    assert header.recipe["average_with"] == ["other.safetensors"] * 2
+    with pytest.raises(ConfigError, match="only equal networks"):
+        export(tmp_path / "whole" / "checkpoint.safetensors", mean, average_with=[zoo_path("fast-x4-sensor")])
     for unfit in ({"grey": True}, {"validation": tmp_path}, {"planar_gate": True}):
         with pytest.raises(ConfigError):
             export(tmp_path / "whole" / "checkpoint.safetensors", target, **unfit)  # type: ignore[arg-type]
@@ -97,7 +109,7 @@ def test_another_scale_takes_what_has_the_same_name_and_shape(recipe: Recipe) ->
 
 def test_weights_of_which_none_fits_are_refused(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none of its weights fits"):
-        run(replace(recipe, warm_start="tiny-x4-sensor"), tmp_path / "run")
+        run(replace(recipe, warm_start="rt-x4-clean"), tmp_path / "run")
 
 
 def test_what_has_no_meaning_for_the_kind_of_network_is_refused(
