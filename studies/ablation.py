@@ -24,6 +24,8 @@ from rich.table import Table
 
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.surface_network import SurfaceNetwork
+from pagnet_ros.model.weights import build_network
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint
 from pagnet_training.json_file import explained, write_json
 from pagnet_training.protocol import (
@@ -37,6 +39,7 @@ from pagnet_training.protocol import (
     self_ensemble,
 )
 from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
+from pagnet_training.surface_validation import Figures, HeldOut, beside_interpolation, held_out_scenes, ratios
 from pagnet_training.yaml_file import read_yaml
 from studies.cost import Cost, measure_costs
 from studies.picture_file import write_picture
@@ -66,24 +69,23 @@ class VariantScore:
 
     Attributes:
         name: of the variant.
-        rmse: levels on each validation image with a floating-point input, mean over seeds.
-        spread: largest minus smallest mean RMSE over the seeds; 0 for one seed.
-        texture: RMSE on textured planes with the true colour image over that with a grey one, mean over seeds.
+        errors: means over seeds. RMSE in levels on each validation image with a floating-point input; of a network that
+            chooses surfaces, each of `Figures` over that of interpolation, on held-out scenes.
+        mean: over the images; of a network that chooses surfaces, over `rmse` and `mae`, geometric.
+        spread: largest minus smallest mean over the seeds; 0 for one seed.
+        texture: RMSE on textured planes with the true colour image over that with a grey one, mean over seeds; None for
+            a network that chooses surfaces.
         cost: None where it was not measured.
         ensembled: mean RMSE of the mean over the 8 flips and rotations, levels; None where it was not measured.
     """
 
     name: str
-    rmse: dict[str, float]
+    errors: dict[str, float]
+    mean: float
     spread: float
-    texture: float
+    texture: float | None
     cost: Cost | None
     ensembled: float | None
-
-    @property
-    def mean(self) -> float:
-        """Mean over the images, levels."""
-        return statistics.fmean(self.rmse.values())
 
 
 def load_study(path: Path, steps: int | None = None) -> Study:
@@ -121,11 +123,17 @@ def run_study(
     Raises:
         ConfigError: no validation images are named, a training failed, or its recipe cannot be written.
     """
-    if not study.base.data.validation:
-        raise ConfigError("study: the recipe names no data.validation; a study needs images to compare on")
+    surfaces = study.base.model.output == "surfaces"
+    if not (study.base.data.held_out if surfaces else study.base.data.validation):
+        key = "held_out" if surfaces else "validation"
+        raise ConfigError(f"study: the recipe names no data.{key}; a study needs images to compare on")
     for seed in study.seeds:
         for name, recipe in study.recipes.items():
             _train(replace(recipe, seed=seed), out / f"{name}-s{seed}", data, train_arguments)
+    if surfaces:
+        scenes = held_out_scenes(study.base.data, study.base.model.scale)
+        yield from (_score_surfaces(name, recipe, study.seeds, out, scenes) for name, recipe in study.recipes.items())
+        return
     images = read_protocol_images(data / study.base.data.validation)
     measured = measure_costs([recipe.model for recipe in study.recipes.values()]) if costs else {}
     for name, recipe in study.recipes.items():
@@ -173,7 +181,9 @@ def _score(
     cases = {image.name: make_case(image, scale, rounded=False) for image in images}
     per_seed, ensembled, texture = [], [], []
     for seed in seeds:
-        run = network_upsampler(_trained(recipe, out / f"{name}-s{seed}" / "checkpoint.safetensors"))
+        net = _trained(recipe, out / f"{name}-s{seed}" / "checkpoint.safetensors")
+        assert isinstance(net, PagNet)
+        run = network_upsampler(net)
         per_seed.append(_errors(run, cases, scale))
         texture.append(texture_copying(run, scale).ratio)
         if ensemble:
@@ -181,11 +191,24 @@ def _score(
     means = [statistics.fmean(scores.values()) for scores in per_seed]
     mean = {key: statistics.fmean(scores[key] for scores in per_seed) for key in per_seed[0]}
     spread, eightfold = max(means) - min(means), statistics.fmean(ensembled) if ensembled else None
-    return VariantScore(name, mean, spread, statistics.fmean(texture), cost, eightfold)
+    return VariantScore(name, mean, statistics.fmean(means), spread, statistics.fmean(texture), cost, eightfold)
 
 
-def _trained(recipe: Recipe, checkpoint: Path) -> PagNet:
-    net = PagNet(recipe.model)
+def _score_surfaces(
+    name: str, recipe: Recipe, seeds: Sequence[int], out: Path, scenes: Sequence[HeldOut]
+) -> VariantScore:
+    per_seed = []
+    for seed in seeds:
+        net = _trained(recipe, out / f"{name}-s{seed}" / "checkpoint.safetensors")
+        assert isinstance(net, SurfaceNetwork)
+        per_seed.append(ratios(beside_interpolation(net, scenes)))
+    means = [figures.judged for figures in per_seed]
+    errors = {key: statistics.fmean(getattr(each, key) for each in per_seed) for key in Figures._fields}
+    return VariantScore(name, errors, statistics.fmean(means), max(means) - min(means), None, None, None)
+
+
+def _trained(recipe: Recipe, checkpoint: Path) -> PagNet | SurfaceNetwork:
+    net = build_network(recipe.model)
     try:
         net.load_state_dict(read_checkpoint(checkpoint).part("ema"))
     except RuntimeError as error:
@@ -209,9 +232,9 @@ def table(study: Study, scores: Sequence[VariantScore]) -> Table:
         f"each, {len(study.seeds)} seed(s)"
     )
     rows = Table(title=title)
-    images = list(scores[0].rmse)
+    images = list(scores[0].errors)
     ensemble = ["self-ensemble"] if scores[0].ensembled is not None else []
-    heads = ["variant", "mean RMSE", "spread", *ensemble, *images, "texture"]
+    heads = ["variant", "mean", "spread", *ensemble, *images, "texture"]
     for head in (*heads, "parameters", "GFLOP", "fp32 ms", "bf16 ms", "MiB"):
         rows.add_column(head)
     for score in scores:
@@ -222,9 +245,13 @@ def table(study: Study, scores: Sequence[VariantScore]) -> Table:
             else [f"{cost.parameters:,}", *(f"{v:.1f}" for v in list(asdict(cost).values())[1:])]
         )
         figures = [score.mean, score.spread, *([] if score.ensembled is None else [score.ensembled])]
-        figures += (score.rmse[image] for image in images)
-        rows.add_row(score.name, *(f"{figure:.3f}" for figure in figures), f"{score.texture:.2f}", *costs)
+        figures += (score.errors[image] for image in images)
+        rows.add_row(score.name, *(f"{figure:.3f}" for figure in figures), _or_dash(score.texture), *costs)
     return rows
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def draw_front(path: Path, scores: Sequence[VariantScore]) -> None:
@@ -253,6 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="data root")
     parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/<study's file name>)")
     parser.add_argument("--steps", type=int, help="budget, replaces the study's")
+    parser.add_argument("--held-out", type=int, help="scenes that networks which choose surfaces are judged on")
     parser.add_argument("--no-costs", action="store_true", help="leave time and memory out")
     parser.add_argument("--self-ensemble", action="store_true", help="also score the mean of 8 flips and rotations")
     parser.add_argument("--json", type=Path, help="write every figure here")
@@ -263,6 +291,8 @@ def main(arguments: list[str] | None = None) -> int:
     problems: list[str] = []
     try:
         study = load_study(options.study, options.steps)
+        if options.held_out:
+            study = replace(study, base=replace(study.base, data=replace(study.base.data, held_out=options.held_out)))
         for score in run_study(study, out, options.data, passed_on, not options.no_costs, options.self_ensemble):
             scores.append(score)
     except PagnetError as error:

@@ -10,6 +10,7 @@ interpolation.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +42,16 @@ from pagnet_training.module import Training
 from pagnet_training.recipe import DataRecipe, SourceRecipe
 from pagnet_training.throughput import Pauses
 
-__all__ = ["Figures", "HeldOut", "SurfaceValidation", "held_out_scenes", "measure", "upsample"]
+__all__ = [
+    "Figures",
+    "HeldOut",
+    "SurfaceValidation",
+    "beside_interpolation",
+    "held_out_scenes",
+    "measure",
+    "ratios",
+    "upsample",
+]
 
 FIRST_SEED = 10_000_000
 FARTHEST_M = 10.0
@@ -75,6 +85,11 @@ class Figures(NamedTuple):
     mae: float
     flat: float
     between: float
+
+    @property
+    def judged(self) -> float:
+        """What decides which network is better: the geometric mean of RMSE and MAE."""
+        return math.sqrt(self.rmse * self.mae)
 
 
 def held_out_scenes(recipe: DataRecipe, scale: int) -> list[HeldOut]:
@@ -138,6 +153,23 @@ def _rms(errors: NDArray[np.floating]) -> float:
     return float(np.sqrt(np.square(errors, dtype=np.float64).mean())) if errors.size else float("nan")
 
 
+def beside_interpolation(net: SurfaceNetwork, scenes: Sequence[HeldOut]) -> NDArray[np.float64]:
+    """``[scenes, 2, 4]``: the `Figures` of the network and of interpolation, on the pixels that both know."""
+    rows = []
+    for scene in scenes:
+        depth = upsample(net, scene.low, scene.rgb)
+        counted = scene.counted & np.isfinite(depth)
+        if counted.any():
+            rows.append((measure(depth, scene, counted), measure(scene.plain, scene, counted)))
+    return np.array(rows, np.float64).reshape(-1, 2, len(Figures._fields))
+
+
+def ratios(figures: NDArray[np.float64]) -> Figures:
+    """Each figure of the network over that of interpolation, as the geometric mean over the scenes."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Figures(*np.exp(np.nanmean(np.log(figures[:, 0] / figures[:, 1]), axis=0)).tolist())
+
+
 class SurfaceValidation(Callback):
     """Measures the averaged weights on the held-out scenes; one JSON line per validation.
 
@@ -161,16 +193,8 @@ class SurfaceValidation(Callback):
         """Each figure over that of interpolation."""
         net = module.averaged.eval()
         assert isinstance(net, SurfaceNetwork)
-        rows = []
-        for scene in self.scenes:
-            depth = upsample(net, scene.low, scene.rgb)
-            counted = scene.counted & np.isfinite(depth)
-            if counted.any():
-                rows.append((measure(depth, scene, counted), measure(scene.plain, scene, counted)))
-        figures = np.array(rows)  # [scenes, 2, 4]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = np.exp(np.nanmean(np.log(figures[:, 0] / figures[:, 1]), axis=0))
-        scores = {name: round(float(value), 4) for name, value in zip(Figures._fields, ratios, strict=True)}
+        figures = beside_interpolation(net, self.scenes)
+        scores = {name: round(value, 4) for name, value in ratios(figures)._asdict().items()}
         module.log_dict({f"validation/{name}": value for name, value in scores.items()})
         means = np.nanmean(figures, axis=0).round(3).tolist()
         entry: dict[str, Any] = {"step": module.step_number, "seconds": round(module.state().seconds, 1), **scores}

@@ -62,7 +62,7 @@ def scored(monkeypatch, *names, then=None):
 
     def run_study(*_):
         for name in names:
-            yield VariantScore(name, {"venus": 1.5}, 0.0, 1.0, Cost(5000, 1.0, 2.0, 1.0, 9.0), None)
+            yield VariantScore(name, {"venus": 1.5}, 1.5, 0.0, 1.0, Cost(5000, 1.0, 2.0, 1.0, 9.0), None)
         if then is not None:
             raise then
 
@@ -128,7 +128,7 @@ def test_a_study_trains_scores_and_does_not_train_again(
     assert main(arguments) == 0
     rows = json.loads(figures.read_text(encoding="utf-8"))
     assert [row["name"] for row in rows] == ["plain", "bare"]
-    assert all(row["rmse"]["scene9"] > 0 and row["cost"]["gflop"] > 0 for row in rows)
+    assert all(row["errors"]["scene9"] > 0 and row["cost"]["gflop"] > 0 for row in rows)
     assert (tmp_path / "front.png").stat().st_size > 1000
     runs = sorted((tmp_path / "out").glob("*/checkpoint.safetensors"))
     before = [run.stat().st_mtime_ns for run in runs]
@@ -137,5 +137,5 @@ def test_a_study_trains_scores_and_does_not_train_again(
     assert [run.stat().st_mtime_ns for run in runs] == before
     again = json.loads(figures.read_text(encoding="utf-8"))
     assert [row["ensembled"] for row in rows] == [None, None]
-    assert all(0 < row["ensembled"] != row["rmse"]["scene9"] for row in again)
+    assert all(0 < row["ensembled"] != row["errors"]["scene9"] for row in again)
     assert "self-ensemble" in capsys.readouterr().out
