@@ -39,7 +39,7 @@ from pagnet_training.protocol import (
     self_ensemble,
 )
 from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
-from pagnet_training.surface_validation import Figures, HeldOut, beside_interpolation, held_out_scenes, ratios
+from pagnet_training.scene_validation import Figures, HeldOut, beside_interpolation, held_out_scenes, ratios
 from pagnet_training.yaml_file import read_yaml
 from studies.cost import Cost, measure_costs
 from studies.picture_file import write_picture
@@ -131,7 +131,7 @@ def run_study(
         for name, recipe in study.recipes.items():
             _train(replace(recipe, seed=seed), out / f"{name}-s{seed}", data, train_arguments)
     if surfaces:
-        scenes = held_out_scenes(study.base.data, study.base.model.scale)
+        scenes = held_out_scenes(study.base)
         yield from (_score_surfaces(name, recipe, study.seeds, out, scenes) for name, recipe in study.recipes.items())
         return
     images = read_protocol_images(data / study.base.data.validation)
@@ -227,8 +227,9 @@ def _errors(run: Upsampler, cases: dict[str, Case], scale: int) -> dict[str, flo
 def table(study: Study, scores: Sequence[VariantScore]) -> Table:
     """The study as a table; the best mean RMSE first comes first in the file's own order."""
     scale = study.base.model.scale
+    first = next(iter(study.recipes.values()))
     title = (
-        f"{study.base.name}, {scale}x, {study.base.steps} steps of {study.base.batch} patches of {study.base.patch} "
+        f"{study.base.name}, {scale}x, {first.steps} steps of {first.batch} patches of {first.patch} "
         f"each, {len(study.seeds)} seed(s)"
     )
     rows = Table(title=title)

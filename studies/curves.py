@@ -17,7 +17,7 @@ from studies.picture_file import write_picture
 
 __all__ = ["draw_curves", "main", "read_curve"]
 
-_NOT_IMAGES = ("step", "seconds", "millimetres")
+_NOT_IMAGES = ("step", "seconds")
 
 
 def read_curve(folder: Path) -> list[tuple[float, float]]:
@@ -30,7 +30,7 @@ def read_curve(folder: Path) -> list[tuple[float, float]]:
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return [
-            (float(line["step"]), statistics.fmean(float(v) for k, v in line.items() if k not in _NOT_IMAGES))
+            (float(line["step"]), statistics.fmean(float(v) for k, v in line.items() if _is_error(k, v)))
             for line in lines
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -38,6 +38,10 @@ def read_curve(folder: Path) -> list[tuple[float, float]]:
             f"{path}: not readable as a run's validation curve ({error}); expected lines of JSON with step, seconds "
             "and one RMSE per image; name the folder that training wrote (--out)"
         ) from error
+
+
+def _is_error(key: str, value: object) -> bool:
+    return key not in _NOT_IMAGES and not isinstance(value, dict)
 
 
 def draw_curves(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from numpy.typing import NDArray
 
 from pagnet_ros.model.network import PagNet
+from pagnet_training.best import Best
 from pagnet_training.checkpoint import write_checkpoint
 from pagnet_training.module import Training
 from pagnet_training.protocol import Case, ProtocolImage, bicubic, make_case, network_upsampler, rmse
@@ -84,10 +85,20 @@ class TimeLimit(Callback):
 
 
 class ProtocolValidation(Callback):
-    """Measures the averaged weights on images that are never trained on; one JSON line per validation."""
+    """Measures the averaged weights on images that are never trained on; one JSON line per validation.
 
-    def __init__(self, images: list[ProtocolImage], every: int, journal: Path, pauses: Pauses) -> None:
-        self.images, self.every, self.journal, self.pauses = images, every, journal, pauses
+    Args:
+        images: what it measures on.
+        every: steps between validations.
+        journal: the file that grows by a line per validation.
+        pauses: grow by the time it takes.
+        best: is offered the geometric mean over the images of RMSE over that of bicubic interpolation, if given.
+    """
+
+    def __init__(
+        self, images: list[ProtocolImage], every: int, journal: Path, pauses: Pauses, best: Best | None = None
+    ) -> None:
+        self.images, self.every, self.journal, self.pauses, self.best = images, every, journal, pauses, best
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -105,16 +116,19 @@ class ProtocolValidation(Callback):
         net = module.averaged.eval()
         assert isinstance(net, PagNet)
         run = network_upsampler(net, precision=precision)
-        scores = {}
+        scores, logs = {}, []
         for image in self.images:
             case = make_case(image, scale, rounded=False)
             result = run(case.low, case.rgb, scale)
             scores[image.name] = rmse(result, case.truth)
+            logs.append(np.log(scores[image.name] / max(rmse(bicubic(case.low, case.rgb, scale), case.truth), 1e-6)))
             self._show(module, image.name, case, result, scale)
         module.log_dict({f"validation/{name}": value for name, value in scores.items()})
         entry = {"step": module.step_number, "seconds": round(module.state().seconds, 1), **scores}
         with open(self.journal, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+        if self.best and logs:
+            self.best.offer(module, float(np.exp(np.mean(logs))))
         return scores
 
     def _show(self, module: Training, name: str, case: Case, result: NDArray[np.float32], scale: int) -> None:

@@ -7,6 +7,7 @@ beside the target -> renamed over it. A process killed at any instant leaves the
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,16 @@ class Checkpoint:
         seconds: wall time spent so far, over all slices.
         recipe: plain values of the recipe.
         tensors: ``net.*``, ``ema.*``, ``adam.{exp_avg,exp_avg_sq,step}.*``, all named by parameter.
+        score: error of the averaged weights over that of interpolation; NaN where it was not measured.
+        judged_on: what `score` was measured on.
     """
 
     step: int
     seconds: float
     recipe: dict[str, Any]
     tensors: dict[str, Tensor]
+    score: float = math.nan
+    judged_on: str = ""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors below ``prefix.``, with that prefix taken off."""
@@ -53,6 +58,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         WeightsError: the file cannot be written, as on a full disk; what was at `path` is as it was.
     """
     header = {"format": FORMAT, "step": checkpoint.step, "seconds": checkpoint.seconds, "recipe": checkpoint.recipe}
+    if checkpoint.judged_on:
+        header |= {"score": checkpoint.score, "judged_on": checkpoint.judged_on}
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +81,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             if not isinstance(header, dict) or header.get("format") != FORMAT:
                 raise WeightsError(f"{path}: not a training checkpoint; expected one written by pagnet_training.train")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Checkpoint(int(header["step"]), float(header["seconds"]), dict(header["recipe"]), tensors)
+        judged = float(header.get("score", math.nan)), str(header.get("judged_on", ""))
+        return Checkpoint(int(header["step"]), float(header["seconds"]), dict(header["recipe"]), tensors, *judged)
     except (OSError, SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise WeightsError(f"{path}: unreadable checkpoint ({error}); delete it to start anew") from error
 

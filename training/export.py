@@ -18,6 +18,7 @@ from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, build_network, load_weights, save_weights
+from pagnet_training.best import chosen_checkpoint
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.evaluate import score_weights
 from pagnet_training.protocol import read_protocol_images
@@ -54,7 +55,7 @@ def export(
     """Write a weights file from a checkpoint.
 
     Args:
-        checkpoint_path: written by training.
+        checkpoint_path: written by training; of a run's folder the best one by its validation, else the last.
         target: the weights file; its name is the network's.
         description: one sentence for a person choosing.
         command: the command that trained it.
@@ -73,6 +74,7 @@ def export(
         ConfigError: something is asked for that this kind of network has not.
         RecordingError: the validation folder is damaged.
     """
+    checkpoint_path = chosen_checkpoint(checkpoint_path)
     checkpoint = read_checkpoint(checkpoint_path)
     config = ModelConfig.from_dict(checkpoint.recipe["model"])
     if back_projections is not None:
@@ -139,7 +141,7 @@ def _commit() -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.export", description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="folder of a run, of which the best is taken; or a checkpoint")
     parser.add_argument("target", type=Path)
     parser.add_argument("--description", default="")
     parser.add_argument("--command", default="", help="the command that trained it, for the header")
@@ -175,7 +177,8 @@ def main(arguments: list[str] | None = None) -> int:
     except PagnetError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    sys.stdout.write(f"{options.target}: {header.name}, {header.scores}\n")
+    scores = f", {header.scores}" if header.scores else ""
+    sys.stdout.write(f"{options.target}: {header.name}, step {header.recipe['steps_done']}{scores}\n")
     return 0
 
 

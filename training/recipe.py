@@ -68,8 +68,8 @@ class DataRecipe:
         sources: at least one.
         validation: folder of protocol images below `root`, never trained on; empty for none. For networks that regress
             depth.
-        held_out: number of rendered scenes that are validated on and never trained on, for networks that choose
-            surfaces; 0 for none. They are as large as those of the first procedural source.
+        held_out: number of rendered scenes that are validated on and never trained on, seen through the recipe's
+            sensors; 0 for none. They are as large as those of the first procedural source.
     """
 
     root: str = "."
@@ -353,7 +353,7 @@ def _out_of_range(recipe: Recipe) -> list[str]:
 def _without_meaning(recipe: Recipe) -> list[str]:
     """What is set although the kind of network has no use for it."""
     kind = recipe.model.output
-    unused: dict[str, tuple[object, object]] = {"data.held_out": (recipe.data.held_out, 0)}
+    unused: dict[str, tuple[object, object]] = {}
     if kind == "surfaces":
         unused = {
             "augmentation": (recipe.augmentation, Augmentation()),

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import load_depth_weights, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
-from pagnet_training.callbacks import Checkpoints, ProtocolValidation, TimeLimit
+from pagnet_training.best import LAST
+from pagnet_training.callbacks import Checkpoints, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.known_sensor import Sensors
 from pagnet_training.data.patches import Patches, PatchStream
@@ -40,11 +41,10 @@ from pagnet_training.data.surface_patches import SurfacePatches
 from pagnet_training.module import SuperResolution, SurfaceChoice, Training
 from pagnet_training.phases import Phase, phases_on, silent
 from pagnet_training.precision import training_precision
-from pagnet_training.protocol import ProtocolImage, read_protocol_images
 from pagnet_training.recipe import Recipe, SensorRecipe, load_recipe
 from pagnet_training.recipe_file import SCALES
-from pagnet_training.surface_validation import SurfaceValidation, held_out_scenes
 from pagnet_training.throughput import Pauses, Throughput, TimedLoader
+from pagnet_training.validations import validations
 from pagnet_training.warm_start import warm_start
 
 __all__ = ["main", "train"]
@@ -68,6 +68,7 @@ def train(
     devices: int = 1,
     nodes: int = 1,
     compiled: bool = False,
+    validate_on: Sequence[Path] = (),
     phase: Callable[[str, int], Phase] = silent,
 ) -> Training:
     """Train a recipe.
@@ -85,6 +86,7 @@ def train(
         devices: processes on this machine.
         nodes: machines.
         compiled: let ``torch.compile`` make the network faster; worth its minute on a GPU.
+        validate_on: recordings to validate on too, beside the recipe's held-out scenes.
         phase: is told what goes on before the first step, see `phases`.
 
     Raises:
@@ -101,12 +103,12 @@ def train(
     recipe = replace(recipe, precision=training_precision(recipe.precision, _device(accelerator)))
     recipe = replace(recipe, data=without_missing(recipe.data, data_root))
     surfaces = recipe.model.output == "surfaces"
-    checkpoint_path = folder / "checkpoint.safetensors"
+    checkpoint_path = folder / LAST
     if checkpoint_path.is_file() and not resume:
         raise ConfigError(f"{checkpoint_path}: a run is there already; add --resume to go on, or choose another --out")
     resumed = read_checkpoint(checkpoint_path) if checkpoint_path.is_file() else None
     _check_same_model(recipe, resumed.recipe if resumed else None)
-    validation = _validation_images(recipe, data_root)
+    judges = validations(recipe, folder, pauses, data_root, validate_on, resumed=resumed is not None)
     teacher = _teacher(recipe)
     module: Training = (
         SurfaceChoice(recipe, resumed, compiled) if surfaces else SuperResolution(recipe, resumed, teacher, compiled)
@@ -115,12 +117,10 @@ def train(
         _warm_start(module, _file_or_shipped(recipe.warm_start))
     sources = load_sources(recipe.data, data_root, workers, phase)
     folder.mkdir(parents=True, exist_ok=True)
-    journal, scale = folder / "validation.jsonl", recipe.model.scale
+    scale = recipe.model.scale
     callbacks: list[Callback] = [
         Throughput(recipe, teacher.config if teacher else None, folder / "throughput.jsonl", pauses),
-        SurfaceValidation(held_out_scenes(recipe.data, scale), recipe.validate_every, journal, pauses)
-        if surfaces
-        else ProtocolValidation(validation, recipe.validate_every, journal, pauses),
+        *judges,
         Checkpoints(checkpoint_path, recipe.checkpoint_every, pauses),
         *limits,
     ]
@@ -188,12 +188,6 @@ def _check_same_model(recipe: Recipe, before: dict[str, Any] | None) -> None:
     if changed:
         pairs = "; ".join(f"{key}: {before[key]} then, {now[key]} now" for key in changed)
         raise ConfigError(f"the checkpoint was written by another recipe ({pairs}); use that recipe, or another --out")
-
-
-def _validation_images(recipe: Recipe, data_root: Path | None) -> list[ProtocolImage]:
-    if not recipe.data.validation:
-        return []
-    return read_protocol_images((data_root or Path(recipe.data.root)) / recipe.data.validation)
 
 
 def _device(accelerator: str) -> torch.device:
@@ -281,6 +275,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, help="data root, replaces the recipe's")
     parser.add_argument("--recording", type=Path, help="bag or folder of frames, replaces the recipe's recording")
+    parser.add_argument(
+        "--validate-on",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RECORDING",
+        help="bag or folder of frames to validate on too, which should not be trained on; may be given several times",
+    )
     parser.add_argument("--profile", help="sensor profile that patches are seen through: a name, or a .yaml file")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe name>)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
@@ -324,6 +326,7 @@ def main(arguments: list[str] | None = None) -> int:
             devices=options.devices,
             nodes=options.nodes,
             compiled=options.compile,
+            validate_on=options.validate_on,
             phase=silent if options.quiet else phases_on(Console(stderr=True)),
         )
     except PagnetError as error:

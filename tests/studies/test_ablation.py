@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_training.checkpoint import Checkpoint, write_checkpoint
 from studies.ablation import VariantScore, load_study, main
 from studies.cost import Cost
@@ -27,7 +29,9 @@ def test_shipped_studies_are_valid(path):
     study = load_study(path)
     assert study.recipes
     assert study.seeds
-    assert all(recipe.steps == study.base.steps and not recipe.warm_start for recipe in study.recipes.values())
+    pixels = [recipe.steps * recipe.batch * recipe.patch**2 for recipe in study.recipes.values()]
+    assert max(pixels) < 1.02 * min(pixels)
+    assert len({recipe.warm_start for recipe in study.recipes.values()}) == 1
 
 
 def test_the_front_compares_at_least_six_candidates():
@@ -102,6 +106,27 @@ def test_a_folder_for_the_runs_that_cannot_be_is_named(recipe_path, data_root, t
     out = tmp_path / "file" / "runs"
     assert main([str(write_study(recipe_path, "{plain: {}}")), "--data", str(data_root), "--out", str(out)]) == 2
     assert f"{out}/plain-s1/recipe.yaml: the recipe of this run cannot be written" in capsys.readouterr().err
+
+
+def test_networks_that_choose_surfaces_are_compared_on_held_out_scenes(tmp_path, capsys):
+    recipe = tmp_path / "toy.yaml"
+    model = "{scale: 4, channels: 8, blocks: 1, feature_stride: 4, output: surfaces}"
+    recipe.write_text(f"model: {model}\ndata: {{sources: [{{kind: procedural, size: [64, 80]}}]}}\n", encoding="utf-8")
+    study, out, figures = write_study(recipe, "{plain: {}}"), tmp_path / "out", tmp_path / "figures.json"
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        net = SurfaceNetwork(load_study(study).recipes["plain"].model)
+        tensors = {f"ema.{name}": tensor for name, tensor in net.state_dict().items()}
+        write_checkpoint(out / f"plain-s{seed}" / "checkpoint.safetensors", Checkpoint(2, 0.0, {}, tensors))
+    words = [str(study), "--data", str(tmp_path), "--out", str(out), "--json", str(figures)]
+    assert main(words) == 2
+    assert "names no data.held_out" in capsys.readouterr().err
+    assert main([*words, "--held-out", "1"]) == 0
+    (row,) = json.loads(figures.read_text(encoding="utf-8"))
+    assert set(row["errors"]) == {"rmse", "mae", "flat", "between"}
+    assert row["mean"] > 0
+    assert row["spread"] > 0
+    assert row["texture"] is None
 
 
 def test_a_run_of_another_network_is_named(recipe_path, data_root, tmp_path, capsys):

@@ -21,7 +21,7 @@ from pagnet_training.data.sources import without_missing
 from pagnet_training.export import export
 from pagnet_training.precision import training_precision
 from pagnet_training.recipe import Recipe, load_recipe
-from pagnet_training.surface_validation import held_out_scenes, measure
+from pagnet_training.scene_validation import held_out_scenes, measure
 from pagnet_training.throughput import patch_gflop
 from pagnet_training.train import main, train
 from pagnet_training.warm_start import warm_start
@@ -73,9 +73,16 @@ def test_a_run_cut_in_two_ends_bit_for_bit_like_one_in_one_go_and_leaves_a_file_
         assert all(line[name] > 0 for name in ("rmse", "mae", "between"))
         assert line["millimetres"]["network"]["rmse"] > 0
     assert patch_gflop(recipe) > 0
+    whole_run = tmp_path / "whole"
+    scores = {line["step"]: (line["rmse"] * line["mae"]) ** 0.5 for line in lines}
+    best = read_checkpoint(whole_run / "best.safetensors")
+    assert best.step == min(scores, key=scores.get)
+    assert best.score == pytest.approx(scores[best.step], rel=1e-3)
+    assert best.judged_on == "held-out scenes"
 
     target = tmp_path / "toy-x4-sensor.safetensors"
-    export(tmp_path / "whole" / "checkpoint.safetensors", target)
+    assert export(whole_run, target).recipe["steps_done"] == best.step
+    export(whole_run / "checkpoint.safetensors", target)
     net, header = load_weights(target)
     assert isinstance(net, SurfaceNetwork)
     assert (header.normalisation, header.variant, header.config.scale) == ("local", "sensor", 4)
@@ -113,15 +120,12 @@ def test_weights_of_which_none_fits_are_refused(recipe: Recipe, tmp_path: Path) 
 
 
 def test_what_has_no_meaning_for_the_kind_of_network_is_refused(
-    tmp_path: Path, recipe_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "odd.yaml"
     path.write_text(RECIPE + "augmentation: {holes: 1.0}\nloss: {absolute: 2.0}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"augmentation .*no meaning(.|\n)*loss .*no meaning"):
         load_recipe(path)
-    recipe_path.write_text(recipe_path.read_text().replace("validation: val", "held_out: 3"), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"data\.held_out .*output='depth'"):
-        load_recipe(recipe_path)
     path.write_text(RECIPE, encoding="utf-8")
     assert main([str(path), "--teacher", "rt-x4-sensor", "--out", str(tmp_path / "run"), "--quiet"]) == 2
     assert "learns from none" in capsys.readouterr().err
@@ -138,7 +142,8 @@ def test_the_shipped_recipe_needs_nothing_but_rendered_scenes(tmp_path: Path) ->
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_held_out_scenes_are_the_same_each_time_and_the_truth_has_no_error(recipe: Recipe, scale: int) -> None:
-    scenes, again = held_out_scenes(recipe.data, scale), held_out_scenes(recipe.data, scale)
+    recipe = replace(recipe, model=recipe.model.at_scale(scale))
+    scenes, again = held_out_scenes(recipe), held_out_scenes(recipe)
     assert len(scenes) == 2
     for scene, same in zip(scenes, again, strict=True):
         assert np.array_equal(scene.low, same.low)
