@@ -77,7 +77,7 @@ def steps(recipe: Recipe, change: Change) -> Callable[[], None]:
     )
     if change.contiguous:
         net = module.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        module._run = lambda *planes: net(*(plane.contiguous() for plane in planes))
+        net.register_forward_pre_hook(lambda _, planes: tuple(plane.contiguous() for plane in planes))
     sources = load_sources(DataRecipe(sources=(SourceRecipe(kind="procedural", scenes=2),)))
     kind = SurfacePatches if recipe.model.output == "surfaces" else Patches
     more = () if kind is SurfacePatches else (recipe.augmentation,)

@@ -53,5 +53,5 @@ def test_channels_first_is_what_the_network_then_sees(monkeypatch: pytest.Monkey
 def test_new_processes_find_the_allocators_settings_and_later_ones_do_not() -> None:
     name = next(iter(KEPT_MEMORY))
     with _processes(1, KEPT_MEMORY) as pool:
-        assert pool.submit(os.environ.get, name).result() == KEPT_MEMORY[name]
+        assert pool.submit(os.getenv, name).result() == KEPT_MEMORY[name]
     assert name not in os.environ

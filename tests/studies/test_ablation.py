@@ -116,6 +116,7 @@ def test_networks_that_choose_surfaces_are_compared_on_held_out_scenes(tmp_path,
     for seed in (1, 2):
         torch.manual_seed(seed)
         net = SurfaceNetwork(load_study(study).recipes["plain"].model)
+        torch.nn.init.normal_(net.head.weight)
         tensors = {f"ema.{name}": tensor for name, tensor in net.state_dict().items()}
         write_checkpoint(out / f"plain-s{seed}" / "checkpoint.safetensors", Checkpoint(2, 0.0, {}, tensors))
     words = [str(study), "--data", str(tmp_path), "--out", str(out), "--json", str(figures)]
