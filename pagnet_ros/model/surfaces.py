@@ -36,7 +36,6 @@ __all__ = [
     "entering_features",
     "footprint_colour",
     "nearest_measured",
-    "variances",
 ]
 
 NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
@@ -380,13 +379,8 @@ def choose(
         on = torch.where((centre >= limits[0]) & (centre <= limits[1]) & mean, share * in_range, on)
     total = on.sum(dim=1, keepdim=True)
     depth = (on * found.depth).sum(dim=1, keepdim=True) / total.clamp_min(1e-12)
-    parts = variances(found, share, width, depth)
-    sigma = (SPREAD_VARIANCE * parts[0] + WIDTH_VARIANCE * parts[1]).sqrt()
+    spread = (share * (found.depth - depth).square()).sum(dim=1, keepdim=True)
+    sigma = (SPREAD_VARIANCE * spread + WIDTH_VARIANCE * (width * depth).square()).sqrt()
     own = exists[:, CENTRE : CENTRE + 1] & ((found.depth[:, CENTRE : CENTRE + 1] - depth).abs() < reach)
     nothing = ~exists.any(dim=1, keepdim=True)
     return Choice(depth.masked_fill(nothing, torch.nan), sigma.masked_fill(nothing, torch.nan), best, rival, own)
-
-
-def variances(found: Candidates, share: Tensor, width: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
-    """The parts of sigma squared, each ``[B, 1, H, W]``: the candidates' spread about a depth, and squared width."""
-    return (share * (found.depth - depth).square()).sum(dim=1, keepdim=True), (width * depth).square()

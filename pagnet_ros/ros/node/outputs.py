@@ -26,7 +26,7 @@ from pagnet_ros.ros.node.points import Points
 from pagnet_ros.ros.qos import image_qos, overriding_options, publisher_events
 from pagnet_ros.ros.reporter import Reporter
 
-__all__ = ["LAYERS", "Layer", "Outputs"]
+__all__ = ["LAYERS", "Layer", "Outputs", "layer_message"]
 
 
 class Layer(NamedTuple):
@@ -151,7 +151,7 @@ class Outputs:
             self._rect.publish(message)
         for leaf, publisher in self._layers.items():
             if publisher.get_subscription_count() > 0 and (image := LAYERS[leaf].make(result)) is not None:
-                publisher.publish(_layer_message(message.header, image, LAYERS[leaf].encoding))
+                publisher.publish(layer_message(message.header, image, LAYERS[leaf].encoding))
 
     def close(self) -> None:
         """Withdraw the publishers."""
@@ -181,7 +181,8 @@ class Outputs:
         return None
 
 
-def _layer_message(header: Header, image: NDArray[Any], encoding: str) -> Image:
+def layer_message(header: Header, image: NDArray[Any], encoding: str) -> Image:
+    """An image ``[H, W]`` or ``[H, W, C]`` as a message."""
     pixels = np.ascontiguousarray(image)
     message = Image(header=header, encoding=encoding, is_bigendian=int(sys.byteorder == "big"))
     message.height, message.width, message.step = pixels.shape[0], pixels.shape[1], int(pixels.strides[0])
