@@ -44,6 +44,7 @@ def test_the_parts_add_up_to_what_the_choice_says(monkeypatch: pytest.MonkeyPatc
         return seen[-1]
 
     monkeypatch.setattr(surfaces, "choose", watched)
+    monkeypatch.setattr(reliability, "EVERY", 1)
     _, spread, width = reliability._parts(network, frame)
     sigma = (surfaces.SPREAD_VARIANCE * spread + surfaces.WIDTH_VARIANCE * width).sqrt()
     expected = (seen[0].sigma / seen[0].depth).flatten()[torch.from_numpy(np.isfinite(frame.truth).ravel())]
