@@ -69,7 +69,8 @@ def _with_messages(result: Any) -> None:
     from pagnet_ros.ros.node.outputs import layer_message
 
     for leaf in LAYERS:
-        layer_message(Header(), MADE[leaf].make(result), MADE[leaf].encoding)
+        if (image := MADE[leaf].make(result)) is not None:
+            layer_message(Header(), image, MADE[leaf].encoding)
 
 
 if __name__ == "__main__":

@@ -337,7 +337,8 @@ class DepthUpsampler:
 def _placed(result: UpsampledDepth, shift: Shift, offset: tuple[float, float], *, fills: bool) -> UpsampledDepth:
     """A result of moved images on the colour image as it came; what it lacks at the border is filled or unknown."""
     depth, provenance = shift.placed(result.depth), shift.placed(result.provenance)
-    sigma, confidence = (None if image is None else shift.placed(image) for image in (result.sigma, result.confidence))
+    sigma = None if result.sigma is None else shift.placed(result.sigma)
+    confidence = None if result.confidence is None else shift.placed(result.confidence)
     repeated = shift.repeated((depth.shape[0], depth.shape[1]))
     if fills:
         own = (provenance == validity.MEASURED) | (provenance == validity.REFINED)

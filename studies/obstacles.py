@@ -106,7 +106,7 @@ def table(rooms: int, sensor: str) -> str:
     settings = MetricSettings(up="pose")
     contexts, methods = FrameContexts(settings), _methods()
     groups = (Obstacles(settings), Flying(settings), Measurement(settings))
-    sums = {name: [0.0] * len(groups) for name in methods}
+    sums = {name: [np.zeros(())] * len(groups) for name in methods}
     for number in track(range(rooms), description="rooms"):
         frame, truth = _frame(FIRST_SEED + number, sensor)
         context = contexts.next(truth)

@@ -148,7 +148,8 @@ class _Prepared:
         self._program, logits, tint = self._add_network(network, library, fine, bf16=bf16)
         self._alive = [*Placement.of(size.low, size.high), *Placement.of(grid, size.high)[:2]]
         out = (1, 1, *size.high)
-        self._out = Choice(*(torch.empty(out) for _ in range(4)), torch.empty(out, dtype=torch.bool))
+        depth, sigma, probability, rival = (torch.empty(out) for _ in range(4))
+        self._out = Choice(depth, sigma, probability, rival, torch.empty(out, dtype=torch.bool))
         rows, columns, offset_y, offset_x, grid_rows, grid_columns = (each.data_ptr() for each in self._alive)
         (row, plane, _), (tint_row, tint_plane, _) = logits.cells.stride(), tint.cells.stride()
         self._frame = _Frame(
