@@ -40,7 +40,8 @@ class Camera:
 
     def __init__(self, node: Any) -> None:
         """Declare the parameters, make the publishers."""
-        self._node, self._count, self._size, self._messages = node, 0, "", []
+        self._node, self._count, self._size = node, 0, ""
+        self._messages: list[tuple[Any, Any, Any]] = []
         for name, value in PARAMETERS.items():
             node.declare_parameter(name, value)
         self._frames = _loop(self._value("rate_hz"))

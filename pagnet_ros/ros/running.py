@@ -12,6 +12,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,10 +97,11 @@ def spin(executor: Any, logger: Any, until: Callable[[], bool] | None = None) ->
         except Exception as error:
             if not executor.context.ok():
                 return
-            line = f"{type(error).__name__}: {error}"[:500]
-            now = time.monotonic()
-            if now - said.get(line, -_REPORT_PERIOD_S) >= _REPORT_PERIOD_S:
-                said = {kept: at for kept, at in said.items() if now - at < _REPORT_PERIOD_S} | {line: now}
-                logger.error(f"[internal_error] a callback failed and the node goes on: {line}")
-                logger.debug(traceback.format_exc())
+            with suppress(Exception):  # without memory nothing can be said either, and the node goes on all the same
+                line = f"{type(error).__name__}: {error}"[:500]
+                now = time.monotonic()
+                if now - said.get(line, -_REPORT_PERIOD_S) >= _REPORT_PERIOD_S:
+                    said = {kept: at for kept, at in said.items() if now - at < _REPORT_PERIOD_S} | {line: now}
+                    logger.error(f"[internal_error] a callback failed and the node goes on: {line}")
+                    logger.debug(traceback.format_exc())
             time.sleep(_PAUSE_S)

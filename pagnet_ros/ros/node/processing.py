@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -95,7 +96,8 @@ class Worker(Generic[T]):
             try:
                 step(item)
             except Exception as error:
-                self._on_error(error)
+                with suppress(Exception):  # without memory nothing can be said either, and the next item is worked on
+                    self._on_error(error)
                 time.sleep(0.001)  # a step that fails at once must not take the GIL from the callbacks
 
 

@@ -130,3 +130,24 @@ def test_drain_drops_the_waiting_job_and_waits_for_the_running_one():
     assert queue.drain(TIMEOUT_S)
     worker.stop(TIMEOUT_S)
     assert ran == ["running"]
+
+
+def test_a_failure_that_cannot_be_reported_either_ends_nothing():
+    done = threading.Event()
+
+    def step(job):
+        if job == "bad":
+            raise MemoryError("in the step")
+        done.set()
+
+    def no_memory_to_say_so(error):
+        raise MemoryError("in the report")
+
+    queue = LatestOnlyQueue()
+    worker = Worker(queue, on_error=no_memory_to_say_so)
+    worker.start(lambda: step, lambda: True)
+    queue.put("bad")
+    assert queue.drain(TIMEOUT_S)
+    queue.put("good")
+    assert done.wait(TIMEOUT_S)
+    assert worker.stop(TIMEOUT_S)
