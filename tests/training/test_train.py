@@ -270,16 +270,20 @@ def test_no_more_workers_start_than_shared_memory_has_room_for(tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a bash script")
-def test_a_slice_runs_from_the_source_tree_and_goes_on(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+def test_a_slice_runs_from_the_source_tree_and_goes_on(finished: Path, tmp_path: Path) -> None:
     script = Path(__file__).resolve().parents[2] / "scripts" / "train_slice.sh"
-    environment = {**os.environ, "PYTHON": sys.executable}
-    command = [str(script), str(recipe_path), str(data_root), str(tmp_path / "run"), "5", "--accelerator", "cpu"]
-    for steps in (2, 8):  # the first slice ends before anything is measured
-        done = subprocess.run(
-            [*command, "--steps", str(steps)], env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert read_checkpoint(tmp_path / "run" / "checkpoint.safetensors").step == steps
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "throughput.jsonl").unlink()  # as after a slice that ended before anything was measured
+    command = [str(script), str(finished.parent / "tiny.yaml"), str(finished.parent / "data"), str(tmp_path / "run")]
+    done = subprocess.run(
+        [*command, "5", "--accelerator", "cpu", "--steps", "10"],
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_checkpoint(tmp_path / "run" / "checkpoint.safetensors").step == 10
     assert subprocess.run([str(script)], capture_output=True, check=False).returncode == 2
 
 
