@@ -104,4 +104,18 @@ def spin(executor: Any, logger: Any, until: Callable[[], bool] | None = None) ->
                     said = {kept: at for kept, at in said.items() if now - at < _REPORT_PERIOD_S} | {line: now}
                     logger.error(f"[internal_error] a callback failed and the node goes on: {line}")
                     logger.debug(traceback.format_exc())
+            _free_what_failed(executor)
             time.sleep(_PAUSE_S)
+
+
+def _free_what_failed(executor: Any) -> None:
+    """Let the executor wait again for what it was taking when that raised.
+
+    rclpy 7.1 marks a subscription, timer or service as taken, and its callback group as busy, and forgets to undo both
+    where the taking itself raises, as without memory for a message: nothing of the group would ever be called again.
+    """
+    for node in executor.get_nodes():
+        for entity in (*node.subscriptions, *node.timers, *node.services, *node.clients, *node.guards, *node.waitables):
+            entity._executor_event = False
+            if getattr(entity.callback_group, "_active_entity", None) is not None:
+                entity.callback_group._active_entity = None
