@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pagnet_ros.model.zoo import DEFAULT_WEIGHTS
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.sensors import PROFILES, PinholeCamera, sense, to_millimetres
 from pagnet_ros.simulation import Renderer, Scene
@@ -42,7 +43,7 @@ class _Result(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.levels", description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", default="rt-x4-sensor", help="zoo name")
+    parser.add_argument("--weights", default=DEFAULT_WEIGHTS, help="zoo name")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="kinect", help="the simulated sensor")
     parser.add_argument("--scenes", type=int, default=8, help="frames, each of a scene of its own (default 8)")
     parser.add_argument("--repeats", type=int, default=3, help="times each frame is timed (default 3)")

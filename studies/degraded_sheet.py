@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--image", default="", help="name of the image; the first one by default")
     parser.add_argument(
-        "--rows", nargs="+", required=True, metavar="PROFILE=WEIGHTS", help="such as kinect_paper=rt-x4-kinect"
+        "--rows", nargs="+", required=True, metavar="PROFILE=WEIGHTS", help="such as kinect_paper=mid-x4-kinect-paper"
     )
     parser.add_argument("--out", type=Path, required=True, help="picture to write (.png)")
     options = parser.parse_args(arguments)
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _named(row: str) -> tuple[str, Path]:
     sensor, _, weights = row.partition("=")
     if not sensor or not weights:
-        raise ConfigError(f"--rows {row!r}: expected PROFILE=WEIGHTS, such as kinect_paper=rt-x4-kinect")
+        raise ConfigError(f"--rows {row!r}: expected PROFILE=WEIGHTS, such as kinect_paper=mid-x4-kinect-paper")
     return sensor, zoo_path(weights) if weights in zoo() else Path(weights)
 
 

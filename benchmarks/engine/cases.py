@@ -43,7 +43,6 @@ FAMILIES: dict[str, Callable[[int], ModelConfig]] = {
     "rt": ModelConfig.rt,
     "fast": ModelConfig.fast,
     "wide": ModelConfig.wide,
-    "tiny": ModelConfig.tiny,
 }
 
 

@@ -23,14 +23,14 @@ from pagnet_ros.runtime.machine import describe_machine, measure_machine
 
 __all__ = ["main"]
 
-DEFAULT_WAYS = {"cpu": ("native", "eager", "plain"), "cuda": ("graph", "eager")}
+DEFAULT_WAYS = {"cpu": ("native", "eager"), "cuda": ("graph", "eager")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--weights", nargs="+", default=["rt-x4-sensor"], help="zoo names, files, bicubic-x4, full-x4 ..."
+        "--weights", nargs="+", default=["fast-x4-sensor"], help="zoo names, files, bicubic-x4, full-x4 ..."
     )
     parser.add_argument(
         "--sizes", nargs="+", type=_size, default=["640x480"], help="of colour and output, such as 1280x720"

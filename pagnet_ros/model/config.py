@@ -136,11 +136,6 @@ class ModelConfig:
         )
 
     @classmethod
-    def tiny(cls, scale: int = 4) -> ModelConfig:
-        """What a robot falls back to when `rt` is too slow: narrower and shallower."""
-        return replace(cls.rt(scale), channels=16, growth=8, convolutions=2, blocks=2)
-
-    @classmethod
     def fast(cls, scale: int = 4) -> ModelConfig:
         """For real sensors on a CPU: chooses surfaces, every convolution at a quarter of the output's resolution."""
         return cls(scale=scale, channels=32, blocks=3, feature_stride=4, output="surfaces")

@@ -15,12 +15,9 @@ from benchmarks.engine.cases import frame, make_engine, network_named
 from benchmarks.engine.measure import call, hidden_share, measure, two_under_way_ms, write_trace
 from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError, WeightsError
 from pagnet_ros.model.config import ModelConfig
-from pagnet_ros.model.zoo import zoo
 from pagnet_ros.runtime.engine import EngineOutput
 from pagnet_ros.runtime.machine import MachineRates, describe_machine
 from pagnet_ros.runtime.roofline import Need, need_of
-
-needs_sensor_network = pytest.mark.skipif("rt-x4-sensor" not in zoo(), reason="the zoo does not hold rt-x4-sensor")
 
 
 @pytest.fixture
@@ -32,10 +29,9 @@ def small(monkeypatch):
     monkeypatch.setattr(cli, "measure_machine", lambda device, precisions: rates)
 
 
-@needs_sensor_network
 def test_one_row_per_way_and_precision_with_accuracy_beside_time(tmp_path, capsys, small):
     target = tmp_path / "out.json"
-    ways = ["--ways", "native", "eager", "plain"]
+    ways = ["--weights", "rt-x4-clean", "--ways", "native", "eager", "plain"]
     assert engine.main(["--device", "cpu", "--threads", "1", "--frames", "2", *ways, "--json", str(target)]) == 0
     written = json.loads(target.read_text())
     results = {(row["way"], row["precision"]): row for row in written["results"]}
@@ -56,12 +52,11 @@ def test_one_row_per_way_and_precision_with_accuracy_beside_time(tmp_path, capsy
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.skipif("tiny-x4-sensor" not in zoo(), reason="the zoo does not hold tiny-x4-sensor")
 def test_an_onnx_file_runs_in_float32_and_with_half_precision_features(tmp_path, small):
     for needed in ("onnx", "onnxruntime", "onnxscript"):
         pytest.importorskip(needed, reason=f"{needed} is not installed here (the onnx extra)")
     target = tmp_path / "out.json"
-    arguments = ["--device", "cpu", "--threads", "1", "--frames", "1", "--weights", "tiny-x4-sensor", "--ways", "onnx"]
+    arguments = ["--device", "cpu", "--threads", "1", "--frames", "1", "--weights", "rt-x4-clean", "--ways", "onnx"]
     assert engine.main([*arguments, "--precisions", "fp32", "bf16", "fp16", "--json", str(target)]) == 0
     rms_mm = {each["precision"]: each["rms_to_fp32_mm"] for each in json.loads(target.read_text())["results"]}
     assert set(rms_mm) == {"fp32", "fp16"}
@@ -131,12 +126,12 @@ def test_a_machine_is_described():
 
 def test_starting_up_is_timed_cold_and_warm(monkeypatch):
     monkeypatch.setattr(startup, "_FIRST_OUTPUT", "import os, sys; assert os.environ['PAGNET_CACHE'] and sys.argv[1:]")
-    cold, warm = startup.measure_start_up("rt-x4-sensor", "cpu")
+    cold, warm = startup.measure_start_up("fast-x4-sensor", "cpu")
     assert cold > 0
     assert warm > 0
     monkeypatch.setattr(startup, "_FIRST_OUTPUT", "raise SystemExit('no such thing')")
     with pytest.raises(DeviceError, match="no such thing"):
-        startup.measure_start_up("rt-x4-sensor", "cpu")
+        startup.measure_start_up("fast-x4-sensor", "cpu")
 
 
 def test_a_row_that_fails_is_named_and_the_others_are_there(tmp_path, capsys, small, monkeypatch):

@@ -14,7 +14,7 @@ from pagnet_ros.model import zoo as zoo_module
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, load_weights, save_weights
-from pagnet_ros.model.zoo import zoo, zoo_path
+from pagnet_ros.model.zoo import REPLACED, family_of, resolve_weights, zoo, zoo_path
 from tests.builders import EVERYTHING, rms
 
 SHIPPED = [*zoo()] or [pytest.param(None, marks=pytest.mark.skip("no network is shipped yet"))]
@@ -78,9 +78,9 @@ def test_a_shipped_network_follows_a_plane(name):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A zoo of its own: two scales of one family, one of another."""
-    for name, scale in (("rt-x2-tof", 2), ("rt-x4-tof", 4), ("full-x4-tof", 4)):
+    for name, scale in (("rt-x2-mine", 2), ("rt-x4-mine", 4), ("full-x4-mine", 4)):
         config = ModelConfig(scale=scale, channels=4, growth=2, convolutions=1, blocks=1, residual=True)
-        header = WeightsHeader(name, config, variant="tof")
+        header = WeightsHeader(name, config, variant="mine")
         save_weights(tmp_path / f"{name}.safetensors", PagNet(config), header)
     monkeypatch.setattr(zoo_module, "FOLDER", tmp_path)
     zoo_module._headers.cache_clear()
@@ -90,31 +90,45 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_networks_are_listed_by_family_and_scale(folder):
-    assert [*zoo()] == ["full-x4-tof", "rt-x2-tof", "rt-x4-tof"]
+    assert [*zoo()] == ["full-x4-mine", "rt-x2-mine", "rt-x4-mine"]
 
 
 def test_a_family_name_runs_the_next_fitting_scale_and_a_full_name_only_its_own(folder):
     rgb = np.zeros((40, 48, 3), np.uint8)
-    family = DepthUpsampler.from_zoo("rt-tof", device="cpu")
+    family = DepthUpsampler.from_zoo("rt-mine", device="cpu")
     assert family.scales == (2, 4)
     assert family(np.full((20, 24), 1500, np.uint16), rgb).scale == 2
     assert family(np.full((10, 12), 1500, np.uint16), rgb).scale == 4
-    assert DepthUpsampler.from_zoo("rt-x4-tof", device="cpu").scales == (4,)
+    assert DepthUpsampler.from_zoo("rt-x4-mine", device="cpu").scales == (4,)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_and_all_names(folder):
     with pytest.raises(WeightsError) as caught:
-        zoo_path("rt-x4-tov")
-    for part in ("'rt-x4-tov'", "did you mean 'rt-x4-tof'", "full-x4-tof, rt-x2-tof, rt-x4-tof"):
+        zoo_path("rt-x4-mime")
+    for part in ("'rt-x4-mime'", "did you mean 'rt-x4-mine'", "full-x4-mine, rt-x2-mine, rt-x4-mine"):
         assert part in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "/etc/passwd", "", "*", "rt-x4-*", "a" * 5000, "a\0b", "rt-x4-tof.safetensors"]
+    "name", ["../x", "/etc/passwd", "", "*", "rt-x4-*", "a" * 5000, "a\0b", "rt-x4-mine.safetensors"]
 )
 def test_a_name_cannot_lead_out_of_the_zoo(folder, name):
     with pytest.raises(WeightsError, match="no shipped network"):
         zoo_path(name)
+
+
+@pytest.mark.parametrize("name", ["rt-sensor", "rt-x4-sensor", "tiny-x4-sensor", "rt-kinect", "rt-x2-kinect", "rt-x8-tof"])
+@pytest.mark.parametrize("ask", [resolve_weights, DepthUpsampler.from_zoo])
+def test_a_name_that_is_no_longer_shipped_is_refused_with_what_replaced_it(ask, name):
+    with pytest.raises(WeightsError) as caught:
+        ask(name)
+    assert f"{name!r} is no longer shipped: 'fast-sensor' replaced it" in str(caught.value)
+
+
+def test_what_replaced_a_family_is_shipped_and_the_family_is_not():
+    for gone, replacement in REPLACED.items():
+        assert resolve_weights(replacement).files
+        assert not any(family_of(name) == gone for name in zoo())
 
 
 def test_an_empty_zoo_says_so(folder):
@@ -122,7 +136,7 @@ def test_an_empty_zoo_says_so(folder):
         path.unlink()
     assert zoo() == {}
     with pytest.raises(WeightsError, match="shipped: none"):
-        zoo_path("rt-x4-tof")
+        zoo_path("rt-x4-mine")
 
 
 def test_a_caller_cannot_change_the_zoo(folder):

@@ -8,7 +8,7 @@ from pagnet_ros.replay.metrics import METRICS
 from pagnet_ros.replay.results import Counts, MethodResult, Pairing, Problem, Recording, Results
 from pagnet_ros.replay.timeline import Timeline
 
-METHODS = ("rt-x4-sensor", "bilinear", "nearest")
+METHODS = ("fast-x4-sensor", "bilinear", "nearest")
 EDGES_M = (0.0, 1.0, 2.0, 3.0, 4.0)
 
 

@@ -164,7 +164,7 @@ def test_equal_values_are_all_best_and_a_row_of_equals_marks_none():
 
 def test_the_first_sentences_answer_the_question(page):
     text, leading = Tree(page).text, sum(metric.lead for metric in METRICS.values())
-    assert "rt-x4-sensor: RMSE, common 14.0 mm, −23 % against bilinear (18.2 mm)." in text
+    assert "fast-x4-sensor: RMSE, common 14.0 mm, −23 % against bilinear (18.2 mm)." in text
     assert f"Best of 3 methods in {leading} of the {leading} metrics below where they differ." in text
 
 

@@ -80,7 +80,7 @@ def test_simulated_frames_are_seeded_hold_holes_and_ask_nothing_out_of_range() -
 
 
 def test_every_classical_method_and_a_shipped_network_answer_everywhere() -> None:
-    net, scale = network("rt-x4-sensor")
+    net, scale = network("fast-x4-sensor")
     assert scale == 4
     result = restore([*CLASSICAL, net], simulated([PLAN], SENSOR, 4))
     assert len(result["methods"]) == len(CLASSICAL) + 1

@@ -127,7 +127,7 @@ def test_what_has_no_meaning_for_the_kind_of_network_is_refused(
     with pytest.raises(ConfigError, match=r"augmentation .*no meaning(.|\n)*loss .*no meaning"):
         load_recipe(path)
     path.write_text(RECIPE, encoding="utf-8")
-    assert main([str(path), "--teacher", "rt-x4-sensor", "--out", str(tmp_path / "run"), "--quiet"]) == 2
+    assert main([str(path), "--teacher", "rt-x4-clean", "--out", str(tmp_path / "run"), "--quiet"]) == 2
     assert "learns from none" in capsys.readouterr().err
 
 

@@ -19,6 +19,8 @@ __all__ = ["DEFAULT_WEIGHTS", "WeightsChoice", "family_of", "resolve_weights", "
 
 DEFAULT_WEIGHTS: Final = "fast-sensor"
 """The family that ``auto`` stands for."""
+REPLACED: Final = dict.fromkeys(("rt-sensor", "tiny-sensor", "rt-kinect", "rt-tof"), "fast-sensor")
+"""Families that are no longer shipped, and what replaced each."""
 FOLDER = Path(__file__).parent
 
 
@@ -38,10 +40,15 @@ def zoo_path(name: str) -> Path:
     """File of a shipped network.
 
     Raises:
-        WeightsError: no network of that name; the nearest and all names are listed.
+        WeightsError: no network of that name; what replaced it, or the nearest and all names are listed.
     """
     path = FOLDER / f"{name}.safetensors"
     if path not in FOLDER.glob("*.safetensors"):
+        if replacement := REPLACED.get(family_of(name)):
+            raise WeightsError(
+                f"{name!r} is no longer shipped: {replacement!r} replaced it; name that instead, where weights are "
+                "chosen or in the sensor profile, or give the path of a weights file"
+            )
         raise WeightsError(
             f"no shipped network is called {name!r}; {did_you_mean(name, zoo(), 'none is called like it')}; shipped: "
             f"{', '.join(zoo()) or 'none'}; give one of these, or the path of a weights file"
@@ -55,7 +62,7 @@ def family_of(name: str) -> str:
 
 
 def zoo_members(name: str) -> dict[int, str]:
-    """The networks that a name stands for, by scale: all of a family (``rt-sensor``), or one (``rt-x4-sensor``).
+    """The networks that a name stands for, by scale: all of a family (``rt-clean``), or one (``rt-x4-clean``).
 
     Raises:
         WeightsError: neither has that name.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, family_of, zoo
+from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, REPLACED, family_of, zoo
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sensor_limits import SensorLimits, sensor_limits
@@ -55,7 +55,7 @@ def choose_weights(parameters: NodeParameters, sensor: SensorLimits) -> tuple[st
         return parameters.weights, ""
     if not sensor.weights:
         return DEFAULT_WEIGHTS, ""
-    if sensor.weights.endswith(".safetensors"):
+    if sensor.weights.endswith(".safetensors") or family_of(sensor.weights) in REPLACED:  # loading tells what did
         return sensor.weights, ""
     shipped = {name for full in zoo() for name in (full, family_of(full))}
     if sensor.weights in shipped:

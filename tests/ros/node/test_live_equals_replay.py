@@ -33,7 +33,7 @@ SIZE, COARSE = (96, 128), (24, 32)
 # Colour after depth, by frame. Where colour is earlier, its pair is decided by the next one; no message decides two
 # pairs, because of two at once the node computes the newer only.
 OFFSETS_MS = (6, 3, 2, 1, 0, 2, -4, 3, 0, -5, 4, 0)
-WEIGHTS = "rt-x4-sensor"
+WEIGHTS = "fast-x4-sensor"
 TOPICS = SourceOptions(depth="/cam/depth", color="/cam/color", reference="/cam/depth_reference")
 TYPES = {"/cam/depth": Image, "/cam/color": Image, "/cam/camera_info": CameraInfo, "/cam/depth_reference": Image}
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pagnet_ros.errors import WeightsError
 from pagnet_ros.ros.node import loading
 from pagnet_ros.ros.node.loading import choose_weights, load_upsampler
 from pagnet_ros.ros.node.parameters import NodeParameters
@@ -22,7 +23,7 @@ def test_weights_that_are_set_win_over_the_sensor(weights):
     assert choose(SensorLimits(weights="fast-sensor"), sensor="mine", weights=weights) == (weights, "")
 
 
-@pytest.mark.parametrize("shipped", ["rt-clean", "rt-x4-sensor"])
+@pytest.mark.parametrize("shipped", ["rt-clean", "rt-x4-clean"])
 def test_the_sensors_own_family_or_network_is_taken_where_it_is_shipped(shipped):
     weights, remark = choose(SensorLimits(weights=shipped), sensor="mine")
     assert weights == shipped
@@ -37,6 +38,13 @@ def test_weights_that_are_not_shipped_are_replaced_and_it_is_said():
     weights, remark = choose(SensorLimits(weights="rt-lidar"), sensor="mine")
     assert weights == "fast-sensor"
     assert "no weights rt-lidar for the sensor mine are shipped" in remark
+
+
+def test_a_profile_that_names_what_is_no_longer_shipped_is_refused_with_what_replaced_it(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("weights: rt-kinect\n")
+    with pytest.raises(WeightsError, match=r"'rt-kinect' is no longer shipped: 'fast-sensor' replaced it.*profile"):
+        load_upsampler(NodeParameters(sensor=str(path), device="cpu"))
 
 
 def test_the_choice_reaches_the_upsampler(tmp_path, monkeypatch):
