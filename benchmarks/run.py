@@ -7,8 +7,6 @@ is the camera.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,20 +20,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pagnet_ros.demo.processes import Child, Children
-from pagnet_ros.errors import ConfigError
 
-__all__ = ["FrameSizes", "Memory", "Output", "Run", "busy_neighbours", "memory_of", "node_under_load", "spinning"]
+__all__ = ["FrameSizes", "Memory", "Output", "Run", "memory_of", "node_under_load", "spinning"]
 
 STAGES = ("convert", "upsample", "encode", "publish")
 _MODULE = "benchmarks.run"
 _FIRST_OUTPUT_S = 120.0
-_NODE, _ANSWER_S = "pagnet_node", 10.0
-_BUSY = """
-import os, sys
-while os.getppid() == int(sys.argv[1]):
-    for _ in range(1_000_000):
-        pass
-"""
 
 
 class FrameSizes(NamedTuple):
@@ -127,28 +117,6 @@ class Run:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the node gave no output within {_FIRST_OUTPUT_S:g} s:\n{self.node.tail()}")
 
-    def set_parameter(self, name: str, value: float) -> None:
-        """Change one of the node's parameters.
-
-        Raises:
-            TimeoutError: the node does not answer.
-            ConfigError: it refuses.
-        """
-        from rclpy.parameter import Parameter
-        from rclpy.parameter_client import AsyncParameterClient
-
-        client = AsyncParameterClient(self.ears, _NODE)
-        answered = threading.Event()
-        if not client.wait_for_services(_ANSWER_S):
-            raise TimeoutError(f"{_NODE} offers no parameter service within {_ANSWER_S:g} s")
-        future = client.set_parameters([Parameter(name, value=value)])
-        future.add_done_callback(lambda _: answered.set())
-        if not answered.wait(_ANSWER_S):
-            raise TimeoutError(f"{_NODE} does not answer within {_ANSWER_S:g} s")
-        result = future.result().results[0]
-        if not result.successful:
-            raise ConfigError(f"{_NODE} refuses {name}={value!r}: {result.reason}")
-
     def median_ms(self, stage: str) -> float:
         """Recent median of one of the node's stages, milliseconds; NaN where it has none."""
         return float(self.diagnostics.get(f"{stage} p50/p95/p99 [ms]", "nan").split(" / ")[0])
@@ -196,19 +164,6 @@ def node_under_load(rate_hz: float, sizes: FrameSizes, **parameters: object) -> 
             run.wait_for_output()
             yield run
         ears.destroy_node()
-
-
-@contextmanager
-def busy_neighbours(count: int) -> Iterator[None]:
-    """Processes that keep a core busy each, while the context lasts, and this process."""
-    command = [sys.executable, "-S", "-c", _BUSY, str(os.getpid())]
-    neighbours = [subprocess.Popen(command) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for neighbour in neighbours:
-            neighbour.kill()
-            neighbour.wait()
 
 
 @contextmanager

@@ -117,20 +117,20 @@ export -f versions shared_memory
 checks() {
     local tests=(-m pytest -q -p no:cacheprovider --no-header) marker="gpu and not slow" probes=()
     local files=(tests/runtime/test_streams.py tests/runtime/test_cuda_graph.py tests/runtime/test_engine.py)
-    local networks="fast-x4-sensor or fast-x1-sensor or rt-x4-sensor or rt-x16-clean"
+    local networks="fast-x4-sensor or fast-x1-sensor or rt-x4-clean or rt-x16-clean"
     local bench=(-m benchmarks.engine --device "$DEVICE") most more compiled
     [ "${TEST_PROCESSES:-4}" = 0 ] || tests+=(-n "${TEST_PROCESSES:-4}")
     tests+=(--timeout $((60 * ${PATIENCE:-1}))) # of each test, well below the step's
     if [ -n "$SMALL" ]; then
         [ "$DEVICE" = cuda ] || marker="not gpu and not slow"
-        files=("${files[@]:0:2}") networks="fast-x4-sensor or tiny-x4-sensor" probes=(--small)
+        files=("${files[@]:0:2}") networks="fast-x4-sensor or rt-x4-clean" probes=(--small)
         most=(--weights fast-x4-sensor bicubic-x4 --sizes 64x48 --frames 2 --ways eager --precisions fp32)
         more=("${most[@]}") compiled=("${most[@]}")
     else
-        most=(--weights full-x4 fast-x4-sensor rt-x4-sensor bicubic-x4 mid-x4-clean --sizes 640x480 1280x720 1920x1080 --frames 60)
+        most=(--weights full-x4 fast-x4-sensor rt-x4-clean bicubic-x4 mid-x4-clean --sizes 640x480 1280x720 1920x1080 --frames 60)
         most+=(--ways graph --precisions fp16 fp32 --time-limit 60 --trace "$work/trace.json")
-        more=(--weights fast-x4-sensor full-x4 fast-x1-sensor rt-x4-sensor --ways eager graph --precisions fp16 bf16 --frames 60 --time-limit 30)
-        compiled=(--weights fast-x4-sensor rt-x4-sensor --ways graph compiled --precisions fp16 --frames 60 --time-limit 80)
+        more=(--weights fast-x4-sensor full-x4 fast-x1-sensor rt-x4-clean --ways eager graph --precisions fp16 bf16 --frames 60 --time-limit 30)
+        compiled=(--weights fast-x4-sensor rt-x4-clean --ways graph compiled --precisions fp16 --frames 60 --time-limit 80)
     fi
     step versions 30 1 bash -c 'versions; shared_memory'
     step tests 90 20 "$PYTHON" "${tests[@]}" -m "$marker" "${files[@]}"

@@ -43,7 +43,7 @@ class Case:
     def __init__(self, device: str, *, small: bool) -> None:
         """Small: to be tried on a CPU."""
         self.device = device
-        self.networks = ["bicubic-x4", "fast-x4-sensor"] if small else ["full-x4", "rt-x4-sensor", "fast-x4-sensor"]
+        self.networks = ["bicubic-x4", "fast-x4-sensor"] if small else ["full-x4", "rt-x4-clean", "fast-x4-sensor"]
         self.size = (128, 96) if small else (640, 480)
         self.half = "fp16" if device.startswith("cuda") else "bf16"
         self.repeats = 2 if small else REPEATS
@@ -125,7 +125,7 @@ def padding(case: Case) -> Figures:
         return {"skipped": "needs a GPU"}
     found: Figures = {}
     dtype = torch.float16
-    for name in ["rt-x4-sensor", "mid-x4-clean"]:
+    for name in ["rt-x4-clean", "mid-x4-clean"]:
         times = {}
         for padded in (False, True):
             network = network_named(name)[0].requires_grad_(False)

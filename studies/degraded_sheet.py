@@ -48,7 +48,7 @@ def row_of(image: ProtocolImage, sensor: str, weights: Path) -> Result:
     restorer = restorer_of(weights)
     case = degraded_case(image, restorer.scale, load_profile(sensor))
     simple = filters.bicubic(nearest_filled(case.low), case.rgb)
-    return Result(f"{sensor}, {restorer.scale}x, {restorer.name}", case, simple, restorer.run(case.low, case.rgb))
+    return Result(f"{sensor}\n{restorer.name}", case, simple, restorer.run(case.low, case.rgb))
 
 
 def draw(path: Path, rows: Sequence[Result]) -> None:

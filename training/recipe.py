@@ -80,11 +80,12 @@ class DataRecipe:
 
 @dataclass(frozen=True)
 class SensorRecipe:
-    """Which sensors the share `augmentation.sensor` of the patches is seen through.
+    """Which sensors patches are seen through: of networks that regress depth, the share `augmentation.sensor` of them.
 
     Attributes:
         profiles: names of shipped sensor profiles (``config/sensors``) or paths of YAML files; each patch draws one.
-            "unknown" among them is a random sensor that nobody described; so is every one where none is named.
+            "unknown" among them is a random sensor that nobody described; so is every one where none is named. Networks
+            that regress depth take profiles without a unit only (``kinect_paper``, ``tof_paper``).
         spread: noise and missing probabilities of a patch differ from the profile's by a factor of up to
             ``exp(spread)`` either way, 0 to 2.
     """
@@ -326,7 +327,7 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         (len(recipe.data.sources) > 0, "data.sources is empty, expected at least one source"),
     ]
     problems = [text for fine, text in checks if not fine]
-    problems += _sensor_problems(recipe.sensor)
+    problems += _sensor_problems(recipe)
     problems += _without_meaning(recipe)
     for i, source in enumerate(recipe.data.sources):
         if source.kind not in KINDS:
@@ -368,11 +369,21 @@ def _without_meaning(recipe: Recipe) -> list[str]:
     ]
 
 
-def _sensor_problems(sensor: SensorRecipe) -> list[str]:
+def _sensor_problems(recipe: Recipe) -> list[str]:
+    sensor, regresses = recipe.sensor, recipe.model.output == "depth"
     problems = [] if 0 <= sensor.spread <= 2 else [f"sensor.spread={sensor.spread}, expected 0 to 2"]
+    if regresses and (recipe.augmentation.sensor > 0) != bool(sensor.profiles):
+        problems.append(
+            f"augmentation.sensor={recipe.augmentation.sensor} with sensor.profiles={quoted(sensor.profiles)}, "
+            "expected both or neither for model.output='depth'"
+        )
     for i, name in enumerate(sensor.profiles):
         try:
-            Sensors([name])
+            if not Sensors([name]).unit_free and regresses:
+                problems.append(
+                    f"sensor.profiles[{i}]={quoted(name)} counts no levels, expected one without a unit, such as "
+                    "kinect_paper, for model.output='depth'; networks that choose surfaces take any"
+                )
         except ConfigError as error:
             problems.append(f"sensor.profiles[{i}]: {error}")
     return problems

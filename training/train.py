@@ -252,6 +252,11 @@ def _seen_by(recipe: Recipe, recording: Path | None, profile: str | None) -> Rec
         recipe = replace(recipe, data=replace(recipe.data, sources=tuple(sources)))
     if profile is not None:
         Sensors([profile])
+        if recipe.model.output != "surfaces":
+            raise ConfigError(
+                f"--profile {profile}: the network of {recipe.name} regresses depth; expected a recipe whose network "
+                "chooses surfaces, such as training/recipes/my_camera.yaml"
+            )
         recipe = replace(recipe, sensor=SensorRecipe((profile,) * 3 + ("unknown",), 0.3))
     return recipe
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from benchmarks.engine.cases import WAYS, network_named, size_named
 from benchmarks.engine.report import Report
 from benchmarks.engine.results import Plan, measure_results, with_trace
 from benchmarks.engine.startup import measure_start_up
+from benchmarks.neighbours import busy_neighbours
 from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
 from pagnet_ros.runtime.devices import PRECISIONS, choose_device, choose_precision
 from pagnet_ros.runtime.machine import describe_machine, measure_machine
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error)
     report, failed = Report(machine), 0
     try:
-        with _busy_neighbours(options.busy):
+        with busy_neighbours(options.busy):
             _measure(options, plan, report)
         _extras(options, plan, report)
     except PagnetError as error:
@@ -135,21 +135,3 @@ def _extras(options: argparse.Namespace, plan: Plan, report: Report) -> None:
             report.results[0] = with_trace(report.results[0], plan, options.trace)
         except Exception as error:
             report.remarks.append(f"no trace: {type(error).__name__}: {error}")
-
-
-@contextmanager
-def _busy_neighbours(count: int) -> Iterator[None]:
-    context = multiprocessing.get_context("spawn")
-    neighbours = [context.Process(target=_spin_for_ever, daemon=True) for _ in range(count)]
-    for neighbour in neighbours:
-        neighbour.start()
-    try:
-        yield
-    finally:
-        for neighbour in neighbours:
-            neighbour.kill()
-
-
-def _spin_for_ever() -> None:
-    while True:
-        pass

@@ -164,7 +164,3 @@ class ModelConfig:
     def to_dict(self) -> dict[str, int | bool | str]:
         """Plain values, for a weights file's header."""
         return asdict(self)
-
-    def at_scale(self, scale: int) -> ModelConfig:
-        """The same shape for another scale."""
-        return replace(self, scale=scale)

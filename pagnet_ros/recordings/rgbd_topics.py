@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.messages.compressed import compressed_role
-from pagnet_ros.messages.encodings import COLOR, Role, role_of
+from pagnet_ros.messages.encodings import Role, role_of
 from pagnet_ros.recordings.bags import Bag, BagTopic
 
 __all__ = ["RgbdTopics", "find_rgbd_topics"]
@@ -19,7 +19,6 @@ __all__ = ["RgbdTopics", "find_rgbd_topics"]
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-_COLOR_ENCODINGS = frozenset(COLOR)
 _TRANSPORTS = re.compile(r"/(compressedDepth|compressed|theora|zstd)$")
 _INFRARED = re.compile(r"(^|[/_])(ir|infra\d*|infrared)([/_]|$)")
 _DERIVED = re.compile(r"(_reference|_truth|_hr)$")

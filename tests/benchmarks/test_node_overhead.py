@@ -45,7 +45,7 @@ def test_a_soak_counts_frames_ages_and_memory(ros_environment, tmp_path):
 
 NEIGHBOURED = """
 import time
-from benchmarks.run import busy_neighbours
+from benchmarks.neighbours import busy_neighbours
 with busy_neighbours(1):
     print("up", flush=True)
     time.sleep(600)

@@ -45,4 +45,3 @@ def test_the_planar_gate_needs_the_residual():
 @pytest.mark.parametrize("config", [ModelConfig.paper(8), ModelConfig.full(2), ModelConfig.rt(16)])
 def test_a_configuration_survives_its_plain_values(config):
     assert ModelConfig.from_dict(config.to_dict()) == config
-    assert config.at_scale(2).scale == 2

@@ -106,7 +106,7 @@ def test_a_folder_that_does_not_exist_is_named_when_saving(tmp_path):
 
 def test_a_header_of_another_network_is_refused_when_saving(path):
     with pytest.raises(WeightsError, match="header says"):
-        save_weights(path, network(), WeightsHeader("x", CONFIG.at_scale(4)))
+        save_weights(path, network(), WeightsHeader("x", replace(CONFIG, scale=4)))
     assert not path.exists()
 
 

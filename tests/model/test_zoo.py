@@ -117,7 +117,7 @@ def test_a_name_cannot_lead_out_of_the_zoo(folder, name):
         zoo_path(name)
 
 
-@pytest.mark.parametrize("name", ["rt-sensor", "rt-x4-sensor", "tiny-x4-sensor", "rt-kinect", "rt-x2-kinect", "rt-x8-tof"])
+@pytest.mark.parametrize("name", ["rt-sensor", "rt-x4-sensor", "tiny-x4-sensor", "rt-kinect", "rt-x8-tof"])
 @pytest.mark.parametrize("ask", [resolve_weights, DepthUpsampler.from_zoo])
 def test_a_name_that_is_no_longer_shipped_is_refused_with_what_replaced_it(ask, name):
     with pytest.raises(WeightsError) as caught:

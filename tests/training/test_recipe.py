@@ -128,6 +128,22 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
         load_recipe(path)
 
 
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("sensor: {profiles: [kinect_v1]}\naugmentation: {sensor: 1.0}", "profiles.0.='kinect_v1' counts no levels"),
+        ("sensor: {profiles: [unknown]}\naugmentation: {sensor: 1.0}", "profiles.0.='unknown' counts no levels"),
+        ("augmentation: {sensor: 0.5}", "expected both or neither"),
+        ("sensor: {profiles: [kinect_paper]}", "expected both or neither"),
+        ("sensor: {profiles: [kinekt]}\naugmentation: {sensor: 1.0}", "kinekt"),
+    ],
+)
+def test_a_network_that_regresses_depth_learns_no_metric_sensor(recipe_path: Path, lines: str, says: str) -> None:
+    recipe_path.write_text(recipe_path.read_text(encoding="utf-8") + lines + "\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=says):
+        load_recipe(recipe_path)
+
+
 def test_schedules_rise_hold_and_fall() -> None:
     ending = OptimiserRecipe(rate=1.0, warmup=10, schedule="linear-end", ending=0.5, floor=0.0)
     assert ending.rate_at(0, 100) == pytest.approx(0.1)

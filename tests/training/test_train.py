@@ -89,7 +89,9 @@ def test_another_scale_starts_from_this_ones_weights(
 ) -> None:
     start = finished / "checkpoint.safetensors"
     other = replace(load_recipe(recipe_path), warm_start=str(start), steps=1)
-    other = replace(other, model=other.model.at_scale(4), patch=32, optimiser=replace(other.optimiser, rate=1e-12))
+    other = replace(
+        other, model=replace(other.model, scale=4), patch=32, optimiser=replace(other.optimiser, rate=1e-12)
+    )
     train(other, tmp_path / "other", data_root=data_root, progress=False, accelerator="cpu", threads=1)
     theirs = read_checkpoint(start).part("ema")
     ours = read_checkpoint(tmp_path / "other" / "checkpoint.safetensors").part("ema")
@@ -228,7 +230,7 @@ def test_a_student_learns_from_a_teacher_of_its_scale_only(
     assert taught.tensors.keys() == alone.tensors.keys()
     assert any(not torch.equal(taught.tensors[name], alone.tensors[name]) for name in taught.tensors)
     with pytest.raises(ConfigError, match="up-samples 2x, the recipe 4x"):
-        train(replace(student, model=student.model.at_scale(4)), tmp_path / "other", **common)
+        train(replace(student, model=replace(student.model, scale=4)), tmp_path / "other", **common)
 
 
 def test_throughput_and_waiting_are_in_the_journal(finished: Path) -> None:
@@ -367,6 +369,13 @@ def test_ones_own_camera_needs_nothing_but_a_recording(
     assert "rendering procedural scenes: done" in said
     assert main(["my_camera.yaml", "--recording", "nowhere", "--out", "other"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_network_that_regresses_depth_refuses_a_profile(
+    recipe_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(recipe_path), "--profile", "kinect_v1"]) == 2
+    assert "expected a recipe whose network chooses surfaces" in capsys.readouterr().err
 
 
 def test_a_recipe_without_a_recording_refuses_one(recipe_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,9 +17,7 @@ __all__ = [
     "Augmentation",
     "hide_measurements",
     "invert",
-    "registration_error",
     "shift_colours",
-    "smear",
     "tilt",
     "turn",
     "turn_back",
@@ -42,12 +40,7 @@ class Augmentation:
         rounded: the low-resolution input is rounded to whole levels, as 8-bit data would be.
         widen: the normalisation's range is a log-uniform value between the patch's and the frame's, instead of the
             frame's.
-        sensor: the low-resolution input is that of a random unknown sensor (`sensor_like`) instead of the protocol's.
-        misaligned: colour is shifted against depth by a few pixels, as by an imperfect registration, so that the
-            network does not place edges more exactly than colour can tell.
-        snapped: of the misaligned patches, those whose truth lies where colour shows it: what is off is the measured
-            depth, by up to two of its pixels, and the network learns to move its edges to those of colour.
-        blurred: colour is blurred, out of focus or by motion.
+        sensor: the low-resolution input is what one of the recipe's sensor profiles delivers instead of the protocol's.
         grey: the guidance loses its colour; at 1 the network learns from brightness alone, and export makes it so.
         stepped: the truth is rounded to whole levels after all other changes, as published disparity is: slanted
             surfaces become stairs.
@@ -62,10 +55,7 @@ class Augmentation:
     rounded: float = 0.1
     widen: float = 0.5
     sensor: float = 0.0
-    misaligned: float = 0.0
-    blurred: float = 0.0
     grey: float = 0.0
-    snapped: float = 0.0
     stepped: float = 0.0
 
     @classmethod
@@ -97,25 +87,6 @@ def shift_colours(rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     elif chance[1] < 0.2:
         shifted = shifted[..., order]
     return np.asarray(np.clip(shifted, 0.0, 1.0), np.float32)
-
-
-def registration_error(limit: int, rng: np.random.Generator, widest: float = 3.0) -> tuple[int, int]:
-    """Rows and columns by which colour is off, whole pixels, at most `limit`; its spread is 0.3 to `widest` pixels."""
-    error = rng.normal(size=2) * rng.uniform(0.3, widest)
-    row, column = np.clip(np.rint(error), -limit, limit).astype(int)
-    return int(row), int(column)
-
-
-def smear(rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Blur ``[H, W, 3]``: half out of focus, half by motion along a line of up to 11 pixels."""
-    if rng.uniform() < 0.5:
-        return np.asarray(cv2.GaussianBlur(rgb, (0, 0), float(rng.uniform(0.5, 2.0))), np.float32)
-    length, angle = float(rng.uniform(2.0, 11.0)), float(rng.uniform(0.0, np.pi))
-    kernel = np.zeros((11, 11), np.float32)
-    reach = np.array([np.cos(angle), np.sin(angle)]) * length / 2
-    start, end = (tuple(int(v) for v in np.rint(5 + sign * reach).clip(0, 10)) for sign in (-1, 1))
-    cv2.line(kernel, start, end, 1.0)
-    return np.asarray(cv2.filter2D(rgb, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def invert(depth: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,6 @@
 """Patches seen through sensors that are described by a profile: the simulated camera's `sense`, on training patches.
 
-Data flows: a recipe's list of sensors -> `Sensors` -> one sensor per patch -> low-resolution depth and validity. Images
-whose depth is metric (rendered scenes, recordings) are seen as they are; for others a plausible metric range is drawn.
+Data flows: a recipe's list of sensors -> `Sensors` -> one sensor per patch -> low-resolution depth and validity.
 """
 
 from __future__ import annotations
@@ -21,22 +20,16 @@ from pagnet_ros.sensors.profile_yaml import load_profile
 from pagnet_ros.sensors.simulate import sense
 
 __all__ = [
-    "LEVELS_OF_A_FRAME",
     "UNKNOWN",
     "MetricDepth",
     "MetricPatch",
     "Sensors",
-    "assumed_range",
     "focal_length",
-    "metres_of",
     "observe",
 ]
 
 UNKNOWN = "unknown"
-LEVELS_OF_A_FRAME = 150.0
 PAPER_LEVELS = 255.0
-_NEAREST_M = (0.4, 1.6)
-_DEPTH_RATIO = (1.5, 5.0)
 _FIELD_OF_VIEW = (45.0, 75.0)
 
 _NOISE = ("noise_floor_m", "noise_quadratic_per_m", "noise_angle", "noise_amplitude_m", "noise_span")
@@ -58,12 +51,6 @@ class MetricDepth:
     focal_px: float = 0.0
     albedo: NDArray[np.uint8] | None = None
     cosine: NDArray[np.uint8] | None = None
-
-    @property
-    def range_m(self) -> float:
-        """Farthest minus nearest depth but for the outermost percent, at least a centimetre."""
-        low, high = np.percentile(self.depth_m, [0.5, 99.5])
-        return max(float(high - low), 0.01)
 
 
 class MetricPatch(NamedTuple):
@@ -88,7 +75,7 @@ class Sensors:
     """The sensors of a recipe; each patch draws one.
 
     Args:
-        names: profile names or paths, or `UNKNOWN` for a random sensor that nobody described (`sensor_like`).
+        names: profile names or paths, or `UNKNOWN` for a random sensor that nobody described.
         spread: how far noise and missing probabilities may differ from the profile: they are multiplied by a factor
             drawn log-uniformly between ``exp(-spread)`` and ``exp(spread)``, so that a network also serves the next
             device of the same kind.
@@ -102,9 +89,9 @@ class Sensors:
         self.spread = spread
 
     @property
-    def metric(self) -> bool:
-        """Whether any of them measures metres."""
-        return any(profile is not None and not profile.unit_free for profile in self.profiles)
+    def unit_free(self) -> bool:
+        """Whether all of them are described and count levels instead of metres."""
+        return all(profile is not None and profile.unit_free for profile in self.profiles)
 
     def draw(self, rng: np.random.Generator) -> SensorProfile | None:
         """One sensor; None is an unknown one."""
@@ -146,28 +133,6 @@ def observe(
     )
     measured = np.isfinite(low)
     return np.where(measured, low, np.float32(0)), measured
-
-
-def assumed_range(rng: np.random.Generator) -> tuple[float, float]:
-    """Plausible nearest and farthest depth of an image without a metric one: 0.4 to 1.6 m, and 1.5 to 5 times that."""
-    near = float(np.exp(rng.uniform(*np.log(_NEAREST_M))))
-    return near, near * float(rng.uniform(*_DEPTH_RATIO))
-
-
-def metres_of(
-    levels: NDArray[np.float32], level_range: tuple[float, float], range_m: tuple[float, float]
-) -> NDArray[np.float32]:
-    """Levels taken as disparity -> metres, so that the lowest level is farthest.
-
-    Args:
-        levels: any shape.
-        level_range: lowest and highest level of the whole image.
-        range_m: nearest and farthest depth of the whole image.
-    """
-    low, high = level_range
-    near, far = (1.0 / depth for depth in range_m)
-    share = np.clip((levels - low) / max(high - low, 1.0), 0.0, 1.0)
-    return np.asarray(1.0 / (far + share * (near - far)), np.float32)
 
 
 def focal_length(known_px: float, width: int, rng: np.random.Generator) -> float:

@@ -21,23 +21,13 @@ from pagnet_ros.sensors.profile import SensorProfile
 from pagnet_training.data import augment
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.images import RgbdImage
-from pagnet_training.data.known_sensor import (
-    LEVELS_OF_A_FRAME,
-    MetricPatch,
-    Sensors,
-    assumed_range,
-    focal_length,
-    metres_of,
-    observe,
-)
-from pagnet_training.data.sensor_like import sensor_like
+from pagnet_training.data.known_sensor import MetricPatch, Sensors, observe
 from pagnet_training.data.window import Window, draw_window
 
 __all__ = ["PatchBatch", "PatchStream", "Patches", "Source"]
 
 LEAST_SPAN = 8.0
 LEAST_MEASURED = 0.05
-_ZOOM = 0.4
 
 
 class PatchBatch(TypedDict):
@@ -76,7 +66,7 @@ class Patches(Dataset[PatchBatch]):
         patch: side of the high-resolution patch in pixels, a multiple of `scale`.
         seed: every patch is a pure function of this and its index.
         augmentation: what may happen to a patch.
-        sensors: what the share `augmentation.sensor` of the patches is seen through; unknown sensors if absent.
+        sensors: what the share `augmentation.sensor` of the patches is seen through, all of them without a unit.
     """
 
     def __init__(
@@ -98,8 +88,6 @@ class Patches(Dataset[PatchBatch]):
         self._cumulative = np.cumsum(np.concatenate(shares) / sum(source.weight for source in sources))
         self._spans = [max(image.span, LEAST_SPAN) for image in self.images]
         self._down = BicubicDownsample(scale)
-        self._metric_ranges = [image.metric.range_m if image.metric else 0.0 for image in self.images]
-        self._level_ranges = [_level_range(image) if self.sensors.metric else (0.0, 1.0) for image in self.images]
 
     def __getitem__(self, index: int) -> PatchBatch:
         """Patch number `index`, 0 or above."""
@@ -107,18 +95,11 @@ class Patches(Dataset[PatchBatch]):
         chosen = min(int(np.searchsorted(self._cumulative, rng.uniform(), side="right")), len(self.images) - 1)
         image = self.images[chosen]
         odds = self.augmentation
-        rare = (odds.sensor, odds.misaligned, odds.blurred, odds.grey, odds.snapped, odds.stepped)
+        rare = (odds.sensor, odds.grey, odds.stepped)
         later = (rng.uniform() if odd else 1.0 for odd in rare)
         chance = Augmentation(*rng.uniform(size=8).tolist(), *later)
-        snapped = chance.snapped < odds.snapped
-        widest = 1.5 * self.scale if snapped else 3.0
-        misaligned = chance.misaligned < odds.misaligned
-        error = augment.registration_error(2 * self.scale, rng, widest) if misaligned else (0, 0)
         window = draw_window(image.depth.shape, self.patch, 2 * self.scale, chance.turn < odds.turn, rng)
-        rgb = np.asarray(window.inside(window.cut(image.rgb), error), np.float32) / np.float32(255)
-        known = np.asarray(window.cut(image.valid), np.bool_)
-        if chance.blurred < odds.blurred:
-            rgb = augment.smear(rgb, rng)
+        rgb = np.asarray(window.inside(window.cut(image.rgb)), np.float32) / np.float32(255)
         if chance.colour < odds.colour:
             rgb = augment.shift_colours(rgb, rng)
         if chance.grey < odds.grey:
@@ -127,57 +108,28 @@ class Patches(Dataset[PatchBatch]):
             rgb = rgb + rng.uniform(0, 0.03) * rng.standard_normal(rgb.shape, np.float32)
         dice = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, 1, index]))
         profile = self.sensors.draw(dice) if chance.sensor < odds.sensor else None
-        frame_span = self._spans[chosen]
-        if profile is not None and not profile.unit_free:
-            scene, levels_per_m = self._metric_patch(chosen, window, dice)
-            depth, frame_span = scene.depth * levels_per_m, LEVELS_OF_A_FRAME
-            low, measured = self._observe_profile(scene, profile, levels_per_m, dice)
-            known = known & _reported(scene.depth, profile)
+        depth = np.ascontiguousarray(window.cut(image.depth), np.float32)
+        if chance.invert < odds.invert:
+            depth = augment.invert(depth)
+        if chance.tilt < odds.tilt:
+            depth = augment.tilt(depth, rng)
+        if chance.stepped < odds.stepped:
+            depth = np.rint(depth)
+        if profile is not None:
+            low, measured = self._observe_profile(_as_seen(depth, image, window), profile, dice)
         else:
-            depth = np.ascontiguousarray(window.cut(image.depth), np.float32)
-            if chance.invert < odds.invert:
-                depth = augment.invert(depth)
-            if chance.tilt < odds.tilt:
-                depth = augment.tilt(depth, rng)
-            if chance.stepped < odds.stepped:
-                depth = np.rint(depth)
-            if profile is not None:
-                low, measured = self._observe_profile(_unit_free_patch(depth, image, window), profile, 1.0, dice)
-            elif chance.sensor < odds.sensor:
-                low, measured = self._observe_sensor(depth, rng)
-            else:
-                low, measured = self._observe(depth, rng, chance.rounded < odds.rounded, chance.holes < odds.holes)
-        offset, span = self._normalisation(low, frame_span, rng, chance.widen < odds.widen)
-        lies = error if snapped else (0, 0)
-        truth = torch.from_numpy(window.inside(depth, lies).copy())[None]
-        known = window.inside(known, lies)
+            low, measured = self._observe(depth, rng, chance.rounded < odds.rounded, chance.holes < odds.holes)
+        offset, span = self._normalisation(low, self._spans[chosen], rng, chance.widen < odds.widen)
+        truth = torch.from_numpy(window.inside(depth).copy())[None]
+        known = window.inside(np.asarray(window.cut(image.valid), np.float32))
         return {
             "low": (low - offset) / span,
             "measured": measured,
             "rgb": torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32)) - 0.5,
             "truth": (truth - offset) / span,
-            "known": torch.from_numpy(known.astype(np.float32))[None],
+            "known": torch.from_numpy(known.copy())[None],
             "span": torch.full((1, 1, 1), span),
         }
-
-    def _metric_patch(self, chosen: int, window: Window, dice: np.random.Generator) -> tuple[MetricPatch, float]:
-        """The patch in metres with its margin, and levels per metre: the whole frame spans `LEVELS_OF_A_FRAME`."""
-        image = self.images[chosen]
-        brightness = _brightness(image, window)
-        albedo, cosine, zoom = brightness, None, float(np.exp(dice.uniform(-_ZOOM, _ZOOM)))
-        if image.metric is None:
-            near, far = assumed_range(dice)
-            depth = metres_of(np.asarray(window.cut(image.depth), np.float32), self._level_ranges[chosen], (near, far))
-            focal, span = 0.0, far - near
-        else:
-            depth = np.asarray(window.cut(image.metric.depth_m), np.float32) * np.float32(zoom)
-            focal, span = image.metric.focal_px, self._metric_ranges[chosen] * zoom
-            if image.metric.albedo is not None:
-                albedo = np.asarray(window.cut(image.metric.albedo), np.float32) / np.float32(255)
-            if image.metric.cosine is not None:
-                cosine = np.asarray(window.cut(image.metric.cosine), np.float32) / np.float32(255)
-        focal = focal_length(focal, image.depth.shape[1], dice)
-        return MetricPatch(depth, brightness, albedo, cosine, focal), LEVELS_OF_A_FRAME / span
 
     def _observe(
         self, depth: NDArray[np.float32], rng: np.random.Generator, rounded: bool, holes: bool
@@ -193,25 +145,16 @@ class Patches(Dataset[PatchBatch]):
             low = fill_holes(low, kept[None, None])
         return low[0], measured[0]
 
-    def _observe_sensor(self, depth: NDArray[np.float32], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """What some unknown sensor delivers: depth in levels and the mask, ``[1, p/s, p/s]``."""
-        values, kept = sensor_like(depth, self.scale, rng)
-        low = torch.from_numpy(np.ascontiguousarray(values[2:-2, 2:-2]))[None, None]
-        valid = torch.from_numpy(np.ascontiguousarray(kept[2:-2, 2:-2]))[None, None]
-        if not valid.any():
-            valid = torch.ones_like(valid)
-        return fill_holes(low, valid)[0], valid.to(low.dtype)[0]
-
     def _observe_profile(
-        self, scene: MetricPatch, profile: SensorProfile, levels_per_unit: float, dice: np.random.Generator
+        self, scene: MetricPatch, profile: SensorProfile, dice: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """What a described sensor delivers: depth in levels and the mask, ``[1, p/s, p/s]``."""
         values, kept = observe(scene, profile, self.scale, dice)
         kept = kept[2:-2, 2:-2]
-        if kept.mean() < LEAST_MEASURED:  # all out of range or dark: there is nothing to learn from
+        if kept.mean() < LEAST_MEASURED:  # there is nothing to learn from
             low = self._down(torch.from_numpy(scene.depth)[None, None])[0, ..., 2:-2, 2:-2]
-            return low * levels_per_unit, torch.ones_like(low)
-        low = torch.from_numpy(np.ascontiguousarray(values[2:-2, 2:-2]))[None, None] * levels_per_unit
+            return low, torch.ones_like(low)
+        low = torch.from_numpy(np.ascontiguousarray(values[2:-2, 2:-2]))[None, None]
         valid = torch.from_numpy(np.ascontiguousarray(kept))[None, None]
         return fill_holes(low, valid)[0], valid.to(low.dtype)[0]
 
@@ -252,21 +195,7 @@ class PatchStream(Sampler[int]):
         return len(self.range)
 
 
-def _level_range(image: RgbdImage) -> tuple[float, float]:
-    low, high = np.percentile(image.depth, [0.1, 99.9])
-    return float(low), float(high)
-
-
-def _brightness(image: RgbdImage, window: Window) -> NDArray[np.float32]:
-    """Brightness 0..1 with the margin, ``[p+4s, p+4s]``; what a fit of a sensor takes for brightness, too."""
-    return np.asarray(np.asarray(window.cut(image.rgb), np.float32).mean(axis=2) / 255.0, np.float32)
-
-
-def _unit_free_patch(depth: NDArray[np.float32], image: RgbdImage, window: Window) -> MetricPatch:
-    brightness = _brightness(image, window)
+def _as_seen(depth: NDArray[np.float32], image: RgbdImage, window: Window) -> MetricPatch:
+    """The patch with its margin; brightness is what a fit of a sensor takes for it, too."""
+    brightness = np.asarray(np.asarray(window.cut(image.rgb), np.float32).mean(axis=2) / 255.0, np.float32)
     return MetricPatch(depth, brightness, brightness, None, 1.0)
-
-
-def _reported(depth_m: NDArray[np.float32], profile: SensorProfile) -> NDArray[np.bool_]:
-    """Truth within the sensor's range; what lies beyond cannot be restored and is not to be learnt."""
-    return np.asarray((depth_m >= profile.min_range_m) & (depth_m <= profile.max_range_m), np.bool_)

@@ -26,11 +26,10 @@ class Window(NamedTuple):
         """With its margin."""
         return augment.turn(array[np.ix_(self.rows, self.columns)], self.code)
 
-    def inside(self, cut: NDArray[T], shift: tuple[int, int] = (0, 0)) -> NDArray[T]:
-        """Of what was cut: without the margin, or that much beside it."""
-        rows, columns = (self.margin + offset for offset in shift)
-        height, width = (side - 2 * self.margin for side in cut.shape[:2])
-        return cut[rows : rows + height, columns : columns + width]
+    def inside(self, cut: NDArray[T]) -> NDArray[T]:
+        """What was cut without its margin."""
+        height, width = (side - self.margin for side in cut.shape[:2])
+        return cut[self.margin : height, self.margin : width]
 
 
 def draw_window(shape: tuple[int, ...], side: int, margin: int, turned: bool, rng: np.random.Generator) -> Window:

@@ -21,12 +21,14 @@ from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from pagnet_ros.errors import ConfigError, RecordingError
+from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bags import Bag, BagMessage, BagTopic
 from pagnet_ros.recordings.cdr import with_header_stamp
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.players.clock import PlaybackClock, clock_publisher
+from pagnet_ros.ros.players.options import LONGEST_S, PlayerOptions, parse_options
 from pagnet_ros.ros.players.process import finish_playing, play_while_spinning, player_main, wait_for_subscribers
+from pagnet_ros.system.settings import setting
 from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["BagPlayer", "BagPlayerOptions", "main", "parse_arguments"]
@@ -37,55 +39,27 @@ MESSAGE_OVERHEAD = 256
 
 
 @dataclass(frozen=True)
-class BagPlayerOptions:
-    """How to play a bag.
+class BagPlayerOptions(PlayerOptions):
+    """How to play a bag."""
 
-    Attributes:
-        rate: Recording seconds per wall second, 0.01 to 100.
-        loop: Begin again at the end.
-        start_s: Leave out this much of the beginning, seconds.
-        duration_s: Play this much, seconds; 0 for all.
-        clock_hz: Publish `/clock` this often, per second; 0 for never.
-        topics: Play these only; all if empty.
-        qos: "reliable", "best_effort", or "recorded". Topics recorded as transient local stay so.
-        restamp: Header stamps: "none" leaves them, "now" moves them to the present, their distances kept; one
-            of zero is no time and stays.
-        wait_s: Wait for subscribers before playing, at most this long, seconds.
-        wait_for: Full name of the node that must subscribe; any node, if empty.
-        wait_topics: What it must subscribe to, of the topics played: these, with any transport's suffix; all if empty.
-    """
+    start_s: float = setting(0.0, "leave out this much of the beginning, s", low=0.0, high=LONGEST_S)
+    duration_s: float = setting(0.0, "play this much, s; 0: all", low=0.0, high=LONGEST_S)
+    topics: tuple[str, ...] = setting((), "play these only; all if empty")
+    qos: str = setting("reliable", "what to offer; topics recorded as transient local stay so", choices=QOS_CHOICES)
+    restamp: str = setting(
+        "none",
+        "header stamps: now moves them to the present, their distances kept; one of zero is no time and stays",
+        choices=("none", "now"),
+    )
+    wait_for: str = setting("", "full name of the node that must subscribe; any, if empty")
+    wait_topics: tuple[str, ...] = setting(
+        (), "what it must subscribe to: these, with any transport's suffix; all that are played if empty"
+    )
 
-    rate: float = 1.0
-    loop: bool = False
-    start_s: float = 0.0
-    duration_s: float = 0.0
-    clock_hz: float = 0.0
-    topics: tuple[str, ...] = ()
-    qos: str = "reliable"
-    restamp: str = "none"
-    wait_s: float = 0.0
-    wait_for: str = ""
-    wait_topics: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Check everything at once."""
-        problems = [
-            f"{name} {value!r}; expected {expected}"
-            for name, value, expected, fits in (
-                ("rate", self.rate, "0.01 to 100", 0.01 <= self.rate <= 100.0),
-                ("start", self.start_s, "0 or more seconds", self.start_s >= 0.0),
-                ("duration", self.duration_s, "0 or more seconds", self.duration_s >= 0.0),
-                ("clock", self.clock_hz, "0 to 1000 Hz", 0.0 <= self.clock_hz <= 1000.0),
-                ("qos", self.qos, " or ".join(QOS_CHOICES), self.qos in QOS_CHOICES),
-                ("restamp", self.restamp, "none or now", self.restamp in ("none", "now")),
-                ("wait", self.wait_s, "0 or more seconds", self.wait_s >= 0.0),
-            )
-            if not fits
-        ]
+    def conflicts(self) -> Iterator[str]:
+        """Two clocks that would disagree."""
         if self.restamp == "now" and self.clock_hz:
-            problems.append("restamp now together with clock: stamps and /clock would disagree; choose one")
-        if problems:
-            raise ConfigError("; ".join(problems))
+            yield "restamp now together with clock: stamps and /clock would disagree; choose one"
 
 
 class BagPlayer(Node):
@@ -252,26 +226,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, BagPl
         description="Play a bag (mcap or sqlite3, or of ROS 1). Topics are renamed with --ros-args -r /from:=/to.",
     )
     parser.add_argument("bag", help="bag folder, or a .mcap, .db3 or .bag file")
-    parser.add_argument("-r", "--rate", type=float, default=1.0, help="recording seconds per second (default 1)")
-    parser.add_argument("-l", "--loop", action="store_true", help="begin again at the end")
-    parser.add_argument("--start", "--start-offset", type=float, default=0.0, metavar="S", help="skip S seconds")
-    parser.add_argument("--duration", "--playback-duration", type=float, default=0.0, metavar="S", help="play S s")
-    parser.add_argument("--clock", type=float, nargs="?", const=40.0, default=0.0, metavar="HZ",
-                        help="publish /clock (default 40 Hz)")  # fmt: skip
-    parser.add_argument("--topics", nargs="+", default=(), metavar="TOPIC", help="play these topics only")
-    parser.add_argument("--qos", choices=QOS_CHOICES, default="reliable", help="what to offer (default reliable)")
-    parser.add_argument("--restamp", choices=("none", "now"), default="none", help="move header stamps to the present")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="S", help="wait up to S seconds for subscribers")
-    parser.add_argument("--wait-for", default="", metavar="NODE", help="of this node (default: of any)")
-    parser.add_argument("--wait-topics", nargs="+", default=(), metavar="TOPIC", help="to these topics (default: all)")
     parser.add_argument("--list", action="store_true", help="list the topics and end")
-    given = parser.parse_args(arguments)
-    options = BagPlayerOptions(
-        rate=given.rate, loop=given.loop, start_s=given.start, duration_s=given.duration, clock_hz=given.clock,
-        topics=tuple(given.topics), qos=given.qos, restamp=given.restamp, wait_s=given.wait,
-        wait_for=given.wait_for, wait_topics=tuple(given.wait_topics),
-    )  # fmt: skip
-    return given, options
+    return parse_options(parser, arguments, BagPlayerOptions)
 
 
 def _run(arguments: list[str], stop: threading.Event) -> None:

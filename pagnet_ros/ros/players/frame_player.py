@@ -20,13 +20,15 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from pagnet_ros.errors import ConfigError, InputError, RecordingError
+from pagnet_ros.errors import InputError, RecordingError
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, open_frames
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.players.clock import PlaybackClock, clock_publisher
+from pagnet_ros.ros.players.options import PlayerOptions, parse_options
 from pagnet_ros.ros.players.process import finish_playing, play_while_spinning, player_main, wait_for_subscribers
+from pagnet_ros.system.settings import setting
 from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["FramePlayer", "FramePlayerOptions", "main", "parse_arguments"]
@@ -37,48 +39,25 @@ KEPT_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)
-class FramePlayerOptions:
-    """How to play a folder.
+class FramePlayerOptions(PlayerOptions):
+    """How to play a folder."""
 
-    Attributes:
-        rate: Recording seconds per wall second, 0.01 to 100.
-        loop: Begin again at the end.
-        downsample: Make the depth coarser by this whole factor (1 to 32); the full one goes to `depth_reference`.
-        stamps: "now", or "recorded" (they go backward in a loop).
-        clock_hz: Publish `/clock` this often, per second; 0 for never. Needs recorded stamps.
-        frame_id: Optical frame of both cameras (depth is registered to colour).
-        intrinsics: fx, fy, cx, cy in pixels, where the folder has none; empty for none.
-        wait_s: Wait for subscribers on depth and colour, at most this long, seconds.
-    """
+    downsample: int = setting(
+        1, "make depth coarser by this whole factor; the recorded one goes to depth_reference", low=1, high=32
+    )
+    stamps: str = setting("now", "header stamps; recorded ones go backward in a loop", choices=("now", "recorded"))
+    frame_id: str = setting(
+        "camera_color_optical_frame", "optical frame of both cameras (depth is registered to colour)"
+    )
+    intrinsics: tuple[float, ...] = setting((), "fx fy cx cy in pixels, where the folder has none")
 
-    rate: float = 1.0
-    loop: bool = False
-    downsample: int = 1
-    stamps: str = "now"
-    clock_hz: float = 0.0
-    frame_id: str = "camera_color_optical_frame"
-    intrinsics: tuple[float, ...] = ()
-    wait_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check everything at once."""
+    def conflicts(self) -> Iterator[str]:
+        """Two clocks that would disagree, and intrinsics of no camera."""
         k = self.intrinsics
-        problems = [
-            f"{name} {value!r}; expected {expected}"
-            for name, value, expected, fits in (
-                ("rate", self.rate, "0.01 to 100", 0.01 <= self.rate <= 100.0),
-                ("downsample", self.downsample, "1 to 32", 1 <= self.downsample <= 32),
-                ("stamps", self.stamps, "now or recorded", self.stamps in ("now", "recorded")),
-                ("clock", self.clock_hz, "0 to 1000 Hz", 0.0 <= self.clock_hz <= 1000.0),
-                ("wait", self.wait_s, "0 or more seconds", self.wait_s >= 0.0),
-                ("intrinsics", k, "fx fy cx cy in pixels", not k or (len(k) == 4 and min(k) > 0.0)),
-            )
-            if not fits
-        ]
         if self.clock_hz and self.stamps == "now":
-            problems.append("clock with stamps now: stamps and /clock would disagree; use --stamps recorded")
-        if problems:
-            raise ConfigError("; ".join(problems))
+            yield "clock with stamps now: stamps and /clock would disagree; use --stamps recorded"
+        if k and (len(k) != 4 or min(k) <= 0.0):
+            yield f"intrinsics {k!r}; expected fx fy cx cy in pixels"
 
 
 class FramePlayer(Node):
@@ -206,27 +185,15 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, Frame
         description="Play a folder of depth and colour images. Topics are renamed with --ros-args -r depth:=/to.",
     )
     parser.add_argument("folder", help="folder of frames (see docs: numbered, TUM, or name pairs)")
-    parser.add_argument("-r", "--rate", type=float, default=1.0, help="recording seconds per second (default 1)")
     parser.add_argument("--hz", type=float, help="frames per second where the folder has no stamps (default 30)")
-    parser.add_argument("-l", "--loop", action="store_true", help="begin again at the end")
-    parser.add_argument("--depth-unit", type=float, metavar="M",
-                        help="metres per count of 16-bit depth, where the folder does not prove it")  # fmt: skip
+    parser.add_argument(
+        "--depth-unit",
+        type=float,
+        metavar="M",
+        help="metres per count of 16-bit depth, where the folder does not prove it",
+    )
     parser.add_argument("--only", default="", metavar="TEXT", help="frames whose name contains this")
-    parser.add_argument("--downsample", type=int, default=1, metavar="S",
-                        help="publish depth coarser by S, and the recorded one on depth_reference")  # fmt: skip
-    parser.add_argument("--stamps", choices=("now", "recorded"), default="now", help="header stamps (default now)")
-    parser.add_argument("--clock", type=float, nargs="?", const=40.0, default=0.0, metavar="HZ",
-                        help="publish /clock (default 40 Hz); needs --stamps recorded")  # fmt: skip
-    parser.add_argument("--frame-id", default="camera_color_optical_frame", help="optical frame of the images")
-    parser.add_argument("--intrinsics", type=float, nargs=4, default=(), metavar=("FX", "FY", "CX", "CY"),
-                        help="colour camera, where the folder does not say")  # fmt: skip
-    parser.add_argument("--wait", type=float, default=0.0, metavar="S", help="wait up to S seconds for subscribers")
-    given = parser.parse_args(arguments)
-    options = FramePlayerOptions(
-        rate=given.rate, loop=given.loop, downsample=given.downsample, stamps=given.stamps, clock_hz=given.clock,
-        frame_id=given.frame_id, intrinsics=tuple(given.intrinsics), wait_s=given.wait,
-    )  # fmt: skip
-    return given, options
+    return parse_options(parser, arguments, FramePlayerOptions)
 
 
 def _run(arguments: list[str], stop: threading.Event) -> None:

@@ -82,27 +82,6 @@ def test_ranks_share_the_steps_patches_without_overlap() -> None:
         assert own == set(whole[4 * step : 4 * step + 4])
 
 
-@pytest.mark.parametrize("snapped", [0.0, 1.0])
-def test_the_truth_of_a_misaligned_patch_lies_with_the_measurement_or_with_colour(snapped: float) -> None:
-    side, scale = 96, 4
-    depth = np.full((side, side), 60, np.float32)
-    depth[32:64, 40:72] = 180
-    colour = np.repeat(depth.astype(np.uint8)[..., None], 3, axis=2)
-    odds = Augmentation(0, 0, 0, 0, 0, 0, 0, 0, misaligned=1.0, snapped=snapped)
-    patches = Patches([Source([make_image("box", colour, depth)], 1.0)], scale, side, 1, odds)
-    off_colour, off_low = 0, 0
-    for i in range(8):
-        sample = patches[i]
-        box = (sample["truth"][0] * sample["span"][0]).numpy()
-        box = box > (box.min() + box.max()) / 2
-        low = sample["low"][0].numpy()
-        measured = np.kron(low > (low.min() + low.max()) / 2, np.ones((scale, scale), bool))
-        off_colour += int((box != (sample["rgb"][0].numpy() > 0)).sum())
-        off_low += int((box != measured).sum())
-    assert (off_colour == 0) == (snapped == 1.0)
-    assert (off_low == 0) == (snapped == 0.0)
-
-
 def test_a_stepped_patch_has_whole_levels_on_slanted_surfaces(data_root: Path) -> None:
     for share in (0.0, 1.0):
         patches = patches_of(data_root, augmentation=Augmentation(tilt=1.0, stepped=share))
