@@ -142,7 +142,7 @@ def test_the_shipped_recipe_needs_nothing_but_rendered_scenes(tmp_path: Path) ->
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_held_out_scenes_are_the_same_each_time_and_the_truth_has_no_error(recipe: Recipe, scale: int) -> None:
-    recipe = replace(recipe, model=recipe.model.at_scale(scale))
+    recipe = replace(recipe, model=replace(recipe.model, scale=scale))
     scenes, again = held_out_scenes(recipe), held_out_scenes(recipe)
     assert len(scenes) == 2
     for scene, same in zip(scenes, again, strict=True):

@@ -87,7 +87,9 @@ def test_images_without_noise_decide_only_where_none_is_trained_for(
     words = ["--data", str(data_root), "--accelerator", "cpu", "--quiet", "--steps", "4", "--threads", "1"]
     assert main([str(recipe_path), *words, "--out", str(tmp_path / "clean")]) == 0
     assert read_checkpoint(tmp_path / "clean" / "best.safetensors").judged_on == "val"
-    recipe_path.write_text(recipe_path.read_text() + "augmentation: {sensor: 1.0}\n", encoding="utf-8")
+    recipe_path.write_text(
+        recipe_path.read_text() + "augmentation: {sensor: 1.0}\nsensor: {profiles: [tof_paper]}\n", encoding="utf-8"
+    )
     assert load_recipe(recipe_path).augmentation.sensor == 1.0
     assert main([str(recipe_path), *words, "--out", str(tmp_path / "sensor")]) == 0
     assert not (tmp_path / "sensor" / "best.safetensors").exists()
