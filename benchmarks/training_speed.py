@@ -35,7 +35,7 @@ from pagnet_training.recipe import DataRecipe, Recipe, SourceRecipe, load_recipe
 __all__ = ["CHANGES", "Change", "main", "rates"]
 
 RECIPES = Path(__file__).resolve().parents[1] / "training" / "recipes"
-FAMILIES = {"fast": "fast_x4_sensor.yaml", "rt": "rt_x4_sensor.yaml", "mid": "mid_x4_sensor.yaml"}
+FAMILIES = {"fast": "fast_x4_sensor.yaml", "rt": "rt_x4_clean.yaml", "mid": "mid_x4_clean.yaml"}
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 
 
