@@ -24,8 +24,8 @@ def read_recipe(path: Path, scale: int | None = None, sensor: str | None = None)
     """Read what a file says about one network.
 
     Args:
-        path: the file of a family or of a single recipe; where there is no ``rt_x4_clean.yaml`` or ``rt_tof.yaml``,
-            these stand for scale 4 and sensor clean, and for sensor tof, of ``rt.yaml``.
+        path: the file of a family or of a single recipe; where there is no ``rt_x4_clean.yaml`` or ``rt_clean.yaml``,
+            these stand for scale 4 and sensor clean, and for sensor clean, of ``rt.yaml``.
         scale: of up-sampling; None takes the file's.
         sensor: key of the section `sensors`; None takes the first.
 

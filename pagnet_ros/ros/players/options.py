@@ -57,5 +57,6 @@ def parse_options(
             how |= {"nargs": "?", "const": _CLOCK_HZ} if field.name == "clock_hz" else {}
         parser.add_argument(*names, **how)
     given = parser.parse_args(arguments)
-    values = {field.name: getattr(given, field.name) for field in fields_of(kind)}
-    return given, kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    values: dict[str, Any] = {field.name: getattr(given, field.name) for field in fields_of(kind)}
+    values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return given, kind(**values)
