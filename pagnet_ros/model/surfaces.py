@@ -57,7 +57,7 @@ SMOOTH_DISTANCE2 = 0.3  # squared distance at which the smooth surface counts
 WIDTH, WIDTH_RANGE = 0.004, (-2.5, 3.0)  # Laplace width: a share of the depth, and the range of its logarithm
 SAME_SURFACE = 0.01  # candidates closer than this share of their depth lie on one surface
 SAME_SURFACE_WIDTHS = 2.0  # or closer than so many of the predicted widths
-SPREAD_VARIANCE, WIDTH_VARIANCE = 1.0, 1.8  # what the candidates' spread and squared width count; studies.reliability
+SPREAD_VARIANCE, WIDTH_VARIANCE = 0.85, 1.6  # what the candidates' spread and squared width count; studies.reliability
 TINT, TINT_RANGE = 10.0, (-3.0, 2.5)  # what a full difference of colour costs a candidate, and its logarithm's range
 _NONE = -1e4  # the logit of a candidate that does not exist
 

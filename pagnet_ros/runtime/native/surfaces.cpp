@@ -30,7 +30,7 @@ static constexpr float LARGEST_SLOPE = 0.03f, LONGEST_CONTINUATION = 2.2f, SMOOT
 static constexpr float WIDTH = 0.004f, WIDTH_LOW = -2.5f, WIDTH_HIGH = 3.0f;
 static constexpr float TINT = 10.0f, TINT_LOW = -3.0f, TINT_HIGH = 2.5f;
 static constexpr float SAME_SURFACE = 0.01f, SAME_SURFACE_WIDTHS = 2.0f;
-static constexpr float SPREAD_VARIANCE = 1.0f, WIDTH_VARIANCE = 1.8f;
+static constexpr float SPREAD_VARIANCE = 0.85f, WIDTH_VARIANCE = 1.6f;
 
 // Rows 0 to count, claimed by the threads one after the other.
 template <class Work> static void each_row(int count, int threads, Work work) {
