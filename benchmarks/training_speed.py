@@ -76,7 +76,7 @@ def steps(recipe: Recipe, change: Change) -> Callable[[], None]:
         recipe, compiled=change.compiled
     )
     if change.contiguous:
-        net = module.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        net = module.net.to(memory_format=torch.contiguous_format)
         net.register_forward_pre_hook(lambda _, planes: tuple(plane.contiguous() for plane in planes))
     sources = load_sources(DataRecipe(sources=(SourceRecipe(kind="procedural", scenes=2),)))
     kind = SurfacePatches if recipe.model.output == "surfaces" else Patches
@@ -84,11 +84,14 @@ def steps(recipe: Recipe, change: Change) -> Callable[[], None]:
     patches = kind(sources, recipe.model.scale, recipe.patch, recipe.seed, *more)  # type: ignore[arg-type]
     batch = default_collate([patches[i] for i in range(recipe.batch)])
     optimiser = torch.optim.Adam(module.net.parameters(), recipe.optimiser.rate, recipe.optimiser.betas, **change.adam)
-    averaged, parameters = list(module.averaged.parameters()), list(module.net.parameters())
+    averaged: list[torch.Tensor] = list(module.averaged.parameters())
+    parameters: list[torch.Tensor] = list(module.net.parameters())
 
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
-        module.training_step(batch, 0).backward()
+        loss = module.training_step(batch, 0)
+        assert isinstance(loss, torch.Tensor)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 10.0)
         optimiser.step()
         with torch.no_grad():

@@ -121,8 +121,8 @@ def held_out_scenes(recipe: Recipe) -> list[HeldOut]:
             brightness = image.rgb.mean(axis=2, dtype=np.float32) / np.float32(255)
             assert metric.albedo is not None
             assert metric.cosine is not None
-            surface = (plane.astype(np.float32) / np.float32(255) for plane in (metric.albedo, metric.cosine))
-            patch = MetricPatch(depth, brightness, *surface, metric.focal_px)
+            albedo, cosine = (plane.astype(np.float32) / np.float32(255) for plane in (metric.albedo, metric.cosine))
+            patch = MetricPatch(depth, brightness, albedo, cosine, metric.focal_px)
             low, measured = observe(patch, profile, scale, rng)
             low = np.where(measured, low, np.float32(0))
             counted = (depth >= profile.min_range_m) & (depth <= profile.max_range_m)
@@ -276,7 +276,8 @@ class SceneValidation(Callback):
         """Each group's figures over those of interpolation."""
         net = module.averaged.eval()
         assert isinstance(net, PagNet | SurfaceNetwork)
-        found, entry = {}, {"step": module.step_number, "seconds": round(module.state().seconds, 1)}
+        found: dict[str, Figures] = {}
+        entry: dict[str, Any] = {"step": module.step_number, "seconds": round(module.state().seconds, 1)}
         for name, scenes in self.groups.items():
             figures = beside_interpolation(net, scenes)
             found[name] = ratios(figures)
