@@ -72,16 +72,14 @@ COMPILED = {"compiled": Change(compiled=True)}
 def steps(recipe: Recipe, change: Change) -> Callable[[], None]:
     """What takes one whole step of training on rendered scenes."""
     recipe = replace(recipe, **({"precision": "fp32"} | change.recipe))
-    module: Training = (SurfaceChoice if recipe.model.output == "surfaces" else SuperResolution)(
-        recipe, compiled=change.compiled
-    )
+    surfaces = recipe.model.output == "surfaces"
+    module: Training = (SurfaceChoice if surfaces else SuperResolution)(recipe, compiled=change.compiled)
     if change.contiguous:
-        net = module.net.to(memory_format=torch.contiguous_format)
-        net.register_forward_pre_hook(lambda _, planes: tuple(plane.contiguous() for plane in planes))
+        module.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        module.net.register_forward_pre_hook(lambda _, planes: tuple(plane.contiguous() for plane in planes))
     sources = load_sources(DataRecipe(sources=(SourceRecipe(kind="procedural", scenes=2),)))
-    kind = SurfacePatches if recipe.model.output == "surfaces" else Patches
-    more = () if kind is SurfacePatches else (recipe.augmentation,)
-    patches = kind(sources, recipe.model.scale, recipe.patch, recipe.seed, *more)  # type: ignore[arg-type]
+    place = (sources, recipe.model.scale, recipe.patch, recipe.seed)
+    patches = SurfacePatches(*place) if surfaces else Patches(*place, recipe.augmentation)
     batch = default_collate([patches[i] for i in range(recipe.batch)])
     optimiser = torch.optim.Adam(module.net.parameters(), recipe.optimiser.rate, recipe.optimiser.betas, **change.adam)
     averaged: list[torch.Tensor] = list(module.averaged.parameters())
@@ -91,7 +89,7 @@ def steps(recipe: Recipe, change: Change) -> Callable[[], None]:
         optimiser.zero_grad(set_to_none=True)
         loss = module.training_step(batch, 0)
         assert isinstance(loss, torch.Tensor)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 10.0)
         optimiser.step()
         with torch.no_grad():
