@@ -128,8 +128,10 @@ def test_a_network_stays_on_the_gpu_in_every_precision(config, dtype):
     results, watch = run(build_network(config), dtype, low, (12 * config.scale, 16 * config.scale))
     assert watch.operations > 50
     assert watch.wrong == []
-    assert [each.dtype for each in results] == [torch.float32, torch.uint8, torch.float32][: len(results)]
-    assert all(each.shape[-2:] == (12 * config.scale, 16 * config.scale) for each in results)
+    images = [torch.float32, torch.uint8, torch.float32, torch.uint8]  # depth, provenance, sigma, confidence
+    kinds = [*images, torch.int32]  # and a count
+    assert [each.dtype for each in results] == kinds[: len(results)]
+    assert all(each.shape[-2:] == (12 * config.scale, 16 * config.scale) for each in results[: len(images)])
 
 
 @pytest.mark.parametrize("raw", [torch.uint16, torch.float32], ids=str)
