@@ -55,9 +55,12 @@ def wait_until(predicate: Callable[[], Any], timeout_s: float = DEADLINE_S, what
 
 def free_domain_id() -> int:
     """Find a DDS domain (1 to 101) whose discovery port nobody on this machine holds."""
-    start = 41 * os.getpid() % 101  # processes of tests that start together begin far apart
-    for _ in range(101):
-        domain = (next(_DOMAINS) + start) % 101 + 1
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    domains = range(1 + worker, 102, workers)  # what runs side by side never meets
+    start = 41 * os.getpid()  # two runs of the tests begin far apart
+    for _ in domains:
+        domain = domains[(next(_DOMAINS) + start) % len(domains)]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.bind(("", 7400 + 250 * domain))
