@@ -242,9 +242,12 @@ def run(ros, *words):
 
 def test_the_command_line_tells_programs_what_it_found(ros, camera):
     camera(depth_frame="camera_depth_optical_frame")
-    done = run(ros, "--seconds", "2", "--json")
-    assert done.returncode == 1, done.stderr
-    whole = json.loads(done.stdout)
+    for seconds in ("2", "10", "30"):  # processes find each other late on a busy machine
+        done = run(ros, "--seconds", seconds, "--json")
+        assert done.returncode == 1, done.stderr
+        whole = json.loads(done.stdout)
+        if "no_publisher" not in [finding["name"] for finding in whole["findings"]]:
+            break
     assert "frame_ids_differ" in [finding["name"] for finding in whole["findings"]]
     assert whole["domain"] == ros.domain_id
     assert {topic["topic"] for topic in whole["topics"]} >= set(TOPICS.values())
