@@ -22,7 +22,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.pair import differ_in_shape
 from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, load_weights
-from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, resolve_weights, zoo_members, zoo_path
+from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, current_name, resolve_weights, zoo_members, zoo_path
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.runtime.engine import EngineOutput, FrameLimits, Network
 from pagnet_ros.runtime.engine_pool import EnginePool, Loaders
@@ -151,7 +151,7 @@ class DepthUpsampler:
         """
         members = zoo_members(name)
         loaders = {scale: _loader(zoo_path(member)) for scale, member in members.items()}
-        return cls(name, loaders, device=device, precision=precision, options=options)
+        return cls(current_name(name), loaders, device=device, precision=precision, options=options)
 
     @classmethod
     def from_file(

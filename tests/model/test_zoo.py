@@ -117,12 +117,21 @@ def test_a_name_cannot_lead_out_of_the_zoo(folder, name):
         zoo_path(name)
 
 
-@pytest.mark.parametrize("name", ["rt-sensor", "rt-x4-sensor", "tiny-x4-sensor", "rt-kinect", "rt-x8-tof"])
+@pytest.mark.parametrize(
+    ("name", "current"),
+    [
+        ("rt-sensor", "fast-sensor"),
+        ("rt-x4-sensor", "fast-x4-sensor"),
+        ("tiny-x4-sensor", "fast-x4-sensor"),
+        ("rt-kinect", "fast-sensor"),
+        ("rt-x8-tof", "fast-x8-sensor"),
+    ],
+)
 @pytest.mark.parametrize("ask", [resolve_weights, DepthUpsampler.from_zoo])
-def test_a_name_that_is_no_longer_shipped_is_refused_with_what_replaced_it(ask, name):
-    with pytest.raises(WeightsError) as caught:
-        ask(name)
-    assert f"{name!r} is no longer shipped: 'fast-sensor' replaced it" in str(caught.value)
+def test_a_name_that_is_no_longer_shipped_stands_for_what_replaced_it_and_a_warning_says_so(ask, name, current):
+    with pytest.warns(UserWarning, match=f"'{name}' is no longer shipped: taking '{current}'"):
+        found = ask(name)
+    assert found.name == current
 
 
 def test_what_replaced_a_family_is_shipped_and_the_family_is_not():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -15,7 +16,16 @@ from typing import Final, Literal, NamedTuple
 from pagnet_ros.errors import WeightsError, did_you_mean
 from pagnet_ros.model.weights import WeightsHeader, read_header
 
-__all__ = ["DEFAULT_WEIGHTS", "WeightsChoice", "family_of", "resolve_weights", "zoo", "zoo_members", "zoo_path"]
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "WeightsChoice",
+    "current_name",
+    "family_of",
+    "resolve_weights",
+    "zoo",
+    "zoo_members",
+    "zoo_path",
+]
 
 DEFAULT_WEIGHTS: Final = "fast-sensor"
 """The family that ``auto`` stands for."""
@@ -37,18 +47,14 @@ def _headers() -> dict[str, WeightsHeader]:
 
 
 def zoo_path(name: str) -> Path:
-    """File of a shipped network.
+    """File of a shipped network; for one that is no longer shipped, with a warning, of what replaced it.
 
     Raises:
-        WeightsError: no network of that name; what replaced it, or the nearest and all names are listed.
+        WeightsError: no network of that name; the nearest and all names are listed.
     """
+    name = _current_with_warning(name)
     path = FOLDER / f"{name}.safetensors"
     if path not in FOLDER.glob("*.safetensors"):
-        if replacement := REPLACED.get(family_of(name)):
-            raise WeightsError(
-                f"{name!r} is no longer shipped: {replacement!r} replaced it; name that instead, where weights are "
-                "chosen or in the sensor profile, or give the path of a weights file"
-            )
         raise WeightsError(
             f"no shipped network is called {name!r}; {did_you_mean(name, zoo(), 'none is called like it')}; shipped: "
             f"{', '.join(zoo()) or 'none'}; give one of these, or the path of a weights file"
@@ -61,13 +67,31 @@ def family_of(name: str) -> str:
     return re.sub(r"-x\d+-", "-", name)
 
 
+def current_name(name: str) -> str:
+    """What stands today for a network or family that is no longer shipped; any other name as it is."""
+    if replacement := REPLACED.get(family_of(name)):
+        scale = re.search(r"-x\d+-", name)
+        return replacement.replace("-", scale.group(), 1) if scale else replacement
+    return name
+
+
+def _current_with_warning(name: str) -> str:
+    current = current_name(name)
+    if current != name:
+        warnings.warn(
+            f"the network {name!r} is no longer shipped: taking {current!r}, which replaced it; name that instead",
+            stacklevel=2,
+        )
+    return current
+
+
 def zoo_members(name: str) -> dict[int, str]:
     """The networks that a name stands for, by scale: all of a family (``rt-clean``), or one (``rt-x4-clean``).
 
     Raises:
         WeightsError: neither has that name.
     """
-    headers = zoo()
+    headers, name = zoo(), _current_with_warning(name)
     family = {header.config.scale: each for each, header in headers.items() if family_of(each) == name}
     if family:
         return family
@@ -105,5 +129,5 @@ def resolve_weights(name_or_path: str | os.PathLike[str] = "auto") -> WeightsCho
     if text.endswith((".safetensors", ".onnx")) or os.sep in text or not isinstance(name_or_path, str):
         path = Path(text).expanduser()
         return WeightsChoice("file", str(path), {path.name: path})
-    name = DEFAULT_WEIGHTS if text == "auto" else text
+    name = DEFAULT_WEIGHTS if text == "auto" else _current_with_warning(text)
     return WeightsChoice("shipped", name, {member: zoo_path(member) for member in zoo_members(name).values()})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, REPLACED, family_of, zoo
+from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, current_name, family_of, zoo
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sensor_limits import SensorLimits, sensor_limits
@@ -51,11 +51,15 @@ def choose_weights(parameters: NodeParameters, sensor: SensorLimits) -> tuple[st
         The parameter where it is set; else the network, or family of networks, that was trained for the sensor; else
         the one for any sensor. And a remark, empty where the choice needs none.
     """
+    asked = sensor.weights if parameters.weights == "auto" else parameters.weights
+    current = current_name(asked)
+    if current != asked:
+        return current, f"weights {asked} are no longer shipped; taking {current}, which replaced them: name that"
     if parameters.weights != "auto":
         return parameters.weights, ""
     if not sensor.weights:
         return DEFAULT_WEIGHTS, ""
-    if sensor.weights.endswith(".safetensors") or family_of(sensor.weights) in REPLACED:  # loading tells what did
+    if sensor.weights.endswith(".safetensors"):
         return sensor.weights, ""
     shipped = {name for full in zoo() for name in (full, family_of(full))}
     if sensor.weights in shipped:

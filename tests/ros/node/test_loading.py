@@ -2,7 +2,6 @@
 
 import pytest
 
-from pagnet_ros.errors import WeightsError
 from pagnet_ros.ros.node import loading
 from pagnet_ros.ros.node.loading import choose_weights, load_upsampler
 from pagnet_ros.ros.node.parameters import NodeParameters
@@ -40,11 +39,11 @@ def test_weights_that_are_not_shipped_are_replaced_and_it_is_said():
     assert "no weights rt-lidar for the sensor mine are shipped" in remark
 
 
-def test_a_profile_that_names_what_is_no_longer_shipped_is_refused_with_what_replaced_it(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text("weights: rt-kinect\n")
-    with pytest.raises(WeightsError, match=r"'rt-kinect' is no longer shipped: 'fast-sensor' replaced it.*profile"):
-        load_upsampler(NodeParameters(sensor=str(path), device="cpu"))
+@pytest.mark.parametrize("given", [{"weights": "rt-x4-kinect"}, {"sensor": "mine"}])
+def test_what_replaced_weights_that_are_no_longer_shipped_is_taken_and_it_is_said(given):
+    weights, remark = choose(SensorLimits(weights="rt-x4-kinect" if "sensor" in given else ""), **given)
+    assert weights == "fast-x4-sensor"
+    assert "rt-x4-kinect are no longer shipped; taking fast-x4-sensor" in remark
 
 
 def test_the_choice_reaches_the_upsampler(tmp_path, monkeypatch):
