@@ -2,10 +2,10 @@
 
 Stages are matched from the end, because the last stage writes the depth and works at the same relation to the
 output at every scale; a longer network repeats the other's stages. A network that chooses surfaces has one stage
-whatever the scale: it takes what has the same name and shape. A wider network computes, at first, exactly what
-the narrower one did: the other's features keep their weights, and nothing of the features that are new enters them
-until training lets it (Net2Net, Chen et al. 2016, with the new features random instead of doubled, so that no two
-features have to be told apart by noise).
+whatever the scale: it takes what has the same name and shape, or is narrower. A wider or deeper network computes,
+at first, exactly what the smaller one did: the other's features keep their weights, and nothing of the features that
+are new enters them until training lets it (Net2Net, Chen et al. 2016, with the new features random instead of doubled,
+so that no two features have to be told apart by noise).
 """
 
 from __future__ import annotations
@@ -29,11 +29,7 @@ def warm_start(net: PagNet | SurfaceNetwork, tensors: Mapping[str, Tensor]) -> i
         Number of tensors copied, whole or as a part of a wider one.
     """
     if isinstance(net, SurfaceNetwork):
-        own = net.state_dict()
-        fitting = [name for name in own if name in tensors and tensors[name].shape == own[name].shape]
-        for name in fitting:
-            own[name].copy_(tensors[name])
-        return len(fitting)
+        return _warm_start_surfaces(net, tensors)
     theirs = 1 + max((int(found[1]) for name in tensors if (found := re.match(r"stages\.(\d+)\.", name))), default=-1)
     ours = net.config.stages
     narrow = _widths(tensors)
@@ -49,6 +45,32 @@ def warm_start(net: PagNet | SurfaceNetwork, tensors: Mapping[str, Tensor]) -> i
             _embed(source, target, _inputs(name, *narrow), _inputs(name, *_own_widths(net.config)))
             copied += 1
     return copied
+
+
+def _warm_start_surfaces(net: SurfaceNetwork, tensors: Mapping[str, Tensor]) -> int:
+    """A block that is new adds nothing at first; where depth and colour enter, the sizes have to be the same."""
+    fuse = tensors.get("fuse.weight")
+    narrow, wide = 0 if fuse is None else fuse.shape[0], net.config.channels
+    copied = 0
+    for name, target in net.state_dict().items():
+        source = tensors.get(name)
+        if source is None:
+            if narrow and re.match(r"refine\.\d+\.second\.", name):
+                target.zero_()
+        elif source.shape == target.shape:
+            target.copy_(source)
+            copied += 1
+        elif _fits(source, target) and _is_widened(name, source, target, narrow, wide):
+            _embed(source, target, (narrow,), (wide,))
+            copied += 1
+    return copied
+
+
+def _is_widened(name: str, source: Tensor, target: Tensor, narrow: int, wide: int) -> bool:
+    """Whether two tensors of a network that chooses surfaces differ in width alone, and not in scale or stride."""
+    if name.startswith("enter_"):
+        return source.ndim == 1 or source.shape[1] == target.shape[1]
+    return not name.startswith("upsample.") or source.shape[0] * wide == target.shape[0] * narrow
 
 
 def _their_name(name: str, ours: int, theirs: int) -> str:

@@ -9,6 +9,8 @@ import torch
 
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
+from pagnet_ros.model.surface_network import SurfaceNetwork
+from pagnet_ros.model.surfaces import ENTERING
 from pagnet_training.warm_start import warm_start
 
 NARROW = ModelConfig(scale=4, channels=8, growth=4, convolutions=2, residual=True, mask_channel=True, feature_stride=2)
@@ -76,3 +78,42 @@ def test_another_scale_repeats_the_first_stages_and_keeps_the_last() -> None:
     name = "refine_depth.smooth.weight"
     assert torch.equal(eight.state_dict()[f"stages.1.{name}"], four.state_dict()[f"stages.0.{name}"])
     assert torch.equal(eight.state_dict()[f"stages.2.{name}"], four.state_dict()[f"stages.1.{name}"])
+
+
+SURFACES = ModelConfig(scale=8, channels=8, blocks=2, feature_stride=4, output="surfaces")
+
+
+def _surfaces(config: ModelConfig) -> SurfaceNetwork:
+    torch.manual_seed(3)
+    net = SurfaceNetwork(config)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.normal_(std=0.1)
+    return net
+
+
+def _logits(net: SurfaceNetwork) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(5)
+    entering = torch.rand((1, ENTERING, 6, 8), generator=generator)
+    return net(entering, torch.rand((1, 3, 6 * net.scale, 8 * net.scale), generator=generator) - 0.5)
+
+
+@pytest.mark.parametrize("larger", [{"channels": 14}, {"blocks": 4}, {"channels": 12, "blocks": 3}], ids=str)
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_a_larger_network_that_chooses_surfaces_starts_as_the_smaller_one(scale: int, larger: dict[str, int]) -> None:
+    small = _surfaces(replace(SURFACES, scale=scale))
+    large = _surfaces(replace(small.config, **larger))
+    assert warm_start(large, small.state_dict()) == len(small.state_dict())
+    with torch.no_grad():
+        assert (_logits(large) - _logits(small)).abs().max() < 1e-4
+    _logits(large).square().mean().backward()
+    assert all(block.second.weight.grad.abs().sum() > 0 for block in large.refine)
+    assert large.head.weight.grad.abs().amax(dim=(0, 2, 3)).min() > 0
+
+
+def test_a_network_that_chooses_surfaces_takes_of_another_scale_what_has_the_same_shape() -> None:
+    four, eight = _surfaces(replace(SURFACES, scale=4)), _surfaces(replace(SURFACES, channels=12))
+    before = eight.enter_depth[0].weight.clone()
+    warm_start(eight, _surfaces(replace(SURFACES, scale=2)).state_dict())
+    assert torch.equal(eight.enter_depth[0].weight, before)
+    assert warm_start(eight, four.state_dict()) == len(four.state_dict())
