@@ -7,15 +7,16 @@ give the same answer, because both ask here.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.system.units import NS_PER_MS
 
-__all__ = ["PairingFault", "StampHistory", "pairing_fault"]
+__all__ = ["Arrival", "ArrivalLog", "PairingFault", "pairing_fault"]
 
 Cause = Literal["frozen", "drift", "late", "other_clock", "offset"]
 _Times = NDArray[np.int64]
@@ -24,40 +25,43 @@ OTHER_CLOCK_NS: Final = 1_000_000_000
 """Stamps of one clock do not differ by more than this."""
 _FEWEST: Final = 3
 _RECENT: Final = 20
+_MOST: Final = 1024
+"""Messages looked at of one stream: each is compared with each of the other."""
 _LEAST_DRIFT: Final = 2e-3
 """Difference of two clocks' rates, seconds per second, that arrival times show within a few seconds."""
 _LEAST_DRIFT_ERRORS: Final = 4.0
 _LEAST_DRIFT_SPAN_NS: Final = 2_000_000_000
 
 
-class StampHistory:
-    """The latest messages of one stream: header stamp and time of arrival. Not thread-safe."""
+@dataclass(frozen=True)
+class Arrival:
+    """One message's times, nanoseconds."""
 
-    def __init__(self, limit: int = 1024) -> None:
+    steady_ns: int  # when it arrived, of a clock that never jumps
+    system_ns: int  # when it arrived, of the machine's clock (since 1970)
+    stamp_ns: int  # its header.stamp
+    sim_ns: int | None = None  # the newest time on /clock when it arrived; None without one
+
+
+class ArrivalLog:
+    """The latest messages of one stream, newest last. Add from one thread; any may look."""
+
+    def __init__(self, limit: int = 2048) -> None:
         """Remember at most `limit` messages."""
-        self._messages: deque[tuple[int, int]] = deque(maxlen=limit)
+        self._arrivals: deque[Arrival] = deque(maxlen=limit)
+
+    def add(self, arrival: Arrival) -> None:
+        """Note a message."""
+        self._arrivals.append(arrival)
+
+    def since(self, since_ns: int = 0) -> tuple[Arrival, ...]:
+        """What arrived at or after `since_ns` of the steady clock."""
+        kept = tuple(self._arrivals)  # at once: another thread may add meanwhile
+        return tuple(arrival for arrival in kept if arrival.steady_ns >= since_ns)
 
     def __len__(self) -> int:
         """How many messages are remembered."""
-        return len(self._messages)
-
-    def add(self, stamp_ns: int, arrived_ns: int) -> None:
-        """Take a message; `arrived_ns` of any steady clock, the same for both streams."""
-        self._messages.append((stamp_ns, arrived_ns))
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._messages.clear()
-
-    def arrays(self) -> tuple[_Times, _Times]:
-        """Stamps and times of arrival ``[n]``, in the order of arrival."""
-        both = np.array(self._messages, np.int64).reshape(-1, 2)
-        return both[:, 0], both[:, 1]
-
-    def repeated(self) -> int:
-        """How many of the latest messages carry the stamp of the one before."""
-        stamps, _ = self.arrays()
-        return int(np.count_nonzero(np.diff(stamps[-_RECENT - 1 :]) == 0))
+        return len(self._arrivals)
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,8 @@ class PairingFault:
 
 
 def pairing_fault(
-    depth: StampHistory,
-    color: StampHistory,
+    depth: Sequence[Arrival],
+    color: Sequence[Arrival],
     topics: tuple[str, str],
     *,
     slop_ns: int,
@@ -89,7 +93,7 @@ def pairing_fault(
     """Find the cause.
 
     Args:
-        depth: latest messages of the depth stream.
+        depth: latest messages of the depth stream, oldest first.
         color: latest messages of the colour stream.
         topics: names of the two, for the text.
         slop_ns: largest stamp difference of a pair, nanoseconds.
@@ -101,26 +105,35 @@ def pairing_fault(
     """
     if min(len(depth), len(color)) < _FEWEST:
         return None
-    for topic, stream in zip(topics, (depth, color), strict=True):
-        repeated = stream.repeated()
-        if 2 * repeated >= min(len(stream) - 1, _RECENT):
+    streams = _Stream.of(depth), _Stream.of(color)
+    for topic, stream in zip(topics, streams, strict=True):
+        recent = stream.stamps[-_RECENT - 1 :]
+        repeated = int(np.count_nonzero(np.diff(recent) == 0))
+        if 2 * repeated >= len(recent) - 1:
             return PairingFault(
                 "frozen",
-                f"the stamps of {topic} do not advance: {repeated} of its latest {min(len(stream), _RECENT + 1)} "
-                "messages repeat the stamp before",
+                f"the stamps of {topic} do not advance: {repeated} of its latest {len(recent)} messages repeat the "
+                "stamp before",
                 "Its driver must stamp the images anew, each by itself",
             )
-    return (
-        _drift(depth, color)
-        or _late(depth, color, topics, slop_ns, max_late_ns, queue_size)
-        or _apart(depth, color, slop_ns)
-    )
+    return _drift(*streams) or _late(streams, topics, slop_ns, max_late_ns, queue_size) or _apart(*streams, slop_ns)
 
 
-def _drift(depth: StampHistory, color: StampHistory) -> PairingFault | None:
+class _Stream(NamedTuple):
+    """Stamps and times of arrival, each ``[n]`` nanoseconds, in the order of arrival."""
+
+    stamps: _Times
+    arrived: _Times
+
+    @classmethod
+    def of(cls, arrivals: Sequence[Arrival]) -> _Stream:
+        both = np.array([(each.stamp_ns, each.steady_ns) for each in arrivals[-_MOST:]], np.int64)
+        return cls(both[:, 0], both[:, 1])
+
+
+def _drift(depth: _Stream, color: _Stream) -> PairingFault | None:
     """Two clocks at different rates, each judged by the times of arrival."""
-    rates = [_rate_error(*stream.arrays()) for stream in (depth, color)]
-    (depth_rate, depth_error), (color_rate, color_error) = rates
+    (depth_rate, depth_error), (color_rate, color_error) = (_rate_error(*stream) for stream in (depth, color))
     drift, error = color_rate - depth_rate, float(np.hypot(depth_error, color_error))
     if abs(drift) < max(_LEAST_DRIFT, _LEAST_DRIFT_ERRORS * error):
         return None
@@ -144,16 +157,15 @@ def _rate_error(stamps: _Times, arrived: _Times) -> tuple[float, float]:
 
 
 def _late(
-    depth: StampHistory,
-    color: StampHistory,
+    streams: tuple[_Stream, _Stream],
     topics: tuple[str, str],
     slop_ns: int,
     max_late_ns: int | None,
     queue_size: int | None,
 ) -> PairingFault | None:
     """Frames that have a partner by their stamps, only that it comes too late."""
-    slower, faster = sorted((depth, color), key=len)
-    (stamps, arrived), (other_stamps, other_arrived) = slower.arrays(), faster.arrays()
+    slower, faster = sorted(streams, key=lambda stream: len(stream.stamps))
+    (stamps, arrived), (other_stamps, other_arrived) = slower, faster
     common = (stamps >= other_stamps.min() - slop_ns) & (stamps <= other_stamps.max() + slop_ns)
     stamps, arrived = stamps[common], arrived[common]
     distance = np.abs(stamps[:, None] - other_stamps[None, :])
@@ -164,11 +176,11 @@ def _late(
     later_ns = (arrived - other_arrived[nearest])[has_partner]
     late_ns = int(np.abs(later_ns).max())
     is_late, waits = (slower, faster) if np.median(later_ns) > 0 else (faster, slower)
-    late, early = topics if is_late is depth else topics[::-1]
+    late, early = topics if is_late is streams[0] else topics[::-1]
     text = f"{late} arrives up to {late_ns / NS_PER_MS:.0f} ms after the {early} frame of the same stamp"
     if max_late_ns is not None and late_ns > max_late_ns:
         return PairingFault("late", text, f"Set max_late_ms above {late_ns / NS_PER_MS:.0f}")
-    _, waiting = waits.arrays()
+    waiting = waits.arrived
     rate_hz = (len(waiting) - 1) / max((int(waiting[-1]) - int(waiting[0])) * 1e-9, 1e-3)
     needed = int(np.ceil(late_ns * 1e-9 * rate_hz)) + 2
     if queue_size is not None and needed > queue_size:
@@ -176,11 +188,10 @@ def _late(
     return None
 
 
-def _apart(depth: StampHistory, color: StampHistory, slop_ns: int) -> PairingFault | None:
+def _apart(depth: _Stream, color: _Stream, slop_ns: int) -> PairingFault | None:
     """Stamps that never come near each other."""
-    (depth_stamps, _), (color_stamps, _) = depth.arrays(), color.arrays()
-    newest_ns = int(color_stamps[-1] - depth_stamps[-1])
-    offsets = color_stamps[None, :] - depth_stamps[-_RECENT:, None]
+    newest_ns = int(color.stamps[-1] - depth.stamps[-1])
+    offsets = color.stamps[None, :] - depth.stamps[-_RECENT:, None]
     nearest = np.take_along_axis(offsets, np.abs(offsets).argmin(axis=1)[:, None], axis=1)
     offset_ns = float(np.median(nearest))
     if abs(offset_ns) > OTHER_CLOCK_NS:

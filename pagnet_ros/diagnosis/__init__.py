@@ -1,8 +1,7 @@
 """The diagnosis: what was seen of a graph and a machine in, findings with the mend for each out.
 
 `observation` says what can be seen, `rules` what is wrong with it; `machine` and `processes` look at this machine,
-`facts`
-and `log` at messages. The doctor (`pagnet_ros.doctor`) gathers observations through `pagnet_ros.ros.doctor`; a node can
+`facts` at messages. The doctor (`pagnet_ros.doctor`) gathers observations through `pagnet_ros.ros.doctor`; a node can
 fill in what it knows of its own topics. Needs no ROS.
 """
 

@@ -1,8 +1,7 @@
 """What a rule is, and what it finds.
 
 A rule is one small function decorated with `rule`: it takes an `Observation` and yields a `Fault` for each thing that
-is
-wrong. Its name is the finding's name, the first paragraph of its docstring is what the table of the docs says.
+is wrong. Its name is the finding's name, the first paragraph of its docstring is what the table of the docs says.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pagnet_ros.diagnosis.observation import Observation
 
@@ -20,37 +19,19 @@ Severity = Literal["error", "warning"]
 """An error: nothing, or something wrong, comes out. A warning: it works, at a cost or by luck."""
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong, as a rule yields it.
+class Fault(NamedTuple):
+    """One thing that is wrong, as a rule yields it."""
 
-    Attributes:
-        about: the topic, node or thing it is about.
-        came: what was seen.
-        expected: what would be right.
-        mend: how to mend it; empty for the rule's own advice.
-        severity: another one than the rule's; None for the rule's own.
-    """
-
-    about: str
-    came: str
-    expected: str
-    mend: str = ""
-    severity: Severity | None = None
+    about: str  # the topic, node or thing it is about
+    came: str  # what was seen
+    expected: str  # what would be right
+    mend: str = ""  # how to mend it; empty for the rule's own advice
+    severity: Severity | None = None  # None for the rule's own
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, and how to mend it.
-
-    Attributes:
-        name: of the rule that found it, such as "frozen_stamps".
-        severity: "error" (nothing, or something wrong, comes out) or "warning" (it works, at a cost or by luck).
-        about: the topic, node or thing it is about.
-        came: what was seen.
-        expected: what would be right.
-        mend: how to mend it.
-    """
+    """A fault under the name of the rule that found it, such as "frozen_stamps"."""
 
     name: str
     severity: Severity
@@ -67,46 +48,28 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rule:
-    """A named check.
-
-    Attributes:
-        name: of its findings.
-        severity: of its findings, unless a fault says otherwise.
-        meaning: one sentence for the docs.
-        mend: advice that holds for every fault it finds.
-        check: the function.
-    """
+    """A named check."""
 
     name: str
-    severity: Severity
-    meaning: str
-    mend: str
+    severity: Severity  # of its findings, unless a fault says otherwise
+    meaning: str  # one sentence for the docs
+    mend: str  # advice that holds for every fault it finds
     check: Callable[[Observation], Iterator[Fault]]
 
     def __call__(self, seen: Observation) -> list[Finding]:
         """Everything that this rule finds."""
         return [
-            Finding(
-                self.name,
-                fault.severity or self.severity,
-                fault.about,
-                fault.came,
-                fault.expected,
-                fault.mend or self.mend,
-            )
-            for fault in self.check(seen)
+            Finding(self.name, severity or self.severity, about, came, expected, mend or self.mend)
+            for about, came, expected, mend, severity in self.check(seen)
         ]
 
 
 def rule(severity: Severity, *, mend: str) -> Callable[[Callable[[Observation], Iterator[Fault]]], Rule]:
-    """Make a rule of a function.
+    """Make a rule of a function, whose name and docstring's first paragraph become the rule's.
 
     Args:
         severity: of its findings.
         mend: how to mend what it finds, full sentences.
-
-    Returns:
-        The decorator; the function's name and the first paragraph of its docstring become the rule's.
     """
 
     def decorate(check: Callable[[Observation], Iterator[Fault]]) -> Rule:

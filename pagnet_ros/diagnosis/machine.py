@@ -31,12 +31,8 @@ NEEDED: Final = {
 _ROS_MODULES: Final = ("rclpy", "sensor_msgs.msg", "diagnostic_msgs.msg", "lifecycle_msgs.srv", "rcl_interfaces.srv")
 _TORCH_SECONDS: Final = 60
 _ASK_TORCH: Final = (
-    "import torch\n"
-    "able = torch.cuda.is_available()\n"
-    "print(able)\n"
-    "print('built without CUDA' if torch.version.cuda is None and torch.version.hip is None else '')\n"
-    "if not able:\n"
-    "    torch.zeros(1).cuda()\n"
+    "import torch\nable = torch.cuda.is_available()\nprint(able)\nprint('built without CUDA' if torch.version.cuda is "
+    "None and torch.version.hip is None else '')\nif not able:\n    torch.zeros(1).cuda()\n"
 )
 
 

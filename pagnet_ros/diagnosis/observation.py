@@ -1,8 +1,7 @@
-"""What was seen of a graph and a machine: the input of every rule.
+"""What was seen of a graph and a machine: plain, frozen data, the input of every rule.
 
-Owns plain, frozen data. The listener of `pagnet_ros.ros.doctor` fills it in for the command line; a node may fill in
-what
-it knows of its own topics. What nobody looked at stays None or empty, and no rule speaks about it. Needs no ROS.
+What nobody looked at stays None, empty or at a healthy default, and no rule speaks about it. The doctor fills it in by
+`pagnet_ros.ros.doctor`; the node fills in what it knows of its own topics.
 """
 
 from __future__ import annotations
@@ -10,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pagnet_ros.core.stamps import Arrival
+
 __all__ = [
     "CAMERA_INFO_TYPE",
     "COMPRESSED_TYPE",
     "IMAGE_TYPE",
-    "Arrival",
     "CameraInfoFacts",
     "DepthFacts",
     "Endpoint",
@@ -34,131 +34,63 @@ CAMERA_INFO_TYPE: Final = "sensor_msgs/msg/CameraInfo"
 
 @dataclass(frozen=True)
 class Process:
-    """A process of this machine that talks DDS.
-
-    Attributes:
-        pid: its id.
-        uid: id of the user it runs as.
-        segment_bytes: size of its largest shared-memory segment of Fast DDS, bytes; None if that cannot be seen.
-        dds_profile: path in the variable that names a Fast DDS profile, as the process was started with it; empty if
-            none is set or that cannot be read.
-        profile_exists: whether that file can be found; meaningless without one.
-    """
+    """A process of this machine that talks DDS."""
 
     pid: int
-    uid: int
-    segment_bytes: int | None = None
-    dds_profile: str = ""
+    uid: int  # the user it runs as
+    segment_bytes: int | None = None  # size of its largest shared-memory segment of Fast DDS; None if not seen
+    dds_profile: str = ""  # Fast DDS profile that its environment names; empty if none, or that cannot be read
     profile_exists: bool = True
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One publisher or subscriber of a topic.
+    """One publisher or subscriber of a topic."""
 
-    Attributes:
-        node: full name of its node; empty while DDS has not told it yet.
-        type: such as "sensor_msgs/msg/Image".
-        reliability: "reliable", "best_effort", or empty if not known.
-        durability: "volatile", "transient_local", or empty if not known.
-        deadline_ns: longest time between two messages that it offers or asks for, nanoseconds; None for no limit.
-        here: whether it runs on this machine; None if not known.
-        process: its process, where it runs on this machine and can be found.
-    """
-
-    node: str
-    type: str
-    reliability: str = ""
-    durability: str = ""
-    deadline_ns: int | None = None
-    here: bool | None = None
-    process: Process | None = None
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """One message's times, nanoseconds.
-
-    Attributes:
-        steady_ns: when it arrived, of a clock that never jumps.
-        system_ns: when it arrived, of the machine's clock (since 1970).
-        stamp_ns: its header.stamp.
-        sim_ns: the newest time on /clock when it arrived; None without one.
-    """
-
-    steady_ns: int
-    system_ns: int
-    stamp_ns: int
-    sim_ns: int | None = None
+    node: str  # full name; empty while DDS has not told it yet
+    type: str  # such as "sensor_msgs/msg/Image"
+    reliability: str = ""  # "reliable", "best_effort", or empty if not known
+    durability: str = ""  # "volatile", "transient_local", or empty if not known
+    deadline_ns: int | None = None  # longest time between two messages, offered or asked for; None for no limit
+    here: bool | None = None  # whether it runs on this machine; None if not known
+    process: Process | None = None  # where it runs on this machine and can be found
 
 
 @dataclass(frozen=True)
 class DepthFacts:
-    """The values of one depth image, in its own unit (16UC1: steps of the driver's unit, 32FC1: as written).
+    """The values of one depth image, in its own unit (16UC1: steps of the driver's unit, 32FC1: as written)."""
 
-    Attributes:
-        zeros: share of pixels that are exactly 0.
-        not_finite: share that are NaN or infinite.
-        negative: share below 0.
-        median: of the values above 0; None if there are none.
-        p05: 5th percentile of them.
-        p95: 95th percentile of them.
-    """
-
-    zeros: float
-    not_finite: float
-    negative: float
-    median: float | None = None
-    p05: float = 0.0
+    zeros: float  # share of pixels that are exactly 0
+    not_finite: float  # share
+    negative: float  # share
+    median: float | None = None  # of the values above 0; None if there are none
+    p05: float = 0.0  # 5th percentile of them
     p95: float = 0.0
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """One image, as its message describes it.
+    """One image, as its message describes it."""
 
-    Attributes:
-        width: pixels; 0 if it could not be decoded.
-        height: likewise.
-        encoding: of an Image, or the format of a CompressedImage.
-        bytes: size of its data.
-        frame_id: of its header.
-        checksum: of its data, to tell whether two images are the same to the bit.
-        problem: name of what is wrong with the message ("truncated_data"), empty if it can be read.
-        problem_text: the sentence that goes with it.
-        spread: largest minus smallest value of a colour image, 0 to 255; None for depth.
-        depth: its values, for a depth image that can be read.
-    """
-
-    width: int
+    width: int  # pixels; 0 if it could not be decoded
     height: int
-    encoding: str
-    bytes: int
+    encoding: str  # of an Image, or the format of a CompressedImage
+    bytes: int  # size of its data
     frame_id: str
-    checksum: int = 0
-    problem: str = ""
+    checksum: int = 0  # of its data, to tell whether two images are the same to the bit
+    problem: str = ""  # name of what is wrong with the message, such as "truncated_data"; empty if it can be read
     problem_text: str = ""
-    spread: int | None = None
-    depth: DepthFacts | None = None
+    spread: int | None = None  # largest minus smallest value of a colour image, 0 to 255; None for depth
+    depth: DepthFacts | None = None  # of a depth image that can be read
 
 
 @dataclass(frozen=True)
 class CameraInfoFacts:
-    """A camera_info.
-
-    Attributes:
-        width: of the image it describes as delivered (region of interest and binning applied), pixels.
-        height: likewise.
-        fx: focal length in x at that size, pixels; 0 for an uncalibrated camera.
-        fy: in y.
-        cx: principal point, pixels.
-        cy: likewise.
-        frame_id: of its header.
-    """
+    """A camera_info, for the image as it is delivered (region of interest and binning applied); pixels."""
 
     width: int
     height: int
-    fx: float
+    fx: float  # 0 for an uncalibrated camera
     fy: float
     cx: float
     cy: float
@@ -167,152 +99,97 @@ class CameraInfoFacts:
 
 @dataclass(frozen=True)
 class Stream:
-    """A topic that is listened to.
-
-    Attributes:
-        name: what it is for: "depth", "color", "depth_info" or "color_info".
-        topic: its full name.
-        expected: the message type.
-        publishers: who publishes it, under whatever type.
-        subscribers: who else listens.
-        arrivals: messages that came by a volatile, best-effort subscription, oldest first.
-        latched: messages that came by a transient-local subscription.
-        candidates: other topics of the expected type that are published.
-        images: some of its images.
-        info: its newest camera_info.
-    """
+    """A topic that is listened to."""
 
     name: Literal["depth", "color", "depth_info", "color_info"]
     topic: str
-    expected: str
-    publishers: tuple[Endpoint, ...] = ()
-    subscribers: tuple[Endpoint, ...] = ()
-    arrivals: tuple[Arrival, ...] = ()
-    latched: int = 0
-    candidates: tuple[str, ...] = ()
-    images: tuple[ImageFacts, ...] = ()
-    info: CameraInfoFacts | None = None
+    expected: str  # the message type
+    publishers: tuple[Endpoint, ...] = ()  # under whatever type
+    subscribers: tuple[Endpoint, ...] = ()  # others than this
+    arrivals: tuple[Arrival, ...] = ()  # messages by a volatile, best-effort subscription, oldest first
+    latched: int = 0  # messages by a transient-local subscription
+    candidates: tuple[str, ...] = ()  # other topics of the expected type that are published
+    images: tuple[ImageFacts, ...] = ()  # some of its images
+    info: CameraInfoFacts | None = None  # the newest
 
     @property
     def is_image(self) -> bool:
         """Whether it carries images, not calibrations."""
         return self.name in ("depth", "color")
 
+    @property
+    def typed(self) -> tuple[Endpoint, ...]:
+        """Who publishes it with the expected type."""
+        return tuple(endpoint for endpoint in self.publishers if endpoint.type == self.expected)
+
+    @property
+    def largest_bytes(self) -> int:
+        """Size of the largest image; 0 without any."""
+        return max((image.bytes for image in self.images), default=0)
+
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """A running up-sampling node: what takes both images.
-
-    Attributes:
-        name: its full name.
-        state: of its lifecycle ("active"), empty if it does not say.
-        use_sim_time: that parameter; None if it does not say.
-        slop_ms: that parameter, milliseconds; None if it does not say.
-        max_late_ms: that parameter, milliseconds; None if it does not say.
-        diagnostics_level: worst level of its own diagnostics: 0 OK, 1 warning, 2 error; None if none came.
-        diagnostics: the sentence that goes with it.
-        outputs: its publishers' topics, each with the publisher and who listens.
-    """
+    """A running up-sampling node: what takes both images. Its parameters are None where it does not say."""
 
     name: str
-    state: str = ""
+    state: str = ""  # of its lifecycle; empty if it does not say
     use_sim_time: bool | None = None
     slop_ms: float | None = None
     max_late_ms: float | None = None
-    diagnostics_level: int | None = None
-    diagnostics: str = ""
-    outputs: tuple[tuple[str, Endpoint, tuple[Endpoint, ...]], ...] = ()
+    diagnostics_level: int | None = None  # worst of its own diagnostics: 0 OK, 1 warning, 2 error; None if none came
+    diagnostics: str = ""  # the sentence that goes with it
+    outputs: tuple[tuple[str, Endpoint, tuple[Endpoint, ...]], ...] = ()  # topic, publisher, who listens
 
 
 @dataclass(frozen=True)
 class ManagedNode:
-    """A node that a Nav2 lifecycle manager looks after.
-
-    Attributes:
-        name: its full name.
-        manager: the manager's.
-        bond_timeout_s: how long the manager waits for its heartbeat, seconds; 0 for no bond at all.
-        has_bond: whether the node takes part in /bond.
-    """
+    """A node that a Nav2 lifecycle manager looks after."""
 
     name: str
     manager: str
-    bond_timeout_s: float
-    has_bond: bool
+    bond_timeout_s: float  # how long the manager waits for its heartbeat; 0 for no bond at all
+    has_bond: bool  # whether the node takes part in /bond
 
 
 @dataclass(frozen=True)
 class Machine:
-    """This machine and this environment.
+    """This machine and this environment; healthy by default."""
 
-    Attributes:
-        uid: the user's id.
-        shm_bytes: size of /dev/shm; 0 if there is none.
-        shm_free_bytes: what is free of it.
-        modules: Python packages that are needed and cannot be found.
-        ros_error: why rclpy cannot be imported; empty if it can.
-        gpu: name of a GPU that is there; empty if none is.
-        torch: version of torch; empty if it is not installed.
-        torch_cuda: whether torch can use the GPU; None if nobody tried.
-        torch_reason: what torch says to that.
-        compiler: path of a C++ compiler; empty if there is none.
-        ros_wheels: version of the rclpy wheel in this environment; empty if there is none.
-        ros_sourced: prefix of a sourced ROS 2; empty if none is.
-        rmw: name of the middleware.
-        dds_profile: path of the Fast DDS profile of this environment; empty if none is set.
-        profile_exists: whether that file can be found; meaningless without one.
-        receive_buffer_bytes: largest receive buffer the kernel gives a socket; None if not known.
-    """
-
-    uid: int = 0
-    shm_bytes: int = 1 << 33
+    uid: int | None = None  # the user's; None if not known
+    shm_bytes: int = 1 << 33  # size of /dev/shm; 0 if there is none
     shm_free_bytes: int = 1 << 33
-    modules: tuple[str, ...] = ()
-    ros_error: str = ""
-    gpu: str = ""
-    torch: str = "2"
-    torch_cuda: bool | None = None
-    torch_reason: str = ""
-    compiler: str = "/usr/bin/c++"
-    ros_wheels: str = ""
-    ros_sourced: str = ""
-    rmw: str = "rmw_fastrtps_cpp"
-    dds_profile: str = ""
+    modules: tuple[str, ...] = ()  # Python packages that are needed and cannot be found
+    ros_error: str = ""  # why rclpy cannot be imported; empty if it can
+    gpu: str = ""  # name of a GPU that is there
+    torch: str = "2"  # its version; empty if it is not installed
+    torch_cuda: bool | None = None  # whether torch can use the GPU; None if nobody tried
+    torch_reason: str = ""  # what torch says to that
+    compiler: str = "/usr/bin/c++"  # path of a C++ compiler; empty if there is none
+    ros_wheels: str = ""  # version of the rclpy wheel in this environment; empty if there is none
+    ros_sourced: str = ""  # prefix of a sourced ROS 2; empty if none is
+    rmw: str = "rmw_fastrtps_cpp"  # the middleware
+    dds_profile: str = ""  # path of the Fast DDS profile of this environment; empty if none is set
     profile_exists: bool = True
-    receive_buffer_bytes: int | None = None
+    receive_buffer_bytes: int | None = None  # largest the kernel gives a socket; None if not known
 
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything that was seen.
+    """Everything that was seen."""
 
-    Attributes:
-        seconds: how long was watched.
-        depth: the depth images.
-        color: the colour images.
-        depth_info: the depth camera's calibration.
-        color_info: the colour camera's.
-        nodes: full names of all nodes, each as often as it is there.
-        consumers: nodes that take both images.
-        managed: nodes that a Nav2 lifecycle manager looks after.
-        clock_publishers: nodes that publish /clock.
-        machine: this machine.
-        domain: the ROS_DOMAIN_ID that was looked at.
-        slop_ms: largest stamp difference of a pair, milliseconds, where no consumer says its own.
-    """
-
-    seconds: float = 0.0
+    seconds: float = 0.0  # how long was watched
     depth: Stream | None = None
     color: Stream | None = None
     depth_info: Stream | None = None
     color_info: Stream | None = None
-    nodes: tuple[str, ...] = ()
-    consumers: tuple[NodeFacts, ...] = ()
+    nodes: tuple[str, ...] = ()  # full names of all nodes, each as often as it is there
+    consumers: tuple[NodeFacts, ...] = ()  # nodes that take both images
     managed: tuple[ManagedNode, ...] = ()
-    clock_publishers: tuple[str, ...] = ()
-    machine: Machine | None = None
-    domain: int = 0
-    slop_ms: float = 20.0
+    clock_publishers: tuple[str, ...] = ()  # nodes that publish /clock
+    machine: Machine = Machine()
+    domain: int = 0  # the ROS_DOMAIN_ID that was looked at
+    slop_ms: float = 20.0  # largest stamp difference of a pair where no consumer says its own
 
     @property
     def images(self) -> tuple[Stream, ...]:

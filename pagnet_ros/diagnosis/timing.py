@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.diagnosis.observation import Arrival
+from pagnet_ros.core.stamps import Arrival
 from pagnet_ros.system.units import NS_PER_MS, NS_PER_S
 
 __all__ = [

@@ -31,7 +31,7 @@ def as_json(seen: Observation, findings: Sequence[Finding]) -> str:
         "topics": [_topic(stream) for stream in seen.streams],
         "nodes": list(seen.nodes),
         "consumers": [dataclasses.asdict(node) for node in seen.consumers],
-        "machine": None if seen.machine is None else dataclasses.asdict(seen.machine),
+        "machine": dataclasses.asdict(seen.machine),
         "findings": [dataclasses.asdict(finding) for finding in findings],
     }
     return json.dumps(_finite(whole), indent=2, allow_nan=False) + "\n"

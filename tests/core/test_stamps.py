@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagnet_ros.core.stamps import StampHistory, pairing_fault
+from pagnet_ros.core.stamps import Arrival, ArrivalLog, pairing_fault
 
 MS = 1_000_000
 TOPICS = ("/depth", "/color")
@@ -13,14 +13,20 @@ BOOT_NS = 50_000 * MS
 EPOCH_NS = 1_700_000_000_000 * MS
 
 
+def arrival(stamp_ns, steady_ns):
+    return Arrival(steady_ns, EPOCH_NS + steady_ns, stamp_ns)
+
+
 def stream(hz, seconds=4.0, *, late_ms=0.0, offset_ms=0.0, rate=1.0, jitter_ms=2.0, seed=0):
     """Messages exposed at `hz`, stamped `offset_ms` beside the truth by a clock of `rate`, arriving `late_ms` later."""
     rng = np.random.default_rng(seed)
-    history = StampHistory()
+    arrivals = []
     for exposed_s in np.arange(0, seconds, 1 / hz):
         stamp_ns = EPOCH_NS + round(exposed_s * rate * 1e9 + offset_ms * MS)
-        history.add(stamp_ns, BOOT_NS + round(exposed_s * 1e9 + (late_ms + rng.uniform(0, jitter_ms)) * MS))
-    return history
+        arrivals.append(
+            arrival(stamp_ns, BOOT_NS + round(exposed_s * 1e9 + (late_ms + rng.uniform(0, jitter_ms)) * MS))
+        )
+    return arrivals
 
 
 def fault(depth, color, *, slop_ms=20, max_late_ms=500, queue_size=60):
@@ -35,23 +41,19 @@ def test_streams_that_pair_have_no_fault():
 
 def test_too_few_messages_tell_nothing():
     assert fault(stream(30, seconds=0.05), stream(30, offset_ms=500)) is None
-    assert fault(StampHistory(), StampHistory()) is None
+    assert fault([], []) is None
 
 
 @pytest.mark.parametrize("frozen", TOPICS)
 def test_stamps_that_do_not_advance_are_named_with_their_topic(frozen):
-    still = StampHistory()
-    for index in range(60):
-        still.add(EPOCH_NS, BOOT_NS + index * 33 * MS)
+    still = [arrival(EPOCH_NS, BOOT_NS + index * 33 * MS) for index in range(60)]
     found = fault(*((still, stream(30)) if frozen == "/depth" else (stream(30), still)))
     assert found.cause == "frozen"
     assert f"the stamps of {frozen} do not advance" in found.text
 
 
 def test_stamps_that_advance_on_each_second_message_only_are_frozen_too():
-    slow = StampHistory()
-    for index in range(60):
-        slow.add(EPOCH_NS + index // 2 * 66 * MS + 500 * MS, BOOT_NS + index * 33 * MS)
+    slow = [arrival(EPOCH_NS + i // 2 * 66 * MS + 500 * MS, BOOT_NS + i * 33 * MS) for i in range(60)]
     assert fault(slow, stream(30)).cause == "frozen"
 
 
@@ -101,7 +103,14 @@ def test_arrivals_that_jitter_are_no_drift():
 
 @given(st.lists(st.tuples(st.integers(-(2**62), 2**62), st.integers(0, 2**40)), max_size=30), st.integers(0, 10**9))
 def test_any_messages_give_an_answer_or_none(messages, slop_ns):
-    depth, color = StampHistory(), StampHistory()
-    for index, (stamp, arrived) in enumerate(messages):
-        (depth if index % 2 else color).add(stamp, arrived)
-    pairing_fault(depth, color, TOPICS, slop_ns=slop_ns, max_late_ns=0, queue_size=1)
+    both = [arrival(*message) for message in messages]
+    pairing_fault(both[1::2], both[::2], TOPICS, slop_ns=slop_ns, max_late_ns=0, queue_size=1)
+
+
+def test_a_log_is_bounded_and_gives_what_came_since():
+    log = ArrivalLog(limit=3)
+    for index in range(5):
+        log.add(Arrival(index, index, index))
+    assert len(log) == 3
+    assert [a.stamp_ns for a in log.since()] == [2, 3, 4]
+    assert [a.stamp_ns for a in log.since(4)] == [4]

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from pagnet_ros.core.stamps import Arrival
 from pagnet_ros.diagnosis.observation import (
     CAMERA_INFO_TYPE,
     IMAGE_TYPE,
-    Arrival,
     CameraInfoFacts,
     DepthFacts,
     Endpoint,

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pagnet_ros.diagnosis.log import StreamLog
 from pagnet_ros.diagnosis.timing import (
     clock_offset_s,
     drift_ms_per_s,
@@ -76,12 +75,3 @@ def test_gaps_of_several_periods_show_what_was_lost(keep, share):
 def test_a_camera_of_varying_frame_rate_is_not_taken_for_losses():
     uneven = arrivals(60, 20.0, stamp=lambda i, ns: START_NS + (i * i * 300_000) + i * 30 * MS)
     assert share_received(uneven) == 1.0
-
-
-def test_a_log_is_bounded_and_gives_what_came_since():
-    log = StreamLog(keep=3)
-    for index in range(5):
-        log.add(index, index, index)
-    assert len(log) == 3
-    assert [a.stamp_ns for a in log.arrivals()] == [2, 3, 4]
-    assert [a.stamp_ns for a in log.arrivals(since_ns=4)] == [4]

@@ -4,14 +4,14 @@ import re
 from pathlib import Path
 
 from pagnet_ros.diagnosis import RULES
-from pagnet_ros.diagnosis.table import markdown_table
+from pagnet_ros.diagnosis.rules import markdown_table
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_page_holds_the_table_of_the_rules():
     assert markdown_table() in (ROOT / "docs/doctor.md").read_text(encoding="utf-8"), (
-        "docs/doctor.md is not what the rules say; paste the output of `python -c 'from pagnet_ros.diagnosis.table "
+        "docs/doctor.md is not what the rules say; paste the output of `python -c 'from pagnet_ros.diagnosis.rules "
         "import markdown_table as t; print(t())'` in the place of its table"
     )
 

@@ -7,7 +7,7 @@ from typing import Final
 from pagnet_ros.diagnosis.finding import Rule
 from pagnet_ros.diagnosis.rules import graph, images, machine, nodes, rates, stamps
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "markdown_table"]
 
 RULES: Final[dict[str, Rule]] = {
     found.name: found
@@ -16,3 +16,15 @@ RULES: Final[dict[str, Rule]] = {
     if isinstance(found, Rule)
 }
 """By name, in the order in which they are looked at."""
+
+
+def markdown_table() -> str:
+    """The table of docs/doctor.md: one row per rule with its name, severity, what is wrong, what mends it."""
+    rows = ["| finding | | what is wrong | what mends it |", "|---|---|---|---|"]
+    for rule in RULES.values():
+        meaning, mend = (
+            text.replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;").replace("*", "\\*")
+            for text in (rule.meaning, rule.mend)
+        )
+        rows.append(f"| `{rule.name}` | {rule.severity} | {meaning} | {mend} |")
+    return "\n".join(rows) + "\n"

@@ -10,22 +10,10 @@ from pagnet_ros.diagnosis.finding import Fault, rule
 from pagnet_ros.diagnosis.observation import COMPRESSED_TYPE, IMAGE_TYPE, Endpoint, Observation, Process, Stream
 from pagnet_ros.diagnosis.rules.rates import PROFILE_MEND
 
-__all__ = [
-    "camera_info_latched",
-    "camera_info_missing",
-    "duplicate_node_names",
-    "incompatible_qos",
-    "no_publisher",
-    "other_user",
-    "several_publishers",
-    "silent_topic",
-    "wrong_type",
-]
-
 _MAX_LISTED: Final = 8
-
-
-_START: Final = "Start the camera, or name its topic: --depth and --color here, depth:= and color:= for the node."
+_START: Final = (
+    "Start the camera, or name its topic: depth:= and color:= for the node, --depth and --color for the doctor."
+)
 
 
 @rule("error", mend=_START)
@@ -36,7 +24,7 @@ def no_publisher(seen: Observation) -> Iterator[Fault]:
             kind = stream.expected.rpartition("/")[2]
             if stream.candidates:
                 there = f"These {kind} topics exist: {_listed(stream.candidates)}."
-            elif len(set(seen.nodes)) > 0:
+            elif seen.nodes:
                 there = f"There is no {kind} topic at all in domain {seen.domain}."
             else:
                 there = (
@@ -54,14 +42,10 @@ def no_publisher(seen: Observation) -> Iterator[Fault]:
 def wrong_type(seen: Observation) -> Iterator[Fault]:
     """The topic exists with another type than the node subscribes to."""
     for stream in seen.streams:
-        wrong = [e for e in stream.publishers if e.type != stream.expected]
-        if wrong and len(wrong) == len(stream.publishers):
-            yield Fault(
-                stream.topic,
-                f"published as {wrong[0].type}{_by(wrong[0])}",
-                stream.expected,
-                _mend_type(stream, wrong[0].type),
-            )
+        if stream.publishers and not stream.typed:
+            wrong = stream.publishers[0]
+            came = f"published as {wrong.type}{_by(wrong)}"
+            yield Fault(stream.topic, came, stream.expected, _mend_type(stream, wrong.type))
 
 
 def _mend_type(stream: Stream, came: str) -> str:
@@ -117,15 +101,13 @@ def _clash(publisher: Endpoint, subscriber: Endpoint) -> tuple[str, str, str] | 
 
 @rule(
     "error",
-    mend="Check that the camera streams (some start with their first subscriber, some need to be enabled). If it "
-    "does, DDS "
-    f"loses its images. {PROFILE_MEND}",
+    mend="Check that the camera streams (some start with their first subscriber, some need to be enabled). If it does, "
+    f"DDS loses its images. {PROFILE_MEND}",
 )
 def silent_topic(seen: Observation) -> Iterator[Fault]:
     """The topic has a publisher of the right type, and not one message came."""
     for stream in seen.images:
-        typed = [e for e in stream.publishers if e.type == stream.expected]
-        if typed and not stream.arrivals and not _other_users(seen, stream):
+        if stream.typed and not stream.arrivals and not _other_users(seen, stream):
             info = seen.info_of(stream)
             beside = f", though {len(info.arrivals)} messages came on {info.topic}" if info and info.arrivals else ""
             yield Fault(stream.topic, f"no message in {seen.seconds:g} s{beside}", "a stream of images")
@@ -142,18 +124,17 @@ def other_user(seen: Observation) -> Iterator[Fault]:
         for endpoint, process, uid in _other_users(seen, stream):
             yield Fault(
                 stream.topic,
-                f"its publisher{_by(endpoint)} (process {process.pid}) runs as user {process.uid}, "
-                "this "
-                f"as user {uid}" + ("" if stream.arrivals else ", and nothing comes"),
+                f"its publisher{_by(endpoint)} (process {process.pid}) runs as user {process.uid}, this as user {uid}"
+                + ("" if stream.arrivals else ", and nothing comes"),
                 "one user for all nodes of a machine, because their shared memory is private to a user",
             )
 
 
 def _other_users(seen: Observation, stream: Stream) -> list[tuple[Endpoint, Process, int]]:
     """Publishers on this machine that another user runs, with their process and this user's id."""
-    if seen.machine is None:
-        return []
     uid = seen.machine.uid
+    if uid is None:
+        return []
     known = [(e, e.process) for e in stream.publishers if e.process is not None]
     return [(endpoint, process, uid) for endpoint, process in known if process.uid != uid]
 
@@ -161,16 +142,14 @@ def _other_users(seen: Observation, stream: Stream) -> list[tuple[Endpoint, Proc
 @rule(
     "warning",
     mend="Stop all but one: a driver started twice, or a bag played while the camera runs; else give each camera its "
-    "own "
-    "namespace.",
+    "own namespace.",
 )
 def several_publishers(seen: Observation) -> Iterator[Fault]:
     """Several publishers share the topic of one camera, so their frames mix."""
     for stream in seen.streams:
-        typed = [e for e in stream.publishers if e.type == stream.expected]
-        if len(typed) > 1:
-            names = ", ".join(sorted({e.node or "an unnamed node" for e in typed}))
-            yield Fault(stream.topic, f"it has {len(typed)} publishers ({names})", "one camera per topic")
+        if len(stream.typed) > 1:
+            names = ", ".join(sorted({e.node or "an unnamed node" for e in stream.typed}))
+            yield Fault(stream.topic, f"it has {len(stream.typed)} publishers ({names})", "one camera per topic")
 
 
 @rule("warning", mend="Give one of them another name (-r __node:=other) or namespace (-r __ns:=/other).")
@@ -184,28 +163,25 @@ def duplicate_node_names(seen: Observation) -> Iterator[Fault]:
 @rule(
     "warning",
     mend="Remap color/camera_info of the node (camera_info:= of its launch file) to the driver's topic, or start the "
-    "driver "
-    "with its calibration.",
+    "driver with its calibration.",
 )
 def camera_info_missing(seen: Observation) -> Iterator[Fault]:
     """Nobody publishes the colour camera's calibration, or nothing comes: no point can be made of the output."""
     stream = seen.color_info
     if stream is None:
         return
-    typed = [e for e in stream.publishers if e.type == stream.expected]
     listed = f"These CameraInfo topics exist: {_listed(stream.candidates)}. " if stream.candidates else ""
     if not stream.publishers:
         advice = "" if not listed else f"{listed}{camera_info_missing.mend}"
         yield Fault(stream.topic, "nobody publishes it", f"{stream.expected} for every colour image", advice)
-    elif typed and not stream.arrivals and not stream.latched:
+    elif stream.typed and not stream.arrivals and not stream.latched:
         yield Fault(stream.topic, f"no message in {seen.seconds:g} s", "one calibration for every colour image")
 
 
 @rule(
     "warning",
     mend="Let the driver publish camera_info with every image, with the image's stamp; until then only subscribers "
-    "that are "
-    "transient local themselves get it.",
+    "that are transient local themselves get it.",
 )
 def camera_info_latched(seen: Observation) -> Iterator[Fault]:
     """camera_info is published once and kept (latched), so a volatile subscriber that starts later never gets it."""

@@ -11,27 +11,6 @@ import numpy as np
 from pagnet_ros.diagnosis.finding import Fault, rule
 from pagnet_ros.diagnosis.observation import CameraInfoFacts, DepthFacts, ImageFacts, Observation, Stream
 
-__all__ = [
-    "blank_color",
-    "camera_info_other_size",
-    "camera_info_uncalibrated",
-    "channel_order_unknown",
-    "depth_larger_than_color",
-    "doubtful_unit",
-    "empty_frame_id",
-    "fields_of_view_differ",
-    "frame_ids_differ",
-    "frozen_images",
-    "leading_slash",
-    "malformed_image",
-    "millimetres_in_32fc1",
-    "negative_depth",
-    "no_valid_depth",
-    "shapes_differ",
-    "unknown_encoding",
-    "zeros_in_32fc1",
-]
-
 UNORDERED: Final = ("8UC3", "8UC4")
 _SHAPE_TOLERANCE: Final = 0.02
 _VIEW_TOLERANCE: Final = 0.05
@@ -85,11 +64,8 @@ def frozen_images(seen: Observation) -> Iterator[Fault]:
     for stream in seen.images:
         whole = [image for image in stream.images if not image.problem and _shows_something(image)]
         if len(whole) >= _ENOUGH and len({image.checksum for image in whole}) == 1:
-            yield Fault(
-                stream.topic,
-                f"{len(whole)} images were the same to the bit",
-                "images that change with the sensor's noise",
-            )
+            came = f"{len(whole)} images were the same to the bit"
+            yield Fault(stream.topic, came, "images that change with the sensor's noise")
 
 
 def _shows_something(image: ImageFacts) -> bool:
@@ -128,9 +104,8 @@ def no_valid_depth(seen: Observation) -> Iterator[Fault]:
     """Depth images hold not one measurement."""
     stream, depths, _ = _depths(seen)
     if stream is not None and depths and all(facts.median is None for facts in depths):
-        yield Fault(
-            stream.topic, f"all values of {len(depths)} images are 0, negative or not finite", "some measurements"
-        )
+        came = f"all values of {len(depths)} images are 0, negative or not finite"
+        yield Fault(stream.topic, came, "some measurements")
 
 
 @rule("error", mend="Publish 16UC1 millimetres, or divide by 1000: 32FC1 must be metres (REP 118).")
@@ -146,8 +121,7 @@ def millimetres_in_32fc1(seen: Observation) -> Iterator[Fault]:
 @rule(
     "warning",
     mend="Publish NaN where nothing was measured (REP 118). pagnet_ros reads 0 as missing, but others make a point at "
-    "the "
-    "camera of it.",
+    "the camera of it.",
 )
 def zeros_in_32fc1(seen: Observation) -> Iterator[Fault]:
     """A 32FC1 image holds zeros, which mean a distance of nothing: missing depth must be NaN."""
@@ -160,8 +134,7 @@ def zeros_in_32fc1(seen: Observation) -> Iterator[Fault]:
 @rule(
     "error",
     mend="16UC1 is millimetres (REP 118). Set the driver to that, or tell the node the camera's unit where it has a "
-    "parameter "
-    "for it (depth_unit_m).",
+    "parameter for it (depth_unit_m).",
 )
 def doubtful_unit(seen: Observation) -> Iterator[Fault]:
     """The values of a 16UC1 image cannot be millimetres of a room: too small or too large."""
@@ -180,12 +153,8 @@ def doubtful_unit(seen: Observation) -> Iterator[Fault]:
         guess = f"These look like tenths of a millimetre (the scene would be at {median / 1e4:.1f} m). "
     else:
         return
-    yield Fault(
-        stream.topic,
-        came,
-        "millimetres, 16UC1's unit, of a scene within a depth camera's range",
-        guess + doubtful_unit.mend,
-    )
+    expected = "millimetres, 16UC1's unit, of a scene within a depth camera's range"
+    yield Fault(stream.topic, came, expected, guess + doubtful_unit.mend)
 
 
 @rule("warning", mend="Publish NaN (32FC1) or 0 (16UC1) where nothing was measured; check the driver's units.")
@@ -211,11 +180,8 @@ def depth_larger_than_color(seen: Observation) -> Iterator[Fault]:
     """Depth has more pixels than colour in some axis, so there is nothing to gain from colour."""
     depth, color = _last(seen.depth), _last(seen.color)
     if depth and color and (depth.width > color.width or depth.height > color.height):
-        yield Fault(
-            seen.depth.topic if seen.depth else "",
-            f"depth is {_size(depth)}, colour {_size(color)}",
-            "colour at least as large",
-        )
+        topic = seen.depth.topic if seen.depth else ""
+        yield Fault(topic, f"depth is {_size(depth)}, colour {_size(color)}", "colour at least as large")
 
 
 @rule(
@@ -228,12 +194,10 @@ def shapes_differ(seen: Observation) -> Iterator[Fault]:
     depth, color = _last(seen.depth), _last(seen.color)
     if seen.depth is None or not depth or not color or _both_calibrated(seen):
         return
-    ratio = (depth.width / depth.height) / (color.width / color.height)
-    if abs(math.log(ratio)) > _SHAPE_TOLERANCE:
+    if _other_shape(depth, color):
         yield Fault(
             seen.depth.topic,
-            f"depth is {_size(depth)} ({depth.width / depth.height:.2f}:1), colour {_size(color)} "
-            f"({color.width / color.height:.2f}:1)",
+            f"depth is {_size(depth)} ({_shape(depth):.2f}:1), colour {_size(color)} ({_shape(color):.2f}:1)",
             "one shape within 2 %, as depth aligned to colour has",
         )
 
@@ -241,8 +205,7 @@ def shapes_differ(seen: Observation) -> Iterator[Fault]:
 @rule(
     "error",
     mend="Subscribe to the driver's depth that is aligned (registered) to colour, with the camera_info of that very "
-    "topic; for "
-    "other cameras name depth's own frame in its frame_id, so that the node reprojects it.",
+    "topic; for other cameras name depth's own frame in its frame_id, so that the node reprojects it.",
 )
 def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
     """Depth says that it is in the colour camera's frame, but sees another field of view by the calibrations."""
@@ -252,7 +215,7 @@ def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
         return
     if not (_fits(depth, seen.depth) and _fits(color, seen.color)):
         return  # camera_info_other_size speaks
-    if abs(math.log(_shape(depth) / _shape(color))) > _SHAPE_TOLERANCE:
+    if _other_shape(depth, color):
         return  # the node reprojects it
     if _frame_id(seen.depth) != _frame_id(seen.color):
         return  # frame_ids_differ speaks
@@ -283,14 +246,14 @@ def _shape(sized: CameraInfoFacts | ImageFacts) -> float:
     return sized.width / sized.height
 
 
+def _other_shape(one: CameraInfoFacts | ImageFacts, other: CameraInfoFacts | ImageFacts) -> bool:
+    return abs(math.log(_shape(one) / _shape(other))) > _SHAPE_TOLERANCE
+
+
 def _view(info: CameraInfoFacts) -> tuple[float, float, float, float]:
     """Image size over focal length, and where the principal point lies, as shares of the image; both for x and y."""
-    return (
-        info.width / info.fx,
-        info.height / info.fy,
-        (info.cx + 0.5) / info.width,
-        (info.cy + 0.5) / info.height,
-    )
+    centre = (info.cx + 0.5) / info.width, (info.cy + 0.5) / info.height
+    return info.width / info.fx, info.height / info.fy, *centre
 
 
 def _degrees(info: CameraInfoFacts) -> str:
@@ -309,9 +272,8 @@ def frame_ids_differ(seen: Observation) -> Iterator[Fault]:
     """Depth and colour name different frames, so depth is most likely not registered to colour."""
     depth, color = _frame_id(seen.depth), _frame_id(seen.color)
     if seen.depth is not None and depth and color and depth.lstrip("/") != color.lstrip("/"):
-        yield Fault(
-            seen.depth.topic, f"depth is in frame {depth!r}, colour in {color!r}", "the colour camera's frame for both"
-        )
+        came = f"depth is in frame {depth!r}, colour in {color!r}"
+        yield Fault(seen.depth.topic, came, "the colour camera's frame for both")
 
 
 def _frame_id(stream: Stream | None) -> str:
@@ -354,8 +316,10 @@ def camera_info_uncalibrated(seen: Observation) -> Iterator[Fault]:
     for stream in seen.infos:
         info = stream.info
         if info is not None and not _calibrated(info):
-            came = f"size {info.width} x {info.height}, focal lengths {info.fx:g} and {info.fy:g}, centre "
-            f"{info.cx:g}, {info.cy:g}"
+            came = (
+                f"size {info.width} x {info.height}, focal lengths {info.fx:g} and {info.fy:g}, centre {info.cx:g}, "
+                f"{info.cy:g}"
+            )
             yield Fault(stream.topic, came, "a positive size, positive focal lengths, and nothing that is not finite")
 
 
@@ -368,8 +332,7 @@ def camera_info_other_size(seen: Observation) -> Iterator[Fault]:
             continue
         told = info.info
         if (told.width, told.height) != (facts.width, facts.height):
-            ratio = (told.width / told.height) / (facts.width / facts.height)
-            crop = abs(math.log(ratio)) > _SHAPE_TOLERANCE
+            crop = _other_shape(told, facts)
             yield Fault(
                 info.topic,
                 f"it is for {told.width} x {told.height}, the image has {_size(facts)}"

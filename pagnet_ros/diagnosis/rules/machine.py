@@ -7,21 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from pagnet_ros.diagnosis.finding import Fault, rule
-from pagnet_ros.diagnosis.observation import Machine, Observation, Process, Stream
+from pagnet_ros.diagnosis.observation import Observation
 from pagnet_ros.diagnosis.rules.rates import PROFILE_MEND
-
-__all__ = [
-    "dds_profile_missing",
-    "dds_profile_not_found",
-    "full_shm",
-    "missing_module",
-    "mixed_ros",
-    "no_compiler",
-    "no_ros",
-    "small_receive_buffer",
-    "small_shm",
-    "torch_without_gpu",
-]
 
 MIB: Final = 1 << 20
 DEFAULT_SEGMENT_BYTES: Final = 512 * 1024
@@ -31,11 +18,6 @@ _LEAST_FREE: Final = 64 * MIB
 _LEAST_BUFFER: Final = 2 * MIB
 
 
-def _machine(seen: Observation) -> Iterator[Machine]:
-    if seen.machine is not None:
-        yield seen.machine
-
-
 @rule(
     "warning",
     mend="Give the container more: docker run --shm-size=512m (or --ipc=host). Until then use the profile "
@@ -43,48 +25,44 @@ def _machine(seen: Observation) -> Iterator[Machine]:
 )
 def small_shm(seen: Observation) -> Iterator[Fault]:
     """/dev/shm is so small that few images fit through it, as in containers by default."""
-    for machine in _machine(seen):
-        if machine.shm_bytes < _LEAST_SHM:
-            came = f"{machine.shm_bytes / MIB:.0f} MiB" if machine.shm_bytes else "there is none"
-            yield Fault("/dev/shm", came, f"at least {_LEAST_SHM / MIB:.0f} MiB")
+    machine = seen.machine
+    if machine.shm_bytes < _LEAST_SHM:
+        came = f"{machine.shm_bytes / MIB:.0f} MiB" if machine.shm_bytes else "there is none"
+        yield Fault("/dev/shm", came, f"at least {_LEAST_SHM / MIB:.0f} MiB")
 
 
 @rule(
     "error",
     mend="Remove what processes that were killed have left there (fastdds shm clean, or delete /dev/shm/fastrtps_* "
-    "while no "
-    "node runs), and see what else fills it (du -h /dev/shm).",
+    "while no node runs), and see what else fills it (du -h /dev/shm).",
 )
 def full_shm(seen: Observation) -> Iterator[Fault]:
     """/dev/shm is nearly full, so DDS cannot hand images over and processes may end with a bus error."""
-    for machine in _machine(seen):
-        if machine.shm_bytes >= _LEAST_SHM and machine.shm_free_bytes < _LEAST_FREE:
-            came = f"{machine.shm_free_bytes / MIB:.0f} of {machine.shm_bytes / MIB:.0f} MiB are free"
-            yield Fault("/dev/shm", came, f"at least {_LEAST_FREE / MIB:.0f} MiB")
+    machine = seen.machine
+    if machine.shm_bytes >= _LEAST_SHM and machine.shm_free_bytes < _LEAST_FREE:
+        came = f"{machine.shm_free_bytes / MIB:.0f} of {machine.shm_bytes / MIB:.0f} MiB are free"
+        yield Fault("/dev/shm", came, f"at least {_LEAST_FREE / MIB:.0f} MiB")
 
 
 @rule(
     "warning",
     mend="Install a torch that fits the driver (pytorch.org names the index for its CUDA; on a Jetson NVIDIA's own "
-    "wheel), or "
-    "give the container the GPU (--gpus all).",
+    "wheel), or give the container the GPU (--gpus all).",
 )
 def torch_without_gpu(seen: Observation) -> Iterator[Fault]:
     """There is a GPU, and torch cannot use it, so everything runs on the CPU at a fraction of the speed."""
-    for machine in _machine(seen):
-        if machine.gpu and machine.torch and machine.torch_cuda is False:
-            why = f" ({machine.torch_reason})" if machine.torch_reason else ""
-            yield Fault(
-                "torch", f"torch {machine.torch} cannot use {machine.gpu}{why}", "torch with CUDA for this driver"
-            )
+    machine = seen.machine
+    if machine.gpu and machine.torch and machine.torch_cuda is False:
+        why = f" ({machine.torch_reason})" if machine.torch_reason else ""
+        yield Fault("torch", f"torch {machine.torch} cannot use {machine.gpu}{why}", "torch with CUDA for this driver")
 
 
 @rule("warning", mend="Install one: apt install g++. Without it torch runs the network on the CPU, about half as fast.")
 def no_compiler(seen: Observation) -> Iterator[Fault]:
     """There is no C++ compiler and no usable GPU, so the network runs on the CPU by torch instead of as C++."""
-    for machine in _machine(seen):
-        if not machine.compiler and not machine.torch_cuda:
-            yield Fault("c++", "there is no C++ compiler on PATH", "c++, g++ or clang++")
+    machine = seen.machine
+    if not machine.compiler and not machine.torch_cuda:
+        yield Fault("c++", "there is no C++ compiler on PATH", "c++, g++ or clang++")
 
 
 @rule(
@@ -92,24 +70,23 @@ def no_compiler(seen: Observation) -> Iterator[Fault]:
 )
 def missing_module(seen: Observation) -> Iterator[Fault]:
     """A Python package that the node needs is not installed for this Python."""
-    for machine in _machine(seen):
-        if machine.modules:
-            names = " ".join(machine.modules)
-            mend = f"pip install {names}, into the Python that runs the node ({sys.executable})."
-            yield Fault("Python packages", f"cannot be found: {names}", "all that the node imports", mend)
+    machine = seen.machine
+    if machine.modules:
+        names = " ".join(machine.modules)
+        mend = f"pip install {names}, into the Python that runs the node ({sys.executable})."
+        yield Fault("Python packages", f"cannot be found: {names}", "all that the node imports", mend)
 
 
 @rule(
     "error",
     mend="Source a ROS 2 (. /opt/ros/<distro>/setup.bash) with the Python it was built for, or install the wheels "
-    "where no "
-    "ROS 2 is installed: pip install 'pagnet_ros[jazzy]'.",
+    "where no ROS 2 is installed: pip install 'pagnet_ros[jazzy]'.",
 )
 def no_ros(seen: Observation) -> Iterator[Fault]:
     """ROS 2 (rclpy) cannot be imported, so the graph cannot be looked at and the node cannot start."""
-    for machine in _machine(seen):
-        if machine.ros_error:
-            yield Fault("rclpy", machine.ros_error, "a ROS 2 that this Python can import")
+    machine = seen.machine
+    if machine.ros_error:
+        yield Fault("rclpy", machine.ros_error, "a ROS 2 that this Python can import")
 
 
 @rule(
@@ -119,32 +96,27 @@ def no_ros(seen: Observation) -> Iterator[Fault]:
 )
 def mixed_ros(seen: Observation) -> Iterator[Fault]:
     """ROS 2 wheels are installed here while another ROS 2 is sourced: libraries of both mix in one process."""
-    for machine in _machine(seen):
-        if machine.ros_wheels and machine.ros_sourced:
-            came = f"the wheel ros-rclpy {machine.ros_wheels} is installed, and {machine.ros_sourced} is sourced"
-            yield Fault("ROS 2", came, "one ROS 2")
+    machine = seen.machine
+    if machine.ros_wheels and machine.ros_sourced:
+        came = f"the wheel ros-rclpy {machine.ros_wheels} is installed, and {machine.ros_sourced} is sourced"
+        yield Fault("ROS 2", came, "one ROS 2")
 
 
 @rule("warning", mend=PROFILE_MEND)
 def dds_profile_missing(seen: Observation) -> Iterator[Fault]:
     """A camera publishes large images without a DDS profile: best effort at either end loses most of them."""
     for stream in seen.images:
-        size = max((image.bytes for image in stream.images), default=0)
+        size = stream.largest_bytes
         asked = {subscriber.reliability for subscriber in stream.subscribers}
         for endpoint in stream.publishers:
-            room = endpoint.process.segment_bytes if endpoint.process is not None else None
-            if (
-                endpoint.process is None
-                or room is None
-                or (endpoint.reliability == "reliable" and asked == {"reliable"})
-            ):
+            process, both_reliable = endpoint.process, endpoint.reliability == "reliable" and asked == {"reliable"}
+            if process is None or process.segment_bytes is None or both_reliable:
                 continue
-            if size > DEFAULT_SEGMENT_BYTES and room < 2 * size:
+            if size > DEFAULT_SEGMENT_BYTES and process.segment_bytes < 2 * size:
                 yield Fault(
                     stream.topic,
-                    f"its publisher {endpoint.node or 'of unknown name'} (process {endpoint.process.pid}) sends "
-                    "images of "
-                    f"{size / 1024:.0f} KiB through {room / 1024:.0f} KiB of shared memory",
+                    f"its publisher {endpoint.node or 'of unknown name'} (process {process.pid}) sends images "
+                    f"of {size / 1024:.0f} KiB through {process.segment_bytes / 1024:.0f} KiB of shared memory",
                     "room for several whole images, which the DDS profile gives",
                 )
 
@@ -155,11 +127,11 @@ def dds_profile_missing(seen: Observation) -> Iterator[Fault]:
 )
 def dds_profile_not_found(seen: Observation) -> Iterator[Fault]:
     """The variable that names a DDS profile points to a file that is not there, which Fast DDS ignores in silence."""
-    for machine in _machine(seen):
-        if machine.dds_profile and not machine.profile_exists and _fast_dds(seen):
-            yield Fault("DDS profile", f"there is no file {machine.dds_profile}", "an existing profile")
+    machine = seen.machine
+    if machine.dds_profile and not machine.profile_exists and "fastrtps" in machine.rmw:
+        yield Fault("DDS profile", f"there is no file {machine.dds_profile}", "an existing profile")
     for stream in seen.images:
-        for process in _processes(stream):
+        for process in dict.fromkeys(e.process for e in stream.publishers if e.process is not None):
             if process.dds_profile and not process.profile_exists:
                 came = f"its publisher (process {process.pid}) names {process.dds_profile}, which is not there"
                 yield Fault(stream.topic, came, "an existing profile")
@@ -171,21 +143,11 @@ def dds_profile_not_found(seen: Observation) -> Iterator[Fault]:
 )
 def small_receive_buffer(seen: Observation) -> Iterator[Fault]:
     """Large images come from another machine, and the kernel's receive buffers are too small for one."""
-    for machine in _machine(seen):
-        limit = machine.receive_buffer_bytes
-        if limit is None or limit >= _LEAST_BUFFER:
-            continue
-        for stream in seen.images:
-            size = max((image.bytes for image in stream.images), default=0)
-            if size > limit and any(e.here is False for e in stream.publishers):
-                came = f"images have {size / 1024:.0f} KiB, net.core.rmem_max is {limit / 1024:.0f} KiB"
-                yield Fault(stream.topic, came, f"at least {_LEAST_BUFFER / MIB:.0f} MiB")
-
-
-def _processes(stream: Stream) -> list[Process]:
-    found = {e.process.pid: e.process for e in stream.publishers if e.process is not None}
-    return list(found.values())
-
-
-def _fast_dds(seen: Observation) -> bool:
-    return seen.machine is None or "fastrtps" in seen.machine.rmw
+    limit = seen.machine.receive_buffer_bytes
+    if limit is None or limit >= _LEAST_BUFFER:
+        return
+    for stream in seen.images:
+        size = stream.largest_bytes
+        if size > limit and any(e.here is False for e in stream.publishers):
+            came = f"images have {size / 1024:.0f} KiB, net.core.rmem_max is {limit / 1024:.0f} KiB"
+            yield Fault(stream.topic, came, f"at least {_LEAST_BUFFER / MIB:.0f} MiB")

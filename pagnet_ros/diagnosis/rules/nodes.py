@@ -8,16 +8,13 @@ from typing import Final
 from pagnet_ros.diagnosis.finding import Fault, Severity, rule
 from pagnet_ros.diagnosis.observation import Observation
 
-__all__ = ["bond", "node_inactive", "node_reports"]
-
 _ACTIVE: Final = ("active", "")
 
 
 @rule(
     "error",
     mend="Activate it: ros2 lifecycle set <node> configure, then activate; or start it with autostart:=true. Its log "
-    "says why it "
-    "is not active where it tried.",
+    "says why it is not active where it tried.",
 )
 def node_inactive(seen: Observation) -> Iterator[Fault]:
     """The node runs and is not active, so it takes no images."""

@@ -9,8 +9,6 @@ from pagnet_ros.diagnosis.finding import Fault, rule
 from pagnet_ros.diagnosis.observation import Observation, Stream
 from pagnet_ros.diagnosis.timing import rate_hz, share_received
 
-__all__ = ["PROFILE_MEND", "images_lost", "low_rate", "rates_apart", "what_is_lost"]
-
 _INFO_RATIO: Final = 1.7
 _LEAST_INFOS: Final = 10
 _LEAST_RECEIVED: Final = 0.7
@@ -20,10 +18,9 @@ _ENOUGH: Final = 3
 
 PROFILE_MEND: Final = (
     "Start the camera driver with the DDS profile: export FASTRTPS_DEFAULT_PROFILES_FILE and "
-    "FASTDDS_DEFAULT_PROFILES_FILE "
-    "= <share/pagnet_ros>/config/dds/fastdds_large_images.xml in its shell (or include large_images.launch.py before "
-    "it). "
-    "Else make both ends reliable (the node: input_reliability:=reliable); a reliable publisher alone does not help."
+    "FASTDDS_DEFAULT_PROFILES_FILE = <share/pagnet_ros>/config/dds/fastdds_large_images.xml in its shell (or include "
+    "large_images.launch.py before it). Else make both ends reliable (the node: input_reliability:=reliable); a "
+    "reliable publisher alone does not help."
 )
 
 
@@ -33,15 +30,14 @@ def images_lost(seen: Observation) -> Iterator[Fault]:
     for image in seen.images:
         evidence = what_is_lost(seen, image)
         if evidence:
-            size = max((facts.bytes for facts in image.images), default=0)
+            size = image.largest_bytes
             best_effort = any(e.reliability == "best_effort" for e in image.publishers)
             remote = any(e.here is False for e in image.publishers)
             how = f" Images have {size / 1024:.0f} KiB" if size else ""
             how += ", by a best-effort publisher" if how and best_effort else ""
             mend = (
                 "The camera is on another machine: use a wired network, compressed transports, and larger kernel "
-                "buffers "
-                f"(net.core.rmem_max, net.ipv4.ipfrag_high_thresh). {PROFILE_MEND}"
+                f"buffers (net.core.rmem_max, net.ipv4.ipfrag_high_thresh). {PROFILE_MEND}"
                 if remote
                 else ""
             )
@@ -89,8 +85,7 @@ def low_rate(seen: Observation) -> Iterator[Fault]:
 @rule(
     "warning",
     mend="Set both cameras to one frame rate: the output comes at depth's rate, and each depth frame is up-sampled "
-    "with the "
-    "colour nearest in time, which moves on in between.",
+    "with the colour nearest in time, which moves on in between.",
 )
 def rates_apart(seen: Observation) -> Iterator[Fault]:
     """Depth and colour come at rates far apart, so frames are left out, or pair with another moment's colour."""

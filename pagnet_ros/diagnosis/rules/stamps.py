@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from pagnet_ros.core.stamps import StampHistory, pairing_fault
+from pagnet_ros.core.stamps import Arrival, pairing_fault
 from pagnet_ros.diagnosis.finding import Fault, rule
-from pagnet_ros.diagnosis.observation import Arrival, Observation, Stream
+from pagnet_ros.diagnosis.observation import Observation, Stream
 from pagnet_ros.diagnosis.rules.rates import what_is_lost
 from pagnet_ros.diagnosis.timing import (
     OTHER_CLOCK_S,
@@ -19,19 +19,6 @@ from pagnet_ros.diagnosis.timing import (
     median_age_ms,
     nearest_offsets_ms,
 )
-
-__all__ = [
-    "backward_stamps",
-    "camera_info_unsynchronised",
-    "drifting_stamps",
-    "frozen_stamps",
-    "late_stream",
-    "never_pairs",
-    "no_clock",
-    "other_clock",
-    "stamps_ahead",
-    "zero_stamp",
-]
 
 _ENOUGH: Final = 5
 _LATE_MS: Final = 120.0
@@ -59,11 +46,9 @@ def frozen_stamps(seen: Observation) -> Iterator[Fault]:
     """Message after message has the same stamp."""
     for stream in seen.images:
         if _frozen(stream.arrivals):
-            yield Fault(
-                stream.topic,
-                f"{len(stream.arrivals)} messages with {len({a.stamp_ns for a in stream.arrivals})} different stamp(s)",
-                "a stamp of its own for every image",
-            )
+            different = len({a.stamp_ns for a in stream.arrivals})
+            came = f"{len(stream.arrivals)} messages with {different} different stamp(s)"
+            yield Fault(stream.topic, came, "a stamp of its own for every image")
 
 
 def _frozen(arrivals: Sequence[Arrival]) -> bool:
@@ -76,8 +61,7 @@ def _frozen(arrivals: Sequence[Arrival]) -> bool:
 @rule(
     "warning",
     mend="For a bag that is played in a loop this is as it should be. Else look for two publishers on the topic, or a "
-    "driver "
-    "that sends images out of order.",
+    "driver that sends images out of order.",
 )
 def backward_stamps(seen: Observation) -> Iterator[Fault]:
     """Stamps go backwards: a looped bag, two cameras on one topic, or images out of order."""
@@ -95,9 +79,8 @@ def _backward(stream: Stream) -> int:
 
 @rule(
     "error",
-    mend="Let the driver stamp with the system's time (often a parameter: use_device_time:=false, global time), or "
-    "for a "
-    "recording play /clock and set use_sim_time:=true on every node.",
+    mend="Let the driver stamp with the system's time (often a parameter: use_device_time:=false, global time), or for "
+    "a recording play /clock and set use_sim_time:=true on every node.",
 )
 def other_clock(seen: Observation) -> Iterator[Fault]:
     """Stamps are of another clock: device time, time since boot, or a recording without /clock."""
@@ -117,9 +100,8 @@ def other_clock(seen: Observation) -> Iterator[Fault]:
 
 @rule(
     "warning",
-    mend="Synchronise the clocks of the machines (chrony or ptp), or the camera's clock with its host's; a driver "
-    "must not "
-    "stamp in advance.",
+    mend="Synchronise the clocks of the machines (chrony or ptp), or the camera's clock with its host's; a driver must "
+    "not stamp in advance.",
 )
 def stamps_ahead(seen: Observation) -> Iterator[Fault]:
     """Images arrive before the time of their stamp: the clocks of two machines differ."""
@@ -127,16 +109,14 @@ def stamps_ahead(seen: Observation) -> Iterator[Fault]:
         stamped = _stamped(stream)
         median = median_age_ms(stamped)
         if stamped and -OTHER_CLOCK_S * 1000 <= median < -_AHEAD_MS and not _drift(stream):
-            yield Fault(
-                stream.topic, f"stamps are {-median:.0f} ms ahead of this machine's clock", "stamps of the past"
-            )
+            came = f"stamps are {-median:.0f} ms ahead of this machine's clock"
+            yield Fault(stream.topic, came, "stamps of the past")
 
 
 @rule(
     "warning",
     mend="Let the driver stamp with the system's time, or synchronise the device's clock (PTP, global time); where "
-    "depth "
-    "and colour come from one device, its stamps still pair with each other.",
+    "depth and colour come from one device, its stamps still pair with each other.",
 )
 def drifting_stamps(seen: Observation) -> Iterator[Fault]:
     """The stamps' clock runs faster or slower than the machine's, so what pairs now will not pair in a minute."""
@@ -144,11 +124,8 @@ def drifting_stamps(seen: Observation) -> Iterator[Fault]:
         drift = _drift(stream)
         if drift:
             which = "behind" if drift > 0 else "ahead of"
-            yield Fault(
-                stream.topic,
-                f"stamps fall {abs(drift):.1f} ms further {which} the machine's clock every second",
-                "a clock that runs as fast as the machine's",
-            )
+            came = f"stamps fall {abs(drift):.1f} ms further {which} the machine's clock every second"
+            yield Fault(stream.topic, came, "a clock that runs as fast as the machine's")
 
 
 def _drift(stream: Stream) -> float:
@@ -172,9 +149,8 @@ def _runs_on_sim_time(arrivals: Sequence[Arrival]) -> bool:
 @rule(
     "warning",
     mend="Look for what holds the images up: a slow network, a long queue, a filter in between. If nothing does, the "
-    "stamps "
-    "are wrong (taken before a long processing, or of another machine's clock); a larger slop_ms would pair wrong "
-    "frames.",
+    "stamps are wrong (taken before a long processing, or of another machine's clock); a larger slop_ms would pair "
+    "wrong frames.",
 )
 def late_stream(seen: Observation) -> Iterator[Fault]:
     """Images of one stream arrive late by a constant: long after their stamp, or long after the other stream's."""
@@ -235,8 +211,7 @@ def never_pairs(seen: Observation) -> Iterator[Fault]:
     if np.mean(np.abs(offsets) <= slop_ms) >= 0.5:
         return
     topics = seen.depth.topic, seen.color.topic
-    slop_ns = round(slop_ms * 1e6)
-    cause = pairing_fault(_history(depth), _history(color), topics, slop_ns=slop_ns, max_late_ns=None)
+    cause = pairing_fault(depth, color, topics, slop_ns=round(slop_ms * 1e6), max_late_ns=None)
     spread = float(np.percentile(offsets, 75) - np.percentile(offsets, 25))
     constant = spread < 0.25 * abs(float(np.median(offsets)))
     came = cause.text if cause is not None else f"colour is stamped {np.median(offsets):+.1f} ms from depth"
@@ -245,24 +220,15 @@ def never_pairs(seen: Observation) -> Iterator[Fault]:
         came += ", constantly"
         mend = (
             "The offset is constant, so one driver stamps at another moment than the other (begin of exposure, "
-            "arrival): "
-            f"mend the stamps, or shift them. {mend}"
+            f"arrival): mend the stamps, or shift them. {mend}"
         )
     yield Fault(" and ".join(topics), came, f"within slop_ms = {slop_ms:g} for most depth frames", mend)
-
-
-def _history(arrivals: Sequence[Arrival]) -> StampHistory:
-    history = StampHistory()
-    for arrival in arrivals:
-        history.add(arrival.stamp_ns, arrival.steady_ns)
-    return history
 
 
 @rule(
     "warning",
     mend="Publish camera_info with the very stamp of its image; image_transport's camera subscribers and "
-    "depth_image_proc "
-    "pair the two by equal stamps.",
+    "depth_image_proc pair the two by equal stamps.",
 )
 def camera_info_unsynchronised(seen: Observation) -> Iterator[Fault]:
     """camera_info does not carry the stamps of its images, so consumers that need both get nothing."""
@@ -275,16 +241,14 @@ def camera_info_unsynchronised(seen: Observation) -> Iterator[Fault]:
         inner = [a for a in image.arrivals if first < a.steady_ns < last]
         same = sum(a.stamp_ns in stamps for a in inner)
         if len(inner) >= _ENOUGH and same < 0.5 * len(inner):
-            yield Fault(
-                info.topic, f"{same} of {len(inner)} images of {image.topic} have its stamp", "the stamp of every image"
-            )
+            came = f"{same} of {len(inner)} images of {image.topic} have its stamp"
+            yield Fault(info.topic, came, "the stamp of every image")
 
 
 @rule(
     "error",
     mend="Play the recording with /clock (bag_player --clock, ros2 bag play --clock), or set use_sim_time:=false on "
-    "the node; "
-    "where /clock runs, set use_sim_time:=true on every node.",
+    "the node; where /clock runs, set use_sim_time:=true on every node.",
 )
 def no_clock(seen: Observation) -> Iterator[Fault]:
     """A node waits for /clock that nobody publishes, or goes by the system's time while stamps follow /clock."""

@@ -1,4 +1,4 @@
-"""The doctor's ears on a running graph: topics in, an `Observation` out, which `pagnet_ros.diagnosis` judges."""
+"""The doctor's view of a running graph: topics in, an `Observation` out, which `pagnet_ros.diagnosis` judges."""
 
 from pagnet_ros.ros.doctor.watch import Options, watch
 

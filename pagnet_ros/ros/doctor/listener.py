@@ -1,67 +1,65 @@
-"""A node that listens to the topics under examination and keeps times, and a few messages.
+"""A node that listens to the topics under examination and asks other nodes for parameters and states.
 
-Callbacks only store; what the kept images say is worked out afterwards.
+Callbacks only store times and a few messages; what the kept images say is worked out afterwards. Nothing is changed.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Any, Final, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import GetState
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import GetParameters
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from pagnet_ros.diagnosis.log import StreamLog
-from pagnet_ros.diagnosis.observation import COMPRESSED_TYPE
+from pagnet_ros.core.stamps import Arrival, ArrivalLog
+from pagnet_ros.diagnosis.observation import CAMERA_INFO_TYPE, COMPRESSED_TYPE, IMAGE_TYPE
 from pagnet_ros.messages.image import stamp_ns
+from pagnet_ros.ros.running import spin
 
-__all__ = ["Ear", "Listener"]
+__all__ = ["Heard", "Listener"]
 
-_QUEUE: Final = 30
+_KINDS: Final = {IMAGE_TYPE: Image, COMPRESSED_TYPE: CompressedImage, CAMERA_INFO_TYPE: CameraInfo}
+_ANY: Final = QoSProfile(depth=30, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""As the node subscribes: best effort and volatile, which every publisher accepts."""
+_LATCHED: Final = QoSProfile(depth=30, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _FIRST: Final = 6
 _SPREAD: Final = 6
+_PATIENCE_S: Final = 2.0
+_VALUES: Final = {
+    ParameterType.PARAMETER_BOOL: "bool_value",
+    ParameterType.PARAMETER_INTEGER: "integer_value",
+    ParameterType.PARAMETER_DOUBLE: "double_value",
+    ParameterType.PARAMETER_STRING: "string_value",
+    ParameterType.PARAMETER_STRING_ARRAY: "string_array_value",
+}
 
 
-class Ear:
-    """What was heard on one topic.
+@dataclass
+class Heard:
+    """What came on one topic."""
 
-    Attributes:
-        log: the messages' times, by a volatile best-effort subscription.
-        latched: how many came by a transient-local one.
-        first: the first images, in a row.
-        later: the newest of those heard after them, a few apart.
-        newest: the newest message.
-    """
-
-    def __init__(self) -> None:
-        self.log = StreamLog()
-        self.latched = 0
-        self.first: list[Any] = []
-        self.later: deque[Any] = deque(maxlen=_SPREAD)
-        self.newest: Any = None
-
-    @property
-    def kept(self) -> list[Any]:
-        """The images that were kept, oldest first."""
-        return [*self.first, *self.later]
-
-    def keep(self, message: Any) -> None:
-        """Keep an image if it is one of the first, else every fifth."""
-        if len(self.first) < _FIRST:
-            self.first.append(message)
-        elif len(self.log) % 5 == 0:
-            self.later.append(message)
+    log: ArrivalLog = field(default_factory=ArrivalLog)  # times of what came by a volatile best-effort subscription
+    latched: int = 0  # how many came by a transient-local one
+    first: list[Any] = field(default_factory=list)  # the first images, in a row
+    later: deque[Any] = field(default_factory=lambda: deque(maxlen=_SPREAD))  # every fifth of those after them
+    newest: Any = None
 
 
 class Listener(Node):
-    """Subscribes as the node does: best effort and volatile, which every publisher accepts."""
+    """Hears /clock and /diagnostics from the beginning; `listen` adds topics. Call from the thread that spins it."""
 
     def __init__(self, name: str, **node: Any) -> None:
-        """Begin deaf but for /clock and /diagnostics; `listen` and `listen_to_info` add topics.
+        """Begin.
 
         Args:
             name: of the node; hidden (beginning with an underscore) so that other tools do not show it.
@@ -70,8 +68,83 @@ class Listener(Node):
         super().__init__(name, enable_rosout=True, **node)
         self.diagnostics: dict[str, tuple[int, str]] = {}
         self._sim_ns: int | None = None
-        self.create_subscription(Clock, "/clock", self._on_clock, _qos(1))
+        self._spinner = SingleThreadedExecutor(context=self.context)
+        self._spinner.add_node(self)
+        self.create_subscription(Clock, "/clock", self._on_clock, _ANY)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def spin(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Take messages for some seconds, or until something is true."""
+        end = time.monotonic() + seconds
+        spin(self._spinner, self.get_logger(), lambda: time.monotonic() >= end or until())
+
+    def listen(self, topic: str, kind: str, *, latched: bool = False) -> Heard:
+        """Subscribe.
+
+        Args:
+            topic: absolute name.
+            kind: type of the messages: of the two for images, or of camera_info.
+            latched: as a transient-local subscriber too. Only where a publisher offers that: the others would each log
+                a warning about a subscriber they cannot serve.
+        """
+        heard = Heard()
+
+        def take(message: Any) -> None:
+            heard.log.add(Arrival(time.monotonic_ns(), time.time_ns(), stamp_ns(message), self._sim_ns))
+            heard.newest = message
+            if kind == CAMERA_INFO_TYPE:
+                return
+            if len(heard.first) < _FIRST:
+                heard.first.append(message)
+            elif len(heard.log) % 5 == 0:
+                heard.later.append(message)
+
+        def take_latched(message: Any) -> None:
+            heard.latched += 1
+            heard.newest = heard.newest or message
+
+        self.create_subscription(_KINDS[kind], topic, take, _ANY)
+        if latched:
+            self.create_subscription(_KINDS[kind], topic, take_latched, _LATCHED)
+        return heard
+
+    def parameters(self, node: str, names: Sequence[str]) -> dict[str, Any]:
+        """Those of a node's parameters that are set; none if it does not answer.
+
+        Each is asked for by itself: a node that does not declare one of several gives none of them.
+        """
+        values: dict[str, Any] = {}
+        for name in names:
+            answer = self._ask(GetParameters, f"{node}/get_parameters", GetParameters.Request(names=[name]))
+            if answer is None:
+                return values
+            for value in answer.values:
+                if value.type in _VALUES:
+                    values[name] = getattr(value, _VALUES[value.type])
+        return values
+
+    def state(self, node: str) -> str:
+        """Name of the state of a node's lifecycle; empty if it does not answer."""
+        answer = self._ask(GetState, f"{node}/get_state", GetState.Request())
+        return "" if answer is None else str(answer.current_state.label)
+
+    def destroy_node(self) -> None:
+        """Stop spinning first."""
+        self._spinner.shutdown(timeout_sec=1.0)
+        super().destroy_node()
+
+    def _ask(self, kind: Any, service: str, request: Any) -> Any:
+        client = self.create_client(kind, service)
+        deadline = time.monotonic() + _PATIENCE_S
+        try:
+            self.spin(_PATIENCE_S, client.service_is_ready)
+            if not client.service_is_ready():
+                return None
+            future = client.call_async(request)
+            self.spin(deadline - time.monotonic(), future.done)
+            return future.result() if future.done() else None
+        finally:
+            self.destroy_client(client)
 
     def _on_clock(self, message: Any) -> None:
         self._sim_ns = int(message.clock.sec) * 1_000_000_000 + int(message.clock.nanosec)
@@ -81,57 +154,3 @@ class Listener(Node):
             level = status.level
             number = level[0] if isinstance(level, bytes) else int(level)
             self.diagnostics[status.name] = (number, status.message)
-
-    def listen(self, topic: str, kind: str) -> Ear:
-        """Listen to images.
-
-        Args:
-            topic: absolute name.
-            kind: type of the messages.
-        """
-        ear = Ear()
-
-        def take(message: Any) -> None:
-            self._note(ear, message)
-            ear.keep(message)
-
-        self.create_subscription(CompressedImage if kind == COMPRESSED_TYPE else Image, topic, take, _qos(_QUEUE))
-        return ear
-
-    def listen_to_info(self, topic: str, *, latched: bool) -> Ear:
-        """Listen to a camera_info.
-
-        Args:
-            topic: absolute name.
-            latched: as a transient-local subscriber too. Only where a publisher offers that: the others would each log
-            a
-                warning about a subscriber they cannot serve.
-        """
-        ear = Ear()
-
-        def take(message: Any) -> None:
-            self._note(ear, message)
-            ear.newest = message
-
-        def take_latched(message: Any) -> None:
-            ear.latched += 1
-            ear.newest = ear.newest or message
-
-        self.create_subscription(CameraInfo, topic, take, _qos(_QUEUE))
-        if latched:
-            self.create_subscription(CameraInfo, topic, take_latched, _qos(_QUEUE, latched=True))
-        return ear
-
-    def _note(self, ear: Ear, message: Any) -> None:
-        ear.log.add(time.monotonic_ns(), time.time_ns(), stamp_ns(message), self._sim_ns)
-
-
-def _qos(depth: int, *, latched: bool = False) -> QoSProfile:
-    """Accepts every publisher; or, `latched`, those that keep messages for whoever comes later."""
-    durability: Literal["TRANSIENT_LOCAL", "VOLATILE"] = "TRANSIENT_LOCAL" if latched else "VOLATILE"
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=depth,
-        reliability=ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy[durability],
-    )

@@ -11,9 +11,9 @@ from collections import deque
 from dataclasses import replace
 from typing import Any, Final, Literal
 
+from pagnet_ros.core.stamps import Arrival, ArrivalLog
 from pagnet_ros.diagnosis import diagnose
 from pagnet_ros.diagnosis.facts import camera_info_facts, image_facts
-from pagnet_ros.diagnosis.log import StreamLog
 from pagnet_ros.diagnosis.machine import look_at_machine
 from pagnet_ros.diagnosis.observation import (
     CAMERA_INFO_TYPE,
@@ -88,7 +88,7 @@ class Examination:
         }
         self._graph = Graph(node)
         self._since_ns = time.monotonic_ns()
-        self._logs: dict[Heard, StreamLog] = {stream: StreamLog() for stream in _ROLES}
+        self.logs: dict[Heard, ArrivalLog] = {stream: ArrivalLog() for stream in _ROLES}
         self._newest: dict[Heard, Any] = {}
         self._types: dict[Heard, str] = {}
         self._images: dict[Heard, deque[ImageFacts]] = {
@@ -99,7 +99,7 @@ class Examination:
     def heard(self, stream: Heard, message: Any) -> None:
         """Note a message."""
         sim_ns = self._node.get_clock().now().nanoseconds if self._parameter("use_sim_time") else None
-        self._logs[stream].add(time.monotonic_ns(), time.time_ns(), stamp_ns(message), sim_ns)
+        self.logs[stream].add(Arrival(time.monotonic_ns(), time.time_ns(), stamp_ns(message), sim_ns))
         self._newest[stream] = message
 
     def look(self) -> None:
@@ -134,7 +134,7 @@ class Examination:
             topic=self._topics[heard],
             expected=CAMERA_INFO_TYPE if info else self._types.get(heard, IMAGE_TYPE),
             publishers=self._graph.publishers(self._topics[heard], with_process=True),
-            arrivals=self._logs[heard].arrivals(now_ns - _WINDOW_NS),
+            arrivals=self.logs[heard].since(now_ns - _WINDOW_NS),
         )
         if not info:
             return replace(stream, images=tuple(self._images[heard]))

@@ -10,13 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from pagnet_ros.core.pairing import NearestPairing, Pair
-from pagnet_ros.core.stamps import PairingFault, StampHistory, pairing_fault
+from pagnet_ros.core.stamps import PairingFault, pairing_fault
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.ros.names import TopicNames
@@ -140,7 +139,7 @@ class Inputs:
         self._lock = threading.Lock()
         self._pairing = make_pairing(settings)
         self._newest_ns: dict[str, int] = {}
-        self._history = {"depth": StampHistory(), "color": StampHistory()}
+        self._paired_ns = 0
         self._images: list[Any] = []
         self.calibrations = Calibrations(node, topics, self._subscribe, self._on_camera_info)
         self.transforms = Transforms(node)
@@ -185,8 +184,8 @@ class Inputs:
     def pairing_fault(self) -> PairingFault | None:
         """Why depth and colour, though both arrive, have not paired since the last pair."""
         settings = self._settings
-        with self._lock:
-            depth, color = (deepcopy(self._history[stream]) for stream in ("depth", "color"))
+        logs = self.examination.logs["depth"], self.examination.logs["color"]
+        depth, color = ([each for each in log.since(self._paired_ns) if each.stamp_ns] for log in logs)
         return pairing_fault(
             depth,
             color,
@@ -210,8 +209,7 @@ class Inputs:
         """Forget all waiting messages, as after a clock jump."""
         with self._lock:
             self._pairing.clear()
-            for history in self._history.values():
-                history.clear()
+            self._paired_ns = time.monotonic_ns()
 
     def _subscribe(self, held: list[Any], topic: str, message_type: Any, callback: Callable[[Any], None]) -> None:
         try:
@@ -251,27 +249,24 @@ class Inputs:
                 self._refuse_unstamped(stream)
                 return
             with self._lock:
-                self._note_stamp(stream, stamp, now_ns)
+                self._note_stamp(stream, stamp)
                 add = self._pairing.add_depth if stream == "depth" else self._pairing.add_color
                 pairs = add(stamp, Received(message, now_ns))
-                if pairs:
-                    for history in self._history.values():
-                        history.clear()
             if pairs:
+                self._paired_ns = time.monotonic_ns()
                 self._health.count("pairs", len(pairs))
                 self._health.saw("pairs", now_ns)
                 self._health.count("superseded", len(pairs) - 1 + self._queue.put(pairs[-1]))
         except Exception as error:
             self._reporter.report("internal_error", f"{stream} callback: {type(error).__name__}: {error}", "error")
 
-    def _note_stamp(self, stream: str, stamp: int, now_ns: int) -> None:
+    def _note_stamp(self, stream: str, stamp: int) -> None:
         newest_ns = self._newest_ns.get(stream, 0)
         if stamp < newest_ns:
             self._health.count("backward_stamps")
         elif stamp == newest_ns:
             self._health.count("repeated_stamps")
         self._newest_ns[stream] = stamp
-        self._history[stream].add(stamp, now_ns)
 
     def _refuse_unstamped(self, stream: str) -> None:
         topic = self.topics.depth if stream == "depth" else self.topics.color
