@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from pagnet_ros.diagnosis import RULES
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
 REPORTS = {"report", "log", "_report", "MalformedMessageError", "ContainerError"}
@@ -29,7 +31,9 @@ def _first_column(heading):
 
 def test_every_problem_is_explained_and_none_is_invented():
     told = {name for cell in _first_column("What the node can say") for name in re.findall(r"`(\w+)`", cell)}
-    assert told == {kind for _, kind in _calls(REPORTS)} | DERIVED
+    monitor = (ROOT / "pagnet_ros/ros/node/monitor.py").read_text(encoding="utf-8")
+    asked = set(RULES) & set(re.findall(r'"(\w+)"', monitor))
+    assert told == {kind for _, kind in _calls(REPORTS)} | DERIVED | asked
 
 
 def test_every_counter_and_stream_is_explained():

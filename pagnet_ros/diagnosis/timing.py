@@ -117,11 +117,13 @@ def nearest_offsets_ms(depth: Sequence[Arrival], color: Sequence[Arrival]) -> ND
 def share_received(arrivals: Sequence[Arrival]) -> float:
     """Which share of a camera's frames came, by its own stamps: gaps of several periods lack frames.
 
+    The longest gap does not count: a camera that was started again loses nothing.
+
     Returns:
         0 to 1; 1 where the gaps are not those of a regular camera, or there are too few.
     """
     gaps = np.diff(np.array([a.stamp_ns for a in arrivals], np.int64)).astype(np.float64)
-    gaps = gaps[gaps > 0]
+    gaps = np.sort(gaps[gaps > 0])[:-1]
     if len(gaps) < _LEAST_GAPS:
         return 1.0
     period = float(np.percentile(gaps, 10))

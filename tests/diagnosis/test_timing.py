@@ -75,3 +75,7 @@ def test_gaps_of_several_periods_show_what_was_lost(keep, share):
 def test_a_camera_of_varying_frame_rate_is_not_taken_for_losses():
     uneven = arrivals(60, 20.0, stamp=lambda i, ns: START_NS + (i * i * 300_000) + i * 30 * MS)
     assert share_received(uneven) == 1.0
+
+
+def test_a_camera_that_was_started_again_has_lost_nothing():
+    assert share_received([a for i, a in enumerate(arrivals()) if not 40 < i < 110]) == 1.0

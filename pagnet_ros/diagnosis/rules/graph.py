@@ -44,7 +44,7 @@ def wrong_type(seen: Observation) -> Iterator[Fault]:
     for stream in seen.streams:
         if stream.publishers and not stream.typed:
             wrong = stream.publishers[0]
-            came = f"published as {wrong.type}{_by(wrong)}"
+            came = f"published as {wrong.type}" + (f" by {wrong.node}" if wrong.node else "")
             yield Fault(stream.topic, came, stream.expected, _mend_type(stream, wrong.type))
 
 

@@ -1,18 +1,20 @@
 """The doctor's rules on what the node itself hears, so that its diagnostics never say OK where the doctor would not.
 
-Owns the recent times of each input and facts of a few images; callbacks only store. Findings that the node notices by
+Keeps the recent times of each input and facts of a few images; callbacks only store. Findings that the node notices by
 itself, where they happen, are left to it.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any, Final, Literal
 
 from pagnet_ros.core.stamps import Arrival, ArrivalLog
-from pagnet_ros.diagnosis import diagnose
+from pagnet_ros.diagnosis import RULES, Finding, diagnose
 from pagnet_ros.diagnosis.facts import camera_info_facts, image_facts
 from pagnet_ros.diagnosis.machine import look_at_machine
 from pagnet_ros.diagnosis.observation import (
@@ -20,6 +22,7 @@ from pagnet_ros.diagnosis.observation import (
     COMPRESSED_TYPE,
     IMAGE_TYPE,
     ImageFacts,
+    Machine,
     NodeFacts,
     Observation,
     Stream,
@@ -27,6 +30,7 @@ from pagnet_ros.diagnosis.observation import (
 from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.ros.doctor.graph import Graph, full_name
 from pagnet_ros.ros.names import TopicNames
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
 
 __all__ = ["TOLD_BY_THE_NODE", "Examination", "Heard"]
@@ -45,10 +49,8 @@ TOLD_BY_THE_NODE: Final = frozenset(
         "camera_info_uncalibrated",
         "channel_order_unknown",
         "depth_larger_than_color",
-        "duplicate_node_names",
         "frame_ids_differ",
         "frozen_stamps",
-        "images_lost",
         "malformed_image",
         "missing_module",
         "negative_depth",
@@ -64,20 +66,21 @@ TOLD_BY_THE_NODE: Final = frozenset(
         "zero_stamp",
     }
 )
-"""What the node says where it happens, under this name or a narrower one, or in its log at configure."""
+"""What the node says where it happens (under this name or a narrower one), when a topic is silent, or at configure."""
 _WINDOW_NS: Final = 10_000_000_000
 _IMAGES: Final = 6
 
 
 class Examination:
-    """Looks at what came lately. `heard` and `look` are called from the executor's thread."""
+    """Looks at what came lately. To be called from the executor's thread."""
 
-    def __init__(self, node: Any, topics: TopicNames, reporter: Reporter) -> None:
+    def __init__(self, node: Any, topics: TopicNames, settings: NodeParameters, reporter: Reporter) -> None:
         """Begin with nothing heard.
 
         Args:
             node: asks the graph; its parameters slop_ms, max_late_ms and use_sim_time are read where it has them.
             topics: where the inputs stand.
+            settings: how they come.
             reporter: told of each finding.
         """
         self._node, self._reporter = node, reporter
@@ -86,15 +89,24 @@ class Examination:
             "color": topics.color,
             "camera_info": topics.color_info,
         }
+        self._kinds: dict[Heard, str] = {
+            "depth": IMAGE_TYPE if settings.depth_transport == "raw" else COMPRESSED_TYPE,
+            "color": IMAGE_TYPE if settings.color_transport == "raw" else COMPRESSED_TYPE,
+            "camera_info": CAMERA_INFO_TYPE,
+        }
+        self._name = full_name(node.get_name(), node.get_namespace())
         self._graph = Graph(node)
-        self._since_ns = time.monotonic_ns()
         self.logs: dict[Heard, ArrivalLog] = {stream: ArrivalLog() for stream in _ROLES}
         self._newest: dict[Heard, Any] = {}
-        self._types: dict[Heard, str] = {}
         self._images: dict[Heard, deque[ImageFacts]] = {
             "depth": deque(maxlen=_IMAGES),
             "color": deque(maxlen=_IMAGES),
         }
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from now on, as after subscribing anew."""
+        self.since_ns = time.monotonic_ns()
 
     def heard(self, stream: Heard, message: Any) -> None:
         """Note a message."""
@@ -102,41 +114,62 @@ class Examination:
         self.logs[stream].add(Arrival(time.monotonic_ns(), time.time_ns(), stamp_ns(message), sim_ns))
         self._newest[stream] = message
 
-    def look(self) -> None:
-        """Apply every rule to the last ten seconds, and report what it finds."""
-        for finding in diagnose(self.observation()):
-            if finding.name not in TOLD_BY_THE_NODE:
-                level: Literal["error", "warn"] = "error" if finding.severity == "error" else "warn"
-                self._reporter.report(finding.name, finding.text, level, about=finding.about)
+    def ask(self, rules: Collection[str], streams: Collection[Heard], seconds: float) -> None:
+        """Apply some rules to streams that were silent for so long, and report what they find."""
+        if not streams:
+            return
+        names = self._node.get_name(), self._node.get_namespace()
+        own = {topic for topic, _ in self._node.get_publisher_names_and_types_by_node(*names)}
+        now_ns, with_process = time.monotonic_ns(), "silent_topic" in rules  # which looks through all of /proc
+        found = {_ROLES[stream]: self._stream(stream, now_ns, with_process) for stream in streams}
+        for role, stream in found.items():
+            there = self._graph.topics([stream.expected])
+            candidates = tuple(topic for topic in there if topic != stream.topic and topic not in own)
+            found[role] = replace(stream, candidates=candidates)
+        machine, domain = Machine(uid=os.getuid()), self._node.context.get_domain_id()
+        seen = Observation(seconds=seconds, nodes=(self._name,), machine=machine, domain=domain, **found)
+        self._report(finding for name in rules for finding in RULES[name](seen))
+
+    def look(self, *, images: bool = True) -> None:
+        """Apply every rule to the last ten seconds, and report what it finds; without images, to the rest."""
+        seen = self.observation()
+        seen = seen if images else replace(seen, depth=None, color=None)
+        self._report(finding for finding in diagnose(seen) if finding.name not in TOLD_BY_THE_NODE)
 
     def observation(self) -> Observation:
         """What was heard within the last ten seconds, as the rules take it."""
         now_ns = time.monotonic_ns()
+        since_ns = max(now_ns - _WINDOW_NS, self.since_ns)
         for stream, facts in self._images.items():
             message = self._newest.pop(stream, None)
             if message is not None:
-                self._types[stream] = IMAGE_TYPE if hasattr(message, "step") else COMPRESSED_TYPE
                 facts.append(image_facts(message, "depth" if stream == "depth" else "color", self._topics[stream]))
+        namesakes = (node for node in self._graph.nodes() if node == self._name)
         return Observation(
-            seconds=min(now_ns - self._since_ns, _WINDOW_NS) / 1e9,
-            depth=self._stream("depth", now_ns),
-            color=self._stream("color", now_ns),
-            color_info=self._stream("camera_info", now_ns),
+            seconds=(now_ns - since_ns) / 1e9,
+            depth=self._stream("depth", since_ns),
+            color=self._stream("color", since_ns),
+            color_info=self._stream("camera_info", since_ns),
+            nodes=(self._name, *namesakes),
             consumers=(self._itself(),),
             clock_publishers=tuple(endpoint.node for endpoint in self._graph.publishers("/clock")),
             machine=look_at_machine(with_torch=False),
         )
 
-    def _stream(self, heard: Heard, now_ns: int) -> Stream:
-        info = heard == "camera_info"
+    def _report(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            level: Literal["error", "warn"] = "error" if finding.severity == "error" else "warn"
+            self._reporter.report(finding.name, finding.text, level, about=finding.about)
+
+    def _stream(self, heard: Heard, since_ns: int, with_process: bool = True) -> Stream:
         stream = Stream(
             name=_ROLES[heard],
             topic=self._topics[heard],
-            expected=CAMERA_INFO_TYPE if info else self._types.get(heard, IMAGE_TYPE),
-            publishers=self._graph.publishers(self._topics[heard], with_process=True),
-            arrivals=self.logs[heard].since(now_ns - _WINDOW_NS),
+            expected=self._kinds[heard],
+            publishers=self._graph.publishers(self._topics[heard], with_process=with_process),
+            arrivals=self.logs[heard].since(since_ns),
         )
-        if not info:
+        if heard != "camera_info":
             return replace(stream, images=tuple(self._images[heard]))
         if heard not in self._newest:
             return stream
@@ -145,7 +178,7 @@ class Examination:
 
     def _itself(self) -> NodeFacts:
         return NodeFacts(
-            name=full_name(self._node.get_name(), self._node.get_namespace()),
+            name=self._name,
             state="active",
             use_sim_time=self._parameter("use_sim_time"),
             slop_ms=self._parameter("slop_ms"),

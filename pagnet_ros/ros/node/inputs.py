@@ -134,7 +134,7 @@ class Inputs:
             ConfigError: The pairing policy needs message_filters, which is not installed, or DDS refuses a topic.
         """
         self.topics = topics
-        self.examination = Examination(node, topics, reporter)
+        self.examination = Examination(node, topics, settings, reporter)
         self._node, self._settings, self._health, self._reporter, self._queue = node, settings, health, reporter, queue
         self._lock = threading.Lock()
         self._pairing = make_pairing(settings)

@@ -250,7 +250,7 @@ class PagnetNode(LifecycleNode):
         self._inputs.open_images()  # also where nobody wants them yet: what DDS refuses is told now
         if not self._outputs.wanted() and self.settings.lazy:
             self._inputs.close_images()
-        self._monitor = TopicMonitor(self, self._inputs, self.settings, self.health, self.reporter)
+        self._monitor = TopicMonitor(self._inputs, self.health, self.reporter)
         backward = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         self._jump = self.get_clock().create_jump_callback(backward, post_callback=self._on_jump)
         super().on_activate(state)
@@ -316,7 +316,7 @@ class PagnetNode(LifecycleNode):
             return
         if outputs.wanted() or not self.settings.lazy:
             if not inputs.receives_images:
-                self._monitor.restart()
+                inputs.examination.restart()
                 self._guarded("subscribing", inputs.open_images)
         elif may_close:
             inputs.close_images()

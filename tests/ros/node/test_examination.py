@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from pagnet_ros.diagnosis import RULES
 from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.node.examination import TOLD_BY_THE_NODE, Examination
+from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
 from tests.ros.doctor.camera import Camera
@@ -39,7 +40,8 @@ class Listening:
         node.declare_parameter("slop_ms", 20.0)
         node.declare_parameter("max_late_ms", 500.0)
         logger = SimpleNamespace(info=self.lines.append, warn=self.lines.append, error=self.lines.append)
-        self.examination = Examination(node, TOPICS, Reporter(logger, Health(), period_s=0.0))
+        reporter = Reporter(logger, Health(), period_s=0.0)
+        self.examination = Examination(node, TOPICS, NodeParameters(), reporter)
         for stream, topic in zip(KINDS, (TOPICS.depth, TOPICS.color, TOPICS.color_info), strict=True):
             node.create_subscription(KINDS[stream], topic, self._taker(stream), 10)
 
