@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_training.sensors.images import edge_mask
+from pagnet_training.sensors.realism import RealismCounts
 from studies.fusion import moved_points
 from studies.regions import distance_to
 
@@ -55,11 +56,13 @@ class Truth(NamedTuple):
         depth_m: ``[H, W]`` float32 metres, without holes.
         brightness: ``[H, W]`` float32, mean of red, green and blue, 0 to 1.
         pose: ``[4, 4]`` camera-to-world.
+        measured: ``[H, W]`` bool, what the real frame measured; None for all.
     """
 
     depth_m: Depth
     brightness: Depth
     pose: Matrix
+    measured: NDArray[np.bool_] | None = None
 
 
 def _count(edges: Matrix) -> Count:
@@ -82,6 +85,7 @@ class Counts:
         by_range, by_brightness, by_edge: ``[bins, 2]``: pixels measured and missing.
         jointly: the same by all three at once, in coarser bins.
         holes: ``[sizes, 2]``: holes (8-connected) of that size, and their pixels.
+        realism: what can be counted on depth images alone.
     """
 
     intrinsics: Matrix
@@ -94,6 +98,7 @@ class Counts:
     by_edge: Count = field(default_factory=lambda: _count(EDGE_PX_EDGES))
     jointly: Count = field(default_factory=lambda: np.zeros((JOINT_BINS, 2), np.int64))
     holes: Count = field(default_factory=lambda: _count(HOLE_PX_EDGES.astype(np.float64)))
+    realism: RealismCounts = field(default_factory=RealismCounts)
     _before: tuple[Depth, Matrix] | None = field(default=None, repr=False)
 
     def next_sequence(self) -> None:
@@ -102,6 +107,7 @@ class Counts:
 
     def add(self, seen_m: Depth, truth: Truth) -> None:
         """Take in the next frame: what the sensor delivered ``[H, W]`` (NaN missing), and what was there."""
+        self.realism.add(seen_m, self.judged, truth.measured)
         edge_px = distance_to(edge_mask(truth.depth_m))
         judged = np.ones(seen_m.shape, np.bool_) if self.judged is None else self.judged
         missing = ~np.isfinite(seen_m) & judged

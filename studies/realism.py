@@ -25,8 +25,9 @@ from pagnet_ros.errors import PagnetError, RecordingError
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import PinholeCamera, SensorMemory, SensorProfile, load_profile, sense
 from pagnet_training.json_file import write_json
+from pagnet_training.sensors import realism
 from pagnet_training.sensors.fit import fit_recording
-from pagnet_training.sensors.images import metres
+from pagnet_training.sensors.images import away_from_edges, edge_mask, metres
 from pagnet_training.sensors.recorded import Selection, recorded_frames
 from studies.comparison import (
     RANGE_EDGES_M,
@@ -96,7 +97,7 @@ def probable_truths(frames: Sequence[RecordedFrame], wanted: Iterable[int]) -> I
     for index in wanted:
         depth = filled(fused_depth(depths, poses, intrinsics, index, REACH_FRAMES))
         grey = frames[index].rgb.mean(axis=2, dtype=np.float32) / np.float32(255)
-        yield Truth(depth, np.asarray(grey, np.float32), poses[index])
+        yield Truth(depth, np.asarray(grey, np.float32), poses[index], np.isfinite(depths[index]))
 
 
 def _depth(frame: RecordedFrame) -> Depth:
@@ -119,7 +120,11 @@ def simulated_counts(profile: SensorProfile, truths: Sequence[Truth], empty: Cou
     camera = PinholeCamera(fx, fy, cx, cy, width, height)
     counts = Counts(empty.intrinsics, empty.judged)
     cosines = [
-        cos_incidence(np.asarray(cv2.GaussianBlur(truth.depth_m, (0, 0), SMOOTH_PX), np.float32), empty.intrinsics)
+        away_from_edges(
+            cos_incidence(np.asarray(cv2.GaussianBlur(truth.depth_m, (0, 0), SMOOTH_PX), np.float32), empty.intrinsics),
+            edge_mask(truth.depth_m),
+            round(2 * SMOOTH_PX),
+        )
         for truth in truths
     ]
     for seed in seeds:
@@ -152,6 +157,7 @@ def compare(real: Counts, other: Counts) -> dict[str, Any]:
         "missing_joint": missing_distance(real.jointly, other.jointly),
         "hole_count": total_variation(real.holes[:, 0], other.holes[:, 0]),
         "hole_pixels": total_variation(real.holes[:, 1], other.holes[:, 1]),
+        "realism": other.realism.figures(),
         "missing_rate": float(other.by_range[:, 1].sum() / other.by_range.sum()),
         "temporal_by_range": [
             {"low_m": low, "high_m": high if np.isfinite(high) else None, "ks": value}
@@ -194,7 +200,14 @@ def judge(
     rows = {profile.name: compare(real, simulated_counts(profile, truths, real, seeds)) for profile in profiles}
     rows["first half"] = compare(real, first)
     missing = float(real.by_range[:, 1].sum() / real.by_range.sum())
-    return {"real": {"frames": len(truths), "missing_rate": missing}, "rows": rows}
+    truth = realism.RealismCounts()
+    for each in truths:
+        truth.add(each.depth_m, judged, each.measured)
+    return {
+        "real": {"frames": len(truths), "missing_rate": missing, "realism": real.realism.figures()},
+        "rows": rows,
+        "what was there": truth.figures(),
+    }
 
 
 def results_table(results: dict[str, Any]) -> Table:
@@ -217,6 +230,20 @@ def results_table(results: dict[str, Any]) -> Table:
     return table
 
 
+def realism_table(results: dict[str, Any]) -> Table:
+    """Realism figures of the real frames and of the others, with their ratio; of what simulated frames start from."""
+    real = results["real"]["realism"]
+    table = Table(title="Realism figures, [ ]: over the real frames'")
+    for column in ("frames of", *realism.FIGURES.values()):
+        table.add_column(column)
+    rows = {name: row["realism"] for name, row in results["rows"].items()}
+    for name, figures in {"real": real, **rows, "what was there": results["what was there"]}.items():
+        ratio = "" if name == "real" else " \\[{:.2f}]"
+        cells = (f"{value:.2f}" + ratio.format(value / max(real[key], 1e-9)) for key, value in figures.items())
+        table.add_row(name, *cells)
+    return table
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.realism", description=__doc__)
@@ -233,7 +260,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.no_fit:
             profiles.append(fit_recording(frames[: len(frames) // 2], name="fitted").profile)
         results = judge(frames, profiles, range(options.draws))
-        Console(width=max(200, Console().width)).print(results_table(results))
+        Console(width=max(200, Console().width)).print(results_table(results), realism_table(results))
         if options.json:
             write_json(options.json, results)
     except PagnetError as error:

@@ -30,7 +30,16 @@ from pagnet_training.data.recorded_depth import Depth, Mask, Rng, log_uniform
 
 T = TypeVar("T", bound=np.generic)
 
-__all__ = ["Recording", "Scene", "SurfaceBatch", "SurfacePatches", "change_colours", "draw_scene", "record"]
+__all__ = [
+    "Recording",
+    "Scene",
+    "SurfaceBatch",
+    "SurfacePatches",
+    "at_random_distance",
+    "change_colours",
+    "draw_scene",
+    "record",
+]
 
 MARGIN = 8
 """Pixels on each side of a patch that a camera's windows see and the network does not."""
@@ -145,7 +154,7 @@ def draw_scene(image: RgbdImage, side: int, rng: Rng) -> Scene:
         sized = [plane.swapaxes(0, 1) for plane in sized]
     rgb, depth, albedo, cosine, known = (np.ascontiguousarray(plane) for plane in sized)
     focal = focal_length(metric.focal_px if metric else 0.0, image.depth.shape[1], rng) * side / cut
-    return Scene(rgb, _in_range(depth, rng), albedo, cosine, known > 0, focal)
+    return Scene(rgb, at_random_distance(depth, rng), albedo, cosine, known > 0, focal)
 
 
 def _metres(image: RgbdImage, rng: Rng) -> Callable[[tuple[slice, slice]], Depth]:
@@ -159,7 +168,7 @@ def _metres(image: RgbdImage, rng: Rng) -> Callable[[tuple[slice, slice]], Depth
     return lambda place: (unit / (np.maximum(image.depth[place], LEAST_LEVEL) + offset)).astype(np.float32)
 
 
-def _in_range(depth: Depth, rng: Rng) -> Depth:
+def at_random_distance(depth: Depth, rng: Rng) -> Depth:
     """At a random distance at which all of it lies in `RANGE_M`; clipped where there is none."""
     for _ in range(ATTEMPTS):
         moved = depth * np.float32(log_uniform(0.4, 2.5, rng))

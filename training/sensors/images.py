@@ -25,6 +25,7 @@ __all__ = [
     "Slopes",
     "View",
     "along_plane",
+    "away_from_edges",
     "edge_mask",
     "farther",
     "fill_holes",
@@ -209,6 +210,23 @@ def edge_mask(depth_m: Depth, step: float = EDGE_STEP) -> Mask:
     marks[:, 1:] |= across
     marks[:, :-1] |= across
     return marks
+
+
+def away_from_edges(values: Depth, edges: Mask, reach: int) -> Depth:
+    """What was measured over windows, such as the slope of surfaces, without windows that hold two surfaces.
+
+    Args:
+        values: ``[H, W]``.
+        edges: ``[H, W]`` pixels at depth edges.
+        reach: pixels to either side of an edge that take the value of the nearest one beyond.
+    """
+    near = cv2.dilate(edges.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    if not near.any() or near.all():
+        return values
+    _, labels = cv2.distanceTransformWithLabels(near, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
+    of_label = np.zeros(int(labels.max()) + 1, np.float32)
+    of_label[labels[near == 0]] = values[near == 0]
+    return np.asarray(of_label[labels], np.float32)
 
 
 class Edges(NamedTuple):
