@@ -86,7 +86,8 @@ def random_figures(images: Sequence[RgbdImage], draws: int, seed: int = 0) -> tu
             rng = np.random.default_rng([seed, number])
             image = images[number % len(images)]
             metric = image.metric
-            assert metric is not None and metric.albedo is not None
+            assert metric is not None
+            assert metric.albedo is not None
             assert metric.cosine is not None
             depth = at_random_distance(metric.depth_m, rng)
             scene = Scene(image.rgb, depth, metric.albedo, metric.cosine, image.valid, metric.focal_px)
