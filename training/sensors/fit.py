@@ -100,7 +100,7 @@ class FitResult:
         noise, missing, edges, steps, bias: The parts, with everything that was measured.
         quality: What the recording holds.
         collector: The counts behind it all, for the report.
-        sample: A frame from the middle, for pictures.
+        samples: Moments number 1, 2, 4, 8 and so on, for pictures and figures.
     """
 
     profile: SensorProfile
@@ -114,7 +114,7 @@ class FitResult:
     bias: BiasFit | None
     quality: Quality
     collector: Collector
-    sample: Moment
+    samples: tuple[Moment, ...]
 
 
 def fit_recording(
@@ -143,15 +143,14 @@ def fit_recording(
     views = (make_view(frame) for frame in registration.watched(frames))
     motion, stream = moments(views, notes, space_only=space_only)
     collector = Collector(motion)
-    sample: Moment | None = None
+    samples: list[Moment] = []
     for number, moment in enumerate(stream, start=1):
         collector.add(moment)
         if number & (number - 1) == 0:
-            sample = moment
+            samples.append(replace(moment, before=(), scene_before=None, earlier=None))
         if progress is not None:
             progress(number)
     collector.finish()
-    assert sample is not None
     steps = find_steps(collector.values, collector.values_full)
     noise, missing = fit_noise(collector, steps), fit_missing(collector)
     if noise is None or missing is None:
@@ -165,7 +164,7 @@ def fit_recording(
     warnings = (*notes, *registration.warnings, *what_is_unobservable(collector, noise, missing, edges, steps, bias))
     return FitResult(
         profile, Curves(noise, missing), warnings, motion, noise, missing, edges, steps, bias, collector.quality,
-        collector, sample,
+        collector, tuple(samples),
     )  # fmt: skip
 
 
@@ -265,6 +264,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     profile = replace(result.profile, description=options.description, weights=options.weights)
     if options.scale > 1:
         profile = replace(profile, reduction="nearest")  # a coarse pixel never mixes surfaces
+    result = replace(result, profile=profile)
     save_profile(profile, options.out)
     out = Console()
     out.print(f"{options.out}: {summary(result)}", markup=False, highlight=False, soft_wrap=True)

@@ -281,6 +281,7 @@ class Slopes(NamedTuple):
         gx, gy: Its slopes per pixel.
         theta: Angle between ray and normal, radians.
         whole: Whether the window held enough measurements.
+        radius: Of the window, pixels.
     """
 
     w: NDArray[np.float64]
@@ -288,6 +289,7 @@ class Slopes(NamedTuple):
     gy: NDArray[np.float64]
     theta: NDArray[np.float32]
     whole: Mask
+    radius: int
 
 
 def slopes(z: Depth, matrix: NDArray[np.float64], radius: int) -> Slopes:
@@ -330,4 +332,4 @@ def slopes(z: Depth, matrix: NDArray[np.float64], radius: int) -> Slopes:
     nz = fitted - nx * u - ny * v
     length = np.sqrt(nx**2 + ny**2 + nz**2) * np.sqrt(1 + u**2 + v**2)
     cosine = np.clip(np.abs(fitted) / np.maximum(length, 1e-12), 0, 1)
-    return Slopes(fitted, gx, gy, np.arccos(cosine).astype(np.float32), whole)
+    return Slopes(fitted, gx, gy, np.arccos(cosine).astype(np.float32), whole, radius)

@@ -6,12 +6,16 @@ Nothing is known of the scene, so that the same figures can be taken of any came
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
-from pagnet_training.sensors.images import Depth, Mask, edge_mask, fill_holes
+from pagnet_ros.sensors import PinholeCamera, SensorProfile, sense
+from pagnet_training.sensors.images import Depth, Mask, away_from_edges, edge_mask, fill_holes
+from pagnet_training.sensors.scenes import Moment
 
-__all__ = ["FIGURES", "RealismCounts", "delivered_part"]
+__all__ = ["FIGURES", "RealismCounts", "delivered_part", "real_and_simulated", "simulated_frame"]
 
 FIGURES = {
     "edge_mixing": "pixels at edges that lie between the two surfaces, %",
@@ -87,6 +91,37 @@ class RealismCounts:
             "missing": 100 * share(missing, pixels),
             "noise": 1000 * share(squares, flat) ** 0.5,
         }
+
+
+def simulated_frame(moment: Moment, profile: SensorProfile, seed: int) -> Depth:
+    """``[h, w]`` metres: what a profile's sensor would have delivered of what was there, NaN where missing."""
+    scene, (height, width) = moment.scene, moment.view.shape
+    fx, fy, cx, cy = (float(moment.view.matrix[place]) for place in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    angle = away_from_edges(scene.plane.theta, scene.edges.distance == 0, scene.plane.radius)
+    return sense(
+        scene.z,
+        PinholeCamera(fx, fy, cx, cy, width, height),
+        profile,
+        seed,
+        cos_incidence=np.cos(angle),
+        brightness=scene.grey,
+    )
+
+
+def real_and_simulated(moments: Sequence[Moment], profile: SensorProfile) -> tuple[dict[str, float], dict[str, float]]:
+    """`FIGURES` of the frames of a recording, and of a profile's sensor on what was there.
+
+    Pixels that never measured, and those of which no frame shows the depth, do not count.
+    """
+    real, simulated = RealismCounts(), RealismCounts()
+    for number, moment in enumerate(moments):
+        judged = np.isfinite(moment.scene.z)
+        if moment.delivering is not None:
+            judged &= moment.delivering
+        measured = np.isfinite(moment.view.z)
+        real.add(moment.view.z, judged, measured)
+        simulated.add(simulated_frame(moment, profile, number), judged, measured)
+    return real.figures(), simulated.figures()
 
 
 def _mixing(z: Depth) -> tuple[int, int]:

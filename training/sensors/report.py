@@ -16,6 +16,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.sensors import SensorProfile
 from pagnet_ros.system.files import replaced
 from pagnet_training.sensors import report_figures
+from pagnet_training.sensors.realism import FIGURES, real_and_simulated
 
 if TYPE_CHECKING:
     from pagnet_training.sensors.fit import FitResult
@@ -73,6 +74,7 @@ def _page(result: FitResult, recording: str) -> Iterable[str]:
         "One frame, the depth that was probably there (from neighbouring frames, holes filled), and what the profile's "
         "sensor would have delivered of it. White: no measurement.",
     )
+    yield from _likeness(result)
     yield "<h2>Noise</h2>"
     yield _figure(report_figures.noise(result), _NOISE_CAPTION)
     yield "<h2>Missing pixels</h2>"
@@ -105,6 +107,21 @@ def _figure(figure: Any, caption: str) -> str:
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     text = html.escape(caption)
     return f"<figure><img alt='{text}' src='data:image/png;base64,{data}'><figcaption>{text}</figcaption></figure>"
+
+
+def _likeness(result: FitResult) -> Iterable[str]:
+    """Realism figures of some frames, real and simulated."""
+    real, simulated = real_and_simulated(result.samples, result.profile)
+    yield (
+        f"<p>Counted on {len(result.samples)} frames of the recording, and on as many simulated ones of what was "
+        "there:</p><table><tr><th></th><th>real</th><th>simulated</th><th>ratio</th></tr>"
+    )
+    for name, meaning in FIGURES.items():
+        pair = real[name], simulated[name]
+        ratio = f"{pair[1] / pair[0]:.2f}" if pair[0] > 0 else ""
+        numbers = "".join(f"<td class='number'>{text}</td>" for text in (*(f"{value:.2f}" for value in pair), ratio))
+        yield f"<tr><td>{html.escape(meaning)}</td>{numbers}</tr>"
+    yield "</table>"
 
 
 def _table(profile: SensorProfile) -> Iterable[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.sensors import PinholeCamera, sense
 from pagnet_training.sensors.counting import SPACINGS
+from pagnet_training.sensors.realism import simulated_frame
 from pagnet_training.sensors.tallies import CELLS
 
 if TYPE_CHECKING:
@@ -99,20 +99,9 @@ def missing(result: FitResult) -> Any:
 
 def frames(result: FitResult) -> Any:
     """Colour, the measured frame, the depth behind it, and the simulated frame."""
-    view, scene = result.sample.view, result.sample.scene
-    height, width = view.shape
-    matrix = view.matrix
-    camera = PinholeCamera(
-        float(matrix[0, 0]), float(matrix[1, 1]), float(matrix[0, 2]), float(matrix[1, 2]), width, height
-    )
-    simulated = sense(
-        scene.z,
-        camera,
-        result.profile,
-        1,
-        cos_incidence=np.cos(scene.plane.theta).astype(np.float32),
-        brightness=scene.grey,
-    )
+    moment = result.samples[-1]
+    view, scene = moment.view, moment.scene
+    simulated = simulated_frame(moment, result.profile, 1)
     figure, axes = _figure(2, 2, 3.9)
     low, high = np.nanquantile(view.z, [0.01, 0.99])
     panels: tuple[tuple[str, Any], ...] = (

@@ -1,5 +1,7 @@
 """The command line: from a folder or a bag to a profile and a report."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,12 @@ def test_a_folder_becomes_a_profile_and_a_report_that_stands_alone(folder, tmp_p
     assert page.count("data:image/png;base64,") == 3
     assert "http" not in page
     assert "What this recording cannot tell" in page
+    for figure in ("missing, %", "noise from pixel to pixel"):  # the simulated frames are like the real ones
+        row = re.search(rf"<tr><td>{figure}.*?</tr>", page).group()
+        real, simulated, ratio = (float(text) for text in re.findall(r"number'>([\d.]+)<", row))
+        assert real > 1, figure
+        assert 0.67 < ratio < 1.5, figure
+        assert simulated == pytest.approx(ratio * real, rel=0.02)
 
 
 def test_the_sensor_with_larger_pixels_is_fitted_too(folder, tmp_path):
