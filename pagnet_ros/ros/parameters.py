@@ -16,32 +16,41 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.system.settings import Settings, fields_of, problems_of, typed, unknown_name
 
-__all__ = ["declare", "declare_and_read", "read"]
+__all__ = ["declare", "declare_and_read", "overrides", "read"]
 
 S = TypeVar("S", bound=Settings)
 _Field = dataclasses.Field[Any]
 
 _FOREIGN_NAMES: Final = frozenset({"use_sim_time", "start_type_description_service"})
 _FOREIGN_PREFIXES: Final = ("qos_overrides.", "diagnostic_updater.")
+"""Of parameters that are rclpy's own or another library's."""
 
 
-def declare(node: Any, kind: type[Settings], *, fixed: Collection[str] | None = None) -> dict[str, str]:
+def overrides(node: Any) -> Mapping[str, Any]:
+    """The parameters that a node was started with, `rclpy.parameter.Parameter` by name."""
+    return dict(getattr(node, "_parameter_overrides", {}))  # rclpy offers no public list
+
+
+def declare(
+    node: Any, kind: type[Settings], *, fixed: Collection[str] | None = None, others: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Declare every field of a kind of settings on a node.
 
     Args:
         node: an rclpy node.
         kind: its settings.
         fixed: names that cannot change once the node is there; None for all.
+        others: what names begin with that are none of these settings, and are left to the caller.
 
     Returns:
         Problems with the values that the node was started with (unknown names, wrong types, out of range), by name of
         the parameter; empty where all is well.
     """
     problems: dict[str, str] = {}
-    overrides = getattr(node, "_parameter_overrides", {})  # rclpy offers no public list of what it was given
+    given = overrides(node)
     known = {field.name: field for field in fields_of(kind)}
     for name, field in known.items():
-        wrong = problems_of(name, field, overrides[name].value) if name in overrides else []
+        wrong = problems_of(name, field, given[name].value) if name in given else []
         made = _descriptor(name, field, read_only=fixed is None or name in fixed)
         try:
             node.declare_parameter(name, _plain(field.default), made, ignore_override=bool(wrong))
@@ -50,7 +59,8 @@ def declare(node: Any, kind: type[Settings], *, fixed: Collection[str] | None = 
             node.declare_parameter(name, _plain(field.default), made, ignore_override=True)
         if wrong:
             problems[name] = wrong[0]
-    unknown = (name for name in overrides if name not in known and not _is_foreign(name))
+    foreign = (*_FOREIGN_PREFIXES, *others)
+    unknown = (name for name in given if name not in {*known, *_FOREIGN_NAMES} and not name.startswith(foreign))
     return problems | {name: unknown_name(name, known) for name in unknown}
 
 
@@ -76,13 +86,13 @@ def read(node: Any, kind: type[S], changes: Mapping[str, Any] | None = None) -> 
     return kind(**values)
 
 
-def declare_and_read(node: Any, kind: type[S]) -> S:
-    """Declare every field of a kind of settings as a parameter that cannot change, and read them.
+def declare_and_read(node: Any, kind: type[S], *, others: tuple[str, ...] = ()) -> S:
+    """Declare every field of a kind of settings as a parameter that cannot change, and read them; see `declare`.
 
     Raises:
         ConfigError: unknown names, wrong types, values out of range or that do not fit; all problems in one message.
     """
-    problems = list(declare(node, kind).values())
+    problems = list(declare(node, kind, others=others).values())
     try:
         made = read(node, kind)
     except ConfigError as error:
@@ -111,11 +121,6 @@ def _descriptor(name: str, field: _Field, *, read_only: bool) -> ParameterDescri
     elif isinstance(field.default, int) and low is not None and high is not None:
         made.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
     return made
-
-
-def _is_foreign(name: str) -> bool:
-    """Whether a parameter is rclpy's own or another library's."""
-    return name in _FOREIGN_NAMES or name.startswith(_FOREIGN_PREFIXES)
 
 
 def _plain(value: Any) -> Any:

@@ -6,12 +6,13 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 
 from rclpy.parameter import Parameter
 
+from pagnet_ros.ros.evaluator.node import EvaluatorOptions
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.parameters import declare, read
 from pagnet_ros.ros.players.simulated_frames import SimulatedCameraOptions
 from pagnet_ros.system.settings import fields_of
 
-KINDS = (NodeParameters, SimulatedCameraOptions)
+KINDS = (NodeParameters, SimulatedCameraOptions, EvaluatorOptions)
 
 
 def started(ros, kind, fixed=None, **overrides):

@@ -1,7 +1,6 @@
 """Scores what a running node publishes: records its inputs and its result, then replays the recording.
 
-Owns the subscriptions and the temporary recording. Metrics, report, JSON and CSV come from the replay, whose `--result`
-scores the recorded result. Executable: `evaluate`.
+Metrics, report, JSON and CSV come from the replay, whose `--result` scores the recorded result. Executable: `evaluate`.
 
     ros2 run pagnet_ros evaluate --ros-args -r depth:=/camera/depth -r color:=/camera/color -p out:=out/live
 """
@@ -13,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,36 +23,40 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from pagnet_ros.errors import ConfigError, PagnetError, RecordingError, did_you_mean
+from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
 from pagnet_ros.recordings.bags import require_rosbags
 from pagnet_ros.replay import cli as replay
 from pagnet_ros.ros.names import resolve_topics
+from pagnet_ros.ros.parameters import declare_and_read, overrides
 from pagnet_ros.ros.qos import image_qos, overriding_options
 from pagnet_ros.ros.running import init_ros, spin
+from pagnet_ros.system.settings import Settings, setting
 from pagnet_ros.system.transport import prepare_process
 from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["Evaluator", "main"]
 
-PARAMETERS: Final[dict[str, Any]] = {
-    "with_reference": False,  # whether `reference` is recorded: better depth of the same view, of colour's size
-    "baselines": ["bilinear", "bicubic"],  # classical filters for comparison; ["none"] for none
-    "out": "",  # folder for the report, JSON and CSV; empty prints the table only
-    "force": False,  # replace results that are there
-    "frames": 0,  # end after so many results; 0 for never
-    "idle_s": 0.0,  # end after so much silence of all images, once some came, seconds; 0 for never
-    "depth_transport": "raw",  # or compressedDepth
-    "color_transport": "raw",  # or compressed
-    "input_reliability": "best_effort",  # accepts any publisher; or reliable
-    "slop_ms": 20.0,  # largest stamp difference of a pair, milliseconds; the node's
-}
-"""Name and default; besides these `metrics.<field of MetricSettings>`."""
-CHOICES: Final = {
-    "depth_transport": ("raw", "compressedDepth", "compressed"),
-    "color_transport": ("raw", "compressed"),
-    "input_reliability": ("best_effort", "reliable"),
-}
-_OF_ROS: Final = ("use_sim_time", "start_type_description_service", "qos_overrides")
+
+@dataclass(frozen=True)
+class EvaluatorOptions(Settings):
+    """Every parameter of the evaluator; besides these `metrics.<field of MetricSettings>`."""
+
+    with_reference: bool = setting(False, "record `reference` too: better depth of the same view, of colour's size")
+    baselines: tuple[str, ...] = setting(("bilinear", "bicubic"), "filters for comparison; none for none")
+    out: str = setting("", "folder for the report, JSON and CSV; empty prints the table only")
+    force: bool = setting(False, "replace results that are there")
+    frames: int = setting(0, "end after so many results; 0 for never", low=0, high=2**31 - 1)
+    idle_s: float = setting(
+        0.0, "end after so much silence of all images, once some came, s; 0 for never", low=0, high=1e6
+    )
+    depth_transport: str = setting("raw", "how depth comes", choices=("raw", "compressedDepth", "compressed"))
+    color_transport: str = setting("raw", "how colour comes", choices=("raw", "compressed"))
+    input_reliability: str = setting(
+        "best_effort", "best_effort accepts every publisher", choices=("best_effort", "reliable")
+    )
+    slop_ms: float = setting(20.0, "largest difference of the stamps of a pair, ms", low=0, high=10000)
+
+
 _METRICS: Final = "metrics."
 _CHECK_S: Final = 0.1
 _LEAST_FREE_BYTES: Final = 2**30
@@ -72,28 +76,34 @@ class Evaluator(Node):
             ConfigError: parameters that do not fit.
             RecordingError: results are there already, and `force` is false.
         """
-        super().__init__("evaluator", automatically_declare_parameters_from_overrides=True, **kwargs)
+        super().__init__("evaluator", **kwargs)
         require_rosbags()
         from rosbags.rosbag2 import StoragePlugin, Writer
         from rosbags.typesys import Stores, get_typestore
 
         self.ended = threading.Event()
-        self.values = _read_parameters(self)
+        options = self.options = declare_and_read(self, EvaluatorOptions, others=(_METRICS,))
+        self._metrics = {
+            name: self.declare_parameter(name, given.value).value
+            for name, given in overrides(self).items()
+            if name.startswith(_METRICS)
+        }
         self._folder, self._results, self._last_ns = folder, 0, 0
-        names = resolve_topics(self, self.values["depth_transport"], self.values["color_transport"])
+        names = resolve_topics(self, options.depth_transport, options.color_transport)
         self.topics = {"depth": names.depth, "color": names.color, "result": names.output}
-        if self.values["with_reference"]:
+        if options.with_reference:
             self.topics["reference"] = self.resolve_topic_name("reference")
         replay.check(self.words())
         self._writer: Any = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
         store = get_typestore(Stores.ROS2_JAZZY)
         beside_color = names.color.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"  # as a replay looks
-        packed = {stream for stream in ("depth", "color") if self.values[f"{stream}_transport"] != "raw"}
+        transports = {"depth": options.depth_transport, "color": options.color_transport}
+        packed = {stream for stream, transport in transports.items() if transport != "raw"}
         streams = [(s, t, t, CompressedImage if s in packed else Image) for s, t in self.topics.items()]
         for stream, topic, recorded, kind in [*streams, ("", names.color_info, beside_color, CameraInfo)]:
             connection = self._writer.add_connection(recorded, f"sensor_msgs/msg/{kind.__name__}", typestore=store)
-            qos = image_qos(self.values["input_reliability"], depth=50)
+            qos = image_qos(options.input_reliability, depth=50)
             self.create_subscription(
                 kind, topic, partial(self._record, stream, connection), qos, raw=True,
                 qos_overriding_options=overriding_options(),
@@ -103,19 +113,18 @@ class Evaluator(Node):
 
     def words(self) -> list[str]:
         """The command line of the replay that scores the recording."""
-        values, topics = self.values, self.topics
+        options, topics = self.options, self.topics
         words = [str(self._folder), "--depth", topics["depth"], "--color", topics["color"]]
-        words += ["--result", topics["result"], "--slop", str(values["slop_ms"])]
-        words += ["--baselines", *values["baselines"]]
-        if values["with_reference"]:
+        words += ["--result", topics["result"], "--slop", str(options.slop_ms), "--baselines", *options.baselines]
+        if options.with_reference:
             words += ["--mode", "reference", "--reference", topics["reference"]]
         else:
             words += ["--mode", "none"]
-        for name, value in values.items():
-            if name.startswith(_METRICS):
-                words += ["--metric", f"{name.removeprefix(_METRICS)}={value}"]
-        if values["out"]:
-            words += ["--out", values["out"], *(["--force"] if values["force"] else [])]
+        for name, value in self._metrics.items():
+            plain = list(value) if isinstance(value, list | tuple) or hasattr(value, "tolist") else value
+            words += ["--metric", f"{name.removeprefix(_METRICS)}={plain}"]
+        if options.out:
+            words += ["--out", options.out, *(["--force"] if options.force else [])]
         return words
 
     def destroy_node(self) -> None:
@@ -132,44 +141,17 @@ class Evaluator(Node):
         if stream:
             self._last_ns = time.monotonic_ns()
         self._results += stream == "result"
-        if 0 < self.values["frames"] <= self._results:
+        if 0 < self.options.frames <= self._results:
             self.ended.set()
 
     def _check_end(self) -> None:
         """End after silence, where that is asked for, and before the disk is full."""
-        idle_s = self.values["idle_s"]
+        idle_s = self.options.idle_s
         if idle_s and self._last_ns and time.monotonic_ns() - self._last_ns > idle_s * NS_PER_S:
             self.ended.set()
         if shutil.disk_usage(self._folder.parent).free < _LEAST_FREE_BYTES and not self.ended.is_set():
             self.get_logger().warning(f"less than 1 GiB is free at {self._folder.parent}; the recording ends here")
             self.ended.set()
-
-
-def _read_parameters(node: Node) -> dict[str, Any]:
-    """Every parameter's value; those of another type, and names that do not exist, in one error."""
-    found = {name: parameter.value for name, parameter in node.get_parameters_by_prefix("").items()}
-    values, problems = dict(PARAMETERS), []
-    for name, value in found.items():
-        if name.startswith(_OF_ROS):
-            continue
-        if name.startswith(_METRICS):
-            values[name] = list(value) if isinstance(value, list | tuple) or hasattr(value, "tolist") else value
-        elif name not in PARAMETERS:
-            hint = did_you_mean(name, PARAMETERS, f"expected one of {', '.join(PARAMETERS)}")
-            problems.append(f"unknown parameter {name!r}; {hint}")
-        else:
-            kind = type(PARAMETERS[name])
-            fits = type(value) is kind or (kind is float and type(value) is int)
-            if not fits or (kind in (int, float) and value < 0):
-                problems.append(
-                    f"{name} = {value!r}; expected {'0 or more' if kind in (int, float) else kind.__name__}"
-                )
-            elif value not in CHOICES.get(name, (value,)):
-                problems.append(f"{name} = {value!r}; expected one of {', '.join(CHOICES[name])}")
-            values[name] = value
-    if problems:
-        raise ConfigError("; ".join(problems))
-    return values
 
 
 def main(args: list[str] | None = None) -> int:

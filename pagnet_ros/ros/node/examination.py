@@ -121,7 +121,7 @@ class Examination:
         names = self._node.get_name(), self._node.get_namespace()
         own = {topic for topic, _ in self._node.get_publisher_names_and_types_by_node(*names)}
         now_ns, with_process = time.monotonic_ns(), "silent_topic" in rules  # which looks through all of /proc
-        found = {_ROLES[stream]: self._stream(stream, now_ns, with_process) for stream in streams}
+        found: dict[str, Any] = {_ROLES[stream]: self._stream(stream, now_ns, with_process) for stream in streams}
         for role, stream in found.items():
             there = self._graph.topics([stream.expected])
             candidates = tuple(topic for topic in there if topic != stream.topic and topic not in own)

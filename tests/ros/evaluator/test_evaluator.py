@@ -109,11 +109,11 @@ def test_results_that_are_there_are_kept_and_refused_before_anything_is_recorded
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ({"slop_ms": 20000.0}, "slop 20000.0; expected 0 to 10000 ms"),
-        ({"idle_s": -1.0}, "idle_s = -1.0; expected 0 or more"),
+        ({"slop_ms": 20000.0}, "slop_ms = 20000.0 is out of range; expected 0 to 10000"),
+        ({"idle_s": -1.0}, "idle_s = -1.0 is out of range; expected 0 to"),
         ({"depth_transport": "zstd"}, "depth_transport"),
         ({"input_reliability": "some"}, "input_reliability"),
-        ({"frames": "many"}, "frames = 'many'; expected 0 or more"),
+        ({"frames": "many"}, "frames = 'many' is a str; expected a int"),
         ({"with_refrence": True}, "unknown parameter 'with_refrence'; did you mean 'with_reference'?"),
         ({"metrics.voxel_m": -1.0}, "voxel_m=-1.0"),
         ({"metrics.voxle_m": 0.1}, "did you mean 'voxel_m'?"),
