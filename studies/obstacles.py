@@ -21,8 +21,8 @@ from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.methods import Method, Network, make_baselines
 from pagnet_ros.replay.metrics import FrameContexts, FrameTruth, MetricSettings
+from pagnet_ros.replay.metrics.frame import Result
 from pagnet_ros.replay.metrics.groups import Flying, Measurement, Obstacles
-from pagnet_ros.replay.metrics.result import Result
 from pagnet_ros.sensors import PinholeCamera, load_profile, sense
 from pagnet_ros.simulation import Renderer, Scene, palette, props
 from pagnet_ros.simulation.layout import finish

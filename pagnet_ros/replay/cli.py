@@ -35,6 +35,7 @@ from pagnet_ros.replay.source import open_source
 from pagnet_ros.replay.tables import print_summary
 from pagnet_ros.system.allocator import keep_freed_memory
 from pagnet_ros.system.files import TextFileError, parse_yaml
+from pagnet_ros.system.settings import typed
 
 __all__ = ["BAD_INPUT", "CANNOT_WRITE", "FELL", "FINE", "INTERRUPTED", "PARTLY_READ", "check", "main"]
 
@@ -239,16 +240,11 @@ def _with(options: T, changes: Sequence[str], flag: str) -> T:
         if name not in known or not equals:
             hint = did_you_mean(name, known, f"known are {', '.join(known)}")
             raise ConfigError(f"{flag} {change}; expected NAME=VALUE ({hint})")
-        values[name] = _value(text, flag, change)
+        try:
+            values[name] = typed(getattr(options, name), parse_yaml(text))
+        except TextFileError as error:
+            raise ConfigError(f"{flag} {change}; expected NAME=VALUE with a number, a word or a list [1, 2]") from error
     return dataclasses.replace(options, **values)  # type: ignore[type-var]
-
-
-def _value(text: str, flag: str, change: str) -> Any:
-    try:
-        value = parse_yaml(text)
-    except TextFileError as error:
-        raise ConfigError(f"{flag} {change}; expected NAME=VALUE with a number, a word or a list [1, 2]") from error
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@
 what each of them is, and `add_metrics` adds one. NumPy and OpenCV only. Frames of a recording go in, numbers come out.
 """
 
-from pagnet_ros.replay.metrics import accuracy, calibration, groups, texture  # each adds its metrics  # noqa: F401
+from pagnet_ros.replay.metrics import accuracy, calibration, groups  # each adds its metrics  # noqa: F401
 from pagnet_ros.replay.metrics.frame import FrameContext, FrameContexts, FrameTruth
 from pagnet_ros.replay.metrics.registry import METRICS, Group, Metric, add_metrics
 from pagnet_ros.replay.metrics.scorer import Scorer

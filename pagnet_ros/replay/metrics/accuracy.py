@@ -7,19 +7,14 @@ from typing import Any
 import numpy as np
 
 from pagnet_ros.replay.metrics.flying import between_surfaces
+from pagnet_ros.replay.metrics.frame import Result
 from pagnet_ros.replay.metrics.registry import EIGEN, Group, Metric, Sums, Values, add_metrics, ratio, root
-from pagnet_ros.replay.metrics.result import Result
 from pagnet_ros.replay.metrics.settings import MetricSettings
 
 __all__ = ["Accuracy", "Common", "Deltas"]
 
-DELTAS = {
-    "delta_1_05": 1.05,
-    "delta_1_10": 1.10,
-    "delta_1_25": 1.25,
-    "delta_1_25_2": 1.25**2,
-    "delta_1_25_3": 1.25**3,
-}
+DELTAS = {"1_05": 1.05, "1_10": 1.10, "1_25": 1.25, "1_25_2": 1.25**2, "1_25_3": 1.25**3}
+DELTA_LABELS = ("1.05", "1.10", "1.25", "1.25²", "1.25³")
 KNOWN, SCORED, ERROR, ABSOLUTE, SQUARE, RELATIVE = range(6)
 
 
@@ -203,40 +198,15 @@ def _row(low: float | None, high: float | None, sums: Sums) -> dict[str, Any]:
 
 
 @add_metrics(
-    Metric(
-        "delta_1_05",
-        "δ<1.05",
-        "Share of scored pixels with max(d / z, z / d) below 1.05.",
-        source="as Eigen et al. 2014, tighter",
-        better="higher",
-    ),
-    Metric(
-        "delta_1_10",
-        "δ<1.10",
-        "Share of scored pixels with max(d / z, z / d) below 1.10.",
-        source="as Eigen et al. 2014, tighter",
-        better="higher",
-    ),
-    Metric(
-        "delta_1_25",
-        "δ<1.25",
-        "Share of scored pixels with max(d / z, z / d) below 1.25.",
-        source=EIGEN,
-        better="higher",
-    ),
-    Metric(
-        "delta_1_25_2",
-        "δ<1.25²",
-        "Share of scored pixels with max(d / z, z / d) below 1.25^2.",
-        source=EIGEN,
-        better="higher",
-    ),
-    Metric(
-        "delta_1_25_3",
-        "δ<1.25³",
-        "Share of scored pixels with max(d / z, z / d) below 1.25^3.",
-        source=EIGEN,
-        better="higher",
+    *(
+        Metric(
+            f"delta_{name}",
+            f"δ<{label}",
+            f"Share of scored pixels with max(d / z, z / d) below {label.translate({178: '^2', 179: '^3'})}.",
+            source=EIGEN if label.startswith("1.25") else "as Eigen et al. 2014, tighter",
+            better="higher",
+        )
+        for name, label in zip(DELTAS, DELTA_LABELS, strict=True)
     ),
     Metric(
         "accurate_share",
@@ -260,5 +230,5 @@ class Deltas(Group):
     def values(self, sums: Sums) -> Values:
         """The thresholds over scored pixels, and the tightest over known ones."""
         known, scored, *below = sums.tolist()
-        values = {name: ratio(count, scored) for name, count in zip(DELTAS, below, strict=True)}
+        values = {f"delta_{name}": ratio(count, scored) for name, count in zip(DELTAS, below, strict=True)}
         return values | {"accurate_share": ratio(below[0], known)}

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from pagnet_ros.replay.metrics.frame import Result
 from pagnet_ros.replay.metrics.registry import Group, Metric, Sums, Values, add_metrics, ratio, root
-from pagnet_ros.replay.metrics.result import Result
 
 __all__ = ["Calibration"]
 

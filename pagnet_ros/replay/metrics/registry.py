@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pagnet_ros.replay.metrics.settings import MetricSettings
 
 if TYPE_CHECKING:
-    from pagnet_ros.replay.metrics.result import Result
+    from pagnet_ros.replay.metrics.frame import Result
 
 __all__ = ["GROUPS", "METRICS", "Group", "Metric", "Sums", "Values", "add_metrics", "markdown_table", "ratio", "root"]
 

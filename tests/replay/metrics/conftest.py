@@ -3,7 +3,7 @@
 import pytest
 
 from pagnet_ros.replay.metrics import FrameContexts, MetricSettings, Scorer
-from tests.replay.metrics.frames import image, truth
+from tests.replay.metrics.frames import image, scored, truth
 
 
 @pytest.fixture
@@ -11,9 +11,8 @@ def score():
     """`score(reference, result, ...)` -> metrics of that one frame."""
 
     def run(reference, result, *, sigma=None, common=None, settings=None, **frame):
-        scorer = Scorer(settings or MetricSettings(), has_reference=reference is not None)
         sigma = None if sigma is None else image(sigma)
-        return scorer.add(truth(reference, **frame), image(result), sigma, common)
+        return scored(truth(reference, **frame), image(result), sigma, common, settings=settings)
 
     return run
 

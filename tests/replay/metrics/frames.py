@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pagnet_ros.replay.metrics import FrameTruth
+from pagnet_ros.replay.metrics import FrameContext, FrameTruth, MetricSettings, Scorer
 
 
 def image(rows):
@@ -16,3 +16,16 @@ def truth(reference, measured=None, rgb=None, intrinsics=None, pose=None):
     if rgb is None:
         rgb = np.full((*(reference if reference is not None else measured).shape, 3), 128, np.uint8)
     return FrameTruth(reference, measured, rgb, intrinsics, pose)
+
+
+def black(reference, measured=None, *camera):
+    """A frame under a black colour image; the measurement is the reference where nothing else is said."""
+    rgb = np.zeros((*reference.shape, 3), np.uint8)
+    return FrameTruth(reference, reference if measured is None else measured, rgb, *camera)
+
+
+def scored(frame, depth, *more, settings=None, scorer=None):
+    """The metrics of one frame, of a new scorer where none is named."""
+    settings = settings or MetricSettings()
+    scorer = scorer or Scorer(settings, has_reference=frame.reference_m is not None)
+    return scorer.add(FrameContext(frame, settings), depth, *more)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pagnet_ros.replay.metrics import METRICS, FrameTruth, MetricSettings, Scorer
+from pagnet_ros.replay.metrics import METRICS, MetricSettings, Scorer
+from tests.replay.metrics.frames import black, scored
 
 NAN = float("nan")
 
@@ -60,7 +61,7 @@ def test_range_bands_hold_their_lower_limit():
     scorer = Scorer(settings, has_reference=True)
     reference = np.array([[0.5, 1.0, 1.5], [2.0, NAN, 7.0]], np.float32)
     result = np.array([[0.5, 1.25, 1.0], [NAN, 2.0, 6.0]], np.float32)
-    scorer.add(FrameTruth(reference, reference, np.zeros((2, 3, 3), np.uint8)), result)
+    scored(black(reference), result, settings=settings, scorer=scorer)
     rows = scorer.summary()["by_range"]
     assert [(row["from_m"], row["to_m"]) for row in rows] == [(0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, None)]
     near, band, empty, far = (SimpleNamespace(**row) for row in rows)
@@ -73,9 +74,10 @@ def test_range_bands_hold_their_lower_limit():
 
 
 def test_bands_beyond_the_limits_are_only_listed_where_something_is():
-    scorer = Scorer(MetricSettings(range_edges_m=(1.0, 2.0)), has_reference=True)
+    settings = MetricSettings(range_edges_m=(1.0, 2.0))
+    scorer = Scorer(settings, has_reference=True)
     reference = np.full((2, 2), 1.5, np.float32)
-    scorer.add(FrameTruth(reference, reference, np.zeros((2, 2, 3), np.uint8)), reference)
+    scored(black(reference), reference, settings=settings, scorer=scorer)
     assert [(row["from_m"], row["to_m"]) for row in scorer.summary()["by_range"]] == [(1.0, 2.0)]
 
 
@@ -172,7 +174,7 @@ def test_pixels_say_what_metrics_stand_on():
     reference[0, 0] = NAN
     result = reference.copy()
     result[1, :] = NAN
-    scorer.add(FrameTruth(reference, reference, np.zeros((6, 20, 3), np.uint8)), result)
+    scored(black(reference), result, scorer=scorer)
     pixels = scorer.summary()["pixels"]
     assert pixels == {"known": 119, "scored": 99, "edges": 40, "holes": 0, "texture": 0}
 
@@ -184,20 +186,17 @@ depths = arrays.arrays(np.float32, (5, 7), elements=st.floats(0.5, 8, width=32))
 def test_plain_errors_do_not_care_where_a_pixel_is(reference, result, random):
     order = list(range(reference.size))
     random.shuffle(order)
-    rgb = np.zeros((5, 7, 3), np.uint8)
-    plain, shuffled = Scorer(MetricSettings(), True), Scorer(MetricSettings(), True)
-    before = plain.add(FrameTruth(reference, reference, rgb), result)
+    before = scored(black(reference), result)
     moved = [array.ravel()[order].reshape(5, 7) for array in (reference, result)]
-    after = shuffled.add(FrameTruth(moved[0], moved[0], rgb), moved[1])
+    after = scored(black(moved[0]), moved[1])
     for name in ("rmse_m", "mae_m", "abs_rel", "delta_1_05", "delta_1_25", "coverage", "accurate_share"):
         assert after[name] == pytest.approx(before[name], rel=1e-6, abs=1e-9), name
 
 
 @given(depths, depths)
 def test_relative_metrics_do_not_depend_on_the_unit(reference, result):
-    rgb = np.zeros((5, 7, 3), np.uint8)
-    metres = Scorer(MetricSettings(), True).add(FrameTruth(reference, reference, rgb), result)
-    halved = Scorer(MetricSettings(), True).add(FrameTruth(reference / 2, reference / 2, rgb), result / 2)
+    metres = scored(black(reference), result)
+    halved = scored(black(reference / 2), result / 2)
     for name in ("abs_rel", "delta_1_05", "delta_1_10", "delta_1_25", "accurate_share"):
         assert halved[name] == metres[name], name
     assert halved["rmse_m"] == pytest.approx(metres["rmse_m"] / 2, rel=1e-6)
@@ -205,7 +204,7 @@ def test_relative_metrics_do_not_depend_on_the_unit(reference, result):
 
 @given(depths, depths)
 def test_metrics_keep_their_order(reference, result):
-    found = Scorer(MetricSettings(), True).add(FrameTruth(reference, reference, np.zeros((5, 7, 3), np.uint8)), result)
+    found = scored(black(reference), result)
     assert found["mae_m"] <= found["rmse_m"] * (1 + 1e-6)
     deltas = [found[name] for name in METRICS if name.startswith("delta")]
     assert deltas == sorted(deltas)

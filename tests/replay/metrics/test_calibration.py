@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from pagnet_ros.replay.metrics import FrameTruth, MetricSettings, Scorer
+from pagnet_ros.replay.metrics import MetricSettings, Scorer
+from tests.replay.metrics.frames import black, scored
 
 NAMES = ("sigma_error_ratio", "within_1_sigma", "within_2_sigma", "sigma_ence")
 
@@ -28,9 +29,8 @@ def test_the_table_sets_expected_beside_observed():
     reference = np.ones((2, 3), np.float32)
     result = np.array([[1.001, 1.03, 1.04], [1.0, 2.0, 1.5]], np.float32)
     sigma = np.array([[0.001, 0.03, 0.04], [np.nan, 0.5, 0.0]], np.float32)
-    frame = FrameTruth(reference, reference, np.zeros((2, 3, 3), np.uint8))
-    scorer.add(frame, result, sigma)
-    scorer.add(frame, result, sigma)
+    for _ in range(2):
+        scored(black(reference), result, sigma, scorer=scorer)
     table = scorer.summary()["calibration"]
     assert [(row["from_m"], row["to_m"], row["pixels"]) for row in table] == [
         (0.0, 0.0025, 2),
@@ -47,9 +47,7 @@ def test_a_normal_error_of_the_promised_size_is_calibrated():
     sigma = rng.uniform(0.004, 0.1, (200, 300)).astype(np.float32)
     reference = np.full((200, 300), 3.0, np.float32)
     result = (reference + sigma * rng.standard_normal(sigma.shape)).astype(np.float32)
-    found = Scorer(MetricSettings(), True).add(
-        FrameTruth(reference, reference, np.zeros((200, 300, 3), np.uint8)), result, sigma
-    )
+    found = scored(black(reference), result, sigma)
     assert [found[name] for name in NAMES] == pytest.approx([1, 0.683, 0.954, 0], abs=0.02)
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagnet_ros.replay.metrics import FrameTruth, MetricSettings, Scorer
+from pagnet_ros.replay.metrics import FrameTruth, MetricSettings
+from tests.replay.metrics.frames import black, scored
 
 NAN = float("nan")
 WIDTH = 40
@@ -70,9 +71,7 @@ def test_a_slanted_surface_does_not_fly(score):
 def test_flying_pixels_are_a_mean_per_frame(replay):
     flying = wall_and_box()
     flying[:, 20] = 2.0
-    frame = FrameTruth(
-        wall_and_box().astype(np.float32), wall_and_box().astype(np.float32), np.zeros((8, WIDTH, 3), np.uint8)
-    )
+    frame = black(wall_and_box().astype(np.float32))
     assert replay([frame, frame], [wall_and_box(), flying]).summary()["metrics"]["flying_pixels"] == 4
 
 
@@ -82,7 +81,7 @@ CAMERA = np.array([[500.0, 0, 20], [0, 500, 4], [0, 0, 1]])
 def rate(result, intrinsics=CAMERA, **settings):
     result = np.asarray(result, np.float32)
     frame = FrameTruth(None, result, np.zeros((*result.shape, 3), np.uint8), intrinsics)
-    return Scorer(MetricSettings(**settings), has_reference=False).add(frame, result)["flying_rate"] * result.size
+    return scored(frame, result, settings=MetricSettings(**settings))["flying_rate"] * result.size
 
 
 @pytest.mark.parametrize("pixels", [1, 2, 7, 15])
@@ -155,9 +154,7 @@ def test_mirrored_scenes_have_the_same_flying_pixels(seed):
     result[rng.random(result.shape) < 0.1] = NAN
     found = []
     for turn in (lambda a: a, np.fliplr, np.flipud, np.transpose):
-        turned, rgb = np.ascontiguousarray(turn(reference)), np.zeros((*turn(reference).shape, 3), np.uint8)
-        intrinsics = np.array([[50.0, 0, 10], [0, 50, 8], [0, 0, 1]])
-        frame = FrameTruth(turned, turned, rgb, intrinsics)
-        metrics = Scorer(MetricSettings(), True).add(frame, np.ascontiguousarray(turn(result)))
+        frame = black(np.ascontiguousarray(turn(reference)), None, np.array([[50.0, 0, 10], [0, 50, 8], [0, 0, 1]]))
+        metrics = scored(frame, np.ascontiguousarray(turn(result)))
         found.append((metrics["flying_pixels"], metrics["flying_rate"]))
     assert len(set(found)) == 1
