@@ -130,11 +130,9 @@ class Bag:
         self.end_ns = max((t[1] for t in times), default=0)
 
     def __enter__(self) -> Bag:
-        """The bag itself."""
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Close the files."""
         self._stack.close()
 
     @property

@@ -41,11 +41,9 @@ class Prefetch(Generic[T]):
         self._thread.start()
 
     def __enter__(self) -> Prefetch[T]:
-        """The iterator itself."""
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Stop reading and wait for the thread."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

@@ -36,7 +36,6 @@ class Ros1Reader:
         self._ros1, self._ros2 = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.ROS2_JAZZY)
 
     def __enter__(self) -> Ros1Reader:
-        """Open it."""
         self._reader.open()
         readable = [c for c in self._reader.connections if self._is_same(c)]
         self.topics: dict[str, TopicInfo] = {
@@ -51,7 +50,6 @@ class Ros1Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
         self._reader.close()
 
     def messages(

@@ -13,7 +13,7 @@ from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.recordings.joined import JoinedBags
 from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, RgbdTopics
-from pagnet_ros.replay.tally import Tally
+from pagnet_ros.replay.stats import ReplayStats
 from pagnet_ros.runtime.aligner import Aligner
 
 __all__ = ["BagCalibrations"]
@@ -24,16 +24,16 @@ _TF_STATIC, _TF_TYPE = "/tf_static", "tf2_msgs/msg/TFMessage"
 class BagCalibrations:
     """Call `start` before the first message, then `take` each of the topics that it names. Use from one thread."""
 
-    def __init__(self, bag: JoinedBags, topics: RgbdTopics, tally: Tally, *, reproject: bool) -> None:
+    def __init__(self, bag: JoinedBags, topics: RgbdTopics, stats: ReplayStats, *, reproject: bool) -> None:
         """Create.
 
         Args:
             bag: an open bag.
             topics: its cameras.
-            tally: told of calibrations that cannot be used.
+            stats: told of calibrations that cannot be used.
             reproject: whether depth of another frame or shape is drawn for the colour camera.
         """
-        self._bag, self._topics, self._tally, self._reproject = bag, topics, tally, reproject
+        self._bag, self._topics, self._stats, self._reproject = bag, topics, stats, reproject
         self._aligner = Aligner(
             (topics.depth, topics.depth_info or "the depth camera's topic"),
             (topics.color, topics.camera_info or "the colour camera's topic"),
@@ -74,7 +74,7 @@ class BagCalibrations:
             try:
                 matrix = np.asarray(camera_info_for(info, info.header, height, width).k, np.float64).reshape(3, 3)
             except InputError as error:
-                self._tally.report(getattr(error, "kind", "camera_info"), f"{topic}: {error}", "info")
+                self._stats.report(getattr(error, "kind", "camera_info"), f"{topic}: {error}", "info")
             self._fitted = info, (height, width), matrix
         return (None, None) if self._fitted[2] is None else (info, self._fitted[2])
 
@@ -100,6 +100,6 @@ class BagCalibrations:
             try:
                 info = self._bag.decode(message)
             except RecordingError as error:
-                self._tally.report("camera_info", f"{topic}: {error}", "info")
+                self._stats.report("camera_info", f"{topic}: {error}", "info")
             self._decoded[topic] = content, info
         return self._decoded[topic][1]

@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
-from pagnet_ros.core.pairing import NearestPairing, Pair
+from pagnet_ros.core.pairing import Pair
 from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import PairReader, read_depth
@@ -25,9 +24,8 @@ from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, COMPRESSED, IMAGE, RgbdTopics, find_rgbd_topics
 from pagnet_ros.replay.bag_calibrations import BagCalibrations
 from pagnet_ros.replay.companions import Companions
-from pagnet_ros.replay.frame import RawDepth, ReplayFrame, SourceOptions
-from pagnet_ros.replay.results import Pairing, Recording
-from pagnet_ros.replay.tally import Tally
+from pagnet_ros.replay.frame import ReplayFrame, Source, SourceOptions
+from pagnet_ros.replay.results import Recording
 from pagnet_ros.system.units import MILLIMETRE, NS_PER_S, from_counts
 
 __all__ = ["BagSource"]
@@ -52,8 +50,8 @@ class _Job(NamedTuple):
         return self.pair.depth_stamp_ns
 
 
-class BagSource:
-    """Frames of bags; see `frame.Source`."""
+class BagSource(Source):
+    """Frames of bags."""
 
     def __init__(self, paths: Sequence[str | Path], options: SourceOptions) -> None:
         """Open the bags and find the topics.
@@ -62,9 +60,8 @@ class BagSource:
             RecordingError: nothing readable, topics that are missing, ambiguous, empty or of another type, or nothing
                 in the time asked for.
         """
-        self.tally = Tally()
+        super().__init__(options, MAX_LATE_NS)
         self.bag = JoinedBags(paths)
-        self._options = options
         try:
             self._topics = _checked(self.bag, find_rgbd_topics(self.bag, options.depth, options.color))
             self._reference = self._find_reference()
@@ -73,16 +70,14 @@ class BagSource:
         except BaseException:
             self.bag.__exit__()
             raise
-        slop_ns = round(options.slop_ms * 1e6)
-        self._pairing: NearestPairing[BagMessage, BagMessage] = NearestPairing(
-            slop_ns, options.queue_size, max_late_ns=MAX_LATE_NS
-        )
-        self._references: Companions[_Job, BagMessage] = Companions(slop_ns, WAITING)
-        self._results: Companions[_Job, BagMessage] = Companions(0, WAITING)
+        others = (("reference", self._reference, round(options.slop_ms * 1e6)), ("result", self._result, 0))
+        self._companions: list[tuple[str, Companions[_Job, BagMessage]]] = [
+            (stream, Companions(slop_ns, WAITING)) for stream, topic, slop_ns in others if topic
+        ]
         self._unit_m = options.depth_unit_m or MILLIMETRE
-        self._calibrations = BagCalibrations(self.bag, self._topics, self.tally, reproject=options.reproject)
+        self._calibrations = BagCalibrations(self.bag, self._topics, self.stats, reproject=options.reproject)
         self._reader = PairReader(
-            self._topics.depth, self._topics.color, self.tally.report, self._unit_m, self._calibrations.align
+            self._topics.depth, self._topics.color, self.stats.report, self._unit_m, self._calibrations.align
         )
         self.recording = Recording(
             paths=tuple(Path(path).name for path in paths),
@@ -98,46 +93,24 @@ class BagSource:
         share = (self._stop_ns - self._start_ns) / max(1, self.bag.end_ns - self.bag.start_ns)
         self.expected = max(1, round(share * self.bag.topics[self._topics.depth].count / options.every))
 
-    def __enter__(self) -> BagSource:
-        """The source itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the files."""
+    def __exit__(self, *exc: object) -> None:
         self.bag.__exit__()
-
-    @property
-    def pairing(self) -> Pairing:
-        """How depth and colour came together so far."""
-        return self.tally.pairing(self._options.slop_ms, self._options.queue_size, self._pairing.counts)
 
     @property
     def damage(self) -> tuple[str, ...]:
         """What could not be read so far."""
         return tuple(self.bag.damage)
 
-    def report_range(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
-        """Note where much of a frame lies outside the range that is believed."""
-        self._reader.report_range(depth, min_depth_m, max_depth_m)
-
     def frames(
         self, tap: Callable[[BagMessage], None] | None = None, only: Collection[int] | None = None
     ) -> Iterator[ReplayFrame]:
-        """Frames in the order in which the node would get them.
-
-        Args:
-            tap: sees every message of every topic in order of recording; without it only those needed are read.
-            only: numbers of the pairs to read; every Nth as the options say by default.
-        """
+        """Frames in the order in which the node would get them; see `Source`."""
         for number, (job, recorded_ns) in enumerate(self._jobs(tap)):
-            if number not in only if only is not None else number % self._options.every:
-                self.tally.count("skipped")
+            if self._leaves_out(number, only):
                 continue
             if self._result and job.result is None:
-                self.tally.count("skipped")
-                self.tally.report(
+                self.stats.count("skipped")
+                self.stats.report(
                     "no_result",
                     f"{self._result}: no result with the depth stamp {job.depth_stamp_ns} ns; expected one for each "
                     "pair, though the node skips frames when it is busy",
@@ -164,8 +137,7 @@ class BagSource:
                 recorded_ns = message.stamp_ns
                 for job in self._take(streams.get(message.topic.name, ""), message):
                     yield job, recorded_ns
-        last = self._paired(self._pairing.flush())
-        for job in self._with_results(self._with_references(last, flush=True), flush=True):
+        for job in self._decided(self._paired(self._pairing.flush()), flush=True):
             yield job, recorded_ns
 
     def _take(self, stream: str, message: BagMessage) -> list[_Job]:
@@ -176,41 +148,33 @@ class BagSource:
             return []
         stamp_ns = message.header_stamp_ns
         if stamp_ns is None:
-            self.tally.count(stream)
-            self.tally.report(
+            self.stats.count(stream)
+            self.stats.report(
                 "no_header",
                 f"{message.topic.name}: a message too short for a header, or whose stamp has a billion nanoseconds or "
                 "more; it is left out",
             )
             return []
-        if not self.tally.take_stamp(stream, message.topic.name, stamp_ns):
+        if not self.stats.take_stamp(stream, message.topic.name, stamp_ns):
             return []
-        if stream == "result":
-            return [job._replace(result=image) for job, image in self._results.add(stamp_ns, message)]
-        if stream == "reference":
-            decided = self._references.add(stamp_ns, message)
-            return self._with_results([job._replace(reference=image) for job, image in decided])
+        for place, (name, images) in enumerate(self._companions):
+            if name == stream:
+                jobs = [job._replace(**{name: image}) for job, image in images.add(stamp_ns, message)]
+                return self._decided(jobs, place + 1)
         add = self._pairing.add_depth if stream == "depth" else self._pairing.add_color
-        return self._with_results(self._with_references(self._paired(add(stamp_ns, message))))
+        return self._decided(self._paired(add(stamp_ns, message)))
 
     def _paired(self, pairs: list[Pair[BagMessage, BagMessage]]) -> list[_Job]:
         for pair in pairs:
-            self.tally.take_pair(pair.depth_stamp_ns, pair.color_stamp_ns)
+            self.stats.take_pair(pair.depth_stamp_ns, pair.color_stamp_ns)
         return [_Job(pair) for pair in pairs]
 
-    def _with_references(self, jobs: list[_Job], flush: bool = False) -> list[_Job]:
-        """The jobs whose reference is decided."""
-        if not self._reference:
-            return jobs
-        decided = self._references.take(jobs) + (self._references.flush() if flush else [])
-        return [job._replace(reference=image) for job, image in decided]
-
-    def _with_results(self, jobs: list[_Job], flush: bool = False) -> list[_Job]:
-        """The jobs whose result is decided."""
-        if not self._result:
-            return jobs
-        decided = self._results.take(jobs) + (self._results.flush() if flush else [])
-        return [job._replace(result=image) for job, image in decided]
+    def _decided(self, jobs: list[_Job], first: int = 0, *, flush: bool = False) -> list[_Job]:
+        """The jobs whose reference and result are decided, those of the streams before the `first` being known."""
+        for name, images in self._companions[first:]:
+            decided = images.take(jobs) + (images.flush() if flush else [])
+            jobs = [job._replace(**{name: image}) for job, image in decided]
+        return jobs
 
     def _read(self, number: int, job: _Job, recorded_ns: int) -> ReplayFrame | None:
         """Decode and check a pair; None if it is refused."""
@@ -225,8 +189,7 @@ class BagSource:
             )
             reference = None if reference is None else from_counts(reference, self._unit_m)
         except (MalformedMessageError, RecordingError) as error:
-            self.tally.count("refused")
-            self.tally.report(getattr(error, "kind", "undecodable"), str(error))
+            self._refuse(getattr(error, "kind", "undecodable"), str(error))
             return None
         info, intrinsics = self._calibrations.color(rgb.shape[0], rgb.shape[1])
         return ReplayFrame(

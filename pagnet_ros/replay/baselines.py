@@ -23,18 +23,18 @@ from pagnet_ros.core.depth import fill_holes
 from pagnet_ros.core.validity import TrustOptions, believe
 from pagnet_ros.errors import InputError
 
-__all__ = ["ABSENT_BASELINES", "BASELINES", "Baseline", "baselines"]
+__all__ = ["ABSENT_BASELINES", "BASELINES", "baselines"]
 
 Depth = NDArray[np.float32]
 Colour = NDArray[np.uint8]
-Baseline = Callable[[Depth, Colour], Depth]
+Filter = Callable[[Depth, Colour], Depth]
 
 _XIMGPROC: Any = getattr(cv2, "ximgproc", None)  # of opencv-contrib only
 
 FGS_SIGMA_LEVELS = 4.0
 
 
-def baselines(options: TrustOptions | None = None) -> Mapping[str, Baseline]:
+def baselines(options: TrustOptions | None = None) -> Mapping[str, Filter]:
     """The filters of this installation, by name.
 
     Args:
@@ -45,16 +45,16 @@ def baselines(options: TrustOptions | None = None) -> Mapping[str, Baseline]:
         uint8 that return depth ``[H, W]`` float32 metres (NaN = not given).
     """
     trust = TrustOptions(remove_flying=False) if options is None else options
-    methods: dict[str, Baseline] = {
-        "nearest": _trusted(filters.nearest, trust),
-        "bilinear": _trusted(filters.bilinear, trust),
-        "bicubic": _trusted(filters.bicubic, trust),
-        "joint-bilateral": _trusted(filters.joint_bilateral, trust),
-        "guided": _trusted(filters.guided, trust),
+    methods: dict[str, Filter] = {
+        "nearest": filters.nearest,
+        "bilinear": filters.bilinear,
+        "bicubic": filters.bicubic,
+        "joint-bilateral": filters.joint_bilateral,
+        "guided": filters.guided,
     }
     if _XIMGPROC is not None:
-        methods["fast-global-smoother"] = _trusted(fast_global_smoother, trust)
-    return MappingProxyType(methods)
+        methods["fast-global-smoother"] = fast_global_smoother
+    return MappingProxyType({name: _trusted(method, trust) for name, method in methods.items()})
 
 
 def fast_global_smoother(low: Depth, rgb: Colour) -> Depth:
@@ -68,7 +68,7 @@ def fast_global_smoother(low: Depth, rgb: Colour) -> Depth:
     )
 
 
-def _trusted(method: Baseline, options: TrustOptions) -> Baseline:
+def _trusted(method: Filter, options: TrustOptions) -> Filter:
     """A filter between filling and the fill policy."""
 
     def run(low: Depth, rgb: Colour) -> Depth:
@@ -83,7 +83,7 @@ def _trusted(method: Baseline, options: TrustOptions) -> Baseline:
     return run
 
 
-BASELINES: Mapping[str, Baseline] = baselines()
+BASELINES: Mapping[str, Filter] = baselines()
 ABSENT_BASELINES: Mapping[str, str] = MappingProxyType(
     {}
     if _XIMGPROC is not None

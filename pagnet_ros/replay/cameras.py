@@ -28,7 +28,6 @@ from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.recordings.layouts import detect_layout
 from pagnet_ros.replay.files import OutputError
-from pagnet_ros.replay.folder_source import FolderSource
 from pagnet_ros.replay.frame import ReplayFrame, SourceOptions
 from pagnet_ros.replay.highlights import Ranking
 from pagnet_ros.replay.methods import Method, make_baselines, make_networks
@@ -37,6 +36,7 @@ from pagnet_ros.replay.pictures import Scene, draw_scene
 from pagnet_ros.replay.results import plain
 from pagnet_ros.replay.run import answers, evaluate, main_method
 from pagnet_ros.replay.run_options import RunOptions
+from pagnet_ros.replay.source import FolderSource
 from pagnet_ros.system.files import replaced
 
 __all__ = ["Comparison", "compare_cameras", "main", "page"]

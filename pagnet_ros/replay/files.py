@@ -62,11 +62,9 @@ class OutputFolder:
             raise OutputError(f"{folder}: cannot write there: {error.strerror or error}; name another --out") from error
 
     def __enter__(self) -> OutputFolder:
-        """The folder itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Move everything to its place, or remove it."""
         try:
             if kind is None:
                 with self.explained():

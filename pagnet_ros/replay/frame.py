@@ -1,23 +1,25 @@
-"""What a replay reads: the options of a source, the frame that it hands out, and what a source is."""
+"""What a replay reads: the options of a source, the frame that it hands out, and what all sources share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pagnet_ros.core.pairing import NearestPairing
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.messages.pair import PairReader
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.replay.results import Pairing, Recording
-from pagnet_ros.replay.tally import Tally
+from pagnet_ros.replay.stats import ReplayStats
 
 __all__ = ["RawDepth", "ReplayFrame", "Source", "SourceOptions"]
 
 RawDepth = NDArray[np.uint16] | NDArray[np.float32]
+S = TypeVar("S", bound="Source")
 
 
 @dataclass(frozen=True)
@@ -113,18 +115,31 @@ class ReplayFrame:
     result: RawDepth | None = None
 
 
-class Source(Protocol):
-    """An open recording.
+class Source:
+    """An open recording; a context manager.
 
     Attributes:
-        tally: counts and problems so far.
+        stats: counts and problems so far.
         recording: what it is.
         expected: about how many frames will come.
     """
 
-    tally: Tally
     recording: Recording
     expected: int
+    _reader: PairReader
+
+    def __init__(self, options: SourceOptions, max_late_ns: int | None = None) -> None:
+        self.stats = ReplayStats()
+        self._options = options
+        self._pairing: NearestPairing[Any, Any] = NearestPairing(
+            round(options.slop_ms * 1e6), options.queue_size, max_late_ns=max_late_ns
+        )
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the files."""
 
     def frames(
         self, tap: Callable[[BagMessage], None] | None = None, only: Collection[int] | None = None
@@ -132,31 +147,32 @@ class Source(Protocol):
         """Frames in the order in which the node would get them.
 
         Args:
-            tap: sees every message of a bag on the way.
+            tap: sees every message of a bag in order of recording; without it only those needed are read.
             only: numbers of the pairs to read (`ReplayFrame.index`); all, or every Nth, by default.
         """
-        ...
+        raise NotImplementedError
 
     def report_range(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
         """Note where much of a frame lies outside the range that is believed."""
-        ...
+        self._reader.report_range(depth, min_depth_m, max_depth_m)
 
     @property
     def pairing(self) -> Pairing:
         """How depth and colour came together so far."""
-        ...
+        return self.stats.pairing(self._options.slop_ms, self._options.queue_size, self._pairing.counts)
 
     @property
     def damage(self) -> tuple[str, ...]:
         """What could not be read so far."""
-        ...
+        raise NotImplementedError
 
-    def __enter__(self) -> Source:
-        """The source itself."""
-        ...
+    def _leaves_out(self, number: int, only: Collection[int] | None) -> bool:
+        """Whether a pair is none of those asked for, which is counted."""
+        left_out = number not in only if only is not None else bool(number % self._options.every)
+        if left_out:
+            self.stats.count("skipped")
+        return left_out
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the files."""
-        ...
+    def _refuse(self, kind: str, text: str) -> None:
+        self.stats.count("refused")
+        self.stats.report(kind, text)

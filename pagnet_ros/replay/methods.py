@@ -1,7 +1,7 @@
-"""What is compared: networks through the node's pipeline, classical filters, and doing nothing.
+"""What is compared: networks through the node's pipeline, classical filters, doing nothing, and recorded results.
 
-Owns the one interface that the run sees, and the way from names on a command line to methods. A method gets the frame
-as recorded and its depth in metres; networks take the former, as in the node, filters the latter.
+A method gets the frame as recorded and its depth in metres; networks take the former, as in the node, filters the
+latter.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,7 +53,7 @@ class MethodOutput:
     stage_ms: Mapping[str, float] = field(default_factory=dict)
 
 
-class Method(Protocol):
+class Method:
     """One column of the report. Call from one thread."""
 
     name: str
@@ -62,26 +62,24 @@ class Method(Protocol):
     @property
     def detail(self) -> Mapping[str, Any]:
         """What exactly runs, as plain values."""
-        ...
+        return {}
 
     def warm_up(self, frame: ReplayFrame) -> None:
         """Load and allocate what frames of this size need, so that the first one's time is like the others'."""
-        ...
 
     def __call__(self, frame: ReplayFrame, measured_m: Depth) -> MethodOutput:
         """Answer one frame; ``measured_m`` is its depth in metres, NaN where not measured."""
-        ...
+        raise NotImplementedError
 
 
-class Network:
+class Network(Method):
     """A network through the very pipeline of the node."""
 
     kind = "network"
 
     def __init__(self, name: str, upsampler: DepthUpsampler, detail: Mapping[str, Any]) -> None:
         """Wrap an up-sampler; `detail` says which weights it holds."""
-        self.name, self._upsampler = name, upsampler
-        self._detail = dict(detail)
+        self.name, self._upsampler, self._detail = name, upsampler, dict(detail)
 
     @property
     def detail(self) -> Mapping[str, Any]:
@@ -100,7 +98,7 @@ class Network:
         return MethodOutput(result.depth, result.sigma, result.stage_ms)
 
 
-class Baseline:
+class Baseline(Method):
     """A classical filter, its depth moved onto the colour image as the pipeline would."""
 
     kind = "baseline"
@@ -116,14 +114,6 @@ class Baseline:
         self.name, self._function = name, function
         self._registration, self._known_offset = registration, known_offset
 
-    @property
-    def detail(self) -> Mapping[str, Any]:
-        """Nothing beside its name."""
-        return {}
-
-    def warm_up(self, frame: ReplayFrame) -> None:
-        """Nothing to load."""
-
     def __call__(self, frame: ReplayFrame, measured_m: Depth) -> MethodOutput:
         """Filter."""
         depth_size, rgb_size = measured_m.shape, frame.rgb.shape
@@ -133,19 +123,11 @@ class Baseline:
         return MethodOutput(shift.placed(result))
 
 
-class Identity:
+class Identity(Method):
     """The measurement as it is, each pixel repeated: what the replay itself costs, and the floor of quality."""
 
     name = "identity"
     kind = "identity"
-
-    @property
-    def detail(self) -> Mapping[str, Any]:
-        """Nothing beyond the name."""
-        return {}
-
-    def warm_up(self, frame: ReplayFrame) -> None:
-        """Nothing to load."""
 
     def __call__(self, frame: ReplayFrame, measured_m: Depth) -> MethodOutput:
         """Repeat."""
@@ -155,7 +137,7 @@ class Identity:
         return MethodOutput(np.asarray(cv2.resize(measured_m, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)))
 
 
-class RecordedResult:
+class RecordedResult(Method):
     """A result that was recorded with its inputs, as a running node publishes it."""
 
     kind = "network"
@@ -169,9 +151,6 @@ class RecordedResult:
     def detail(self) -> Mapping[str, Any]:
         """Where it was recorded."""
         return {"topic": self._topic}
-
-    def warm_up(self, frame: ReplayFrame) -> None:
-        """Nothing to load."""
 
     def __call__(self, frame: ReplayFrame, measured_m: Depth) -> MethodOutput:
         """The recorded depth in metres.

@@ -99,11 +99,9 @@ class ReplayOutputs:
             self._open = stack.pop_all()
 
     def __enter__(self) -> ReplayOutputs:
-        """The outputs themselves."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Give the files their names, or remove them."""
         with self._folder.explained():
             self._open.__exit__(kind, error, None)
             if isinstance(error, OSError):

@@ -62,11 +62,10 @@ class RerunLog:
             self._stream.log("world", self._rr.ViewCoordinates.RIGHT_HAND_Y_DOWN, static=True)
 
     def __enter__(self) -> RerunLog:
-        """The log itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Finish the file; after an error it is left for the caller to remove."""
+        # after an error the file is left for the caller to remove
         try:
             if kind is None:
                 with self._written():

@@ -149,8 +149,8 @@ class _Run:
         try:
             frame = self._posed(recorded)
         except InputError as error:
-            self._source.tally.count("refused")
-            self._source.tally.report(getattr(error, "kind", "bad_frame"), str(error))
+            self._source.stats.count("refused")
+            self._source.stats.report(getattr(error, "kind", "bad_frame"), str(error))
             return None
         truth = self._truth(frame)
         times_ms = {**self._times.stages_ms, "prepare": (time.perf_counter() - began) * 1e3}
@@ -163,9 +163,9 @@ class _Run:
                 outputs[method.name] = method(frame, truth.measured_m)
             except InputError as error:
                 self._failed[method.name] += 1
-                self._source.tally.report(f"{method.name}_failed", str(error))
+                self._source.stats.report(f"{method.name}_failed", str(error))
             times_ms[f"{method.name}/ms"] = (time.perf_counter() - began) * 1e3
-        self._source.tally.count("evaluated")
+        self._source.stats.count("evaluated")
         self._note_range(frame)
         self._first = self._first or frame
         return Given(frame, truth, outputs, times_ms)
@@ -196,7 +196,7 @@ class _Run:
         if frame.reference is not None:
             reference = self._metres(frame.reference)
         elif self._mode == "reference":
-            self._source.tally.count("without_reference")
+            self._source.stats.count("without_reference")
             reference = np.full(frame.rgb.shape[:2], np.nan, np.float32)
         return FrameTruth(reference, self._metres(frame.depth), frame.rgb, frame.intrinsics, frame.pose)
 
@@ -254,9 +254,9 @@ class _Run:
             scale=self._options.scale if self._mode == "self" else None,
             recording=recording,
             settings=settings,
-            counts=source.tally.counts,
+            counts=source.stats.counts,
             pairing=source.pairing,
-            problems=source.tally.problems,
+            problems=source.stats.problems,
             damage=source.damage,
             main=main_method(self._methods),
             methods=tuple(self._method_result(method) for method in self._methods),
@@ -282,7 +282,7 @@ class _Run:
 
     def _why_nothing(self) -> str:
         """Why not a single frame could be evaluated."""
-        counts, pairing, problems = self._source.tally.counts, self._source.pairing, self._source.tally.problems
+        counts, pairing, problems = self._source.stats.counts, self._source.pairing, self._source.stats.problems
         what = f"{', '.join(self._source.recording.paths)}: nothing to evaluate among {counts.depth} depth and "
         what += f"{counts.color} colour images"
         if counts.pairs:

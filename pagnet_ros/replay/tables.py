@@ -126,11 +126,9 @@ class FrameTable:
         self._rows.writerow([*_FRAME_COLUMNS, *METRICS])
 
     def __enter__(self) -> FrameTable:
-        """The table itself."""
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Close the file."""
         self._file.close()
 
     def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, scores: Scores) -> None:

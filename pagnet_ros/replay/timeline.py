@@ -29,7 +29,6 @@ class Timeline:
     """Named values over time: at most `bins` bins for each name, which double their width as the recording goes on."""
 
     def __init__(self, bins: int = BINS) -> None:
-        """Begin without values."""
         self._bins = bins
         self._width_s = FIRST_WIDTH_S
         self._series: dict[str, dict[int, Bin]] = {}
@@ -87,7 +86,6 @@ class Times:
     """How long things took: bounded over time, four bytes a sample for the percentiles."""
 
     def __init__(self) -> None:
-        """Begin without samples."""
         self.stages_ms: dict[str, float] = {}
         self.last_s = 0.0
         self._samples: dict[str, array[float]] = {}

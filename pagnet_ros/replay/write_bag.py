@@ -64,14 +64,12 @@ class BagCopy:
         self._writer.open()
 
     def __enter__(self) -> BagCopy:
-        """The copy itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Complete the bag; after an error leave it as it is, to be removed."""
-        if kind is None:
+        if kind is None:  # after an error it is left as it is, to be removed
             self._writer.close()
 
     def on_message(self, message: BagMessage) -> None:

@@ -36,7 +36,7 @@ def messages(*, depth_info=True, tf=True, size=(32, 48)):
 
 def read(tmp_path, options=None, **what):
     with BagSource([write(tmp_path / "bag", messages(**what))], options or SourceOptions()) as source:
-        return list(source.frames()), source.tally.problems
+        return list(source.frames()), source.stats.problems
 
 
 def columns(depth):

@@ -64,7 +64,7 @@ def test_any_storage_gives_the_same_frames(tmp_path, storage, compression):
         assert frame.recorded_ns == START_NS + k * STEP_NS + 10
     assert source.recording.kind == "bag"
     assert (source.recording.depth, source.recording.color) == ("/cam/depth", "/cam/color")
-    assert (source.expected, source.tally.counts.pairs, source.damage) == (4, 4, ())
+    assert (source.expected, source.stats.counts.pairs, source.damage) == (4, 4, ())
 
 
 def test_compressed_topics_give_the_same_arrays(tmp_path):
@@ -101,7 +101,7 @@ def test_part_of_a_bag_and_every_second_pair(tmp_path):
     frames, source = read(bag, start_s=0.2, duration_s=0.5, every=2)
     assert numbers(frames) == [2, 4, 6]
     assert [frame.index for frame in frames] == [0, 2, 4]
-    assert source.tally.counts.skipped == 2
+    assert source.stats.counts.skipped == 2
     with pytest.raises(RecordingError, match=r"nothing to replay from 5 s on; it is 0\.9"):
         read(bag, start_s=5.0)
 
@@ -145,7 +145,7 @@ def test_a_result_belongs_to_the_depth_image_of_its_stamp_and_pairs_without_one_
     frames, source = read(bag, depth="/cam/depth", color="/cam/color", result="/depth_hr")
     assert numbers(frames) == [1, 2, 5]
     assert [float(frame.result[0, 0]) for frame in frames] == [2, 3, 6]
-    (problem,) = source.tally.problems
+    (problem,) = source.stats.problems
     assert (problem.kind, problem.count) == ("no_result", 3)
 
 
@@ -227,7 +227,7 @@ def test_odd_stamps_are_counted_and_said(tmp_path):
     assert numbers(frames) == [0, 1, 2, 3, 4, 1, 2, 100]
     pairing = source.pairing
     assert (pairing.duplicate, pairing.backward_jumps, pairing.forward_jumps, pairing.zero_stamps) == (2, 1, 2, 1)
-    problems = {problem.kind: problem for problem in source.tally.problems}
+    problems = {problem.kind: problem for problem in source.stats.problems}
     assert problems.keys() == {"duplicate_stamp", "backward_stamp", "forward_jump", "zero_stamp"}
     assert problems["backward_stamp"].count == 2
     assert "/color: stamp 10.100000 s after 10.400000 s" in problems["backward_stamp"].text
@@ -239,8 +239,8 @@ def test_images_that_the_node_refuses_are_refused_and_the_rest_goes_on(tmp_path)
     messages[4] = ("/cam/color", messages[4][1], image(color(2, (16, 24)), START_NS + 2 * STEP_NS))
     frames, source = read(write(tmp_path / "bag", messages))
     assert numbers(frames) == [1, 3]
-    assert source.tally.counts.refused == 2
-    problems = {problem.kind: problem.text for problem in source.tally.problems}
+    assert source.stats.counts.refused == 2
+    problems = {problem.kind: problem.text for problem in source.stats.problems}
     assert "/cam/depth: wrong step" in problems["wrong_step"]
     assert "depth is 48 x 32, colour 24 x 16" in problems["depth_larger_than_color"]
 
@@ -254,7 +254,7 @@ def test_a_calibration_of_another_size_is_scaled_and_an_empty_one_left_out(tmp_p
     np.testing.assert_allclose(frame.intrinsics, MATRIX)
     (frame,), source = read(bag("empty", SIZE, np.zeros((3, 3))))
     assert frame.intrinsics is None
-    assert [problem.kind for problem in source.tally.problems] == ["camera_info_uncalibrated"]
+    assert [problem.kind for problem in source.stats.problems] == ["camera_info_uncalibrated"]
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
@@ -294,7 +294,7 @@ def test_a_frame_damaged_inside_is_left_out_and_said(frame_folder):
     frames, source = read(folder)
     assert [frame.pose[0, 3] for frame in frames] == [0, 2]
     assert "frame-000001" in source.damage[0]
-    assert source.tally.counts.refused == 1
+    assert source.stats.counts.refused == 1
 
 
 def test_a_folder_has_no_topics_and_comes_alone(frame_folder, tmp_path):

@@ -123,7 +123,6 @@ class Accuracy(Group):
     """Sums per region of the reference: ``[bands, edge, hole, texture, 6]``, flattened."""
 
     def __init__(self, settings: MetricSettings) -> None:
-        """Create for the range bands of the settings."""
         super().__init__(settings)
         self._edges = settings.range_edges_m
         self._shape = (len(self._edges) + 1, 2, 2, 2, 6)

@@ -222,7 +222,6 @@ class FrameContexts:
     """Makes the contexts of one run, in order. Keeps of the past only the last frame's grey image and measurement."""
 
     def __init__(self, settings: MetricSettings) -> None:
-        """Create without a past."""
         self._settings = settings
         self._number = 0
         self._past: _Past | None = None

@@ -171,7 +171,6 @@ class Flicker(Group):
     """Changes of the result where nothing changed. Keeps the last frame's result."""
 
     def __init__(self, settings: MetricSettings) -> None:
-        """Create without a past."""
         super().__init__(settings)
         self._last: tuple[int, Image] | None = None
 

@@ -93,7 +93,6 @@ class Group:
     """Metrics that come from the same sums. The sums of frames add up to those of a recording."""
 
     def __init__(self, settings: MetricSettings) -> None:
-        """Begin a recording."""
         self.settings = settings
 
     def sums(self, result: Result) -> Sums:

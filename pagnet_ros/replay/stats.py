@@ -1,6 +1,6 @@
 """What happened to the stamps and frames of a replay: counts, jumps, and each kind of problem once.
 
-Owns the bookkeeping between source and results. Memory does not grow with the recording, but for four bytes a pair.
+Memory does not grow with the recording, but for four bytes a pair.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from pagnet_ros.core.pairing import PairingCounts
 from pagnet_ros.replay.results import Counts, Pairing, Problem
 from pagnet_ros.system.units import NS_PER_MS, NS_PER_S
 
-__all__ = ["Tally"]
+__all__ = ["ReplayStats"]
 
 JUMP_NS = NS_PER_S
 JUMP_PERIODS = 10
 
 
-class Tally:
+class ReplayStats:
     """Counts of one replay; only the thread that reads the frames writes to it."""
 
     def __init__(self) -> None:
-        """Begin at zero."""
         self._counts: dict[str, int] = {}
         self._problems: dict[str, Problem] = {}
         self._last_ns: dict[str, int] = {}
