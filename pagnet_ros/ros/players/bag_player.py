@@ -12,22 +12,26 @@ import importlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rclpy.exceptions import InvalidTopicNameException
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bags import Bag, BagMessage, BagTopic
 from pagnet_ros.recordings.cdr import with_header_stamp
-from pagnet_ros.recordings.prefetch import Prefetch
-from pagnet_ros.ros.players.clock import PlaybackClock, clock_publisher
-from pagnet_ros.ros.players.options import LONGEST_S, PlayerOptions, parse_options
-from pagnet_ros.ros.players.process import finish_playing, play_while_spinning, player_main, wait_for_subscribers
+from pagnet_ros.ros.players.player import (
+    LONGEST_S,
+    Item,
+    Player,
+    PlayerOptions,
+    parse_options,
+    play_while_spinning,
+    player_main,
+)
 from pagnet_ros.system.settings import setting
 from pagnet_ros.system.units import NS_PER_S
 
@@ -62,11 +66,10 @@ class BagPlayerOptions(PlayerOptions):
             yield "restamp now together with clock: stamps and /clock would disagree; choose one"
 
 
-class BagPlayer(Node):
+class BagPlayer(Player[BagMessage]):
     """Publishes a bag's messages.
 
     Attributes:
-        published: Number of messages published so far.
         skipped: Topics left out because their message package is not installed, with the reason.
     """
 
@@ -82,38 +85,27 @@ class BagPlayer(Node):
         Raises:
             RecordingError: A topic asked for is not in the bag or its type is not installed, or nothing is left.
         """
-        super().__init__("bag_player", **kwargs)
-        self.published = 0
+        super().__init__("bag_player", options, stop, **kwargs)
         self.skipped: dict[str, str] = {}
-        self._bag, self._options, self._stop = bag, options, stop
+        self._bag, self._options = bag, options
         self._remarks_said = 0
-        self._start_ns = bag.start_ns + round(options.start_s * NS_PER_S)
+        self._begins_ns = bag.start_ns + round(options.start_s * NS_PER_S)
         self._stop_ns = bag.end_ns
         if options.duration_s:
-            self._stop_ns = min(bag.end_ns, self._start_ns + round(options.duration_s * NS_PER_S))
-        if self._start_ns >= self._stop_ns:
+            self._stop_ns = min(bag.end_ns, self._begins_ns + round(options.duration_s * NS_PER_S))
+        if self._begins_ns >= self._stop_ns:
             length_s = (bag.end_ns - bag.start_ns) / NS_PER_S
             raise RecordingError(
                 f"{bag.path}: nothing to play from {options.start_s:g} s on; it is {length_s:.3f} s long"
             )
         self._outputs = self._make_publishers()
-        on_tick = clock_publisher(self) if options.clock_hz else None
-        self.clock = PlaybackClock(options.rate, stop, tick_hz=options.clock_hz, on_tick=on_tick)
+        busiest = max(bag.topics[name].count for name in self._outputs)  # the pause is the mean distance there
+        self._gap_ns = min((bag.end_ns - bag.start_ns) // max(busiest - 1, 1), NS_PER_S)
 
     @property
     def topics(self) -> list[str]:
         """Topics that are played, as the bag names them."""
         return sorted(self._outputs)
-
-    def play(self) -> None:
-        """Play until the end (for ever with `loop`) or until stopped."""
-        self._say_remarks()
-        wait_for_subscribers(self, self._awaited(), self._options.wait_s, self._stop, self._options.wait_for)
-        with Prefetch(self._passes(), size=lambda m: MESSAGE_OVERHEAD + (len(m.raw) if m else 0)) as messages:
-            messages.wait_filled(timeout_s=1.0)
-            self._play(iter(messages))
-        self._say_remarks()
-        finish_playing(self, self.clock, self._outputs.values(), self._stop)
 
     def _say_remarks(self) -> None:
         """Warn of what is odd about the bag; some of it is known only once all was read."""
@@ -121,49 +113,22 @@ class BagPlayer(Node):
             self.get_logger().warning(remark)
         self._remarks_said = len(self._bag.remarks)
 
-    def _awaited(self) -> list[Any]:
-        """The publishers that must have a subscriber before the first message, by their names after remapping."""
-        wanted = self._options.wait_topics
-        return [
-            publisher
-            for publisher in self._outputs.values()
-            if not wanted or publisher.topic_name.partition("/compressed")[0] in wanted
-        ]
+    def _awaited(self) -> tuple[Collection[Any], str]:
+        wanted, all_ = self._options.wait_topics, self._outputs.values()
+        chosen = [each for each in all_ if not wanted or each.topic_name.partition("/compressed")[0] in wanted]
+        return chosen, self._options.wait_for
 
-    def _play(self, messages: Iterator[BagMessage | None]) -> None:
-        origin_ns = last_ns = 0
-        for message in messages:
-            if message is None:
-                self._say_remarks()
-                if last_ns and not self.clock.wait_until(last_ns + self._gap_ns):
-                    return
-                self.clock.start(self._start_ns)
-                origin_ns = self.get_clock().now().nanoseconds
-                continue
-            if not self.clock.wait_until(message.stamp_ns):
-                return
-            raw = message.raw
-            if self._options.restamp == "now" and (stamp_ns := message.header_stamp_ns):
-                raw = with_header_stamp(raw, origin_ns + self.clock.elapsed_wall_ns(stamp_ns))
-            self._outputs[message.topic.name].publish(raw)
-            self.published, last_ns = self.published + 1, message.stamp_ns
+    def _one_pass(self) -> Iterator[Item[BagMessage]]:
+        self._say_remarks()
+        for message in self._bag.messages(list(self._outputs), self._begins_ns, self._stop_ns):
+            yield message.stamp_ns, MESSAGE_OVERHEAD + len(message.raw), message
+        self._say_remarks()
 
-    @property
-    def _gap_ns(self) -> int:
-        """Pause between the last message and the first of the next pass: the mean distance on the busiest topic."""
-        busiest = max(self._bag.topics[name].count for name in self._outputs)
-        return min((self._bag.end_ns - self._bag.start_ns) // max(busiest - 1, 1), NS_PER_S)
-
-    def _passes(self) -> Iterator[BagMessage | None]:
-        """All messages to play, each pass through the bag beginning with None."""
-        while not self._stop.is_set():
-            yield None
-            empty = True
-            for message in self._bag.messages(list(self._outputs), self._start_ns, self._stop_ns):
-                yield message
-                empty = False
-            if empty or not self._options.loop:
-                return
+    def _publish(self, what: BagMessage) -> None:
+        raw = what.raw
+        if self._options.restamp == "now" and (stamp_ns := what.header_stamp_ns):
+            raw = with_header_stamp(raw, self._moved(stamp_ns))
+        self._outputs[what.topic.name].publish(raw)
 
     def _make_publishers(self) -> dict[str, Any]:
         chosen = self._bag.check_topics(self._options.topics) if self._options.topics else list(self._bag.topics)

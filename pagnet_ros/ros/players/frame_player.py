@@ -10,31 +10,34 @@ from __future__ import annotations
 
 import argparse
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from pagnet_ros.errors import InputError, RecordingError
 from pagnet_ros.recordings.coarse import coarse_depth
-from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, open_frames
-from pagnet_ros.recordings.prefetch import Prefetch
+from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame
 from pagnet_ros.ros.encode import camera_info_message, image_message
-from pagnet_ros.ros.players.clock import PlaybackClock, clock_publisher
-from pagnet_ros.ros.players.options import PlayerOptions, parse_options
-from pagnet_ros.ros.players.process import finish_playing, play_while_spinning, player_main, wait_for_subscribers
+from pagnet_ros.ros.players.frames_to_bag import add_folder, open_folder
+from pagnet_ros.ros.players.player import (
+    Item,
+    Player,
+    PlayerOptions,
+    parse_options,
+    play_while_spinning,
+    player_main,
+)
 from pagnet_ros.system.settings import setting
 from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["FramePlayer", "FramePlayerOptions", "main", "parse_arguments"]
 
 QUEUE_DEPTH = 5
-READ_AHEAD_BYTES = 64 << 20
 KEPT_BYTES = 512 << 20
 
 
@@ -60,12 +63,8 @@ class FramePlayerOptions(PlayerOptions):
             yield f"intrinsics {k!r}; expected fx fy cx cy in pixels"
 
 
-class FramePlayer(Node):
-    """Publishes a folder's frames.
-
-    Attributes:
-        published: Number of frames published so far.
-    """
+class FramePlayer(Player[RecordedFrame]):
+    """Publishes a folder's frames."""
 
     def __init__(self, frames: FrameFolder, options: FramePlayerOptions, stop: threading.Event, **kwargs: Any) -> None:
         """Make the publishers.
@@ -79,18 +78,15 @@ class FramePlayer(Node):
         Raises:
             ConfigError: `/clock` is wanted and rosgraph_msgs is not installed.
         """
-        super().__init__("frame_player", **kwargs)
-        self.published = 0
-        self._frames, self._options, self._stop = frames, options, stop
+        super().__init__("frame_player", options, stop, **kwargs)
+        self._frames, self._options = frames, options
+        self._begins_ns, self._gap_ns = frames.files[0].depth_stamp_ns, frames.period_ns
         self._kept: list[RecordedFrame] = []
+        kinds: dict[str, Any] = {"depth": Image, "color": Image, "color/camera_info": CameraInfo}
+        if options.downsample > 1 or any(f.reference for f in frames.files):
+            kinds["depth_reference"] = Image
         qos = QoSProfile(depth=QUEUE_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-        self._depth = self.create_publisher(Image, "depth", qos)
-        self._color = self.create_publisher(Image, "color", qos)
-        self._info = self.create_publisher(CameraInfo, "color/camera_info", qos)
-        has_reference = options.downsample > 1 or any(f.reference for f in frames.files)
-        self._reference = self.create_publisher(Image, "depth_reference", qos) if has_reference else None
-        on_tick = clock_publisher(self) if options.clock_hz else None
-        self.clock = PlaybackClock(options.rate, stop, tick_hz=options.clock_hz, on_tick=on_tick)
+        self._outputs = {topic: self.create_publisher(kind, topic, qos) for topic, kind in kinds.items()}
         self._matrix = _matrix(options.intrinsics)
         if frames.intrinsics is None and self._matrix is None:
             self.get_logger().warning(
@@ -98,63 +94,38 @@ class FramePlayer(Node):
                 "give --intrinsics FX FY CX CY if you know them"
             )
 
-    def play(self) -> None:
-        """Play until the end (for ever with `loop`) or until stopped."""
-        wait_for_subscribers(self, (self._depth, self._color), self._options.wait_s, self._stop)
-        with Prefetch(self._passes(), size=_bytes, max_bytes=READ_AHEAD_BYTES) as prepared:
-            prepared.wait_filled(timeout_s=0.5)
-            self._play(iter(prepared))
-        finish_playing(self, self.clock, (self._depth,), self._stop)
+    def _awaited(self) -> tuple[Collection[Any], str]:
+        return (self._outputs["depth"], self._outputs["color"]), ""
 
-    def _play(self, prepared: Iterator[RecordedFrame | None]) -> None:
-        origin_ns, start_ns = 0, self._frames.files[0].depth_stamp_ns
-        end_ns = self._frames.files[-1].depth_stamp_ns + self._frames.period_ns
-        for frame in prepared:
-            if frame is None:
-                if self.published and not self.clock.wait_until(end_ns):
-                    return
-                self.clock.start(start_ns)
-                origin_ns = self.get_clock().now().nanoseconds
-                continue
-            if not self.clock.wait_until(frame.stamp_ns):
-                return
-            depth_ns, color_ns = frame.stamp_ns, frame.color_stamp_ns
-            if self._options.stamps == "now":
-                depth_ns, color_ns = (origin_ns + self.clock.elapsed_wall_ns(s) for s in (depth_ns, color_ns))
-            self._publish(frame, depth_ns, color_ns)
-            self.published += 1
-
-    def _publish(self, frame: RecordedFrame, depth_ns: int, color_ns: int) -> None:
+    def _publish(self, what: RecordedFrame) -> None:
         """Colour first: a depth image whose colour image is there is paired at once."""
-        frame_id = self._options.frame_id
-        height, width = frame.rgb.shape[:2]
-        matrix = frame.intrinsics if self._matrix is None else self._matrix
-        self._info.publish(camera_info_message(matrix, width, height, color_ns, frame_id))
-        self._color.publish(image_message(frame.rgb, color_ns, frame_id))
-        self._depth.publish(image_message(frame.depth, depth_ns, frame_id))
-        if self._reference is not None and frame.reference is not None:
-            self._reference.publish(image_message(frame.reference, depth_ns, frame_id))
+        depth_ns, color_ns = what.stamp_ns, what.color_stamp_ns
+        if self._options.stamps == "now":
+            depth_ns, color_ns = self._moved(depth_ns), self._moved(color_ns)
+        frame_id, out = self._options.frame_id, self._outputs
+        height, width = what.rgb.shape[:2]
+        matrix = what.intrinsics if self._matrix is None else self._matrix
+        out["color/camera_info"].publish(camera_info_message(matrix, width, height, color_ns, frame_id))
+        out["color"].publish(image_message(what.rgb, color_ns, frame_id))
+        out["depth"].publish(image_message(what.depth, depth_ns, frame_id))
+        if "depth_reference" in out and what.reference is not None:
+            out["depth_reference"].publish(image_message(what.reference, depth_ns, frame_id))
 
-    def _passes(self) -> Iterator[RecordedFrame | None]:
-        """Frames ready to publish, each pass beginning with None; a short folder is decoded once and kept."""
-        keep = self._options.loop
-        while not self._stop.is_set():
-            yield None
-            if len(self._kept) == len(self._frames):
-                yield from self._kept
-                continue
-            kept_bytes = 0
-            for frame in self._frames:
-                ready = self._prepare(frame)
-                kept_bytes += _bytes(ready)
-                keep = keep and kept_bytes <= KEPT_BYTES
-                if keep:
-                    self._kept.append(ready)
-                else:
-                    self._kept.clear()
-                yield ready
-            if not self._options.loop:
-                return
+    def _one_pass(self) -> Iterator[Item[RecordedFrame]]:
+        """Frames ready to publish; a short folder is decoded once and kept."""
+        if len(self._kept) == len(self._frames):
+            yield from ((frame.stamp_ns, _bytes(frame), frame) for frame in self._kept)
+            return
+        keep, kept_bytes = self._options.loop, 0
+        for frame in self._frames:
+            ready = self._prepare(frame)
+            kept_bytes += _bytes(ready)
+            keep = keep and kept_bytes <= KEPT_BYTES
+            if keep:
+                self._kept.append(ready)
+            else:
+                self._kept.clear()
+            yield ready.stamp_ns, _bytes(ready), ready
 
     def _prepare(self, frame: RecordedFrame) -> RecordedFrame:
         if self._options.downsample == 1:
@@ -165,9 +136,7 @@ class FramePlayer(Node):
             raise RecordingError(f"frame {frame.name} of {self._frames.path}: --downsample: {error}") from error
 
 
-def _bytes(frame: RecordedFrame | None) -> int:
-    if frame is None:
-        return 0
+def _bytes(frame: RecordedFrame) -> int:
     return frame.depth.nbytes + frame.rgb.nbytes + (0 if frame.reference is None else frame.reference.nbytes)
 
 
@@ -184,21 +153,13 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, Frame
         prog="frame_player",
         description="Play a folder of depth and colour images. Topics are renamed with --ros-args -r depth:=/to.",
     )
-    parser.add_argument("folder", help="folder of frames (see docs: numbered, TUM, or name pairs)")
-    parser.add_argument("--hz", type=float, help="frames per second where the folder has no stamps (default 30)")
-    parser.add_argument(
-        "--depth-unit",
-        type=float,
-        metavar="M",
-        help="metres per count of 16-bit depth, where the folder does not prove it",
-    )
-    parser.add_argument("--only", default="", metavar="TEXT", help="frames whose name contains this")
+    add_folder(parser)
     return parse_options(parser, arguments, FramePlayerOptions)
 
 
 def _run(arguments: list[str], stop: threading.Event) -> None:
     given, options = parse_arguments(arguments)
-    frames = open_frames(given.folder, hz=given.hz, only=given.only, depth_unit_m=given.depth_unit)
+    frames = open_folder(given)
     player = FramePlayer(frames, options, stop)
     try:
         hz = NS_PER_S / frames.period_ns * options.rate

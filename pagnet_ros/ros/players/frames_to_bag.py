@@ -1,8 +1,6 @@
 """Command line: a folder of depth and colour images to a ROS 2 bag. Needs no running ROS.
 
-Owns the arguments; `pagnet_ros.recordings` does the work.
-
-    ros2 run pagnet_ros frames_to_bag FOLDER BAG --storage mcap --downsample 4
+ros2 run pagnet_ros frames_to_bag FOLDER BAG --storage mcap --downsample 4
 """
 
 from __future__ import annotations
@@ -13,23 +11,37 @@ from collections.abc import Sequence
 
 from pagnet_ros.errors import PagnetError
 from pagnet_ros.recordings.bag_writer import STORAGES, BagOptions, write_bag
-from pagnet_ros.recordings.frames import open_frames
+from pagnet_ros.recordings.frames import FrameFolder, open_frames
 
-__all__ = ["main"]
+__all__ = ["add_folder", "main", "open_folder"]
+
+
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name and describe a folder of frames."""
+    parser.add_argument("folder", help="folder of frames (see docs: numbered, TUM, or name pairs)")
+    parser.add_argument("--hz", type=float, help="frames per second where the folder has no stamps (default 30)")
+    parser.add_argument("--depth-unit", type=float, metavar="M",
+                        help="metres per count of 16-bit depth, where the folder does not prove it")  # fmt: skip
+    parser.add_argument("--only", default="", metavar="TEXT", help="frames whose name contains this")
+
+
+def open_folder(given: argparse.Namespace) -> FrameFolder:
+    """The folder that these arguments name.
+
+    Raises:
+        RecordingError: It cannot be read.
+    """
+    return open_frames(given.folder, hz=given.hz, only=given.only, depth_unit_m=given.depth_unit)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `frames_to_bag`; returns 0, or 1 after an error, which is then on stderr."""
     parser = argparse.ArgumentParser(prog="frames_to_bag", description="Write a folder of frames as a ROS 2 bag.")
-    parser.add_argument("folder", help="folder of frames (numbered, TUM, or name pairs)")
+    add_folder(parser)
     parser.add_argument("bag", help="bag folder to make")
     parser.add_argument("--storage", choices=STORAGES, default="mcap", help="file format (default mcap)")
     parser.add_argument("--downsample", type=int, default=1, metavar="S",
                         help="write depth coarser by S, and the recorded one on <depth>_reference")  # fmt: skip
-    parser.add_argument("--hz", type=float, help="frames per second where the folder has no stamps (default 30)")
-    parser.add_argument("--depth-unit", type=float, metavar="M",
-                        help="metres per count of 16-bit depth, where the folder does not prove it")  # fmt: skip
-    parser.add_argument("--only", default="", metavar="TEXT", help="frames whose name contains this")
     parser.add_argument("--depth", default="/depth", metavar="TOPIC", help="depth topic (default /depth)")
     parser.add_argument("--color", default="/color", metavar="TOPIC", help="colour topic (default /color)")
     parser.add_argument("--frame-id", default="camera_color_optical_frame", help="optical frame of the images")
@@ -41,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             storage=given.storage, depth_topic=given.depth, color_topic=given.color, frame_id=given.frame_id,
             downsample=given.downsample, compress=given.compress, force=given.force,
         )  # fmt: skip
-        frames = open_frames(given.folder, hz=given.hz, only=given.only, depth_unit_m=given.depth_unit)
+        frames = open_folder(given)
         for note in frames.notes:
             sys.stderr.write(f"{frames.path}: {note}\n")
         path = write_bag(frames, given.bag, options)

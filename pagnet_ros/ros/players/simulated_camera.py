@@ -23,7 +23,7 @@ from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.parameters import declare_and_read
 from pagnet_ros.ros.players.clock import PlaybackClock
-from pagnet_ros.ros.players.process import play_while_spinning, player_main
+from pagnet_ros.ros.players.player import play_while_spinning, player_main
 from pagnet_ros.ros.players.simulated_frames import (
     SimulatedCameraOptions,
     SimulatedFrame,
