@@ -1,7 +1,8 @@
 """The node's inputs: two image topics and their calibrations, paired, and the newest pair kept for the worker.
 
 Owns the subscriptions, the pairing between them, and the queue behind it. Callbacks only store: a message is counted
-and paired under a lock, and the newest pair goes into the queue outside it, still undecoded. The pairing policy is
+and paired under a lock, and the newest pair goes into the queue outside it, still undecoded. Images come as serialised
+bytes (`raw_images`). The pairing policy is
 `pagnet_ros.core.pairing`, the replay's too, or one of message_filters' synchronisers where ROS provides them.
 """
 
@@ -22,6 +23,7 @@ from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.node.calibrations import Calibrations
 from pagnet_ros.ros.node.examination import Examination
 from pagnet_ros.ros.node.parameters import NodeParameters
+from pagnet_ros.ros.node.raw_images import reader_of
 from pagnet_ros.ros.node.sync import FilterPairing
 from pagnet_ros.ros.node.transforms import Transforms
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscription_events
@@ -163,8 +165,8 @@ class Inputs:
             for transport in (self._settings.depth_transport, self._settings.color_transport)
         )
         try:
-            self._subscribe(self._images, self.topics.depth, depth, self._on_depth)
-            self._subscribe(self._images, self.topics.color, color, self._on_color)
+            self._subscribe(self._images, self.topics.depth, depth, reader_of(depth, self._on_depth), raw=True)
+            self._subscribe(self._images, self.topics.color, color, reader_of(color, self._on_color), raw=True)
         except ConfigError:
             self.close_images()
             raise
@@ -211,7 +213,9 @@ class Inputs:
             self._pairing.clear()
             self._paired_ns = time.monotonic_ns()
 
-    def _subscribe(self, held: list[Any], topic: str, message_type: Any, callback: Callable[[Any], None]) -> None:
+    def _subscribe(
+        self, held: list[Any], topic: str, message_type: Any, callback: Callable[[Any], None], *, raw: bool = False
+    ) -> None:
         try:
             subscription = self._node.create_subscription(
                 message_type,
@@ -220,6 +224,7 @@ class Inputs:
                 image_qos(self._settings.input_reliability),
                 event_callbacks=subscription_events(self._reporter, topic),
                 qos_overriding_options=overriding_options(),
+                raw=raw,
             )
         except Exception as error:  # rclpy has no public class for what the middleware refuses
             raise ConfigError(
