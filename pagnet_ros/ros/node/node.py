@@ -1,6 +1,6 @@
 """The lifecycle node: stamped depth and colour in, up-sampled depth and its calibration out.
 
-Owns the states and what lives in each. Configured: the up-sampler in its worker thread, publishers, timers. Active: the
+What lives in each state. Configured: the up-sampler in its worker thread, publishers, timers. Active: the
 subscriptions. A frame's way is `inputs` (newest pair) -> `processing` (in the worker's thread) -> `outputs`; `monitor`
 and `diagnostics` look on. Executable: `pagnet_node`.
 """
@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
+from pagnet_ros.errors import ConfigError, DeviceError
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.ros.compat import after_parameters_are_set
 from pagnet_ros.ros.diagnostics import diagnostic_array, summarise
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.node.between_frames import BetweenFrames
 from pagnet_ros.ros.node.inputs import Inputs, LatestOnlyQueue, MessagePair
+from pagnet_ros.ros.node.lifecycle import ManagedNode
 from pagnet_ros.ros.node.loading import choose_weights, load_upsampler
 from pagnet_ros.ros.node.monitor import TopicMonitor
 from pagnet_ros.ros.node.outputs import Outputs
@@ -43,24 +41,17 @@ from pagnet_ros.system.transport import prepare_process
 __all__ = ["PagnetNode", "main"]
 
 _CHECK_PERIOD_S: Final = 1.0
-_RETRY_S: Final = 5.0
 _RECENT_S: Final = 10.0
 _LIVE: Final = {field.name for field in fields_of(NodeParameters) if field.metadata["live"]}
 _FACTS: Final = ("name", "device", "precision", "backend")
-_SUCCESS, _FAILURE, _ERROR = (
-    TransitionCallbackReturn.SUCCESS,
-    TransitionCallbackReturn.FAILURE,
-    TransitionCallbackReturn.ERROR,
-)
 
 
-class PagnetNode(LifecycleNode):
+class PagnetNode(ManagedNode):
     """Depth up-sampling as a managed node; see README for topics and parameters.
 
     Attributes:
         settings: The present parameters.
         options: What follows from them, and from the sensor, for the pipeline.
-        state: The lifecycle's: "unconfigured", "inactive", "active" or "finalized".
         health: Counters, rates and latencies since configure.
         reporter: What the node tells its user.
     """
@@ -74,12 +65,10 @@ class PagnetNode(LifecycleNode):
         """
         super().__init__("pagnet_node", **kwargs)
         self._load = load
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._bad_overrides = declare(self, NodeParameters, fixed=("autostart",))
         self.settings = self._read_or_default()
         self._sensor = ANY_SENSOR
         self.options = UpsamplerOptions(metric=True)
-        self.state = "unconfigured"
         self.health = Health()
         self.reporter = Reporter(self.get_logger(), self.health, self.settings.report_period_s)
         self._worker: Worker[MessagePair] | None = None
@@ -92,19 +81,15 @@ class PagnetNode(LifecycleNode):
         self._jump: Any = None
         self._timers_of_state: list[Any] = []
         self._facts: dict[str, str] = {}
-        self._failure = ""
-        self._failed = self.create_guard_condition(self._fail)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._refuse_impossible_transitions()
         after_parameters_are_set(self, self._apply_parameters)
         self.add_on_set_parameters_callback(self._check_parameters)
-        self._autostart_timer: Any = None
         if self.settings.autostart:
-            self._autostart_timer = self.create_timer(0.01, self._autostart, clock=self._steady)
+            self.start_by_itself()
         else:
             self.get_logger().info(f"waiting: ros2 lifecycle set {self.get_fully_qualified_name()} configure")
 
-    # What a frame needs of its node (`processing.Host`); called in the worker's thread
+    # What a frame needs of its node; called in the worker's thread
 
     @property
     def camera_info(self) -> Any:
@@ -136,83 +121,12 @@ class PagnetNode(LifecycleNode):
         if (diagnosis := self._diagnosis) is not None:
             diagnosis.frame_done()
 
-    def on_device_failure(self, reason: str) -> None:
-        """The device has failed for good; the executor's thread takes it from here."""
-        self._failure = reason
-        self._failed.trigger()
-
-    # Transitions: rclpy swallows what they raise, so each is guarded and says what failed.
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the weights, advertise the outputs; a failure says why and leaves the node unconfigured."""
-        return self._transition("configure", self._configure, "inactive", undo=self._release)
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe and begin to publish."""
-        return self._transition("activate", lambda: self._activate(state), "active", undo=self._unsubscribe)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe, let the running frame end, publish no more; after a failure of the device on to `on_error`."""
-        result = self._transition("deactivate", lambda: self._deactivate(state), "inactive")
-        return _ERROR if self._failure else result
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give back the device and withdraw the outputs."""
-        return self._transition("cleanup", self._release, "unconfigured")
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give back everything, from any state."""
-        return self._transition("shutdown", self._release, "finalized")
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give back everything, and be ready to be configured again."""
-        return self._transition("error processing", self._release, "unconfigured")
-
-    def destroy_node(self) -> None:
-        """Stop the worker before the publishers go."""
-        self._release()
-        super().destroy_node()
-
-    def _transition(
-        self, name: str, act: Callable[[], None], state: str, undo: Callable[[], None] | None = None
-    ) -> TransitionCallbackReturn:
-        try:
-            act()
-        except Exception as error:
-            text = str(error) if isinstance(error, PagnetError) else traceback.format_exc()
-            if self.context.ok():  # else ROS was shut down meanwhile, and that is what failed
-                self.get_logger().error(f"cannot {name}: {text}")
-            if undo is not None:
-                undo()
-            return _FAILURE
-        self.state = state
-        self.get_logger().info(f"{state}: {self._what_is_set_up()}" if state in ("inactive", "active") else state)
-        if state == "active":
-            self._follow_demand()
-        return _SUCCESS
-
-    def _refuse_impossible_transitions(self) -> None:
-        """Answer a lifecycle request out of sequence with "no success"; rclpy raises on it, and never answers."""
-        service = next(service for service in self.services if service.srv_type is ChangeState)
-        change_state = service.callback
-
-        def answer(request: Any, response: Any) -> Any:
-            try:
-                return change_state(request, response)
-            except Exception as error:
-                self.get_logger().warn(
-                    f"lifecycle request {request.transition.label or request.transition.id} refused in state "
-                    f"{self.state}; expected a transition that starts there ({error})"
-                )
-                response.success = False
-                return response
-
-        service.callback = answer
+    # What lives in the states
 
     def _configure(self) -> None:
         if self._bad_overrides:
             raise ConfigError("; ".join(self._bad_overrides.values()))
-        self._failure = ""
+        self.failure = ""
         settings = self.settings = read(self, NodeParameters)
         self._sensor = sensor_limits(settings.sensor)
         self.options = options_of(settings, self._sensor)
@@ -242,10 +156,10 @@ class PagnetNode(LifecycleNode):
             self.create_timer(_CHECK_PERIOD_S, self._check_topics, clock=self._steady),
         ]
 
-    def _activate(self, state: LifecycleState) -> None:
+    def _activate(self) -> None:
         assert self._outputs is not None  # by the lifecycle
-        if self._failure:
-            raise DeviceError(f"{self._failure}; expected a working device; clean up and configure again")
+        if self.failure:
+            raise DeviceError(f"{self.failure}; expected a working device; clean up and configure again")
         self._inputs = Inputs(self, self._outputs.topics, self.settings, self.health, self.reporter, self._queue)
         self._inputs.open_images()  # also where nobody wants them yet: what DDS refuses is told now
         if not self._outputs.wanted() and self.settings.lazy:
@@ -253,13 +167,11 @@ class PagnetNode(LifecycleNode):
         self._monitor = TopicMonitor(self._inputs, self.health, self.reporter)
         backward = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
         self._jump = self.get_clock().create_jump_callback(backward, post_callback=self._on_jump)
-        super().on_activate(state)
 
-    def _deactivate(self, state: LifecycleState) -> None:
+    def _deactivate(self) -> None:
         self._unsubscribe()
         if not self._queue.drain():
             self.get_logger().warn("the running frame did not end within 30 s; it will not be published")
-        super().on_deactivate(state)
 
     def _unsubscribe(self) -> None:
         if self._jump is not None:
@@ -270,7 +182,6 @@ class PagnetNode(LifecycleNode):
         self._monitor = None
 
     def _release(self) -> None:
-        """Give back whatever is held, in any state."""
         self._unsubscribe()
         for timer in self._timers_of_state:
             self.destroy_timer(timer)
@@ -283,27 +194,18 @@ class PagnetNode(LifecycleNode):
         self._outputs = None
         self._sensor = ANY_SENSOR
 
-    def _fail(self) -> None:
-        """Leave the active state through error processing: the only way the lifecycle has for it."""
-        if self.state != "active":
-            return
-        self.get_logger().error(f"the device failed and the node goes to unconfigured: {self._failure}")
+    def _failing(self) -> None:
         self._publish_diagnostics()  # the last for now
-        self.trigger_deactivate()
-        if self.settings.autostart:
-            self._autostart_timer = self.create_timer(_RETRY_S, self._autostart, clock=self._steady)
 
-    def _autostart(self) -> None:
-        """Configure and activate; on a failure try again later, as a camera or file may come."""
-        self.destroy_timer(self._autostart_timer)
-        self._autostart_timer = None
-        if self.state == "unconfigured":
-            self.trigger_configure()
-        if self.state == "inactive":
-            self.trigger_activate()
-        if self.state in ("unconfigured", "inactive"):
-            self.get_logger().info(f"autostart: trying again in {_RETRY_S:g} s")
-            self._autostart_timer = self.create_timer(_RETRY_S, self._autostart, clock=self._steady)
+    def _entered(self) -> str:
+        self._follow_demand()
+        if self._outputs is None:
+            return ""
+        t, f = self._outputs.topics, self._facts
+        return (
+            f"{t.depth} + {t.color} + {t.color_info} -> {t.output}; weights {f.get('name')} on {f.get('device')} "
+            f"({f.get('precision')}), slop {self.settings.slop_ms:g} ms"
+        )
 
     def _follow_demand(self, may_close: bool = False) -> None:
         """Receive images while somebody wants the output. Called when a subscriber comes or goes, and once a second.
@@ -386,7 +288,7 @@ class PagnetNode(LifecycleNode):
             {"state": self.state, **self._facts, **self._quality_facts()},
             active=self.state == "active",
             wanted=wanted,
-            failure=self._failure,
+            failure=self.failure,
         )
         name = f"{self.get_fully_qualified_name().lstrip('/')}: depth_hr"
         device = self._facts.get("device", "")
@@ -407,15 +309,6 @@ class PagnetNode(LifecycleNode):
         except Exception as error:
             if self.context.ok():
                 self.reporter.report("internal_error", f"{what}: {type(error).__name__}: {error}", "error")
-
-    def _what_is_set_up(self) -> str:
-        if self._outputs is None:
-            return ""
-        t, f = self._outputs.topics, self._facts
-        return (
-            f"{t.depth} + {t.color} + {t.color_info} -> {t.output}; weights {f.get('name')} on {f.get('device')} "
-            f"({f.get('precision')}), slop {self.settings.slop_ms:g} ms"
-        )
 
 
 def main(args: list[str] | None = None) -> int:

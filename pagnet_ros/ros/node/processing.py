@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +24,17 @@ from pagnet_ros.core.degradation import Degradation, LevelChange
 from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, InputError, OutOfMemoryError
 from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import PairReader
-from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler, UpsampledDepth, UpsamplerOptions
 from pagnet_ros.ros.node.inputs import LatestOnlyQueue, MessagePair
 from pagnet_ros.ros.node.outputs import Outputs
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.reprojecting import Reprojecting
-from pagnet_ros.ros.reporter import Reporter
-from pagnet_ros.system.health import Health
 from pagnet_ros.system.units import NS_PER_MS
 
-__all__ = ["FrameProcessor", "Host", "Upsampler", "Worker"]
+if TYPE_CHECKING:
+    from pagnet_ros.ros.node.node import PagnetNode
+
+__all__ = ["FrameProcessor", "Worker"]
 
 T = TypeVar("T")
 _MAX_AGE_NS: Final = 3600 * 1_000_000_000
@@ -101,65 +102,6 @@ class Worker(Generic[T]):
                 time.sleep(0.001)  # a step that fails at once must not take the GIL from the callbacks
 
 
-class Host(Protocol):
-    """What a frame needs of its node."""
-
-    health: Health
-    reporter: Reporter
-
-    @property
-    def settings(self) -> NodeParameters:
-        """The present parameters; they may change between frames."""
-
-    @property
-    def options(self) -> UpsamplerOptions:
-        """What follows from them, and from the sensor, for the pipeline."""
-
-    @property
-    def camera_info(self) -> Any:
-        """Newest calibration of the colour camera, or None."""
-
-    @property
-    def depth_info(self) -> Any:
-        """Newest calibration of the depth camera, or None."""
-
-    def lookup(self, target: str, source: str) -> NDArray[np.float64] | str:
-        """The transform ``[4, 4]`` between two frames, metres, or why there is none."""
-
-    def now_ns(self) -> int:
-        """The node's clock, the one that stamps are compared with."""
-
-    def is_running(self) -> bool:
-        """False once ROS is shutting down, when publishing may fail and nobody need be told."""
-
-    def on_device_failure(self, reason: str) -> None:
-        """The device has failed for good; no frame is computed after that."""
-
-    def on_frame_done(self) -> None:
-        """A frame was published."""
-
-
-class Upsampler(Protocol):
-    """What the node needs of `pagnet_ros.pipeline.DepthUpsampler`."""
-
-    options: UpsamplerOptions
-    level: str
-    levels: tuple[str, ...]
-
-    @property
-    def device(self) -> str:
-        """Where it runs, as torch names it."""
-
-    def __call__(self, depth: NDArray[Any], rgb: NDArray[np.uint8], /) -> UpsampledDepth:
-        """Up-sample one frame."""
-
-    def prepare(self, depth: NDArray[Any], rgb: NDArray[np.uint8], /) -> bool:
-        """Run a frame of a new size once before it counts; whether that took place."""
-
-    def rebuild(self) -> None:
-        """Give up what is on the device, and load it anew for the next frame."""
-
-
 @lru_cache(maxsize=4)
 def _trusting(options: UpsamplerOptions, trust: bool) -> UpsamplerOptions:
     """The options with what is made for the layers beside the depth, or without."""
@@ -170,21 +112,25 @@ class FrameProcessor:
     """The worker's step. Call from one thread."""
 
     def __init__(
-        self, host: Host, upsampler: Upsampler, outputs: Outputs, steady_ns: Callable[[], int] = time.monotonic_ns
+        self,
+        node: PagnetNode,
+        upsampler: DepthUpsampler,
+        outputs: Outputs,
+        steady_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """Create.
 
         Args:
-            host: The node.
+            node: Tells parameters, calibrations and the time; their present values are asked for each frame.
             upsampler: The pipeline.
             outputs: Where results go.
             steady_ns: The steady clock, nanoseconds.
         """
         self.degradation = Degradation(upsampler.levels)
-        self._host, self._upsampler, self._outputs, self._steady_ns = host, upsampler, outputs, steady_ns
-        self._health, self._reporter = host.health, host.reporter
+        self._node, self._upsampler, self._outputs, self._steady_ns = node, upsampler, outputs, steady_ns
+        self._health, self._reporter = node.health, node.reporter
         topics = outputs.topics
-        align = Reprojecting(host, topics, upsampler.device)
+        align = Reprojecting(node, topics, upsampler.device)
         self._reader = PairReader(topics.depth, topics.color, self._reporter.report, align=align)
         self._alignment = AlignmentCheck()
         self._rebuilt_ns = -_REBUILD_PERIOD_NS
@@ -194,7 +140,7 @@ class FrameProcessor:
         """Process one pair; every failure is reported here."""
         if self._has_failed:
             return
-        settings = self._host.settings
+        settings = self._node.settings
         if settings.lazy and not self._outputs.wanted():
             self._health.count("skipped_no_subscriber")
             return
@@ -207,16 +153,16 @@ class FrameProcessor:
         except DeviceFailureError as error:
             self._has_failed = True
             self._reporter.log("device_failed", str(error), "error")
-            self._host.on_device_failure(str(error))
+            self._node.fail(str(error))
         except DeviceError as error:
             self._reporter.report("device", str(error), "error")
         except Exception:
-            if self._host.is_running():
+            if self._node.is_running():
                 self._reporter.report("internal_error", traceback.format_exc(limit=-8), "error")
 
     def _process(self, pair: MessagePair, settings: NodeParameters) -> None:
         started = time.monotonic_ns()
-        options = self._upsampler.options = _trusting(self._host.options, self._outputs.layers_wanted())
+        options = self._upsampler.options = _trusting(self._node.options, self._outputs.layers_wanted())
         self._reader.depth_unit_m = options.depth_unit_m
         depth, rgb = self._reader.read(pair.depth.message, pair.color.message)
         if self._reader.unaligned:
@@ -229,8 +175,8 @@ class FrameProcessor:
         frame_id = (settings.output_frame_id or pair.color.message.header.frame_id).lstrip("/")  # tf2 knows no slash
         message = self._outputs.encode(result.depth, header.stamp, frame_id, settings.output_encoding)
         encoded = time.monotonic_ns()
-        self._outputs.publish(message, result, self._host.camera_info)
-        self._outputs.points.publish(message.header, result.depth, rgb, self._host.camera_info, settings)
+        self._outputs.publish(message, result, self._node.camera_info)
+        self._outputs.points.publish(message.header, result.depth, rgb, self._node.camera_info, settings)
         done = time.monotonic_ns()
         if not is_first_of_its_size:  # else its seconds would stand for what the next ones take
             self._record(pair, result, (started, decoded, computed, encoded, done))
@@ -238,7 +184,7 @@ class FrameProcessor:
         self._health.count("frames_out")
         if result.disagreeing:
             self._health.count("measurements_contested", result.disagreeing)
-        self._host.on_frame_done()
+        self._node.on_frame_done()
         self._reader.report_range(depth, options.min_depth_m, options.max_depth_m)
         if options.registration == "none":
             self._check_alignment(depth, rgb, options)
@@ -256,14 +202,14 @@ class FrameProcessor:
             "publish": done - encoded,
             "total": done - received_ns,
         }
-        age_ns = self._host.now_ns() - pair.depth_stamp_ns
+        age_ns = self._node.now_ns() - pair.depth_stamp_ns
         if 0 <= age_ns < _MAX_AGE_NS:  # else the stamps are of another clock, as in a bag played without use_sim_time
             spans_ns |= {"age": age_ns, "receive": max(0, age_ns - (done - first_ns))}
         for stage, span_ns in spans_ns.items():
             self._health.record_ms(stage, span_ns / NS_PER_MS)
         for stage, milliseconds in result.stage_ms.items():
             self._health.record_ms(stage, milliseconds)
-        self.degradation.set_budget(self._host.settings.latency_budget_ms)
+        self.degradation.set_budget(self._node.settings.latency_budget_ms)
         if change := self.degradation.note(self._steady_ns(), spans_ns["total"] / NS_PER_MS):
             self._change_level(change)
 

@@ -13,7 +13,7 @@ from pagnet_ros.runtime.aligner import Aligner
 from pagnet_ros.system.units import NS_PER_MS
 
 if TYPE_CHECKING:
-    from pagnet_ros.ros.node.processing import Host
+    from pagnet_ros.ros.node.node import PagnetNode
 
 __all__ = ["Reprojecting"]
 
@@ -24,34 +24,34 @@ _GRACE_NS: Final = 2_000_000_000
 class Reprojecting:
     """Draws depth for the colour camera where it has to be. Call from one thread."""
 
-    def __init__(self, host: Host, topics: TopicNames, device: str) -> None:
+    def __init__(self, node: PagnetNode, topics: TopicNames, device: str) -> None:
         """Create.
 
         Args:
-            host: the node: calibrations, transforms, parameters.
+            node: calibrations, transforms, parameters.
             topics: of the cameras.
             device: torch's.
         """
-        self._host = host
+        self._node = node
         self._aligner = Aligner((topics.depth, topics.depth_info), (topics.color, topics.color_info), device)
         self._is_reprojected, self._lacking_ns = False, 0
 
     def __call__(self, depth: NDArray[Any], color_size: tuple[int, int], frames: tuple[str, str]) -> NDArray[Any] | str:
         """Depth as the colour camera sees it, or why it was not reprojected; see `Aligner`."""
-        settings, host = self._host.settings, self._host
+        settings, node = self._node.settings, self._node
         if not settings.reproject:
             return ""
         started, pose = time.monotonic_ns(), settings.depth_pose
-        infos, lookup = (host.depth_info, host.camera_info), host.lookup if pose is None else lambda *_: pose
+        infos, lookup = (node.depth_info, node.camera_info), node.lookup if pose is None else lambda *_: pose
         made = self._aligner(depth, color_size, frames, infos, lookup, always=pose is not None)
         if isinstance(made, str):
             self._is_reprojected = False
             self._lacking_ns = self._lacking_ns or started
             return made if started - self._lacking_ns >= _GRACE_NS else ""
-        host.health.record_ms("reproject", (time.monotonic_ns() - started) / NS_PER_MS)
+        node.health.record_ms("reproject", (time.monotonic_ns() - started) / NS_PER_MS)
         if not self._is_reprojected:
             self._is_reprojected, self._lacking_ns = True, 0
             where = "by the parameters depth_pose_xyz and depth_pose_xyzw" if pose is not None else "by tf"
             text = f"depth of frame {quoted(frames[0])} is reprojected into {quoted(frames[1])}, {where}"
-            host.reporter.log("reprojected", text, "info")
+            node.reporter.log("reprojected", text, "info")
         return made

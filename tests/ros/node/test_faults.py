@@ -20,7 +20,7 @@ from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.encode import image_message
-from pagnet_ros.ros.node import node as node_module
+from pagnet_ros.ros.node import lifecycle
 from pagnet_ros.ros.node.node import PagnetNode
 from pagnet_ros.runtime import engine_pool
 from pagnet_ros.runtime.engine import Engine
@@ -219,7 +219,7 @@ def test_a_device_that_failed_while_inactive_is_not_activated_in_silence(ros, de
     assert rig.node.trigger_deactivate().name == "SUCCESS"
     said = []
     rig.node.get_logger = lambda: SimpleNamespace(info=said.append, warn=said.append, error=said.append)
-    rig.node.on_device_failure("cuda:0 failed")
+    rig.node.fail("cuda:0 failed")
     assert rig.node.trigger_activate().name == "FAILURE"
     assert "cuda:0 failed" in said[-1]
     assert rig.node.trigger_cleanup().name == "SUCCESS"
@@ -228,7 +228,7 @@ def test_a_device_that_failed_while_inactive_is_not_activated_in_silence(ros, de
 
 
 def test_under_autostart_a_broken_device_is_tried_again_by_itself(ros, device, monkeypatch):
-    monkeypatch.setattr(node_module, "_RETRY_S", 0.05)
+    monkeypatch.setattr(lifecycle, "_RETRY_S", 0.05)
     rig = Rig(ros, autostart=True)
     broken = torch.AcceleratorError(FAILURE)
     device.faults = [("run", broken), ("build", broken), ("build", broken)]

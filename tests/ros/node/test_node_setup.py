@@ -14,8 +14,7 @@ from rclpy.qos import ReliabilityPolicy
 from pagnet_ros.errors import WeightsError
 from pagnet_ros.messages.image import depth_from_image
 from pagnet_ros.pipeline import DepthUpsampler
-from pagnet_ros.ros.node import loading
-from pagnet_ros.ros.node import node as node_module
+from pagnet_ros.ros.node import lifecycle, loading
 from tests.ros.node.node_rig import MS, START_NS, Rig
 
 
@@ -34,7 +33,7 @@ def test_lifecycle_runs_round_twice(ros):
 
 
 def test_autostart_becomes_active_by_itself_and_retries(ros, monkeypatch):
-    monkeypatch.setattr(node_module, "_RETRY_S", 0.05)
+    monkeypatch.setattr(lifecycle, "_RETRY_S", 0.05)
     calls = []
 
     def load(parameters):
