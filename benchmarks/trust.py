@@ -63,14 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _with_messages(result: Any) -> None:
+    from sensor_msgs.msg import Image
     from std_msgs.msg import Header
 
+    from pagnet_ros.messages.image import fill_image
     from pagnet_ros.ros.node.outputs import LAYERS as MADE
-    from pagnet_ros.ros.node.outputs import layer_message
 
     for leaf in LAYERS:
         if (image := MADE[leaf].make(result)) is not None:
-            layer_message(Header(), image, MADE[leaf].encoding)
+            fill_image(Image(header=Header()), image, MADE[leaf].encoding)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     ros2 launch pagnet_ros cameras.launch.py cameras:=front,rear depth:=depth/image_raw color:=color/image_raw
 
-Owns the groups that keep the arguments of the nodes apart: two plain includes of one file would share them. The node is
-that of pagnet.launch.py, whose other arguments (weights, device, ...) hold here too, for all of them alike.
+Groups keep the arguments of the nodes apart: two plain includes of one file would share them. The node is that of
+pagnet.launch.py, whose other arguments (weights, device, ...) hold here too, for all of them alike.
 """
 
 from pathlib import Path

@@ -4,8 +4,8 @@
     ros2 launch pagnet_ros costmap.launch.py layer:=stvl manage_node:=pagnet_node
 
 To see what Nav2 would see, without the rest of Nav2; the layer's parameters in config/nav2 are the same as for your own
-Nav2 parameters. Owns the costmap's frames and size and the manager's nodes; the point cloud is the node's own. tf
-from `global_frame` to `robot_base_frame` and to the camera has to be there.
+Nav2 parameters. The costmap's frames and size and the manager's nodes are arguments; the point cloud is the node's own.
+tf from `global_frame` to `robot_base_frame` and to the camera has to be there.
 """
 
 from pathlib import Path

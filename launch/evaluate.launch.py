@@ -2,8 +2,8 @@
 
     ros2 launch pagnet_ros evaluate.launch.py depth:=/camera/depth color:=/camera/color out:=out/live
 
-Owns the mapping from launch arguments to the evaluator's remappings and parameters. The recording ends with Ctrl-C,
-after `frames` results, or after `idle_s` of silence; scoring it then may take longer than launch waits by default.
+The recording ends with Ctrl-C, after `frames` results, or after `idle_s` of silence; scoring it then may take longer
+than launch waits by default.
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 
     ros2 launch pagnet_ros laserscan.launch.py output_frame:=camera_link scan_height:=40
 
-Owns the remappings and parameters of depthimage_to_laserscan. The node itself runs already (pagnet.launch.py). The scan
-holds the nearest depth of each column over `scan_height` rows about the middle of the image.
+The node itself runs already (pagnet.launch.py). The scan holds the nearest depth of each column over `scan_height` rows
+about the middle of the image.
 """
 
 from pathlib import Path

@@ -2,8 +2,7 @@
 
     ros2 launch pagnet_ros pagnet.launch.py depth:=/camera/depth/image_raw color:=/camera/color/image_raw
 
-Owns the mapping from launch arguments to the node's remappings and parameters; all other settings are in the parameter
-file.
+Arguments become remappings and parameters; all other settings are in the parameter file.
 """
 
 from pathlib import Path

@@ -2,9 +2,9 @@
 
     ros2 launch pagnet_ros points.launch.py output:=/depth_hr color:=/camera/color/image_raw
 
-The node publishes a cloud of its own, `/depth_hr/points`, that needs none of this; here is another consumer's. Owns the
-remappings of depth_image_proc, whose camera_info is the node's own, with the very stamps of the depth. The node itself
-runs already (pagnet.launch.py with `output_info:=below`, as it is by default).
+The node publishes a cloud of its own, `/depth_hr/points`, that needs none of this; here is another consumer's. The
+remappings are for depth_image_proc, whose camera_info is the node's own, with the very stamps of the depth. The node
+itself runs already (pagnet.launch.py with `output_info:=below`, as it is by default).
 """
 
 from pathlib import Path

@@ -2,7 +2,7 @@
 
     ros2 launch pagnet_ros replay_bag.launch.py bag:=kitchen.mcap depth:=/camera/depth color:=/camera/color
 
-Owns the player's arguments; the node is that of pagnet.launch.py, whose arguments (depth, color, weights, ...) hold
+The player's arguments are here; the node is that of pagnet.launch.py, whose arguments (depth, color, weights, ...) hold
 here too.
 """
 

@@ -2,7 +2,8 @@
 
     ros2 launch pagnet_ros simulated.launch.py simulated_sensor:=kinect rate:=30.0
 
-Owns the camera's arguments; the node is that of pagnet.launch.py, whose arguments (weights, device, ...) hold here too.
+The camera's arguments are here; the node is that of pagnet.launch.py, whose arguments (weights, device, ...) hold here
+too.
 """
 
 from pathlib import Path

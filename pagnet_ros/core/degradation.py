@@ -52,7 +52,7 @@ class LevelChange(NamedTuple):
 
 
 class Degradation:
-    """Owns the present quality level. Call from one thread, with times of one steady clock.
+    """The present quality level. Call from one thread, with times of one steady clock.
 
     Attributes:
         budget_ms: time a frame may take, milliseconds; 0 for any.

@@ -3,7 +3,7 @@
     python -m pagnet_ros.doctor --depth /camera/depth --color /camera/color
     ros2 run pagnet_ros doctor --json
 
-Owns the options and the exit code. ROS is imported here, late: where it cannot be, the machine's findings still come.
+ROS is imported here, late: where it cannot be, the machine's findings still come.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A camera_info as what geometry needs of it: size, intrinsics, lens.
 
-Owns which part of a calibration holds for an image: K with the distortion D and the rotation R for an image as it was
-taken, P for a rectified one, which its topic's name tells. Works on any object with a CameraInfo's fields: no ROS
-import.
+Which part of a calibration holds for an image: K with the distortion D and the rotation R for an image as it was taken,
+P for a rectified one, which its topic's name tells. Works on any object with a CameraInfo's fields: no ROS import.
 """
 
 from __future__ import annotations

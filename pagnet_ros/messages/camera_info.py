@@ -1,8 +1,8 @@
 """The camera_info that belongs to an up-sampled depth map.
 
-Owns one rule: the output has the colour camera's viewpoint and the colour image's size, so its calibration is
-the colour camera's, re-stamped; where the calibration was made at another resolution, K and P are scaled
-about pixel centres. Works on any object with a CameraInfo's fields: no ROS import.
+One rule: the output has the colour camera's viewpoint and the colour image's size, so its calibration is the colour
+camera's, re-stamped; where the calibration was made at another resolution, K and P are scaled about pixel centres.
+Works on any object with a CameraInfo's fields: no ROS import.
 """
 
 from __future__ import annotations

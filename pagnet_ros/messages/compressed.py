@@ -1,7 +1,7 @@
 """sensor_msgs/CompressedImage -> NumPy: JPEG and PNG colour, compressedDepth (PNG or RVL), and depth as a plain PNG.
 
-Owns what the `format` field means; `containers` and `rvl` own the files inside and their limits. Works on any object
-with `format` and `data`: no ROS import.
+What the `format` field means; `containers` and `rvl` have the files inside and their limits. Works on any object with
+`format` and `data`: no ROS import.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a PNG, JPEG or TIFF file claims, read from its own bytes before a decoder sees them; and the decoding.
 
-Owns the limits on image files, in messages and in recordings alike. Chunks and segments are walked against the bytes
-that are there, the size is checked before anything is allocated and once more after decoding, and the decoder is given
-only the parts that make up the image: a file can ask for no more memory or time than its checked size needs.
+The limits on image files, in messages and in recordings alike. Chunks and segments are walked against the bytes that
+are there, the size is checked before anything is allocated and once more after decoding, and the decoder is given only
+the parts that make up the image: a file can ask for no more memory or time than its checked size needs.
 """
 
 from __future__ import annotations

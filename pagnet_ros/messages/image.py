@@ -1,10 +1,10 @@
 """sensor_msgs/Image <-> NumPy, by REP 118 and `sensor_msgs/image_encodings`.
 
-Owns what an Image message means: row padding (`step`), byte order and size checks; `encodings` has the list of what is
-read. Messages come in, arrays that share their memory where possible go out, and depth arrays are written back into
-messages. Colour conversion uses OpenCV's codes exactly as cv_bridge does, so results agree with it bit for bit; an
-encoding that is not listed here is handed to cv_bridge where ROS provides it. Works on any object with the
-message's fields: no ROS import.
+What an Image message means: row padding (`step`), byte order and size checks; `encodings` has the list of what is read.
+Messages come in, arrays that share their memory where possible go out, and depth arrays are written back into messages.
+Colour conversion uses OpenCV's codes exactly as cv_bridge does, so results agree with it bit for bit; an encoding that
+is not listed here is handed to cv_bridge where ROS provides it. Works on any object with the message's fields: no ROS
+import.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = [
     "color_from_image",
     "depth_from_image",
     "fill_depth_image",
+    "fill_image",
     "millimetres",
     "pixels_from_image",
     "stamp_ns",
@@ -207,18 +208,23 @@ def fill_depth_image(message: Any, depth_m: NDArray[np.float32], encoding: str =
         MalformedMessageError: Another encoding.
     """
     if encoding == "32FC1":
-        pixels: NDArray[Any] = np.ascontiguousarray(depth_m, dtype=np.float32)
+        pixels: NDArray[Any] = np.asarray(depth_m, dtype=np.float32)
     elif encoding == "16UC1":
         pixels = millimetres(depth_m)
     else:
         raise MalformedMessageError(
             "unknown_encoding", f"unknown output encoding {encoding!r}; expected 32FC1 or 16UC1."
         )
-    height, width = pixels.shape
-    message.height, message.width = int(height), int(width)
+    fill_image(message, pixels, encoding)
+
+
+def fill_image(message: Any, pixels: NDArray[Any], encoding: str) -> None:
+    """Write ``[H, W]`` or ``[H, W, C]`` of an encoding into a fresh Image message; the header is the caller's."""
+    pixels = np.ascontiguousarray(pixels)
+    message.height, message.width = (int(side) for side in pixels.shape[:2])
     message.encoding = encoding
     message.is_bigendian = int(sys.byteorder == "big")
-    message.step = int(width * pixels.itemsize)
+    message.step = int(pixels.strides[0])
     # `data = ...` would copy twice, and element by element for anything but an array('B').
     message.data.frombytes(pixels.reshape(-1).view(np.uint8).data)
 

@@ -1,7 +1,7 @@
 """A pair of image messages -> the arrays the pipeline takes, with every check that comes before it.
 
-Owns what is refused, what is only reported, and in which words; the node and the replay both read through it, so that
-they refuse the same frames. Works on any object with the messages' fields: no ROS import.
+What is refused, what is only reported, and in which words; the node and the replay both read through it, so that they
+refuse the same frames. Works on any object with the messages' fields: no ROS import.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The node's state as a diagnostic_msgs/DiagnosticArray.
 
-Owns what an operator sees on /diagnostics: one status with a level, one sentence, and key-value pairs for rates, age,
+What an operator sees on /diagnostics: one status with a level, one sentence, and key-value pairs for rates, age,
 latency percentiles per stage, counters, device and weights. A health snapshot and the recent problems come in, a
 message goes out.
 """

@@ -1,19 +1,17 @@
 """Arrays to Image and CameraInfo messages, for what plays or simulates a camera.
 
-Owns the writing side for raw sensor data (colour, and depth as a sensor stores it); what the node publishes is written
-by `messages`. Field types matter here: NumPy scalars in a message fail at publication, and `data` must be filled
-through `frombytes` to be fast.
+Field types matter here: NumPy scalars in a message fail at publication.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import InputError
+from pagnet_ros.messages.image import fill_image
 from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["camera_info_message", "image_message", "set_stamp"]
@@ -41,14 +39,9 @@ def image_message(array: NDArray[Any], stamp_ns: int, frame_id: str) -> Any:
     encoding = _ENCODINGS.get((array.dtype.name, channels))
     if encoding is None or array.ndim not in (2, 3):
         raise InputError(f"{array.dtype} of shape {array.shape}; expected [H, W, 3] uint8, or [h, w] uint16 or float32")
-    pixels = np.ascontiguousarray(array)
     message = Image()
     set_stamp(message, stamp_ns, frame_id)
-    message.height, message.width = int(array.shape[0]), int(array.shape[1])
-    message.encoding = encoding
-    message.is_bigendian = int(sys.byteorder == "big")
-    message.step = int(pixels.strides[0])
-    message.data.frombytes(pixels.reshape(-1).view(np.uint8).data)
+    fill_image(message, array, encoding)
     return message
 
 

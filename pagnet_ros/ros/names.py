@@ -1,7 +1,7 @@
 """Topic names: where the inputs and outputs stand after expansion and remapping.
 
-Owns the sibling rules: a name that the user remapped is taken as it is; otherwise a topic that belongs to an
-image stands beside or below wherever that image was remapped to, as image_transport has it.
+A name that the user remapped is taken as it is; otherwise a topic that belongs to an image stands beside or below
+wherever that image was remapped to, as image_transport has it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Quality of service of the node's topics, and the report when two ends cannot match.
 
-Owns the defaults (best effort in, which accepts every publisher; reliable out, which serves every
-subscriber), the `qos_overrides.*` parameters on top of them, and the texts for incompatible ends.
+The defaults (best effort in, which accepts every publisher; reliable out, which serves every subscriber), the
+`qos_overrides.*` parameters on top of them, and the texts for incompatible ends.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Problems, each named, counted and said at most once per period.
 
-Owns what the node tells its user when something is wrong: a kind ("wrong_step") and a text that says what
-came, what is expected and how to mend it. Problems come in from any thread; lines go to the node's log and,
-as the list of recent problems, to the diagnostics. The logger is passed in: no ROS import.
+What the node tells its user when something is wrong: a kind ("wrong_step") and a text that says what came, what is
+expected and how to mend it. Problems come in from any thread; lines go to the node's log and, as the list of recent
+problems, to the diagnostics. The logger is passed in: no ROS import.
 """
 
 from __future__ import annotations

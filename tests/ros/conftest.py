@@ -1,8 +1,7 @@
 """Fixtures for tests that talk over real DDS on the loopback interface.
 
-Owns the isolation: every test gets its own context, its own executor thread and a DDS domain that nobody else
-on the machine uses. Nothing here waits by time alone: `wait_until` ends with its predicate and fails at its
-deadline.
+Every test gets its own context, its own executor thread and a DDS domain that nobody else on the machine uses. Nothing
+here waits by time alone: `wait_until` ends with its predicate and fails at its deadline.
 """
 
 from __future__ import annotations

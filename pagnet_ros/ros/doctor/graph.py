@@ -1,7 +1,4 @@
-"""The ROS graph as plain data: endpoints with their QoS and process, candidates, and which topics were meant.
-
-Owns every question to the graph that needs no message.
-"""
+"""The ROS graph as plain data: endpoints with their QoS and process, candidates, and which topics were meant."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ __all__ = ["BetweenFrames"]
 
 
 class BetweenFrames:
-    """Owns when one job runs: after the next frame where frames come, else at once. Thread-safe."""
+    """Runs one job after the next frame where frames come, else at once. Thread-safe."""
 
     def __init__(
         self, job: Callable[[], None], period_ns: int, steady_ns: Callable[[], int] = time.monotonic_ns

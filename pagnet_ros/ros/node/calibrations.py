@@ -1,7 +1,7 @@
 """The newest calibration of each camera.
 
-Owns the subscriptions to camera_info. A publisher that latches its calibration sends it once, before this node was
-there: it is subscribed to as transient local, too, where and only where a publisher offers that.
+A publisher that latches its calibration sends it once, before this node was there: it is subscribed to as transient
+local, too, where and only where a publisher offers that.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The node's inputs: two image topics and their calibrations, paired, and the newest pair kept for the worker.
 
-Owns the subscriptions, the pairing between them, and the queue behind it. Callbacks only store: a message is counted
-and paired under a lock, and the newest pair goes into the queue outside it, still undecoded. Images come as serialised
-bytes (`raw_images`). The pairing policy is
-`pagnet_ros.core.pairing`, the replay's too, or one of message_filters' synchronisers where ROS provides them.
+Callbacks only store: a message is counted and paired under a lock, and the newest pair goes into the queue outside it,
+still undecoded. Images come as serialised bytes (`raw_images`). The pairing policy is `pagnet_ros.core.pairing`, the
+replay's too, or one of message_filters' synchronisers where ROS provides them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From the node's parameters to a working up-sampler.
 
-Owns what the parameter `weights` means, left at its default with a sensor too, and that a bad choice fails here, with a
-reason, instead of at the first frame. There is no silent fall-back to bicubic: it has to be asked for. No ROS import.
+The parameter `weights` gets its meaning here, left at its default with a sensor too, and a bad choice fails here, with
+a reason, instead of at the first frame. There is no silent fall-back to bicubic: it has to be asked for. No ROS import.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """The node's outputs: the up-sampled depth with its calibration, in two topic layouts.
 
-Owns the publishers. A depth map comes in with the stamp of its depth frame; one Image and one CameraInfo with the
-identical header go out. The image goes to `depth_hr`, and, if somebody listens there, to `depth_hr/image_rect` too,
-where image_transport finds `depth_hr/camera_info` as its sibling.
+A depth map comes in with the stamp of its depth frame; one Image and one CameraInfo with the identical header go out.
+The image goes to `depth_hr`, and, if somebody listens there, to `depth_hr/image_rect` too, where image_transport finds
+`depth_hr/camera_info` as its sibling.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -18,7 +17,7 @@ from std_msgs.msg import Header
 
 from pagnet_ros.errors import ConfigError, quoted
 from pagnet_ros.messages.camera_info import camera_info_for
-from pagnet_ros.messages.image import MalformedMessageError, fill_depth_image
+from pagnet_ros.messages.image import MalformedMessageError, fill_depth_image, fill_image
 from pagnet_ros.pipeline import UpsampledDepth
 from pagnet_ros.ros.names import TopicNames, below_output
 from pagnet_ros.ros.node.parameters import NodeParameters
@@ -26,7 +25,7 @@ from pagnet_ros.ros.node.points import Points
 from pagnet_ros.ros.qos import image_qos, overriding_options, publisher_events
 from pagnet_ros.ros.reporter import Reporter
 
-__all__ = ["LAYERS", "Layer", "Outputs", "layer_message"]
+__all__ = ["LAYERS", "Layer", "Outputs"]
 
 
 class Layer(NamedTuple):
@@ -151,7 +150,9 @@ class Outputs:
             self._rect.publish(message)
         for leaf, publisher in self._layers.items():
             if publisher.get_subscription_count() > 0 and (image := LAYERS[leaf].make(result)) is not None:
-                publisher.publish(layer_message(message.header, image, LAYERS[leaf].encoding))
+                layer = Image(header=message.header)
+                fill_image(layer, image, LAYERS[leaf].encoding)
+                publisher.publish(layer)
 
     def close(self) -> None:
         """Withdraw the publishers."""
@@ -179,12 +180,3 @@ class Outputs:
                 f"{quoted(str(error))}); expected the colour camera's calibration. Check its publisher",
             )
         return None
-
-
-def layer_message(header: Header, image: NDArray[Any], encoding: str) -> Image:
-    """An image ``[H, W]`` or ``[H, W, C]`` as a message."""
-    pixels = np.ascontiguousarray(image)
-    message = Image(header=header, encoding=encoding, is_bigendian=int(sys.byteorder == "big"))
-    message.height, message.width, message.step = pixels.shape[0], pixels.shape[1], int(pixels.strides[0])
-    message.data.frombytes(pixels.reshape(-1).view(np.uint8).data)
-    return message

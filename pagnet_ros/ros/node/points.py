@@ -1,7 +1,7 @@
 """The result as a point cloud, made only while somebody subscribes to it.
 
-Owns the publisher of `depth_hr/points`. Points lie on the rays of the colour camera's own lens model, so that a colour
-image that is not rectified makes no bent walls.
+Points lie on the rays of the colour camera's own lens model, so that a colour image that is not rectified makes no bent
+walls.
 """
 
 from __future__ import annotations

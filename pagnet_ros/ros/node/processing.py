@@ -1,4 +1,4 @@
-"""From the newest pair of messages to a published depth map, in one thread that owns the device.
+"""From the newest pair of messages to a published depth map, in the one thread that uses the device.
 
 Reads top to bottom: `Worker` takes pairs out of a latest-only queue, `FrameProcessor` decodes, up-samples, encodes and
 publishes one of them, and answers bad input, lack of memory, a device that failed, and frames that take too long.

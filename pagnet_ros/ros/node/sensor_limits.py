@@ -1,7 +1,7 @@
 """What a sensor profile says about measurements: their range, how their noise grows, which network knows it.
 
-Owns the way from the parameter `sensor` (a shipped name or a YAML file) to limits that the pipeline's options are
-narrowed by. No ROS import.
+From the parameter `sensor` (a shipped name or a YAML file) to limits that the pipeline's options are narrowed by. No
+ROS import.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """message_filters' synchronisers behind the interface of `pagnet_ros.core.pairing`, for who wants those.
 
-Owns what makes them safe to use: their callback only appends, so it cannot raise while their lock is held; they are
-built anew when a stamp goes backwards, because full queues of future stamps would swallow every message after it. Only
+What makes them safe to use: their callback only appends, so it cannot raise while their lock is held; they are built
+anew when a stamp goes backwards, because full queues of future stamps would swallow every message after it. Only
 stamped messages go in. Needs ROS's message_filters; `NearestPairing` is the default and needs nothing.
 """
 

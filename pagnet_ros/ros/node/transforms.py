@@ -1,7 +1,7 @@
 """Transforms between the cameras' frames, from /tf_static and, where those do not connect the two, from /tf.
 
-Owns these subscriptions. tf2's own listener is not needed for two frames of one robot, and would cost the interpreter
-every message of /tf; here /tf is listened to only until static transforms answer.
+tf2's own listener is not needed for two frames of one robot, and would cost the interpreter every message of /tf; here
+/tf is listened to only until static transforms answer.
 """
 
 from __future__ import annotations
