@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pagnet_ros.system.files import TextFileError, read_text
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["FrameFiles", "Listing", "Pose", "read_rows", "seconds_to_ns"]
+__all__ = ["FrameFiles", "Listing", "Pose", "read_rows", "seconds_to_ns", "visible"]
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 
@@ -79,6 +79,11 @@ class Listing:
             self.intrinsics = matrix
         else:
             self.notes.append(f"{name} is not used: it holds no positive focal lengths")
+
+
+def visible(folder: Path) -> list[Path]:
+    """What a folder holds, by name, without hidden files: macOS leaves a ``._name`` beside each ``name`` it copies."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def read_rows(path: Path, problems: list[str]) -> list[list[str]]:

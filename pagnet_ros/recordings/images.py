@@ -126,6 +126,7 @@ def read_depth(path: Path) -> NDArray[np.uint16] | NDArray[np.float32]:
     if depth.dtype == np.float64:
         with np.errstate(over="ignore"):
             depth = depth.astype(np.float32)
+    depth = depth.astype(depth.dtype.newbyteorder("="), copy=False)
     if depth.ndim != 2 or depth.dtype not in (np.uint16, np.float32):
         raise RecordingError(
             f"{path.name}: {depth.dtype} of shape {depth.shape}; expected depth as [h, w] uint16 or float32"
@@ -165,7 +166,7 @@ def _read_at(file: BinaryIO, at: int, count: int) -> bytes:
 
 def _refusal(path: Path, head: bytes, error: ContainerError) -> RecordingError:
     """The same in the words of a recording."""
-    if error.kind == "unknown_encoding":
+    if error.kind == "unknown_encoding" and head[:4] not in (b"II*\0", b"MM\0*"):
         found = "an empty file" if not head else f"starts with {head[:8]!r}"
         return RecordingError(f"{path.name}: {found}; expected {_KINDS}")
     if error.kind == "truncated_data":

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pagnet_ros.errors import quoted
-from pagnet_ros.recordings.frame_files import FrameFiles, Listing, read_rows, seconds_to_ns
+from pagnet_ros.recordings.frame_files import FrameFiles, Listing, read_rows, seconds_to_ns, visible
 from pagnet_ros.recordings.images import COLOR_SUFFIXES, DEPTH_SUFFIXES
 from pagnet_ros.recordings.named_pairs import find_folders, is_named, list_folders, list_named
 from pagnet_ros.system.units import NS_PER_S
@@ -35,7 +35,7 @@ def detect_layout(folder: Path) -> str | None:
     """Name of the layout that a folder's file names show, or None."""
     if (folder / "rgb").is_dir() and (folder / "depth").is_dir() and _is_stamped(folder):
         return "tum"
-    names = [path.name for path in folder.iterdir()]
+    names = [path.name for path in visible(folder) if not path.is_dir()]
     if any(_NUMBERED.fullmatch(name) for name in names):
         return "numbered"
     if any(_PAIR_DEPTH.fullmatch(name) for name in names):
@@ -50,7 +50,7 @@ def detect_layout(folder: Path) -> str | None:
 def _is_stamped(folder: Path) -> bool:
     """Whether `rgb/` and `depth/` are TUM's: the tables are there, or the names are stamps in seconds."""
     tables = any((folder / f"{kind}.txt").exists() for kind in ("rgb", "depth"))
-    return tables or any(_STAMP_NAME.fullmatch(path.stem) for path in (folder / "depth").iterdir())
+    return tables or any(_STAMP_NAME.fullmatch(path.stem) for path in visible(folder / "depth"))
 
 
 def list_numbered(folder: Path, hz: float, listing: Listing) -> None:
@@ -60,7 +60,7 @@ def list_numbered(folder: Path, hz: float, listing: Listing) -> None:
     zero, because a zero stamp means "the latest" in tf.
     """
     found: dict[int, dict[str, Path]] = {}
-    for path in sorted(folder.iterdir()):
+    for path in visible(folder):
         match = _NUMBERED.fullmatch(path.name)
         if match and path.suffix in (COLOR_SUFFIXES if match[2] == "color" else DEPTH_SUFFIXES):
             found.setdefault(int(match[1]), {})[match[2]] = path
@@ -119,9 +119,9 @@ def list_tum(folder: Path, hz: float, listing: Listing) -> None:
 def list_pairs(folder: Path, hz: float, listing: Listing) -> None:
     """`<name>_rgb.*` with `<name>_depth_mm.png` or `<name>_depth_lr_mm.png` (and `_depth_hr_mm.png` as a reference)."""
     problems, frames = listing.problems, listing.frames
-    colors = {p.stem[: -len("_rgb")]: p for p in sorted(folder.iterdir()) if _is_pair_color(p.name)}
+    colors = {p.stem[: -len("_rgb")]: p for p in visible(folder) if _is_pair_color(p.name)}
     depths: dict[str, dict[str, Path]] = {}
-    for path in sorted(folder.iterdir()):
+    for path in visible(folder):
         if match := _PAIR_DEPTH.fullmatch(path.name):
             depths.setdefault(match["name"], {})[match["kind"].lstrip("_")] = path
     for name in sorted(colors.keys() ^ depths.keys()):
@@ -174,7 +174,7 @@ def _tum_list(folder: Path, kind: str, problems: list[str]) -> dict[int, Path]:
     suffixes = COLOR_SUFFIXES if kind == "rgb" else (".png",)
     files: dict[int, Path] = {}
     if not table.exists():
-        for path in sorted((folder / kind).iterdir()):
+        for path in visible(folder / kind):
             stamp_ns = seconds_to_ns(path.stem)
             if path.suffix in suffixes and stamp_ns is None:
                 problems.append(f"{kind}/{path.name} is no stamp in seconds, and there is no {kind}.txt to give one")
@@ -189,7 +189,7 @@ def _tum_list(folder: Path, kind: str, problems: list[str]) -> dict[int, Path]:
         if "\0" in row[1]:
             problems.append(f"{table.name} is no text file: it holds zero bytes")
             break
-        path = folder / row[1]
+        path = folder / row[1].replace("\\", "/")  # a table made under Windows
         if not path.resolve().is_relative_to(folder.resolve()):
             problems.append(f"{table.name} names {quoted(row[1])}, which lies outside the folder")
         elif not path.is_file():

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from pagnet_ros.errors import quoted
-from pagnet_ros.recordings.frame_files import FrameFiles, Listing, read_rows, seconds_to_ns
+from pagnet_ros.recordings.frame_files import FrameFiles, Listing, read_rows, seconds_to_ns, visible
 from pagnet_ros.recordings.images import COLOR_SUFFIXES, DEPTH_SUFFIXES
 from pagnet_ros.system.files import TextFileError, read_text
 from pagnet_ros.system.units import NS_PER_S
@@ -26,7 +26,7 @@ from pagnet_ros.system.units import NS_PER_S
 __all__ = ["find_folders", "is_named", "list_folders", "list_named"]
 
 COLOR_FOLDERS: Final = ("rgb", "color", "colour", "images", "image", "rgb_images", "color_images")
-DEPTH_FOLDERS: Final = ("depth", "depths", "depth_images", "depth_raw")
+DEPTH_FOLDERS: Final = ("depth", "depths", "depth_images", "depth_raw", "aligned_depth", "depth_aligned")
 _COLOR_WORDS: Final = frozenset({"color", "colour", "rgb", "image", "img", "frame", "left"})
 _DEPTH_WORDS: Final = frozenset({"depth", "depthmap"})
 _LOOSE_WORDS: Final = frozenset({"raw", "mm", "aligned"})
@@ -37,9 +37,11 @@ Key = tuple[tuple[int, str], ...]
 
 
 def find_folders(folder: Path) -> tuple[Path, Path] | None:
-    """The folder of colour and that of depth images, or None."""
-    color = next((folder / name for name in COLOR_FOLDERS if (folder / name).is_dir()), None)
-    depth = next((folder / name for name in DEPTH_FOLDERS if (folder / name).is_dir()), None)
+    """The folder of colour and that of depth images, or None; ``Color`` is ``color``."""
+    folders = {path.name.lower(): path for path in visible(folder) if path.is_dir()}
+    color, depth = (
+        next((folders[name] for name in names if name in folders), None) for names in (COLOR_FOLDERS, DEPTH_FOLDERS)
+    )
     return (color, depth) if color is not None and depth is not None else None
 
 
@@ -59,18 +61,26 @@ def list_folders(folder: Path, hz: float, listing: Listing) -> None:
     tool = next((tool for tool in _TOOLS if tool.is_there(folder)), None)
     if tool is not None:
         tool.read(folder, listing)
-    elif found[0].name == "rgb":
+    elif found[0].name.lower() == "rgb":
         listing.unit_question = (
             f"{found[0].name}/ and {found[1].name}/ are laid out so in TUM's recordings (5000 per metre) and in many "
             "whose depth is in millimetres"
         )
+    for each, images, suffixes in zip(found, (color, depth), (COLOR_SUFFIXES, DEPTH_SUFFIXES), strict=True):
+        if not images:
+            others = ", ".join(sorted({quoted(path.suffix) for path in visible(each)})[:4]) or "nothing"
+            listing.problems.append(
+                f"{each.name}/ has no image that is read (its files end in {others}); expected {', '.join(suffixes)}. "
+                "Convert them; depth in EXR, NPZ or another kind to .npy in metres"
+            )
+            return
     _pair(color, depth, hz, listing, tool)
 
 
 def list_named(folder: Path, hz: float, listing: Listing) -> None:
     """Files of one folder whose names differ in the words for colour and depth alone."""
     kinds: dict[str, dict[Key, Path]] = {"color": {}, "depth": {}}
-    for path in sorted(folder.iterdir()):
+    for path in visible(folder):
         role = _role(path.name)
         if role and path.suffix.lower() in (COLOR_SUFFIXES if role == "color" else DEPTH_SUFFIXES):
             kinds[role].setdefault(_key(path.stem), path)
@@ -82,7 +92,7 @@ def _pair(color: dict[Key, Path], depth: dict[Key, Path], hz: float, listing: Li
     both = sorted(color.keys() & depth.keys())
     for index, key in enumerate(both):
         number = key[0][0] if len(key) == 1 and key[0][0] >= 0 else index
-        stamp_ns = listing.stamps.get(number) if listing.stamps else round((number + 1) * NS_PER_S / hz)
+        stamp_ns = listing.stamps.get(number) if listing.stamps else _stamp_ns(number, hz)
         if stamp_ns is None:
             listing.problems.append(f"{depth[key].name} has no stamp in {tool.name if tool else 'the table'}")
             continue
@@ -97,9 +107,17 @@ def _pair(color: dict[Key, Path], depth: dict[Key, Path], hz: float, listing: Li
         listing.notes.append(f"{len(alone)} images have no partner and are left out, such as {quoted(alone[0])}")
 
 
+def _stamp_ns(number: int, hz: float) -> int:
+    """When a frame was taken, by its number: milli-, micro- or nanoseconds since 1970 where so large."""
+    for least, unit_ns in ((10**17, 1), (10**14, 1_000), (10**11, 1_000_000)):
+        if least <= number < (NS_PER_S << 31) // unit_ns:
+            return number * unit_ns
+    return round((number % 10**11 + 1) * NS_PER_S / hz)
+
+
 def _by_key(folder: Path, suffixes: tuple[str, ...]) -> dict[Key, Path]:
     found: dict[Key, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in visible(folder):
         if path.suffix.lower() in suffixes:
             found.setdefault(_key(path.stem), path)
     return found
@@ -121,7 +139,7 @@ def _key(stem: str) -> Key:
     """What is left of a name without the words for its kind: numbers by value, so that 7 is 000007."""
     words = [word for word in _words(stem) if word.isalnum()]
     kept = [word for word in words if word not in _COLOR_WORDS | _DEPTH_WORDS | _LOOSE_WORDS]
-    return tuple((int(word[:18]), "") if word.isdecimal() else (-1, word) for word in kept)
+    return tuple((int(word[:19]), "") if word.isdecimal() else (-1, word) for word in kept)
 
 
 def _frame_name(path: Path) -> str:

@@ -99,6 +99,14 @@ def test_tum_frames_keep_both_stamps_and_become_metres(build, tmp_path, text_fil
         assert frames[1].pose is None
 
 
+def test_a_tum_table_made_under_windows_is_read(build, tmp_path):
+    folder = write_tum(build, tmp_path / "tum")
+    whole = len(open_frames(folder))
+    for table in (folder / "rgb.txt", folder / "depth.txt"):
+        table.write_bytes(table.read_bytes().replace(b"/", b"\\").replace(b"\n", b"\r\n"))
+    assert len(open_frames(folder)) == whole
+
+
 def test_tum_table_must_not_lead_outside_the_folder(build, tmp_path):
     folder = write_tum(build, tmp_path / "tum")
     build.write_rgb(tmp_path / "secret.png", build.rgb(0))

@@ -41,6 +41,8 @@ LAYOUTS = {
     ],
     "two folders, padded apart": [(f"images/{k:04d}.png", f"depth/{k}.png") for k in (0, 1)],
     "rgb and float": [(f"rgb/{k:06d}.png", f"depth/{k:06d}.npy") for k in (0, 1)],
+    "two folders, capitals": [(f"Color/{k:06d}.JPG", f"Depth/{k:06d}.PNG") for k in (0, 1)],
+    "two folders, aligned": [(f"color/{k:06d}.png", f"aligned_depth/{k:06d}.png") for k in (0, 1)],
     "rgb and TIFF": [(f"rgb/{k:06d}.png", f"depth/{k:06d}.tif") for k in (0, 1)],
 }
 
@@ -170,4 +172,50 @@ def test_no_pair_at_all_is_a_problem(build, tmp_path):
 def test_what_has_to_be_unpacked_first_is_said(tmp_path, name, words):
     (tmp_path / name).mkdir()
     with pytest.raises(RecordingError, match=words):
+        open_frames(tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["two folders", "numbers before", "names"])
+def test_hidden_files_that_macos_leaves_are_not_looked_at(build, tmp_path, layout):
+    fill(build, tmp_path, LAYOUTS[layout])
+    for path in [*tmp_path.rglob("*.png"), *tmp_path.rglob("*.jpg")]:
+        path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07")
+    assert len(list(open_frames(tmp_path))) == len(LAYOUTS[layout])
+
+
+@pytest.mark.parametrize(("digits", "unit_ns"), [(13, 10**6), (16, 10**3), (19, 1)])
+def test_a_name_that_is_a_time_since_1970_is_the_stamp(build, tmp_path, digits, unit_ns):
+    names = [str(1_700_000_000_000_000_000 + k * 33_000_000)[:digits] for k in (0, 1)]
+    fill(build, tmp_path, [(f"color/{name}.png", f"depth/{name}.png") for name in names])
+    assert [frame.stamp_ns for frame in open_frames(tmp_path)] == [int(name) * unit_ns for name in names]
+
+
+def test_a_number_that_can_be_no_time_gives_a_stamp_that_a_message_can_hold(build, tmp_path):
+    fill(build, tmp_path, [(f"color/{9 * 10**18 + k}.png", f"depth/{9 * 10**18 + k}.png") for k in (0, 1)])
+    first, second = (frame.stamp_ns for frame in open_frames(tmp_path))
+    assert 0 < first < second < 2**31 * 10**9
+
+
+def test_a_folder_of_images_that_are_not_read_names_what_it_holds(build, tmp_path):
+    fill(build, tmp_path, LAYOUTS["two folders"])
+    for path in (tmp_path / "depth").iterdir():
+        path.rename(path.with_suffix(".exr"))
+    with pytest.raises(RecordingError, match=r"depth/ has no image that is read \(its files end in '.exr'\).*npy"):
+        open_frames(tmp_path)
+
+
+def test_npy_of_the_other_byte_order_is_read(build, tmp_path):
+    fill(build, tmp_path, [("color/0.png", "depth/0.png")])
+    (tmp_path / "depth" / "0.png").unlink()
+    np.save(tmp_path / "depth" / "0.npy", build.depth(3).astype(">u2"))
+    (frame,) = open_frames(tmp_path)
+    assert np.array_equal(frame.depth, build.depth(3))
+    assert frame.depth.dtype == np.uint16
+
+
+def test_a_tiff_of_float64_is_refused_as_one(build, tmp_path):
+    fill(build, tmp_path, [("color/0.png", "depth/0.png")])
+    (tmp_path / "depth" / "0.png").unlink()
+    assert cv2.imwrite(str(tmp_path / "depth" / "0.tiff"), build.depth(3).astype(np.float64))
+    with pytest.raises(RecordingError, match=r"0\.tiff: a TIFF of another kind of sample; expected uint8"):
         open_frames(tmp_path)
