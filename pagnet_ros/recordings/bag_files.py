@@ -19,6 +19,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 
 from pagnet_ros.errors import RecordingError, quoted
+from pagnet_ros.recordings.frame_files import visible
 from pagnet_ros.system.files import TextFileError, load_yaml
 
 __all__ = [
@@ -81,7 +82,7 @@ def find_files(path: Path) -> BagFiles:
 
 
 def _files_of(folder: Path) -> BagFiles:
-    there = sorted((file for file in folder.iterdir() if storage_suffix(file) and file.is_file()), key=_natural)
+    there = sorted((file for file in visible(folder) if storage_suffix(file) and file.is_file()), key=_natural)
     metadata = folder / "metadata.yaml"
     if not metadata.exists():
         if not there:
@@ -127,7 +128,7 @@ def _read_metadata(path: Path) -> tuple[list[str], int | None]:
     if not isinstance(about, dict) or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise TextFileError("no list of files (rosbag2_bagfile_information, relative_file_paths) in it")
     count = about.get("message_count")
-    return [PurePath(name).name for name in names], count if type(count) is int else None
+    return [PurePath(name.replace("\\", "/")).name for name in names], count if type(count) is int else None
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

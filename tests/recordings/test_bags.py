@@ -248,10 +248,23 @@ OLD_METADATA = {
     ),
     "another durability": lambda text: text.replace("durability: 2", "durability: 1"),
     "other times": lambda text: text.replace("nanoseconds_since_epoch: 1", "nanoseconds_since_epoch: 9"),
+    "paths of Windows": lambda text: text.replace("  - bag.", "  - .\\bag."),
     "no topics": lambda text: re.sub(
         r"  topics_with_message_count:(.|\n)*?\n  compression", "  topics_with_message_count: []\n  compression", text
     ),
 }
+
+
+@pytest.mark.parametrize("with_metadata", [True, False])
+def test_hidden_files_that_macos_leaves_are_not_looked_at(tmp_path, with_metadata):
+    path = write(tmp_path / "bag", rgbd(), "mcap")
+    for file in list(path.iterdir()):
+        file.with_name(f"._{file.name}").write_bytes(b"\x00\x05\x16\x07")
+    if not with_metadata:
+        (path / "metadata.yaml").unlink()
+    with JoinedBags([path]) as bag:
+        assert len(list(bag.messages())) == 10
+        assert bag.damage == []
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
