@@ -1,5 +1,8 @@
 """A node under test with a camera that feeds it; what the camera sends is small and says what it is."""
 
+import itertools
+import threading
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,8 +33,28 @@ def info_message(shape=(96, 128)):
     return camera_info_message(matrix, width, height, 0, "color_optical")
 
 
+@contextmanager
+def repeating(act, period_s=0.05):
+    """Call ``act(index)`` in a thread, once a period, while the block runs."""
+    stop = threading.Event()
+
+    def run():
+        for index in itertools.count():
+            if stop.wait(period_s):
+                return
+            act(index)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 class Rig:
-    """A node under test, a camera that feeds it, and ears on its outputs."""
+    """A node under test, a camera that feeds it, and subscribers of its outputs."""
 
     def __init__(self, ros, *, activate=True, listen=True, feed_depth=True, load=None, cli_args=None, **parameters):
         self.ros = ros
@@ -54,7 +77,7 @@ class Rig:
             self.wait_matched()
 
     def activate(self):
-        """Configure and activate, with our ears on the log."""
+        """Configure and activate, with the log's lines kept."""
         assert self.node.trigger_configure().name == "SUCCESS"
         self._listen_to_reports()
         assert self.node.trigger_activate().name == "SUCCESS"

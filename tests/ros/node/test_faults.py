@@ -3,7 +3,6 @@
 import threading
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,23 +10,18 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
 
 from pagnet_ros.core.degradation import BICUBIC, HALF_SIZE, LEVELS, NETWORK
 from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.pipeline import DepthUpsampler
-from pagnet_ros.ros.encode import image_message
 from pagnet_ros.ros.node import lifecycle
-from pagnet_ros.ros.node.node import PagnetNode
 from pagnet_ros.runtime import engine_pool
 from pagnet_ros.runtime.engine import Engine
+from tests.ros.node.node_rig import START_NS, Rig
 
-START_NS = 1_700_000_000_000_000_000
 FRAME_NS = 33_000_000
-RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB"
 FAILURE = "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"
 LOST = "CUDA error: an illegal memory access was encountered"
@@ -66,56 +60,32 @@ class FaultyDevice:
 def load(parameters):
     config = ModelConfig(scale=4, channels=8, growth=4, convolutions=2, blocks=1, residual=True, mask_channel=True)
     up = DepthUpsampler("small", {4: lambda: PagNet(config)}, device="cpu", precision="fp32")
-    up.warm_up((12, 16), (48, 64))
+    up.warm_up((24, 32), (96, 128))
     return up
 
 
-class Rig:
-    """A node on a device that can be made to fail, a camera, and ears on output and diagnostics."""
+class Cameras(Rig):
+    """A node on a device that can be made to fail, a camera, and its diagnostics."""
 
     def __init__(self, ros, **parameters):
-        self.ros, self.log, self.sent = ros, [], 0
-        values = {"report_period_s": 0.0, "diagnostics_period_s": 0.1, **parameters}
-        overrides = [Parameter(name, value=value) for name, value in values.items()]
-        self.node = PagnetNode(context=ros.context, parameter_overrides=overrides, load=load)
-        assert self.node.trigger_configure().name == "SUCCESS"
-        assert self.node.trigger_activate().name == "SUCCESS"
-        keep = self.log.append
-        self.node.reporter._logger = SimpleNamespace(info=keep, warn=keep, error=keep)
-        ros.add(self.node)
-        self.camera = ros.node("camera")
-        self.publishers = [self.camera.create_publisher(Image, topic, RELIABLE) for topic in ("color", "depth")]
-        self.out = ros.collect(self.camera, Image, "depth_hr", RELIABLE)
+        super().__init__(ros, load=load, diagnostics_period_s=0.1, **parameters)
+        self.sent = 0
         self.diagnostics = ros.collect(self.camera, DiagnosticArray, "/diagnostics")
-        self.wait_matched()
 
-    def wait_matched(self):
-        for publisher in self.publishers:
-            self.ros.wait_matched(publisher)
-        self.ros.wait_until(lambda: self.node._outputs and self.node._outputs.wanted(), what="our ears")
-
-    def send(self):
+    def send_next(self):
         """Send one pair; returns its stamp."""
         at_ns = START_NS + self.sent * FRAME_NS
         self.sent += 1
-        frames = np.full((48, 64, 3), 128, np.uint8), np.full((12, 16), 2.0, np.float32)
-        for publisher, frame in zip(self.publishers, frames, strict=True):
-            publisher.publish(image_message(frame, at_ns, "camera"))
+        self.send(at_ns)
         return at_ns
 
     def answered(self):
         """Send one pair and wait for its output; returns the quality level that gave it."""
-        before = self.counts()
-        count = len(self.out.messages) + 1
-        at_ns = self.send()
-        message = self.out.wait_for(count)[-1]
-        assert stamp_ns(message) == at_ns
-        levels = lambda counts: {name: n for name, n in counts.items() if name.startswith("level.")}  # noqa: E731
-        new = set(levels(self.counts()).items()) - set(levels(before).items())
-        return next(iter(new))[0].removeprefix("level.")
-
-    def counts(self):
-        return self.node.health.snapshot(0).counts
+        before, count = self.counts(), len(self.out.messages) + 1
+        at_ns = self.send_next()
+        assert stamp_ns(self.out.wait_for(count)[-1]) == at_ns
+        (level,) = (n for n, count in self.counts().items() if n.startswith("level.") and count != before.get(n))
+        return level.removeprefix("level.")
 
     def wait_status(self, accept):
         return self.ros.wait_until(
@@ -134,7 +104,7 @@ def device(monkeypatch):
 
 
 def test_out_of_memory_falls_a_level_says_so_and_loses_no_frame(ros, device):
-    rig = Rig(ros)
+    rig = Cameras(ros)
     assert rig.answered() == NETWORK
     device.faults = [("run", torch.OutOfMemoryError(OUT_OF_MEMORY))] * 2
     assert rig.answered() == BICUBIC
@@ -150,7 +120,7 @@ def test_out_of_memory_falls_a_level_says_so_and_loses_no_frame(ros, device):
 
 
 def test_memory_that_comes_back_brings_the_network_back(ros, device, monkeypatch):
-    rig, now = Rig(ros), [0]
+    rig, now = Cameras(ros), [0]
     monkeypatch.setattr(rig.node._processor, "_steady_ns", lambda: now[0])
     device.faults = [("run", torch.OutOfMemoryError(OUT_OF_MEMORY))]
     assert rig.answered() == HALF_SIZE
@@ -165,13 +135,13 @@ def test_memory_that_comes_back_brings_the_network_back(ros, device, monkeypatch
 
 
 def test_memory_that_runs_out_on_the_cpu_is_answered_alike(ros, device):
-    rig = Rig(ros)
+    rig = Cameras(ros)
     device.faults = [("run", RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))]
     assert rig.answered() == HALF_SIZE
 
 
 def test_device_error_in_mid_run_gets_a_new_engine_and_loses_no_frame(ros, device):
-    rig = Rig(ros)
+    rig = Cameras(ros)
     assert rig.answered() == NETWORK
     built = device.built
     device.faults = [("run", torch.AcceleratorError(FAILURE))]
@@ -185,12 +155,12 @@ def test_device_error_in_mid_run_gets_a_new_engine_and_loses_no_frame(ros, devic
 
 @pytest.mark.parametrize("where", ["build", "run"])
 def test_device_that_stays_broken_ends_in_error_processing_with_the_reason(ros, device, where):
-    rig = Rig(ros)
+    rig = Cameras(ros)
     assert rig.answered() == NETWORK
     said = []
     rig.node.get_logger = lambda: SimpleNamespace(info=said.append, warn=said.append, error=said.append)
     device.faults = [("run", torch.AcceleratorError(FAILURE)), (where, torch.AcceleratorError(FAILURE))]
-    rig.send()
+    rig.send_next()
     ros.wait_until(lambda: rig.node.state == "unconfigured", what="error processing")
     assert any("the device failed" in line and "EXECUTION_FAILED" in line for line in said)
     assert rig.node._state_machine.current_state[1] == "unconfigured"
@@ -204,18 +174,18 @@ def test_device_that_stays_broken_ends_in_error_processing_with_the_reason(ros, 
 
 
 def test_a_device_lost_to_the_process_is_not_tried_again_and_the_node_asks_for_a_new_process(ros, device):
-    rig = Rig(ros)
+    rig = Cameras(ros)
     assert rig.answered() == NETWORK
     built = device.built
     device.faults = [("run", torch.AcceleratorError(LOST))]
-    rig.send()
+    rig.send_next()
     ros.wait_until(lambda: rig.node.state == "unconfigured", what="error processing")
     assert device.built == built
     rig.wait_status(lambda s: s.level == bytes([2]) and "restart the process" in s.message)
 
 
 def test_a_device_that_failed_while_inactive_is_not_activated_in_silence(ros, device):
-    rig = Rig(ros)
+    rig = Cameras(ros)
     assert rig.node.trigger_deactivate().name == "SUCCESS"
     said = []
     rig.node.get_logger = lambda: SimpleNamespace(info=said.append, warn=said.append, error=said.append)
@@ -229,17 +199,17 @@ def test_a_device_that_failed_while_inactive_is_not_activated_in_silence(ros, de
 
 def test_under_autostart_a_broken_device_is_tried_again_by_itself(ros, device, monkeypatch):
     monkeypatch.setattr(lifecycle, "_RETRY_S", 0.05)
-    rig = Rig(ros, autostart=True)
+    rig = Cameras(ros, autostart=True)
     broken = torch.AcceleratorError(FAILURE)
     device.faults = [("run", broken), ("build", broken), ("build", broken)]
-    rig.send()
+    rig.send_next()
     ros.wait_until(lambda: not device.faults and rig.node.state == "active", what="the node to come back")
     rig.wait_matched()
     assert rig.answered() == NETWORK
 
 
 def test_budget_that_cannot_be_met_walks_down_and_back_up(ros, device, monkeypatch):
-    rig = Rig(ros, latency_budget_ms=0.001)
+    rig = Cameras(ros, latency_budget_ms=0.001)
     now = [0]
     monkeypatch.setattr(rig.node._processor, "_steady_ns", lambda: now[0])
     seen = []
@@ -256,28 +226,7 @@ def test_budget_that_cannot_be_met_walks_down_and_back_up(ros, device, monkeypat
 
 
 def test_the_device_is_only_touched_by_the_worker(ros, device):
-    rig = Rig(ros)
+    rig = Cameras(ros)
     for _ in range(3):
         rig.answered()
     assert device.ran_in == {"pagnet_worker"}
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"device": "cuda:99"}, "device 'cuda:99' is not here"),
-        ({"device": "cpu", "precision": "fp16"}, "precision 'fp16' is not supported on cpu"),
-    ],
-    ids=["device", "precision"],
-)
-def test_what_this_machine_lacks_is_refused_at_configure_with_the_reason(ros, settings, words):
-    values = {"weights": "bicubic", **settings}
-    overrides = [Parameter(name, value=value) for name, value in values.items()]
-    node = PagnetNode(context=ros.context, parameter_overrides=overrides)
-    ros.add(node)
-    said = []
-    node.get_logger = lambda: SimpleNamespace(info=said.append, warn=said.append, error=said.append)
-    assert node.trigger_configure().name == "FAILURE"
-    assert node.state == "unconfigured"
-    assert words in said[-1]
-    assert "expected" in said[-1]

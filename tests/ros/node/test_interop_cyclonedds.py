@@ -3,7 +3,6 @@
 import importlib.util
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.node.node import PagnetNode
+from tests.ros.node.node_rig import repeating
 
 READER = Path(__file__).with_name("cyclonedds_reader.py")
 FRAME = "camera_color_optical_frame"
@@ -58,26 +58,18 @@ def test_cyclonedds_reads_what_the_node_publishes(ros, reader, tmp_path):
     depth[4:8, 5:20] = 0
     rgb = rng.integers(0, 255, (96, 128, 3), np.uint8)
     matrix = np.array([[110.0, 0, 63.5], [0, 110, 47.5], [0, 0, 1]])
-    stop = threading.Event()
 
-    def play():
-        at_ns = 7 * 10**9 + 123
-        while not stop.wait(0.05):
-            at_ns += STEP_NS
-            info_out.publish(camera_info_message(matrix, 128, 96, at_ns, FRAME))
-            color_out.publish(image_message(rgb, at_ns, FRAME))
-            depth_out.publish(image_message(depth, at_ns, FRAME))
+    def play(index):
+        at_ns = 7 * 10**9 + 123 + (index + 1) * STEP_NS
+        info_out.publish(camera_info_message(matrix, 128, 96, at_ns, FRAME))
+        color_out.publish(image_message(rgb, at_ns, FRAME))
+        depth_out.publish(image_message(depth, at_ns, FRAME))
 
-    player = threading.Thread(target=play)
-    player.start()
-    try:
+    with repeating(play):
         assert reader.wait(timeout=90) == 0, reader.communicate()[1]
         got = np.load(tmp_path / "out.npz")
         ours = seen.wait_for_match(lambda message: stamp_ns(message) == int(got["stamp_ns"]))
         info = seen_info.wait_for_match(lambda message: stamp_ns(message) == int(got["stamp_ns"]))
-    finally:
-        stop.set()
-        player.join()
 
     assert str(got["frame_id"]) == ours.header.frame_id == FRAME
     assert (got["height"], got["width"], got["step"]) == (ours.height, ours.width, ours.step) == (96, 128, 512)

@@ -1,55 +1,41 @@
 """What the node says of topics that come, but not as they should."""
 
-import threading
-
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
 
 from rclpy.parameter import Parameter
 
-from tests.ros.node.node_rig import MS, START_NS, Rig, color_message, depth_message, info_message
+from tests.ros.node.node_rig import MS, START_NS, Rig, color_message, depth_message, info_message, repeating
 
 
-@pytest.fixture
-def stream():
-    """Publish frames at 20 Hz until the test ends: `stream(rig, color_every=1)`."""
-    stop, threads = threading.Event(), []
+def frames(rig, color_every=1):
+    """Publish frames of a camera, of whose colour images only some arrive."""
 
-    def begin(rig, color_every=1):
-        def run():
-            index = 0
-            while not stop.wait(0.05):
-                at_ns = START_NS + index * 50 * MS
-                info = info_message()
-                info.header.stamp = depth_message(at_ns).header.stamp
-                rig.info.publish(info)
-                rig.depth.publish(depth_message(at_ns))
-                if index % color_every == 0:
-                    rig.color.publish(color_message(at_ns))
-                index += 1
+    def send(index):
+        at_ns = START_NS + index * 50 * MS
+        info = info_message()
+        info.header.stamp = depth_message(at_ns).header.stamp
+        rig.info.publish(info)
+        rig.depth.publish(depth_message(at_ns))
+        if index % color_every == 0:
+            rig.color.publish(color_message(at_ns))
 
-        threads.append(threading.Thread(target=run))
-        threads[0].start()
-
-    yield begin
-    stop.set()
-    for thread in threads:
-        thread.join(10)
+    return repeating(send)
 
 
-def test_images_that_get_lost_are_told_by_their_camera_info(ros, stream):
+def test_images_that_get_lost_are_told_by_their_camera_info(ros):
     rig = Rig(ros, topic_timeout_s=0.5, slop_ms=1000.0)
-    stream(rig, color_every=10)
-    line = rig.wait_log("images_lost")
+    with frames(rig, color_every=10):
+        line = rig.wait_log("images_lost")
     assert "messages on /color/camera_info" in line
     assert "fastdds_large_images.xml" in line
 
 
-def test_images_that_all_arrive_are_not_called_lost(ros, stream):
+def test_images_that_all_arrive_are_not_called_lost(ros):
     rig = Rig(ros, topic_timeout_s=0.5)
-    stream(rig)
-    rig.out.wait_for(60)
+    with frames(rig):
+        rig.out.wait_for(60)
     assert not any("[images_lost]" in line for line in rig.log)
 
 

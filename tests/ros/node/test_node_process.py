@@ -27,6 +27,7 @@ from sensor_msgs.msg import Image
 
 from pagnet_ros.ros.encode import image_message
 from pagnet_ros.ros.node import node
+from tests.ros.node.node_rig import repeating
 
 ROOT = Path(__file__).parents[3]
 RELIABLE = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
@@ -122,23 +123,15 @@ def test_node_process_works_on_remapped_topics_and_ends_cleanly(ros, start, how)
     ros.wait_until(lambda: process.says("]: active: /cam/depth + /cam/image"), 60.0, "the active node")
     ros.wait_matched(depth)
     ros.wait_matched(color)
-    feeding = threading.Event()
 
-    def feed():
-        at = 10**18
-        while not feeding.wait(0.05):
-            color.publish(image_message(np.full((48, 64, 3), 90, np.uint8), at, "camera"))
-            depth.publish(image_message(np.full((12, 16), 1500, np.uint16), at, "camera"))
-            at += 33_000_000
+    def feed(index):
+        at_ns = 10**18 + index * 33_000_000
+        color.publish(image_message(np.full((48, 64, 3), 90, np.uint8), at_ns, "camera"))
+        depth.publish(image_message(np.full((12, 16), 1500, np.uint16), at_ns, "camera"))
 
-    thread = threading.Thread(target=feed)
-    thread.start()
-    try:
+    with repeating(feed):
         message = out.wait_for(2, 60.0)[0]
         status, said = process.end(how)
-    finally:
-        feeding.set()
-        thread.join()
     assert (message.width, message.height) == (64, 48)
     assert status == 0, said
     assert "Traceback" not in said

@@ -10,7 +10,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 
 from geometry_msgs.msg import TransformStamped
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
 from pagnet_ros.messages.image import depth_from_image
@@ -68,15 +68,6 @@ def test_a_set_pose_moves_depth_to_where_colour_sees_it_live(ros):
         assert rig.node.set_parameters([left])[0].successful
     assert rig.columns_of_box() == (12, 20)
     assert not any("[frame_ids_differ]" in line for line in rig.log)
-
-
-def test_a_latched_calibration_comes_though_it_was_sent_before(ros):
-    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    driver = ros.node("driver")
-    driver.create_publisher(CameraInfo, "depth/camera_info", latched).publish(DEPTH_INFO)
-    rig = Rig(ros)
-    ros.wait_until(lambda: rig.node.depth_info is not None, what="the latched camera_info")
-    assert rig.node.depth_info.header.frame_id == "depth_optical"
 
 
 def transform(parent, child, x):

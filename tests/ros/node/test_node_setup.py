@@ -72,10 +72,9 @@ def test_failed_configure_says_why_and_can_be_tried_again(ros):
         ({"weights": "missing.safetensors"}, "missing.safetensors"),
         ({"device": "cuda:77"}, "cuda:77"),
         ({"precision": "fp16"}, "precision 'fp16' is not supported on cpu; expected auto, fp32 or bf16"),
-        ({"precision": "int4"}, "precision 'int4'"),
+        ({"sensor": "kinekt"}, "'kinekt' is not known; expected one of"),
         ({"slop_msec": 5.0}, "unknown parameter 'slop_msec'; did you mean 'slop_ms'?"),
         ({"slop_ms": -1.0}, "slop_ms = -1.0 is out of range; expected 0 to 10000"),
-        ({"fill": "everywhere"}, "fill = 'everywhere'; expected one of none, near, all"),
         ({"weights": 3}, "weights = 3 is a int; expected a str"),
         ({"min_depth_m": 5.0, "max_depth_m": 2.0}, "expected min_depth_m below max_depth_m"),
         ({"sync": "exact"}, "message_filters"),
@@ -116,22 +115,6 @@ def test_an_output_that_cannot_be_advertised_is_named_and_leaves_none_behind(ros
     assert "mend qos_overrides" in said[-1]
     assert "Traceback" not in said[-1]
     ros.wait_until(lambda: rig.camera.count_publishers("depth_hr") == 0, what="the other outputs to be withdrawn")
-
-
-def test_foreign_weights_file_is_refused_by_name(ros, tmp_path):
-    path = tmp_path / "foreign.safetensors"
-    path.write_bytes(b"\x08\0\0\0\0\0\0\0{}      garbage")
-    rig = Rig(ros, activate=False, weights=str(path))
-    said = []
-    rig.node.get_logger = lambda: SimpleNamespace(error=said.append)
-    assert rig.node.trigger_configure().name == "FAILURE"
-    assert "foreign.safetensors" in said[0]
-    assert "Traceback" not in said[0]
-
-
-def test_a_sensor_that_is_not_there_fails_with_its_name(ros):
-    rig = Rig(ros, activate=False, sensor="kinekt")
-    assert rig.node.trigger_configure().name == "FAILURE"
 
 
 def test_no_configuration_ends_in_silent_bicubic(ros, monkeypatch):
@@ -177,9 +160,7 @@ def test_fixed_parameters_are_refused_with_the_way_to_change_them(ros):
     ("name", "value", "says"),
     [
         ("slop_ms", -2.0, "out of range"),
-        ("fill", "maybe", "expected one of none, near, all"),
         ("max_depth_m", 0.05, "expected min_depth_m below max_depth_m"),
-        ("lazy", "yes", ""),
     ],
 )
 def test_bad_values_are_refused_at_run_time(ros, name, value, says):

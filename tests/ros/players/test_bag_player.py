@@ -289,37 +289,27 @@ def test_what_is_odd_about_a_bag_is_said_before_it_plays_and_what_was_hidden_aft
     assert f"{player.published} of the 300 messages its index promises are readable" in said
 
 
-def test_options_name_everything_wrong_at_once():
-    with pytest.raises(ConfigError) as error:
-        BagPlayerOptions(rate=0.0, start_s=-1.0, qos="fast")
-
-    for part in (
-        "rate = 0.0 is out of range; expected 0.01 to 100",
-        "start_s = -1.0",
-        "qos = 'fast'; expected one of reliable,",
-    ):
-        assert part in str(error.value)
+def test_restamping_and_a_clock_contradict_each_other():
     with pytest.raises(ConfigError, match="restamp now together"):
         BagPlayerOptions(restamp="now", clock_hz=40.0)
 
 
 def test_command_line_follows_ros2_bag_play():
-    given, options = parse_arguments(
-        [
-            "/a/bag",
-            "-r",
-            "2",
-            "-l",
-            "--start-offset",
-            "3",
-            "--playback-duration",
-            "4",
-            "--clock",
-            "--topics",
-            "/a",
-            "/b",
-        ]
-    )
+    words = [
+        "/a/bag",
+        "-r",
+        "2",
+        "-l",
+        "--start-offset",
+        "3",
+        "--playback-duration",
+        "4",
+        "--clock",
+        "--topics",
+        "/a",
+        "/b",
+    ]
+    given, options = parse_arguments(words)
 
     assert given.bag == "/a/bag"
     assert options == BagPlayerOptions(

@@ -147,19 +147,6 @@ def test_too_slow_a_scene_is_rendered_beforehand_and_said(monkeypatch, start, se
     np.testing.assert_array_equal(first, later)
 
 
-def test_options_name_everything_wrong_at_once():
-    with pytest.raises(ConfigError) as error:
-        SimulatedCameraOptions(style="table", rate_hz=0.0, drop_rate=2.0, width=640.0)
-
-    for part in (
-        "style = 'table'; expected one of",
-        "rate_hz = 0.0 is out of range",
-        "drop_rate = 2.0 is out of range",
-        "width = 640.0 is a float; expected a int",
-    ):
-        assert part in str(error.value)
-
-
 @pytest.mark.parametrize(
     ("options", "text"),
     [
