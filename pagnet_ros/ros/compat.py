@@ -23,10 +23,6 @@ def after_parameters_are_set(node: Any, apply: Callable[[list[Any]], None]) -> N
 
     On Humble the call comes from the node's executor, right after the request that set them. Call this before the
     node's own `add_on_set_parameters_callback`: the latest one is asked first, and what it refuses never gets here.
-
-    Args:
-        node: An rclpy node.
-        apply: Takes the list of `rclpy.parameter.Parameter` that were set.
     """
     if hasattr(node, "add_post_set_parameters_callback"):
         node.add_post_set_parameters_callback(apply)

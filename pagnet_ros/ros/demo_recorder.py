@@ -73,13 +73,7 @@ class DemoRecorder(Node):
     """Subscribes to inputs, output and truth. Stamps have to be of the system's clock for ages to mean anything."""
 
     def __init__(self, topics: dict[str, str], *, compressed: frozenset[str] = frozenset(), **node: Any) -> None:
-        """Subscribe.
-
-        Args:
-            topics: topic by stream: depth, color, output, and truth where there is one.
-            compressed: streams that come as CompressedImage.
-            node: passed to rclpy's Node.
-        """
+        """Subscribe to the topics of the streams depth, color, output and truth; those of `compressed` are so."""
         super().__init__("demo_recorder", **node)
         self._lock = threading.Lock()
         self._kept: dict[str, OrderedDict[int, Any]] = {stream: OrderedDict() for stream in topics}

@@ -37,7 +37,7 @@ def summarise(
     wanted: bool,
     failure: str = "",
 ) -> Summary:
-    """Put the state into words.
+    """Put the state into words; the worst recent problem decides the level.
 
     Args:
         snapshot: Counters, rates and latencies.
@@ -46,9 +46,6 @@ def summarise(
         active: Whether the node is in its active state.
         wanted: Whether anybody subscribes to an output, or frames are computed anyway.
         failure: Why the device has failed for good, if it has.
-
-    Returns:
-        The summary; the worst recent problem decides the level.
     """
     worst = next((p for p in problems if p.level == "error"), None) or next(
         (p for p in problems if p.level == "warn"), None
@@ -82,17 +79,7 @@ def summarise(
 
 
 def diagnostic_array(summary: Summary, stamp: Any, name: str, hardware_id: str) -> DiagnosticArray:
-    """Build the message.
-
-    Args:
-        summary: From `summarise`.
-        stamp: builtin_interfaces/Time of the header.
-        name: Name of the status, "<node>: <what>".
-        hardware_id: The device it runs on.
-
-    Returns:
-        An array of one status.
-    """
+    """The message of one status, whose name is "<node>: <what>"."""
     status = DiagnosticStatus(level=bytes([summary.level]), name=name, message=summary.text, hardware_id=hardware_id)
     status.values = [KeyValue(key=key, value=value) for key, value in summary.values.items()]
     array = DiagnosticArray(status=[status])

@@ -52,8 +52,8 @@ def camera_info_message(
 
     Args:
         matrix: `[3, 3]` intrinsics in pixels; None for an unknown camera, which the message says by K[0] = 0.
-        width: Image width.
-        height: Image height.
+        width: Of the image, pixels.
+        height: Of the image, pixels.
         stamp_ns: Header stamp.
         frame_id: Optical frame.
     """

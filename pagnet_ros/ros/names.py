@@ -34,16 +34,7 @@ class TopicNames(NamedTuple):
 
 
 def resolve_topics(node: Any, depth_transport: str, color_transport: str) -> TopicNames:
-    """Resolve the node's topics.
-
-    Args:
-        node: An rclpy node (its namespace and remappings are used).
-        depth_transport: How depth comes: "raw" or "compressedDepth".
-        color_transport: How colour comes: "raw" or "compressed".
-
-    Returns:
-        The absolute names.
-    """
+    """The node's topics, by its namespace and remappings, and by how depth and colour come."""
     color = node.resolve_topic_name("color")
     output = node.resolve_topic_name("depth_hr")
     return TopicNames(

@@ -65,15 +65,7 @@ def declare(
 
 
 def read(node: Any, kind: type[S], changes: Mapping[str, Any] | None = None) -> S:
-    """Read a node's declared parameters.
-
-    Args:
-        node: a node after `declare` of the same kind.
-        kind: its settings.
-        changes: values that shall replace the present ones, as a set request asks for; others' names are left out.
-
-    Returns:
-        The settings.
+    """Read a node's parameters after `declare` of the same kind, with `changes` in place of the present values.
 
     Raises:
         ConfigError: they do not fit together; all problems in one message.

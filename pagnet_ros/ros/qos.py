@@ -31,15 +31,7 @@ delay."""
 
 
 def image_qos(reliability: str, depth: int = IMAGE_DEPTH) -> QoSProfile:
-    """Profile for images and camera_info.
-
-    Args:
-        reliability: "reliable" or "best_effort".
-        depth: Messages kept.
-
-    Returns:
-        A volatile keep-last profile.
-    """
+    """Volatile, keeping the last messages, for images and camera_info: "reliable" or "best_effort"."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,

@@ -59,12 +59,6 @@ class Listener(Node):
     """Hears /clock and /diagnostics from the beginning; `listen` adds topics. Call from the thread that spins it."""
 
     def __init__(self, name: str, **node: Any) -> None:
-        """Begin.
-
-        Args:
-            name: of the node; hidden (beginning with an underscore) so that other tools do not show it.
-            node: passed to rclpy's Node.
-        """
         super().__init__(name, enable_rosout=True, **node)
         self.diagnostics: dict[str, tuple[int, str]] = {}
         self._sim_ns: int | None = None
@@ -79,13 +73,10 @@ class Listener(Node):
         spin(self._spinner, self.get_logger(), lambda: time.monotonic() >= end or until())
 
     def listen(self, topic: str, kind: str, *, latched: bool = False) -> Heard:
-        """Subscribe.
+        """Subscribe to a topic by its absolute name.
 
-        Args:
-            topic: absolute name.
-            kind: type of the messages: of the two for images, or of camera_info.
-            latched: as a transient-local subscriber too. Only where a publisher offers that: the others would each log
-                a warning about a subscriber they cannot serve.
+        `latched` subscribes as transient local too. Only where a publisher offers that: the others would each log a
+        warning about a subscriber they cannot serve.
         """
         heard = Heard()
 

@@ -47,15 +47,7 @@ class Options:
 
 
 def watch(options: Options, machine: Machine | None = None, context: Any = None) -> Observation:
-    """Watch.
-
-    Args:
-        options: what to watch.
-        machine: what is known of the machine; passed on.
-        context: rclpy's context, initialised; None for the default one.
-
-    Returns:
-        What was seen.
+    """What is seen of a graph by a context of rclpy's that is initialised; what is known of the machine is passed on.
 
     Raises:
         Exception: rclpy's own, for topic names that are none.

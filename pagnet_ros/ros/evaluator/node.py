@@ -66,11 +66,7 @@ class Evaluator(Node):
     """Records inputs and result of the node to a bag until `ended`."""
 
     def __init__(self, folder: Path, **kwargs: Any) -> None:
-        """Read the parameters, check them, and subscribe.
-
-        Args:
-            folder: where the bag is made; it must not exist.
-            kwargs: for `rclpy.node.Node`.
+        """Read the parameters, check them, and subscribe; `folder` is where the bag is made, and must not exist.
 
         Raises:
             ConfigError: parameters that do not fit.

@@ -19,13 +19,7 @@ class BetweenFrames:
     def __init__(
         self, job: Callable[[], None], period_ns: int, steady_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
-        """Create.
-
-        Args:
-            job: What to run; by the thread of whichever call finds it due.
-            period_ns: How often `due` is called, nanoseconds; frames come if one was done within that.
-            steady_ns: The steady clock, nanoseconds.
-        """
+        """`due` is called every `period_ns`; frames come if one was done within that. Any of the calls runs the job."""
         self._job, self._period_ns, self._steady_ns = job, period_ns, steady_ns
         self._lock = threading.Lock()
         self._waiting = False

@@ -32,13 +32,7 @@ class Calibrations:
     def __init__(
         self, node: Any, topics: TopicNames, subscribe: Subscribe, on_color: Callable[[CameraInfo], None]
     ) -> None:
-        """Subscribe.
-
-        Args:
-            node: The node.
-            topics: Where.
-            subscribe: Subscribes as to an image.
-            on_color: Called with each calibration of the colour camera that differs from the one before.
+        """Subscribe; `on_color` gets each calibration of the colour camera that differs from the one before.
 
         Raises:
             ConfigError: DDS refuses a topic.

@@ -75,14 +75,7 @@ class Examination:
     """Looks at what came lately. To be called from the executor's thread."""
 
     def __init__(self, node: Any, topics: TopicNames, settings: NodeParameters, reporter: Reporter) -> None:
-        """Begin with nothing heard.
-
-        Args:
-            node: asks the graph; its parameters slop_ms, max_late_ms and use_sim_time are read where it has them.
-            topics: where the inputs stand.
-            settings: how they come.
-            reporter: told of each finding.
-        """
+        """Begin with nothing heard. Of the node's parameters slop_ms, max_late_ms and use_sim_time are read."""
         self._node, self._reporter = node, reporter
         self._topics: dict[Heard, str] = {
             "depth": topics.depth,

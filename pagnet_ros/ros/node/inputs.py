@@ -104,12 +104,6 @@ class Inputs:
 
     The calibrations are subscribed to from construction until `close`; the images only between `open_images` and
     `close_images`, so that nothing large is received which nobody wants.
-
-    Attributes:
-        topics: Where.
-        calibrations: Newest ones of both cameras.
-        transforms: Between their frames.
-        examination: The doctor's rules on what comes.
     """
 
     def __init__(
@@ -121,15 +115,7 @@ class Inputs:
         reporter: Reporter,
         queue: LatestOnlyQueue[MessagePair],
     ) -> None:
-        """Subscribe to the calibrations and transforms.
-
-        Args:
-            node: The node that subscribes.
-            topics: Where.
-            settings: Transports, reliability, pairing.
-            health: Counts frames in, pairs and what was superseded.
-            reporter: Told of bad stamps, unmatched QoS and failures in a callback.
-            queue: Takes the newest pair.
+        """Subscribe to the calibrations and transforms; the newest pair goes into the queue.
 
         Raises:
             ConfigError: The pairing policy needs message_filters, which is not installed, or DDS refuses a topic.
@@ -283,13 +269,7 @@ class Inputs:
 
 
 def make_pairing(settings: NodeParameters) -> _Pairing:
-    """The pairing policy that the parameters ask for.
-
-    Args:
-        settings: `sync`, `slop_ms`, `max_late_ms` and `queue_size`.
-
-    Returns:
-        Fresh queues.
+    """The pairing policy that the parameters ask for, with fresh queues.
 
     Raises:
         ConfigError: It needs message_filters, which is not installed.

@@ -30,12 +30,6 @@ class ManagedNode(LifecycleNode):
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        """Begin unconfigured.
-
-        Args:
-            name: Of the node.
-            kwargs: For rclpy's LifecycleNode.
-        """
         super().__init__(name, **kwargs)
         self.state, self.failure, self._starts_itself = "unconfigured", "", False
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)

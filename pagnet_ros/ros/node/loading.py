@@ -20,13 +20,7 @@ _WARM_UP_COLOR: Final = (192, 256)
 
 
 def load_upsampler(parameters: NodeParameters) -> DepthUpsampler:
-    """The up-sampler that the parameters ask for, run once.
-
-    Args:
-        parameters: `weights` ("auto", "bicubic", a path or a name of the zoo), `sensor`, `device` and `precision`.
-
-    Returns:
-        A working up-sampler, its options at their defaults.
+    """The up-sampler that `weights`, `sensor`, `device` and `precision` ask for, run once, with default options.
 
     Raises:
         ConfigError: No such sensor.
@@ -42,10 +36,6 @@ def load_upsampler(parameters: NodeParameters) -> DepthUpsampler:
 
 def choose_weights(parameters: NodeParameters, sensor: SensorLimits) -> tuple[str, str]:
     """What `weights` stands for, and what is worth saying about it.
-
-    Args:
-        parameters: The node's parameters.
-        sensor: Limits of its sensor.
 
     Returns:
         The parameter where it is set; else the network, or family of networks, that was trained for the sensor; else

@@ -35,11 +35,7 @@ class TopicMonitor:
         inputs.examination.restart()
 
     def check(self, settings: NodeParameters) -> None:
-        """Look once, and report what is wrong.
-
-        Args:
-            settings: The node's present parameters.
-        """
+        """Look once, and report what is wrong, by the node's present parameters."""
         now_ns, examination = time.monotonic_ns(), self._inputs.examination
         last_s, watched_s = self._health.silent_s(now_ns), (now_ns - examination.since_ns) / NS_PER_S
         silent_s = {name: min(last_s.get(name, watched_s), watched_s) for name in (*_ALL, "pairs")}

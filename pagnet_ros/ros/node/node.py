@@ -57,12 +57,7 @@ class PagnetNode(ManagedNode):
     """
 
     def __init__(self, *, load: Callable[[NodeParameters], DepthUpsampler] = load_upsampler, **kwargs: Any) -> None:
-        """Declare the parameters; everything else waits for configure.
-
-        Args:
-            load: Makes the up-sampler at configure, in the worker's thread.
-            kwargs: For rclpy's LifecycleNode (context, namespace, parameter_overrides, ...).
-        """
+        """Declare the parameters; everything else waits for configure, when `load` runs in the worker's thread."""
         super().__init__("pagnet_node", **kwargs)
         self._load = load
         self._bad_overrides = declare(self, NodeParameters, fixed=("autostart",))
@@ -210,8 +205,7 @@ class PagnetNode(ManagedNode):
     def _follow_demand(self, may_close: bool = False) -> None:
         """Receive images while somebody wants the output. Called when a subscriber comes or goes, and once a second.
 
-        Args:
-            may_close: Whether to unsubscribe where nobody listens; not at once, for subscribers that come and go.
+        Only then it `may_close`: not at once, for subscribers that come and go.
         """
         inputs, outputs = self._inputs, self._outputs
         if self.state != "active" or inputs is None or outputs is None or self._monitor is None:

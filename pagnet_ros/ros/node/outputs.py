@@ -55,12 +55,7 @@ LAYERS: Final = {
 
 
 class Outputs:
-    """Lifecycle publishers from construction until `close`; silent while the node is not active.
-
-    Attributes:
-        topics: Where.
-        points: The result as a point cloud.
-    """
+    """Lifecycle publishers from construction until `close`; silent while the node is not active."""
 
     def __init__(
         self,
@@ -70,14 +65,7 @@ class Outputs:
         reporter: Reporter,
         on_matched: Callable[[], None],
     ) -> None:
-        """Advertise.
-
-        Args:
-            node: The lifecycle node that publishes.
-            topics: Where.
-            parameters: Reliability.
-            reporter: Told of unmatched QoS and of a missing or unusable calibration.
-            on_matched: Called in the executor's thread when a subscriber of an output comes or goes.
+        """Advertise; `on_matched` is called in the executor's thread when a subscriber of an output comes or goes.
 
         Raises:
             ConfigError: DDS refuses a topic, or an override of its QoS is not sound.
@@ -119,28 +107,15 @@ class Outputs:
         return any(publisher.get_subscription_count() > 0 for publisher in self._layers.values())
 
     def encode(self, depth_m: NDArray[np.float32], stamp: Any, frame_id: str, encoding: str) -> Image:
-        """Build the image message.
-
-        Args:
-            depth_m: [H, W] float32, metres, NaN unknown.
-            stamp: The depth frame's header stamp.
-            frame_id: The colour camera's optical frame.
-            encoding: "32FC1" or "16UC1".
-
-        Returns:
-            The message.
-        """
+        """The image message of depth ``[H, W]`` float32, metres, NaN unknown, as "32FC1" or "16UC1"."""
         message = Image(header=Header(stamp=stamp, frame_id=frame_id))
         fill_depth_image(message, depth_m, encoding)
         return message
 
     def publish(self, message: Image, result: UpsampledDepth, color_info: CameraInfo | None) -> None:
-        """Publish an image, its calibration and its layers under one header, calibration first.
+        """Publish an image from `encode`, its calibration and its layers under one header, calibration first.
 
-        Args:
-            message: From `encode`.
-            result: What it shows.
-            color_info: Newest calibration of the colour camera; None is reported, and the image goes out alone.
+        No calibration of the colour camera is reported, and the image goes out alone.
         """
         info = self._calibration(message, color_info)
         if info is not None:

@@ -29,26 +29,15 @@ class Points:
     """Publishes clouds. Call from one thread."""
 
     def __init__(self, publisher: Any, color_topic: str, reporter: Reporter) -> None:
-        """Create.
-
-        Args:
-            publisher: of PointCloud2.
-            color_topic: tells by its name whether the colour image is rectified.
-            reporter: told of a calibration that cannot be used.
-        """
+        """The topic's name tells whether the colour image is rectified."""
         self._publisher, self._rectified, self._reporter = publisher, is_rectified(color_topic), reporter
 
     def publish(
         self, header: Any, depth_m: NDArray[np.float32], rgb: NDArray[np.uint8], info: Any, settings: NodeParameters
     ) -> None:
-        """Publish a result, if anybody subscribes.
+        """Publish depth ``[H, W]`` metres and colour ``[H, W, 3]`` as points, if anybody subscribes.
 
-        Args:
-            header: of the depth image.
-            depth_m: ``[H, W]`` metres.
-            rgb: ``[H, W, 3]``.
-            info: the colour camera's camera_info as it came; None makes no cloud, which is told with the image.
-            settings: `points_voxel_m`, `points_dense`, `points_color`.
+        `info` is the colour camera's camera_info as it came; None makes no cloud, which is told with the image.
         """
         if info is None or self._publisher.get_subscription_count() == 0:
             return

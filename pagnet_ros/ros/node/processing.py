@@ -48,22 +48,12 @@ class Worker(Generic[T]):
     def __init__(
         self, queue: LatestOnlyQueue[T], on_error: Callable[[Exception], None], name: str = "pagnet_worker"
     ) -> None:
-        """Create without starting.
-
-        Args:
-            queue: What to work on.
-            on_error: Told of any exception that a step lets through; called in the worker's thread.
-            name: The thread's name.
-        """
+        """`on_error` is told, in the worker's thread, of any exception that a step lets through."""
         self._queue, self._on_error, self._name = queue, on_error, name
         self._thread: threading.Thread | None = None
 
     def start(self, build_step: Callable[[], Callable[[T], None]], is_running: Callable[[], bool]) -> None:
-        """Start the thread, build the step in it, and wait until that is done.
-
-        Args:
-            build_step: Called once in the worker's thread (it loads the network there); returns the step.
-            is_running: False once nobody waits for it any more, as after Ctrl-C.
+        """Start the thread, build the step in it (that loads the network), and wait until it is built or nobody waits.
 
         Raises:
             Exception: Whatever `build_step` raised; the thread has ended then.
@@ -118,14 +108,7 @@ class FrameProcessor:
         outputs: Outputs,
         steady_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Create.
-
-        Args:
-            node: Tells parameters, calibrations and the time; their present values are asked for each frame.
-            upsampler: The pipeline.
-            outputs: Where results go.
-            steady_ns: The steady clock, nanoseconds.
-        """
+        """The node tells parameters, calibrations and the time; their present values are asked for each frame."""
         self.degradation = Degradation(upsampler.levels)
         self._node, self._upsampler, self._outputs, self._steady_ns = node, upsampler, outputs, steady_ns
         self._health, self._reporter = node.health, node.reporter

@@ -25,13 +25,6 @@ class Reprojecting:
     """Draws depth for the colour camera where it has to be. Call from one thread."""
 
     def __init__(self, node: PagnetNode, topics: TopicNames, device: str) -> None:
-        """Create.
-
-        Args:
-            node: calibrations, transforms, parameters.
-            topics: of the cameras.
-            device: torch's.
-        """
         self._node = node
         self._aligner = Aligner((topics.depth, topics.depth_info), (topics.color, topics.color_info), device)
         self._is_reprojected, self._lacking_ns = False, 0

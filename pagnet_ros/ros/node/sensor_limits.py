@@ -50,13 +50,7 @@ ANY_SENSOR: Final = SensorLimits()
 
 
 def sensor_limits(sensor: str) -> SensorLimits:
-    """Limits of a sensor.
-
-    Args:
-        sensor: Name of a shipped profile, path of a profile's YAML file, or empty for any sensor.
-
-    Returns:
-        The limits.
+    """Limits of a sensor: a shipped profile's name, the path of a profile's YAML file, or empty for any sensor.
 
     Raises:
         ConfigError: No such profile or file, unknown fields, or values out of range.
@@ -74,12 +68,7 @@ def sensor_limits(sensor: str) -> SensorLimits:
 def options_of(parameters: NodeParameters, sensor: SensorLimits = ANY_SENSOR) -> UpsamplerOptions:
     """The pipeline's options: what both the parameters and the sensor allow. 32FC1 is metres (REP 118).
 
-    Args:
-        parameters: The node's parameters.
-        sensor: The sensor's limits; its noise, where known, takes the place of the parameter's.
-
-    Returns:
-        The options.
+    The sensor's noise, where known, takes the place of the parameter's.
 
     Raises:
         ConfigError: No depth lies in both ranges.

@@ -25,12 +25,7 @@ class FilterPairing:
     """
 
     def __init__(self, slop_ns: int, queue_size: int, *, exact: bool) -> None:
-        """Build the synchroniser.
-
-        Args:
-            slop_ns: Largest stamp difference, nanoseconds; not used where `exact`.
-            queue_size: Messages kept per topic.
-            exact: Whether only equal stamps match.
+        """Build the synchroniser: only equal stamps match where `exact`, and the slop is not used.
 
         Raises:
             ConfigError: message_filters is not installed.

@@ -74,13 +74,7 @@ class BagPlayer(Player[BagMessage]):
     """
 
     def __init__(self, bag: Bag, options: BagPlayerOptions, stop: threading.Event, **kwargs: Any) -> None:
-        """Make the publishers.
-
-        Args:
-            bag: An open bag.
-            options: How to play it.
-            stop: Ends playing when set.
-            kwargs: For `rclpy.node.Node`.
+        """Make the publishers of an open bag.
 
         Raises:
             RecordingError: A topic asked for is not in the bag or its type is not installed, or nothing is left.

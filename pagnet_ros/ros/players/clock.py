@@ -36,14 +36,9 @@ class PlaybackClock:
         on_tick: Callable[[int], None] | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Make a clock that stands still until `start`.
+        """Make a clock that stands still until `start`; a stop ends every wait.
 
-        Args:
-            rate: Recording seconds per wall second, above 0.
-            stop: Ends every wait when set.
-            tick_hz: How often to call `on_tick`, per wall second; 0 for never.
-            on_tick: Called with the recording time.
-            monotonic_ns: The wall clock.
+        `on_tick` is called with the recording time, `tick_hz` times per wall second.
         """
         self.rate = rate
         self.shifted_ns = 0
@@ -68,12 +63,9 @@ class PlaybackClock:
         return self._delayed_ns + round((recording_ns - self._recording_ns) / self.rate)
 
     def wait_until(self, recording_ns: int) -> bool:
-        """Wait until a moment of the recording.
+        """Wait until a moment of the recording; false if stopped meanwhile.
 
         If that moment is long past (the disk was slow), the plan is moved instead of sending a burst.
-
-        Returns:
-            False if stopped meanwhile.
         """
         while not self._stop.is_set():
             now = self._monotonic_ns()
@@ -93,10 +85,7 @@ class PlaybackClock:
 
 
 def clock_publisher(node: Any) -> Callable[[int], None]:
-    """Publish `/clock` from a node.
-
-    Returns:
-        A function that publishes a time, in nanoseconds.
+    """A function that publishes a time on `/clock`, nanoseconds.
 
     Raises:
         ConfigError: The rosgraph_msgs package is not installed.

@@ -69,12 +69,6 @@ class FramePlayer(Player[RecordedFrame]):
     def __init__(self, frames: FrameFolder, options: FramePlayerOptions, stop: threading.Event, **kwargs: Any) -> None:
         """Make the publishers.
 
-        Args:
-            frames: The folder.
-            options: How to play it.
-            stop: Ends playing when set.
-            kwargs: For `rclpy.node.Node`.
-
         Raises:
             ConfigError: `/clock` is wanted and rosgraph_msgs is not installed.
         """

@@ -57,10 +57,7 @@ def parse_options(
 ) -> tuple[argparse.Namespace, P]:
     """A command line (without ROS's part) as options: ``--clock`` is `clock_hz`, and so on for every field.
 
-    Args:
-        parser: has the arguments that are no options.
-        arguments: without the program's name.
-        kind: of options.
+    The parser has the arguments that are no options.
 
     Raises:
         ConfigError: values that cannot be, all in one message.
@@ -98,12 +95,6 @@ class Player(Node, Generic[T]):
 
     def __init__(self, name: str, options: PlayerOptions, stop: threading.Event, **kwargs: Any) -> None:
         """Make the clock.
-
-        Args:
-            name: Of the node.
-            options: How to play.
-            stop: Ends playing when set.
-            kwargs: For `rclpy.node.Node`.
 
         Raises:
             ConfigError: `/clock` is wanted and rosgraph_msgs is not installed.
@@ -237,15 +228,9 @@ def player_main(body: Callable[[list[str], threading.Event], None], arguments: l
 
 
 def play_while_spinning(node: Any, play: Callable[[], None], stop: threading.Event) -> None:
-    """Spin a node in this thread while `play` runs in another, until `play` returns or the context ends.
+    """Spin a node in this thread while `play` runs in another, until that returns, the context ends, or a signal comes.
 
-    Args:
-        node: The node.
-        play: Plays; must return soon after `stop` is set.
-        stop: Set when the context ends or a signal comes.
-
-    Raises:
-        BaseException: What `play` raised, unless it was only the context ending under it.
+    `play` has to return soon after `stop` is set. What it raised is raised here, unless it was only the context ending.
     """
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)

@@ -51,10 +51,6 @@ class SimulatedCamera(Node):
     def __init__(self, stop: threading.Event, **kwargs: Any) -> None:
         """Read the parameters and make the scene.
 
-        Args:
-            stop: Ends playing when set.
-            kwargs: For `rclpy.node.Node`.
-
         Raises:
             ConfigError: Parameters that do not fit, all in one message.
         """

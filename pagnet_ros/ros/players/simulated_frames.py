@@ -95,11 +95,6 @@ class SimulatedView:
     """
 
     def __init__(self, options: SimulatedCameraOptions) -> None:
-        """Make the scene.
-
-        Args:
-            options: What to show.
-        """
         scene = Scene.random(options.seed, options.style)
         self.color = PinholeCamera.from_fov(options.width, options.height, options.hfov_deg)
         self.depth = self.color.downscaled(options.scale)
@@ -154,14 +149,8 @@ def loop_of_frames(view: SimulatedView, stopped: Callable[[], bool]) -> list[Sim
     """Render a closed loop: the camera swings along a piece of its path and back, without a jerk at the ends.
 
     Frame k and frame N - k see the same view, so N frames cost N / 2 + 1 renderings; the sensor's noise differs: what
-    persists does so along the way there and, as it has no direction in time, from the end of the way back.
-
-    Args:
-        view: What to render.
-        stopped: Asked between frames; true ends it with what there is.
-
-    Returns:
-        N frames (fewer only if stopped).
+    persists does so along the way there and, as it has no direction in time, from the end of the way back. Fewer frames
+    come if stopped between two.
     """
     count = view.loop_length()
     half_s = count / view._options.rate_hz / 2
