@@ -25,7 +25,7 @@ from pagnet_ros.replay.metrics.frame import Result
 from pagnet_ros.replay.metrics.groups import Flying, Measurement, Obstacles
 from pagnet_ros.sensors import PinholeCamera, load_profile, sense
 from pagnet_ros.simulation import Renderer, Scene, palette, props
-from pagnet_ros.simulation.layout import finish
+from pagnet_ros.simulation.palette import finish
 from pagnet_ros.simulation.props import Place
 from pagnet_ros.simulation.surfaces import SurfaceBuilder, rotation_euler, rotation_facing
 from pagnet_ros.system.resources import config_path

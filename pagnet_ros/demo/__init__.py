@@ -1,7 +1,7 @@
 """The demo: a camera and the node as separate processes over real DDS, a live line, and a picture at the end.
 
-`cli` reads the command line and conducts, `processes` starts and ends the children, `panel` draws. What is received
-is gathered by `pagnet_ros.ros.demo_recorder`.
+`cli` conducts and draws, `processes` starts and ends the children. What is received is gathered by
+`pagnet_ros.ros.demo_recorder`.
 """
 
 from pagnet_ros.demo.cli import main

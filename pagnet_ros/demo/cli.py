@@ -6,80 +6,67 @@ Runs in a DDS domain of its own, so that it neither sees nor disturbs a robot ne
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pagnet_ros.demo.panel import common_rmse_m, draw_panel
 from pagnet_ros.demo.processes import Children
 from pagnet_ros.errors import ConfigError, PagnetError
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import COMPRESSED, find_rgbd_topics
-from pagnet_ros.replay.pictures import Scene
+from pagnet_ros.replay.pictures import Scene, draw_scene
+from pagnet_ros.system.settings import Settings, fields_of, setting
 from pagnet_ros.system.transport import enter_own_domain
 from pagnet_ros.system.units import in_metres
 
 if TYPE_CHECKING:
     from pagnet_ros.ros.demo_recorder import DemoFrame, DemoRecorder, StreamState
 
-__all__ = ["DemoOptions", "main"]
+__all__ = ["DemoOptions", "common_rmse_m", "draw_panel", "main"]
 
 FIRST_OUTPUT_S = 120.0
 SCORE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
-class DemoOptions:
-    """What the demo shows.
+class DemoOptions(Settings):
+    """What the demo shows: a folder of frames, a bag, or without either a simulated camera. Each is a flag, too.
 
-    Attributes:
-        frames: a folder of recorded frames to play, or None.
-        bag: a ROS 2 bag to play, or None. Without either a simulated camera runs.
-        depth: depth topic of the bag; found if empty and unambiguous.
-        color: colour topic of the bag; likewise.
-        seconds: how long to watch after the first output, seconds, above 0.
-        rate: frames per second of the simulated camera or of frames without stamps; 0 for 15, or the recording's.
-        downsample: make recorded frames coarser by this factor, so that the recording is the truth; 1 leaves them.
-        weights: the node's parameter of that name.
-        sensor: simulated sensor: tof, kinect, clean.
-        out: folder for the picture and the logs.
+    Raises:
+        ConfigError: values out of range, or that do not fit together; all problems in one message.
     """
 
-    frames: Path | None = None
-    bag: Path | None = None
-    depth: str = ""
-    color: str = ""
-    seconds: float = 20.0
-    rate: float = 0.0
-    downsample: int = 1
-    weights: str = "auto"
-    sensor: str = "tof"
-    out: Path = Path("out/demo")
+    frames: str = setting("", "play this folder of recorded frames")
+    bag: str = setting("", "play this ROS 2 bag (mcap or sqlite3)")
+    depth: str = setting("", "the bag's depth topic (found if unambiguous)")
+    color: str = setting("", "the bag's colour topic (found if unambiguous)")
+    seconds: float = setting(20.0, "how long to watch after the first output, s", low=0.01, high=86400)
+    rate: float = setting(
+        0.0, "frames per second of frames without stamps or the simulated camera (15)", low=0, high=1000
+    )
+    downsample: int = setting(
+        1, "make recorded frames coarser by this factor; the recording is then the truth", low=1, high=16
+    )
+    weights: str = setting("auto", "network: zoo name, file, or bicubic")
+    sensor: str = setting("tof", "simulated sensor: tof, kinect, clean")
+    out: str = setting("out/demo", "folder for the picture and the logs")
 
-    def __post_init__(self) -> None:
-        """Check every field; raise one `ConfigError` that lists all problems."""
-        problems = []
-        if self.frames is not None and self.bag is not None:
-            problems.append("both --frames and --bag; expected at most one of them")
-        if not 0 < self.seconds <= 86400:
-            problems.append(f"--seconds {self.seconds:g}; expected above 0 to 86400")
-        if not 0 <= self.rate <= 1000:
-            problems.append(f"--rate {self.rate:g}; expected 0 to 1000")
-        if not 1 <= self.downsample <= 16:
-            problems.append(f"--downsample {self.downsample}; expected 1 to 16")
-        if self.downsample > 1 and self.frames is None:
-            problems.append("--downsample without --frames; it makes recorded frames coarser")
-        if problems:
-            raise ConfigError("demo: " + "; ".join(problems))
+    def conflicts(self) -> Iterator[str]:
+        """What does not fit together."""
+        if self.frames and self.bag:
+            yield "both --frames and --bag; expected at most one of them"
+        if self.downsample > 1 and not self.frames:
+            yield "--downsample without --frames; it makes recorded frames coarser"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,17 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str]) -> DemoOptions:
     parser = argparse.ArgumentParser(prog="demo", description="Watch a coarse depth camera become sharp.")
-    default = DemoOptions()
-    parser.add_argument("--frames", type=Path, help="play this folder of recorded frames")
-    parser.add_argument("--bag", type=Path, help="play this ROS 2 bag (mcap or sqlite3)")
-    parser.add_argument("--depth", default="", help="the bag's depth topic (found if unambiguous)")
-    parser.add_argument("--color", default="", help="the bag's colour topic (found if unambiguous)")
-    parser.add_argument("--seconds", type=float, default=default.seconds, help="how long to watch (default 20)")
-    parser.add_argument("--rate", type=float, default=default.rate, help="frames per second (default: the recording's)")
-    parser.add_argument("--downsample", type=int, default=1, help="make recorded frames coarser by this factor")
-    parser.add_argument("--weights", default=default.weights, help="network: zoo name, file, or bicubic")
-    parser.add_argument("--sensor", default=default.sensor, help="simulated sensor: tof, kinect, clean")
-    parser.add_argument("--out", type=Path, default=default.out, help="folder for the picture and the logs")
+    for field in fields_of(DemoOptions):
+        default, text = field.default, field.metadata["text"]
+        shown = f"{text} (default {default})" if default else text
+        parser.add_argument(f"--{field.name}", type=type(default), default=default, help=shown)
     return DemoOptions(**vars(parser.parse_args(arguments)))
 
 
@@ -130,7 +110,7 @@ def _source(options: DemoOptions) -> _Source:
     """Which camera plays. Stamps are of the present, so that ages can be read off them."""
     topics = {"depth": "/depth", "color": "/color", "output": "/depth_hr"}
     rate = ["--hz", f"{options.rate:g}"] if options.rate else []
-    if options.bag is not None:
+    if options.bag:
         with Bag(options.bag) as bag:
             found = find_rgbd_topics(bag, options.depth, options.color)
             compressed = frozenset(
@@ -138,12 +118,12 @@ def _source(options: DemoOptions) -> _Source:
                 for stream, topic in (("depth", found.depth), ("color", found.color))
                 if bag.topics[topic].msgtype == COMPRESSED
             )
-        arguments = [str(options.bag), "--loop", "--restamp", "now"]
+        arguments = [options.bag, "--loop", "--restamp", "now"]
         topics |= {"depth": found.depth, "color": found.color}
         info = found.camera_info or "/color/camera_info"
         return _Source(f"bag {options.bag}", "pagnet_ros.ros.players.bag_player", arguments, topics, info, compressed)
-    if options.frames is not None:
-        arguments = [str(options.frames), "--loop", "--downsample", str(options.downsample), *rate]
+    if options.frames:
+        arguments = [options.frames, "--loop", "--downsample", str(options.downsample), *rate]
         if options.downsample > 1:
             topics["truth"] = "/depth_reference"
         return _Source(f"frames {options.frames}", "pagnet_ros.ros.players.frame_player", arguments, topics)
@@ -170,7 +150,7 @@ def _node_arguments(options: DemoOptions, source: _Source) -> list[str]:
 
 def _run(options: DemoOptions) -> int:
     source = _source(options)
-    options.out.mkdir(parents=True, exist_ok=True)
+    Path(options.out).mkdir(parents=True, exist_ok=True)
     enter_own_domain()
     try:
         import rclpy
@@ -191,7 +171,7 @@ def _run(options: DemoOptions) -> int:
     spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
     spinner.start()
     try:
-        with Children(options.out) as children:
+        with Children(Path(options.out)) as children:
             children.start("node", "pagnet_ros.ros.node", _node_arguments(options, source))
             children.start("camera", source.module, source.arguments)
             show = _Show(options, recorder, children)
@@ -221,7 +201,7 @@ class _Show:
 
     def __init__(self, options: DemoOptions, recorder: DemoRecorder, children: Children) -> None:
         self._options = options
-        self._watcher = recorder
+        self._recorder = recorder
         self._children = children
         self._bicubic: DepthUpsampler | None = None
         self._scores: list[tuple[float, float]] = []
@@ -231,10 +211,10 @@ class _Show:
     def wait_for_first_output(self) -> None:
         """Wait, or raise with what was seen instead."""
         deadline = time.monotonic() + FIRST_OUTPUT_S
-        while not self._watcher.state().counts["output"]:
+        while not self._recorder.state().counts["output"]:
             self._children.check()
             if time.monotonic() > deadline:
-                counts = self._watcher.state().counts
+                counts = self._recorder.state().counts
                 raise ConfigError(
                     f"no output within {FIRST_OUTPUT_S:g} s; received so far: {counts}; expected depth and color above "
                     f"zero: see the logs in {self._options.out}"
@@ -261,7 +241,7 @@ class _Show:
             print()
 
     def _score(self) -> None:
-        frame = self._watcher.newest_frame()
+        frame = self._recorder.newest_frame()
         if frame is None or (self.last_frame is not None and frame.stamp_ns == self.last_frame.stamp_ns):
             return
         self.last_frame = frame
@@ -280,11 +260,11 @@ class _Show:
             self._bicubic = DepthUpsampler.bicubic(scale, device="cpu", options=everything)
         coarse = in_metres(frame.depth)
         baseline = self._bicubic(frame.depth, frame.color).depth
-        name = self._watcher.state().diagnostics.get("name", self._options.weights)
+        name = self._recorder.state().diagnostics.get("name", self._options.weights)
         return Scene(frame.color, coarse, frame.truth, {f"pagnet_ros {name}": frame.output, "bicubic": baseline})
 
     def _line(self) -> None:
-        state = self._watcher.state()
+        state = self._recorder.state()
         p50, p95 = np.percentile(state.latency_ms, (50, 95)) if state.latency_ms else (np.nan, np.nan)
         text = (
             f"in {state.rate_in_hz:4.1f} Hz  out {state.rate_out_hz:4.1f} Hz  newest output {state.age_ms:4.0f} ms old"
@@ -315,7 +295,24 @@ class _Show:
             print(
                 f"median RMSE against the truth: {ours:.1f} mm, bicubic {bicubic:.1f} mm ({len(self._scores)} frames)"
             )
-        path = self._options.out / "panel.png"
+        path = Path(self._options.out) / "panel.png"
         draw_panel(self._scene(frame), path)
         print(f"picture: {path.resolve()}")
         return 0
+
+
+def common_rmse_m(scene: Scene) -> dict[str, float]:
+    """RMSE of each method, metres, over the pixels that all of them give and the reference knows; NaN without one."""
+    if scene.reference_m is None:
+        return dict.fromkeys(scene.depths_m, float("nan"))
+    error = np.stack([depth - scene.reference_m for depth in scene.depths_m.values()])
+    square = np.square(error[:, np.isfinite(error).all(axis=0)], dtype=np.float64)
+    means = square.mean(axis=1) if square.size else np.full(len(error), np.nan)
+    return dict(zip(scene.depths_m, np.sqrt(means).tolist(), strict=True))
+
+
+def draw_panel(scene: Scene, path: Path) -> None:
+    """Write the frame as PNG, each method's RMSE in its title."""
+    rmse_m = common_rmse_m(scene) if scene.reference_m is not None else {}
+    notes = {name: f", RMSE {1e3 * value:.1f} mm" for name, value in rmse_m.items()}
+    draw_scene(dataclasses.replace(scene, notes=notes)).savefig(path, dpi=110)

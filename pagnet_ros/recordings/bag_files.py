@@ -1,8 +1,8 @@
 """Which files make up a bag, and each of them in a form that can be opened.
 
-Owns the list of storage files (`metadata.yaml` is believed about names and nothing else: the files know best what is in
-them), the unpacking of whole-file zstd, and the rows that sqlite3 has not yet moved from its write-ahead log into the
-file. Neither ever changes a file of the bag: both work on a copy, which is gone once the bag is closed.
+`metadata.yaml` is believed about names and nothing else: the files know best what is in them. Files that are packed
+with zstd as a whole, and databases with rows in a write-ahead log, are read from a copy, which is gone once the bag is
+closed; no file of the bag is ever changed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A folder of frames written as a ROS 2 bag, without ROS.
 
-Owns the writing side: messages are built and serialised by rosbags, the bag appears under its name only when it is
+Messages are built and serialised by rosbags; the bag appears under its name only when it is
 whole, and a failure (a full disk, a damaged frame, Ctrl-C) leaves nothing behind.
 """
 

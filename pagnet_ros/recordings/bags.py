@@ -1,6 +1,6 @@
 """ROS 2 bags as a stream of raw messages, read without ROS.
 
-Owns `Bag`: its topics, and its messages as serialised bytes with both stamps (when it was recorded, and the header's).
+`Bag` holds its topics, and its messages as serialised bytes with both stamps (when it was recorded, and the header's).
 Files are read by the rosbags library, mcap or sqlite3, split or compressed; nothing is decoded unless asked for. Each
 storage file is opened by itself: what metadata.yaml says of topics, QoS, times and compression may be old or edited.
 Every failure is a `RecordingError` that says what is readable and what to do.
@@ -88,11 +88,12 @@ class Bag:
             and damage hides are only known once all were read.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, describe: bool = True) -> None:
         """Open a bag.
 
         Args:
             path: A bag folder, or a single .mcap or .db3 file, also with ".zstd" behind, or a .bag file of ROS 1.
+            describe: Read a damaged file to its end, to say in the error what of it is readable.
 
         Raises:
             RecordingError: There is no bag, or it cannot be read; the message says what is readable.
@@ -105,7 +106,7 @@ class Bag:
         try:
             found = find_files(self.path)
             for file in found.files:
-                self._readers.append(self._open_one(file))
+                self._readers.append(self._open_one(file, describe))
             self._merge_topics()
         except OSError as error:
             self._stack.close()
@@ -229,7 +230,7 @@ class Bag:
 
         return get_typestore(Stores.ROS2_JAZZY)
 
-    def _open_one(self, path: Path) -> Reader | Ros1Reader:
+    def _open_one(self, path: Path, describe: bool) -> Reader | Ros1Reader:
         from rosbags.rosbag2 import Reader
 
         try:
@@ -242,9 +243,8 @@ class Bag:
         except _read_errors() as error:
             from pagnet_ros.recordings.recovery import what_is_readable
 
-            raise RecordingError(
-                f"{path}: cannot be read as a bag ({_reason(error)}). {what_is_readable(path)}"
-            ) from error
+            readable = f" {what_is_readable(path)}" if describe else ""
+            raise RecordingError(f"{path}: cannot be read as a bag ({_reason(error)}).{readable}") from error
 
     def _merge_topics(self) -> None:
         for reader in self._readers:

@@ -1,6 +1,6 @@
 """A folder of depth and colour images as a stream of stamped frames.
 
-Owns `RecordedFrame` and `FrameFolder`. Opening a folder reads every file's header and reports everything that is wrong
+Opening a folder reads every file's header and reports everything that is wrong
 with it in one error; iterating decodes one frame at a time, so memory does not grow with the recording.
 """
 

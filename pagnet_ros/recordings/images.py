@@ -1,6 +1,6 @@
 """One image file: what its header says, and its pixels, with limits on both.
 
-Owns the reading of PNG, JPEG, TIFF and NPY files from outside. `probe` reads some bytes only, so that a whole folder
+PNG, JPEG, TIFF and NPY files are read. `probe` reads some bytes only, so that a whole folder
 can be checked before the first frame is used; `read_rgb` and `read_depth` decode, as messages are decoded.
 """
 

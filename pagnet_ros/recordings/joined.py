@@ -1,8 +1,8 @@
 """Several bags, whole or damaged, as one: what a replay reads.
 
-Owns the order of the bags (one after the other, or merged where they were recorded at the same time) and the way past
-damage: a bag that cannot be opened is rescued file by file, and one that breaks off in the middle is read on behind the
-damage. What could not be read is said in `damage`.
+They come one after the other, or merged where they were recorded at the same time. A bag that cannot be opened is
+recovered file by file, and one that breaks off in the middle is read on behind the damage. What could not be read is
+said in `damage`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bag_files import find_files
 from pagnet_ros.recordings.bags import Bag, BagMessage, BagTopic, require_rosbags
-from pagnet_ros.recordings.recovery import RescuedFile
+from pagnet_ros.recordings.recovery import RecoveredFile
 
 __all__ = ["JoinedBags"]
 
-Piece = Bag | RescuedFile
+Piece = Bag | RecoveredFile
 
 
 class JoinedBags(Bag):
@@ -61,16 +61,7 @@ class JoinedBags(Bag):
     def messages(
         self, topics: Collection[str] = (), start_ns: int | None = None, stop_ns: int | None = None
     ) -> Iterator[BagMessage]:
-        """Iterate over messages in order of recording; damage is stepped over and noted.
-
-        Args:
-            topics: Names of the topics wanted; all if empty.
-            start_ns: Leave out what was recorded before.
-            stop_ns: Leave out what was recorded then or later.
-
-        Raises:
-            RecordingError: A topic is in none of the bags.
-        """
+        """Iterate over messages in order of recording, as `Bag.messages`; damage is stepped over and noted."""
         wanted = self.check_topics(topics) if topics else list(self.topics)
         parts = [
             self._read(piece, here, start_ns, stop_ns)
@@ -94,34 +85,37 @@ class JoinedBags(Bag):
         behind_ns = start_ns if last_ns is None else last_ns + 1
         for file in _storage_files(piece.path):
             with suppress(RecordingError):  # nothing of this file is readable, which is said
-                yield from RescuedFile(file).messages(topics, behind_ns, stop_ns)
+                yield from RecoveredFile(file).messages(topics, behind_ns, stop_ns)
 
     def _open(self, path: Path) -> list[Piece]:
         """The bag, or what is left of it."""
         try:
-            bag = self._stack.enter_context(Bag(path))
+            bag = self._stack.enter_context(Bag(path, describe=False))
             self.damage += bag.remarks
             return [bag]
-        except RecordingError:
-            pieces = [piece for f in _storage_files(path) if (piece := self._open_file(f, refused=path)) is not None]
-            if not pieces:
+        except RecordingError as error:
+            files = _storage_files(path)
+            if not files:
                 raise
+            pieces = [piece for file in files if (piece := self._open_file(file, refused=path)) is not None]
+            if not pieces:
+                raise RecordingError(f"{error} Nothing in it is readable.") from error
             return pieces
 
     def _open_file(self, file: Path, refused: Path) -> Piece | None:
         """One storage file of a damaged bag; None if nothing in it is readable."""
         try:
             if file != refused:
-                return self._stack.enter_context(Bag(file))
+                return self._stack.enter_context(Bag(file, describe=False))
         except RecordingError:
             pass  # what can be read of it is said below
         try:
-            rescued = RescuedFile(file)
+            recovered = RecoveredFile(file)
         except RecordingError as error:
             self._note(str(error))
             return None
-        self._note(_rescued_text(rescued))
-        return rescued
+        self._note(_recovered_text(recovered))
+        return recovered
 
     def _merge_topics(self) -> None:
         for piece in self._pieces:
@@ -140,11 +134,11 @@ class JoinedBags(Bag):
             self.damage.append(text)
 
 
-def _rescued_text(rescued: RescuedFile) -> str:
-    seconds = (rescued.end_ns - rescued.start_ns) / 1e9
-    broken = f" {rescued.broken_chunks} chunks are broken." if rescued.broken_chunks else ""
+def _recovered_text(recovered: RecoveredFile) -> str:
+    seconds = (recovered.end_ns - recovered.start_ns) / 1e9
+    broken = f" {recovered.broken_chunks} chunks are broken." if recovered.broken_chunks else ""
     return (
-        f"{rescued.path}: cut off or damaged; {rescued.count} messages of {seconds:.1f} s could be read, the rest "
+        f"{recovered.path}: cut off or damaged; {recovered.count} messages of {seconds:.1f} s could be read, the rest "
         f"could not.{broken} `mcap recover` or `sqlite3 ... .recover` make a whole bag of what is left"
     )
 

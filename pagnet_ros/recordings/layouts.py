@@ -1,6 +1,7 @@
 """How folders of frames are laid out: from file names to a list of (depth, colour, stamps, pose).
 
-Owns the choice of a layout, and those whose names say everything, the unit of depth too (`named_pairs` has the others).
+Here a layout is chosen, and those are listed whose names say everything, the unit of depth too; `named_pairs` has the
+others.
 Each function looks at names and small text files and nothing of the pixels, and collects what is wrong in a list, so
 that `frames` can report everything at once.
 """

@@ -1,6 +1,6 @@
 """Folders of depth and colour images as people and their tools lay them out, told by the words in the names.
 
-Owns two layouts, `list_folders` (a folder for each kind of image: `color/` + `depth/`) and `list_named` (one folder:
+Two layouts: `list_folders` (a folder for each kind of image: `color/` + `depth/`) and `list_named` (one folder:
 `color.png` + `depth.png`, `000001-color.png` + `000001-depth.png`), and what the tools that write them add beside:
 calibration, poses and stamps of ScanNet, StrayScanner and Record3D. A name says which image is which, never the unit of
 its depth: that is proven by such a file, asked for, or told as an assumption.

@@ -1,6 +1,6 @@
 """Read ahead: an iterator run in its own thread, a bounded number of bytes in front of its consumer.
 
-Owns the thread. What the iterator raises is raised at the consumer, after everything that was read before.
+What the iterator raises is raised at the consumer, after everything that was read before.
 """
 
 from __future__ import annotations

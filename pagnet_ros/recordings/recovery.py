@@ -1,6 +1,6 @@
 """What can still be read of a damaged storage file: message by message, and said in one sentence.
 
-Owns the reading of files that rosbags refuses: an mcap file without its end or with broken chunks, a sqlite3 file whose
+Reads what rosbags refuses: an mcap file without its end or with broken chunks, a sqlite3 file whose
 tables end early. Records are walked from the front; what does not hold together is left out and counted. A whole file
 is read by `bags`, faster and in order of time; here messages come in the order they lie in the file.
 """
@@ -19,15 +19,14 @@ from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.recordings.bag_files import ZSTD_MAGIC, find_files, opened, storage_suffix, zstd_unpacked
+from pagnet_ros.recordings.bag_files import ZSTD_MAGIC, opened, storage_suffix, zstd_unpacked
 from pagnet_ros.recordings.bags import MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES, BagMessage, BagTopic
 from pagnet_ros.recordings.cdr import starts_with_header
 
-__all__ = ["RescuedFile", "what_is_readable"]
+__all__ = ["RecoveredFile", "what_is_readable"]
 
 _MAGIC = b"\x89MCAP0\r\n"
-_FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
-_MAX_RECORD_BYTES = 1 << 34
+_SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
 
 
 class _Row(NamedTuple):
@@ -38,7 +37,7 @@ class _Row(NamedTuple):
     raw: bytes
 
 
-class RescuedFile:
+class RecoveredFile:
     """The readable part of one .mcap or .db3 file.
 
     Attributes:
@@ -214,76 +213,16 @@ def _sqlite3_rows(path: Path, known: dict[str, BagTopic]) -> Iterator[_Row]:
 
 
 def what_is_readable(path: Path) -> str:
-    """Describe the readable part of a bag that could not be opened.
-
-    Args:
-        path: Bag folder, .mcap or .db3 file.
-
-    Returns:
-        One or two sentences; never raises.
-    """
+    """The readable part of a storage file that could not be opened, and how to recover it, in words; never raises."""
+    kind = storage_suffix(path)
+    if not kind:
+        return "Nothing in it is readable."
+    mend = f"mcap recover {path.name} -o recovered.mcap"
+    if kind == ".db3":
+        mend = f"sqlite3 {path.name} .recover | sqlite3 recovered.db3"
     try:
-        if path.is_dir():
-            return " ".join(f"{file.name}: {what_is_readable(file)}" for file in find_files(path).files[:5])
-        if not storage_suffix(path):
-            return "Nothing in it is readable."
-        with opened(path) as file:
-            return _describe_mcap(file) if storage_suffix(path) == ".mcap" else _describe_sqlite3(file)
-    except (OSError, struct.error, sqlite3.Error, ValueError, TypeError, RecordingError) as error:
-        return f"Nothing in it is readable ({error})."
-
-
-def _describe_mcap(path: Path) -> str:
-    with path.open("rb") as file:
-        if file.read(8) != _MAGIC:
-            return "It does not begin like an mcap file: nothing is readable."
-        whole, chunks, messages, first_ns, last_ns, finished = _measure(file, path.stat().st_size)
-    what = f"{chunks} whole chunks" if chunks else f"{messages} whole messages"
-    if not (chunks or messages):
-        return "It ends before the first message: nothing is readable."
-    state = "its index is damaged" if finished else f"it is cut off after {whole} of {path.stat().st_size} bytes"
-    return (
-        f"Readable: {what}, {(last_ns - first_ns) / 1e9:.1f} s of recording; {state}. "
-        f"Rescue it with `mcap recover {path.name} -o recovered.mcap`."
-    )
-
-
-def _measure(file: BinaryIO, size: int) -> tuple[int, int, int, int, int, bool]:
-    """Walk top-level records: (bytes that are whole, chunks, messages, first stamp, last stamp, data section ended)."""
-    chunks = messages = 0
-    first_ns, last_ns, finished = 2**63, 0, False
-    position = file.tell()
-    while head := file.read(9):
-        if len(head) < 9:
-            break
-        opcode, length = head[0], int.from_bytes(head[1:], "little")
-        if length > _MAX_RECORD_BYTES or position + 9 + length > size or opcode == 0:
-            break
-        if opcode == _CHUNK and length >= 16:
-            start_ns, end_ns = struct.unpack("<QQ", file.read(16))
-            first_ns, last_ns, chunks = min(first_ns, start_ns), max(last_ns, end_ns), chunks + 1
-        elif opcode == _MESSAGE and length >= 22:
-            (stamp_ns,) = struct.unpack_from("<Q", file.read(22), 6)
-            first_ns, last_ns, messages = min(first_ns, stamp_ns), max(last_ns, stamp_ns), messages + 1
-        finished = finished or opcode in (_DATA_END, _FOOTER)
-        position += 9 + length
-        file.seek(position)
-    return position, chunks, messages, first_ns, last_ns, finished
-
-
-def _describe_sqlite3(path: Path) -> str:
-    rows, first_ns, last_ns, damage = 0, 0, 0, ""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        for stamp_ns, _ in connection.execute("SELECT timestamp, length(data) FROM messages ORDER BY id"):
-            if isinstance(stamp_ns, int):
-                first_ns, last_ns, rows = (first_ns or stamp_ns), stamp_ns, rows + 1
-    except sqlite3.Error as error:
-        damage = str(error)
-    finally:
-        connection.close()
-    rescue = f"`sqlite3 {path.name} .recover | sqlite3 recovered.db3`"
-    if not rows:
-        return f"Nothing in it is readable as it is ({damage or 'no message in it'}); {rescue} may rescue something."
-    span = f"{(last_ns - first_ns) / 1e9:.1f} s of recording"
-    return f"Readable: {rows} messages, {span} ({damage or 'its tables are whole'}). Rescue them with {rescue}."
+        found = RecoveredFile(path)
+    except (OSError, RecordingError) as error:
+        return f"Nothing in it is readable ({error}); `{mend}` may recover something."
+    seconds = (found.end_ns - found.start_ns) / 1e9
+    return f"Readable: {found.count} messages, {seconds:.1f} s of recording. Recover them with `{mend}`."

@@ -22,7 +22,7 @@ _TF_STATIC, _TF_TYPE = "/tf_static", "tf2_msgs/msg/TFMessage"
 
 
 class BagCalibrations:
-    """Call `start` before the first message, then `take` each of the topics that it names. Use from one thread."""
+    """Call `start` before the first message, then `add` each of the topics that it names. Use from one thread."""
 
     def __init__(self, bag: JoinedBags, topics: RgbdTopics, stats: ReplayStats, *, reproject: bool) -> None:
         """Create.
@@ -59,7 +59,7 @@ class BagCalibrations:
                 self._tree.add(self._bag.decode(message).transforms, static=True)
         return infos
 
-    def take(self, message: BagMessage) -> None:
+    def add(self, message: BagMessage) -> None:
         """Take a calibration."""
         self._newest[message.topic.name] = message
 

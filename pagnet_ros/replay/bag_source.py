@@ -135,15 +135,15 @@ class BagSource(Source):
                 if tap:
                     tap(message)
                 recorded_ns = message.stamp_ns
-                for job in self._take(streams.get(message.topic.name, ""), message):
+                for job in self._add(streams.get(message.topic.name, ""), message):
                     yield job, recorded_ns
         for job in self._decided(self._paired(self._pairing.flush()), flush=True):
             yield job, recorded_ns
 
-    def _take(self, stream: str, message: BagMessage) -> list[_Job]:
+    def _add(self, stream: str, message: BagMessage) -> list[_Job]:
         """The pairs that one message completes."""
         if stream == "camera_info":
-            self._calibrations.take(message)
+            self._calibrations.add(message)
         if stream in ("", "camera_info"):
             return []
         stamp_ns = message.header_stamp_ns
@@ -155,7 +155,7 @@ class BagSource(Source):
                 "more; it is left out",
             )
             return []
-        if not self.stats.take_stamp(stream, message.topic.name, stamp_ns):
+        if not self.stats.add_stamp(stream, message.topic.name, stamp_ns):
             return []
         for place, (name, images) in enumerate(self._companions):
             if name == stream:
@@ -166,13 +166,13 @@ class BagSource(Source):
 
     def _paired(self, pairs: list[Pair[BagMessage, BagMessage]]) -> list[_Job]:
         for pair in pairs:
-            self.stats.take_pair(pair.depth_stamp_ns, pair.color_stamp_ns)
+            self.stats.add_pair(pair.depth_stamp_ns, pair.color_stamp_ns)
         return [_Job(pair) for pair in pairs]
 
     def _decided(self, jobs: list[_Job], first: int = 0, *, flush: bool = False) -> list[_Job]:
         """The jobs whose reference and result are decided, those of the streams before the `first` being known."""
         for name, images in self._companions[first:]:
-            decided = images.take(jobs) + (images.flush() if flush else [])
+            decided = images.add_pairs(jobs) + (images.flush() if flush else [])
             jobs = [job._replace(**{name: image}) for job, image in decided]
         return jobs
 

@@ -1,8 +1,6 @@
 """Command line of the replay: arguments to options, a progress bar, a table, and the exit code.
 
-Owns nothing of the replay itself: `source`, `run`, `outputs` and `gate` do the work.
-
-    python -m pagnet_ros.replay BAG --scale 4 --out out/replay
+python -m pagnet_ros.replay BAG --scale 4 --out out/replay
 """
 
 from __future__ import annotations
@@ -26,11 +24,10 @@ from pagnet_ros.replay.frame import Source, SourceOptions
 from pagnet_ros.replay.gate import Verdict, compare, parse_share
 from pagnet_ros.replay.methods import Method, RecordedResult, make_baselines, make_networks
 from pagnet_ros.replay.metrics import MetricSettings
-from pagnet_ros.replay.modes import MODES
 from pagnet_ros.replay.outputs import OutputOptions, ReplayOutputs
 from pagnet_ros.replay.results import Results, read_results
 from pagnet_ros.replay.run import Given, answers, evaluate, main_method
-from pagnet_ros.replay.run_options import RunOptions
+from pagnet_ros.replay.run_options import MODES, RunOptions
 from pagnet_ros.replay.source import open_source
 from pagnet_ros.replay.tables import print_summary
 from pagnet_ros.system.allocator import keep_freed_memory
@@ -133,7 +130,7 @@ def _evaluate(
             return evaluate(source, methods, command.run, progress=progress), [], []
         mode = command.run.resolved(source.recording.reference is not None)
         topics = getattr(getattr(source, "bag", None), "topics", {})
-        with ReplayOutputs(command.outputs, mode, main_method(methods), topics) as outputs:
+        with ReplayOutputs.opened(command.outputs, mode, main_method(methods), topics) as outputs:
             results = evaluate(source, methods, command.run, outputs.observers, progress, outputs.tap)
             given = ["python", "-m", "pagnet_ros.replay", *command.words]  # differs between runs, as --out does
             results = dataclasses.replace(results, timings={**results.timings, "command": given})

@@ -39,7 +39,7 @@ class Companions(Generic[P, R]):
         self._pairs: deque[P] = deque()
         self._images: deque[tuple[int, R]] = deque(maxlen=queue_size)
 
-    def take(self, pairs: list[P]) -> list[tuple[P, R | None]]:
+    def add_pairs(self, pairs: list[P]) -> list[tuple[P, R | None]]:
         """Take pairs; return those that are decided, oldest first."""
         decided = []
         for pair in pairs:

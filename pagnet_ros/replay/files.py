@@ -1,7 +1,7 @@
 """Files that appear whole or not at all: what a full disk, an error or Ctrl-C must not leave half done.
 
-Owns the folder that results go to: nothing that is there is replaced unless asked for, everything is written under
-another name first, and given its own only once it is complete.
+Nothing that is there is replaced unless asked for; everything is written under another name first, and given its own
+only once it is complete.
 """
 
 from __future__ import annotations

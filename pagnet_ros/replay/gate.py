@@ -1,6 +1,6 @@
 """Did it get worse? One replay's metrics against an earlier one's, over the same recording.
 
-Owns the comparison: every metric that both have, each in its own direction (`metrics.Metric.loss`). Pure.
+Every metric that both have is compared, each in its own direction (`metrics.Metric.loss`). Pure.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """What a replay leaves on disk: report, JSON, CSV, a bag, a recording for the rerun viewer.
 
-Owns which files there are, and feeds those that are written while the replay runs. Everything appears under its name
-once it is complete, or not at all (`files.OutputFolder`).
+Some are written while the replay runs. Everything appears under its name once it is complete, or not at all
+(`files.OutputFolder`).
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,16 +64,27 @@ class OutputOptions:
 
 
 class ReplayOutputs:
-    """The files of one replay in the making; a context manager around the run.
+    """The files of one replay in the making; see `opened`.
 
     Attributes:
         observers: to be shown every frame.
         tap: to be shown every message of a bag, or None if nobody wants them.
-        notes: what could not be written.
     """
 
-    def __init__(self, options: OutputOptions, mode: str, main: str, topics: Mapping[str, BagTopic]) -> None:
+    def __init__(self, options: OutputOptions, folder: OutputFolder, files: ExitStack, ranking: Ranking) -> None:
+        self.observers: list[Observer] = []
+        self.tap: Callable[[BagMessage], None] | None = None
+        self._options, self._folder, self._files, self._ranking = options, folder, files, ranking
+        self._copy: BagCopy | None = None
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls, options: OutputOptions, mode: str, main: str, topics: Mapping[str, BagTopic]
+    ) -> Iterator[ReplayOutputs]:
         """Check that the files can be written, and open those that grow while the replay runs.
+
+        Leaving the context gives the files their names; an error removes them.
 
         Args:
             options: which files.
@@ -85,27 +96,14 @@ class ReplayOutputs:
             OutputError: something is there already, or the folder cannot be written to.
             ConfigError: a topic of the written bag is taken, or what a file needs is not installed.
         """
-        self.observers: list[Observer] = []
-        self.tap: Callable[[BagMessage], None] | None = None
-        self._options = options
-        self._ranking = Ranking(main, mode)
-        self._copy: BagCopy | None = None
-        self._open = ExitStack()
-        with ExitStack() as stack:
-            self._folder = stack.enter_context(OutputFolder(options.folder, options.names, options.force))
-            self._files = stack.enter_context(ExitStack())
-            with self._folder.explained():
-                self._start(main, dict(topics))
-            self._open = stack.pop_all()
-
-    def __enter__(self) -> ReplayOutputs:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        with self._folder.explained():
-            self._open.__exit__(kind, error, None)
-            if isinstance(error, OSError):
-                raise error
+        with (
+            OutputFolder(options.folder, options.names, options.force) as folder,
+            folder.explained(),
+            ExitStack() as files,
+        ):
+            outputs = cls(options, folder, files, Ranking(main, mode))
+            outputs._start(main, dict(topics))
+            yield outputs
 
     @property
     def notes(self) -> list[str]:

@@ -1,6 +1,6 @@
 """A recording for the rerun viewer: colour, depths, point clouds and errors over time.
 
-Owns one ``.rrd`` file and what is called what in it. Evaluated frames go in one by one and are written at once, so
+Evaluated frames go in one by one and are written at once, so
 memory does not grow. Needs the rerun SDK, which is an extra of this package. Entities: ``world/camera`` (pose and
 calibration) with ``color`` and ``depth/<method>``, which the viewer shows in space too, ``world/points/<method>`` in
 the colours of the image for the judged method and the reference, ``metrics/<metric>/<method>``.

@@ -1,6 +1,6 @@
 """What a replay found out, as plain data: the schema of `results.json`.
 
-Owns the dataclasses and their way to JSON and back. Everything but `timings` is the same, byte for byte, in two runs
+Everything but `timings` is the same, byte for byte, in two runs
 over one recording on one machine. Undefined metrics are None, never NaN, so any JSON reader takes the file.
 """
 

@@ -22,9 +22,8 @@ from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.replay.frame import ReplayFrame, Source
 from pagnet_ros.replay.methods import Method, MethodOutput
 from pagnet_ros.replay.metrics import METRICS, FrameContexts, FrameTruth, Scorer
-from pagnet_ros.replay.modes import Metres, made_coarser
 from pagnet_ros.replay.results import MethodResult, Results, plain
-from pagnet_ros.replay.run_options import Observer, Outputs, RunOptions, Scores
+from pagnet_ros.replay.run_options import Metres, Observer, Outputs, RunOptions, Scores, downsampled
 from pagnet_ros.replay.timeline import Timeline, Times, versions
 
 __all__ = ["Given", "answers", "evaluate", "main_method"]
@@ -147,7 +146,7 @@ class _Run:
         """Every method's answer to one frame, the `first` after warming up; None if the frame is refused."""
         began = time.perf_counter()
         try:
-            frame = self._posed(recorded)
+            frame = self._prepared(recorded)
         except InputError as error:
             self._source.stats.count("refused")
             self._source.stats.report(getattr(error, "kind", "bad_frame"), str(error))
@@ -175,10 +174,10 @@ class _Run:
             with contextlib.suppress(InputError):  # said, and counted, when it answers
                 method.warm_up(frame)
 
-    def _posed(self, frame: ReplayFrame) -> ReplayFrame:
-        """The frame as the mode poses it."""
+    def _prepared(self, frame: ReplayFrame) -> ReplayFrame:
+        """What the methods get of a frame in this mode."""
         if self._mode == "self":
-            return made_coarser(frame, self._options.scale or 1)
+            return downsampled(frame, self._options.scale or 1)
         if frame.reference is None:
             return frame
         if self._mode == "none":
@@ -232,7 +231,7 @@ class _Run:
             observer.on_frame(frame, given.truth, given.outputs, scores)
         if self._observers:
             given.times_ms["observe"] = (time.perf_counter() - began) * 1e3
-        self._times.take(time_s, given.times_ms)
+        self._times.add(time_s, given.times_ms)
 
     def _collect(self, done: int, wall_s: float) -> Results:
         first, source = self._first, self._source

@@ -79,14 +79,14 @@ class FolderSource(Source):
         """Frames in order of stamps, those with a number in `only` if given; there are no messages for `tap` to see."""
         del tap
         for number, pair in enumerate(self._pairs()):
-            self.stats.take_pair(pair.depth_stamp_ns, pair.color_stamp_ns)
+            self.stats.add_pair(pair.depth_stamp_ns, pair.color_stamp_ns)
             if not self._leaves_out(number, only) and (frame := self._read(number, pair)) is not None:
                 yield frame
 
     def _pairs(self) -> Iterator[Pair[int, int]]:
         for event in self._events:
             stream, add = ("depth", self._pairing.add_depth) if event.stream else ("color", self._pairing.add_color)
-            if self.stats.take_stamp(stream, f"{self._frames.path.name}: {stream}", event.stamp_ns):
+            if self.stats.add_stamp(stream, f"{self._frames.path.name}: {stream}", event.stamp_ns):
                 yield from add(event.stamp_ns, event.file)
         yield from self._pairing.flush()
 

@@ -41,7 +41,7 @@ class ReplayStats:
             kind, level, 1 if first is None else first.count + 1, first.text if first else text
         )
 
-    def take_stamp(self, stream: str, name: str, stamp_ns: int) -> bool:
+    def add_stamp(self, stream: str, name: str, stamp_ns: int) -> bool:
         """Look at the next stamp of a stream.
 
         Args:
@@ -86,7 +86,7 @@ class ReplayStats:
             else:
                 self._period_ns[stream] = step_ns
 
-    def take_pair(self, depth_ns: int, color_ns: int) -> None:
+    def add_pair(self, depth_ns: int, color_ns: int) -> None:
         """Note the offset of a pair."""
         self.count("pairs")
         self._offsets_ms.append((color_ns - depth_ns) / NS_PER_MS)

@@ -1,6 +1,6 @@
 """Metrics as tables: what the replay prints, what its report shows, and the CSV files.
 
-Owns how values are compared between methods: the best of a row, and the difference from `BASELINE`.
+Each row marks its best value, and each value its difference from that of `BASELINE`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Values over time in bounded memory, and how long things took: what a run notes beside its metrics.
 
-Owns nothing but numbers. The bins depend on the values and their times only, so two runs over one recording give the
+The bins depend on the values and their times only, so two runs over one recording give the
 same.
 """
 
@@ -91,7 +91,7 @@ class Times:
         self._samples: dict[str, array[float]] = {}
         self._timeline = Timeline()
 
-    def take(self, time_s: float, times_ms: Mapping[str, float]) -> None:
+    def add(self, time_s: float, times_ms: Mapping[str, float]) -> None:
         """Note one frame's times, milliseconds by name ("<method>/ms" or a stage's)."""
         self.last_s = max(self.last_s, time_s)
         for name, value in times_ms.items():

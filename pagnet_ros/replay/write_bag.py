@@ -1,6 +1,6 @@
 """The recording written back with the result added, as an mcap bag.
 
-Owns the copy: every message of the source goes through untouched, byte for byte, with its type's definition; each
+Every message of the source goes through untouched, byte for byte, with its type's definition; each
 result follows the message that completed its pair. A folder of frames is written as the players publish it.
 """
 

@@ -7,8 +7,7 @@ import math
 import numpy as np
 
 from pagnet_ros.simulation import palette, props
-from pagnet_ros.simulation.layout import Layout, finish
-from pagnet_ros.simulation.palette import Rng
+from pagnet_ros.simulation.palette import Layout, Rng, finish
 from pagnet_ros.simulation.props import Place
 from pagnet_ros.simulation.surfaces import Material, SurfaceBuilder, rotation_euler, rotation_facing
 

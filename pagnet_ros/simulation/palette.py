@@ -1,15 +1,17 @@
-"""Seeded choices shared by all layouts: colours, materials, lights, colour cameras."""
+"""Seeded choices shared by all layouts: colours, materials, lights, colour cameras; and how every layout ends."""
 
 from __future__ import annotations
 
 import bisect
 import colorsys
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
+from pagnet_ros.sensors.camera import FloatArray, look_at
 from pagnet_ros.simulation.shading import Color, ColorOptics, Lighting
-from pagnet_ros.simulation.surfaces import Material
+from pagnet_ros.simulation.surfaces import Material, SurfaceBuilder, Surfaces
 from pagnet_ros.simulation.textures import CUTOUT_NUMBERS, RELIEF_NUMBERS, TEXTURE_NUMBERS
 
 Rng = np.random.Generator
@@ -172,3 +174,31 @@ def optics(rng: Rng) -> ColorOptics:
         vignette=rng.uniform(0.0, 0.35),
         contrast=rng.uniform(0.0, 1.0),
     )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a style decides.
+
+    Attributes:
+        surfaces: The geometry and its materials.
+        lighting: The lights.
+        optics: The colour camera apart from its geometry.
+        viewpoint: Default pose, world-from-camera [4, 4]; projected patterns are thrown from here.
+        look_target: World point [3] that the default viewpoint looks at.
+    """
+
+    surfaces: Surfaces
+    lighting: Lighting
+    optics: ColorOptics
+    viewpoint: FloatArray
+    look_target: FloatArray
+
+
+def finish(b: SurfaceBuilder, rng: Rng, eye: np.ndarray, target: np.ndarray, lamp: np.ndarray) -> Layout:
+    """The built scene, seen from ``eye`` towards ``target`` and lit around ``lamp``, world points [3]."""
+    pose = look_at(eye, target, rng.normal(0, 0.03))
+    pose.setflags(write=False)
+    target = np.array(target, dtype=np.float64)
+    target.setflags(write=False)
+    return Layout(b.build(), lighting(rng, lamp, target), optics(rng), pose, target)

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.sensors.camera import FloatArray
-from pagnet_ros.simulation.layouts import LAYOUTS
-from pagnet_ros.simulation.shading import ColorOptics, Lighting
-from pagnet_ros.simulation.surfaces import Surfaces
+from pagnet_ros.simulation.indoor_layouts import room, tabletop
+from pagnet_ros.simulation.palette import Layout, Rng
+from pagnet_ros.simulation.staged_layouts import clutter, posters, traps
 
+LAYOUTS: dict[str, Callable[[Rng], Layout]] = {
+    "room": room,
+    "tabletop": tabletop,
+    "clutter": clutter,
+    "traps": traps,
+    "posters": posters,
+}
 STYLES = (*LAYOUTS, "mixed")
 _MIX = {"room": 0.3, "tabletop": 0.25, "clutter": 0.33, "traps": 0.12}
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scene(Layout):
     """Everything that can be rendered, immutable.
 
     Attributes:
-        surfaces: The geometry and its materials.
-        lighting: The lights.
-        optics: The colour camera apart from its geometry.
-        viewpoint: Default pose, world-from-camera [4, 4]; projected patterns are thrown from here.
-        look_target: World point [3] that the default viewpoint looks at.
         style: Name of the layout.
         seed: What it was made from.
         bank_seed: Seed of the pattern bank that material numbers refer to.
     """
 
-    surfaces: Surfaces
-    lighting: Lighting
-    optics: ColorOptics
-    viewpoint: FloatArray
-    look_target: FloatArray
     style: str
     seed: int
     bank_seed: int = 0
@@ -64,14 +61,4 @@ class Scene:
         rng = np.random.default_rng([seed, 7919])
         if style == "mixed":
             style = str(rng.choice(list(_MIX), p=list(_MIX.values())))
-        layout = LAYOUTS[style](rng)
-        return cls(
-            surfaces=layout.surfaces,
-            lighting=layout.lighting,
-            optics=layout.optics,
-            viewpoint=layout.viewpoint,
-            look_target=layout.look_target,
-            style=style,
-            seed=seed,
-            bank_seed=bank_seed,
-        )
+        return cls(**vars(LAYOUTS[style](rng)), style=style, seed=seed, bank_seed=bank_seed)

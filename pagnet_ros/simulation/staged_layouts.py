@@ -8,8 +8,7 @@ import numpy as np
 
 from pagnet_ros.sensors.camera import FloatArray
 from pagnet_ros.simulation import palette
-from pagnet_ros.simulation.layout import Layout, finish
-from pagnet_ros.simulation.palette import Rng
+from pagnet_ros.simulation.palette import Layout, Rng, finish
 from pagnet_ros.simulation.surfaces import SQUARE, Material, SurfaceBuilder, rotation_facing
 
 

@@ -250,17 +250,7 @@ class SurfaceBuilder:
             one_sided=one_sided > 0,
             material=tuple(self._materials),
         )
-        for name in (
-            "kind",
-            "rotation",
-            "centre",
-            "half_size",
-            "outline",
-            "taper",
-            "relief",
-            "relief_m",
-            "decal",
-        ):
-            getattr(surfaces, name).setflags(write=False)
-        surfaces.one_sided.setflags(write=False)
+        for array in vars(surfaces).values():
+            if isinstance(array, np.ndarray):
+                array.setflags(write=False)
         return surfaces

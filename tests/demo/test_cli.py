@@ -15,13 +15,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_all_wrong_options_are_listed_at_once():
-    with pytest.raises(ConfigError) as error:
-        DemoOptions(frames=Path("a"), bag=Path("b"), seconds=0, rate=-1, downsample=99)
-    for name in ("--frames and --bag", "--seconds 0", "--rate -1", "--downsample 99"):
-        assert name in str(error.value)
-
-
-def test_downsample_needs_frames():
+    with pytest.raises(ConfigError, match=r"seconds = 0.0 .*; rate = -1.0 .*; downsample = 99 .*expected 1 to 16"):
+        DemoOptions(seconds=0, rate=-1, downsample=99)
+    with pytest.raises(ConfigError, match="--frames and --bag"):
+        DemoOptions(frames="a", bag="b")
     with pytest.raises(ConfigError, match="--downsample without --frames"):
         DemoOptions(downsample=4)
 

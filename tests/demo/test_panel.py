@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pagnet_ros.demo.panel import common_rmse_m, draw_panel
+from pagnet_ros.demo.cli import common_rmse_m, draw_panel
 from pagnet_ros.replay.pictures import Scene
 
 

@@ -150,18 +150,18 @@ time.sleep(600)
 def test_a_parent_that_is_killed_takes_its_children_along(tmp_path, module):
     name, alive = module("stubborn", STUBBORN), tmp_path / "alive"
     os.mkfifo(alive)
-    ear = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+    listener = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
     try:
         environ = _environment(tmp_path) | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
         words = [sys.executable, "-c", PARENT, str(tmp_path), name]
         with subprocess.Popen(words, env=environ | {"ALIVE": str(alive)}, stdout=subprocess.PIPE) as parent:
             parent.stdout.readline()
-            assert not select.select([ear], [], [], 0)[0], "the child lives"
+            assert not select.select([listener], [], [], 0)[0], "the child lives"
             parent.kill()
-            assert select.select([ear], [], [], DEADLINE_S)[0], "the child outlived its parent"
-            assert os.read(ear, 1) == b""
+            assert select.select([listener], [], [], DEADLINE_S)[0], "the child outlived its parent"
+            assert os.read(listener, 1) == b""
     finally:
-        os.close(ear)
+        os.close(listener)
 
 
 def test_the_programs_own_answer_to_sigterm_stays(tmp_path):

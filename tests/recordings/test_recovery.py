@@ -11,7 +11,7 @@ from rosbags.rosbag2 import CompressionMode
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.joined import JoinedBags
-from pagnet_ros.recordings.recovery import RescuedFile
+from pagnet_ros.recordings.recovery import RecoveredFile
 from tests.replay.bags import cut_off, rgbd, storage_file, text, write
 
 COUNT = 60
@@ -45,20 +45,20 @@ def test_the_readable_part_is_what_a_whole_bag_begins_with(tmp_path, storage, co
     whole = everything(bag)
     with Bag(bag) as opened:
         raw = [message.raw for message in opened.messages()]
-    rescued = RescuedFile(storage_file(cut_off(bag, share)))
-    found = list(rescued.messages())
+    recovered = RecoveredFile(storage_file(cut_off(bag, share)))
+    found = list(recovered.messages())
     assert 0.1 * share * len(whole) < len(found) < len(whole)
     assert stamps(found) == whole[: len(found)]
     assert [message.raw for message in found] == raw[: len(found)]
-    assert rescued.count == len(found)
-    assert rescued.end_ns == found[-1].stamp_ns + 1
+    assert recovered.count == len(found)
+    assert recovered.end_ns == found[-1].stamp_ns + 1
 
 
 def test_topics_and_times_are_chosen_as_from_a_whole_bag(tmp_path):
-    rescued = RescuedFile(storage_file(cut_off(bag_of(tmp_path / "bag"))))
-    all_of_it = stamps(rescued.messages())
+    recovered = RecoveredFile(storage_file(cut_off(bag_of(tmp_path / "bag"))))
+    all_of_it = stamps(recovered.messages())
     start_ns, stop_ns = all_of_it[4][1], all_of_it[9][1]
-    chosen = stamps(rescued.messages(["/cam/depth"], start_ns, stop_ns))
+    chosen = stamps(recovered.messages(["/cam/depth"], start_ns, stop_ns))
     assert chosen == [m for m in all_of_it if m[0] == "/cam/depth" and start_ns <= m[1] < stop_ns]
 
 
@@ -68,7 +68,7 @@ def test_a_file_without_a_message_is_refused(tmp_path, content, suffix):
     path = tmp_path / f"file{suffix}"
     path.write_bytes(content)
     with pytest.raises(RecordingError, match="not one message"):
-        RescuedFile(path)
+        RecoveredFile(path)
 
 
 def test_bits_that_flip_anywhere_never_raise(tmp_path):
@@ -77,7 +77,7 @@ def test_bits_that_flip_anywhere_never_raise(tmp_path):
     for at in range(0, len(content) - 8, len(content) // 200):
         path.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) * 8 + content[at + 8 :])
         try:
-            assert len(list(RescuedFile(path).messages())) <= 6
+            assert len(list(RecoveredFile(path).messages())) <= 6
         except RecordingError as error:
             assert "not one message" in str(error)  # noqa: PT017
 
@@ -139,7 +139,7 @@ def test_a_channel_without_a_schema_is_left_out(tmp_path):
     path = tmp_path / "schemaless.mcap"
     path.write_bytes(b"\x89MCAP0\r\n" + content)
     with pytest.raises(RecordingError, match="not one message in it is readable"):
-        RescuedFile(path)
+        RecoveredFile(path)
     with pytest.raises(RecordingError):
         JoinedBags([path])
 

@@ -51,6 +51,13 @@ def image(array, stamp_ns, encoding=None, **changes):
     return STORE.types["sensor_msgs/msg/Image"](**{**fields, **changes})
 
 
+def encoded(encoding, stamp_ns, size=(4, 6)):
+    """An image of any encoding, with any content."""
+    step = size[1] * {"16UC1": 2, "32FC1": 4, "rgb8": 3, "bgr8": 3, "mono8": 1, "yuv422_yuy2": 2}[encoding]
+    data = np.arange(size[0] * step, dtype=np.uint32).astype(np.uint8)
+    return STORE.types["sensor_msgs/msg/Image"](header(stamp_ns), *size, encoding, 0, step, data)
+
+
 def compressed(array, stamp_ns):
     """As compressed_image_transport and compressed_depth_image_transport publish them, without loss."""
     kind = STORE.types["sensor_msgs/msg/CompressedImage"]
@@ -100,7 +107,7 @@ def rgbd(count=4, first=0, depth_size=SIZE, info=True, offset_ns=0, encode=image
 
 def storage_file(bag):
     """The one storage file of a bag folder."""
-    return next(f for f in sorted(Path(bag).iterdir()) if f.suffix in (".mcap", ".db3"))
+    return next(f for f in sorted(Path(bag).iterdir()) if f.suffix != ".yaml")
 
 
 def cut_off(bag, share=0.6):

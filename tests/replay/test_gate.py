@@ -7,16 +7,16 @@ import pytest
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.replay.gate import compare, parse_share
-from tests.replay.samples import method, results
+from tests.replay.samples import of, only
 
 
 def falls(old, new, allowed=0.02, names=()):
-    return [fall.metric for fall in compare(results(old), results(new), allowed, names).falls]
+    return [fall.metric for fall in compare(of(old), of(new), allowed, names).falls]
 
 
 def test_equal_replays_pass():
-    same = method("net", rmse_m=0.1, coverage=0.9, sigma_error_ratio=1.2)
-    verdict = compare(results(same), results(same), 0.0)
+    same = only("net", rmse_m=0.1, coverage=0.9, sigma_error_ratio=1.2)
+    verdict = compare(of(same), of(same), 0.0)
     assert (verdict.falls, verdict.compared, verdict.notes) == ((), 4, ())
 
 
@@ -30,43 +30,43 @@ def test_equal_replays_pass():
     ],
 )
 def test_each_metric_has_its_direction(metric, old, passes, fails):
-    assert falls(method("net", **{metric: old}), method("net", **{metric: passes})) == []
-    assert falls(method("net", **{metric: old}), method("net", **{metric: fails})) == [metric]
+    assert falls(only("net", **{metric: old}), only("net", **{metric: passes})) == []
+    assert falls(only("net", **{metric: old}), only("net", **{metric: fails})) == [metric]
 
 
 def test_what_gets_better_passes():
-    assert falls(method("net", rmse_m=0.1, coverage=0.5), method("net", rmse_m=0.05, coverage=0.9), 0.0) == []
+    assert falls(only("net", rmse_m=0.1, coverage=0.5), only("net", rmse_m=0.05, coverage=0.9), 0.0) == []
 
 
 def test_a_metric_that_is_gone_fell():
-    verdict = compare(results(method("net", rmse_m=0.1)), results(method("net", rmse_m=None)), 0.02)
+    verdict = compare(of(only("net", rmse_m=0.1)), of(only("net", rmse_m=None)), 0.02)
     (fall,) = verdict.falls
     assert math.isinf(fall.growth)
     assert str(fall) == "net: rmse_m 0.1 -> undefined m"
 
 
 def test_fewer_frames_fell_and_new_metrics_do_not_matter():
-    assert falls(method("net", frames=100), method("net", frames=90, rmse_m=0.1)) == ["frames"]
+    assert falls(only("net", frames=100), only("net", frames=90, rmse_m=0.1)) == ["frames"]
 
 
 def test_only_the_metrics_asked_for_are_judged():
-    old, new = method("net", rmse_m=0.1, mae_m=0.1), method("net", rmse_m=0.2, mae_m=0.3)
+    old, new = only("net", rmse_m=0.1, mae_m=0.1), only("net", rmse_m=0.2, mae_m=0.3)
     assert falls(old, new, names=["mae_m"]) == ["mae_m"]
     assert falls(old, new) == ["mae_m", "rmse_m"]  # the worst first
     with pytest.raises(ConfigError, match="no metric is called rms"):
-        compare(results(old), results(new), 0.02, ["rms"])
+        compare(of(old), of(new), 0.02, ["rms"])
 
 
 def test_the_fall_names_method_values_and_size():
-    (fall,) = compare(results(method("net", rmse_m=0.1)), results(method("net", rmse_m=0.15)), 0.02).falls
+    (fall,) = compare(of(only("net", rmse_m=0.1)), of(only("net", rmse_m=0.15)), 0.02).falls
     assert str(fall) == "net: rmse_m 0.1 -> 0.15 m (50.0% worse)"
 
 
 def test_methods_that_are_not_in_both_are_noted():
-    old, new = results(method("a", rmse_m=0.1), method("b")), results(method("a", rmse_m=0.1), method("c"))
+    old, new = of(only("a", rmse_m=0.1), only("b")), of(only("a", rmse_m=0.1), only("c"))
     assert compare(old, new, 0.02).notes == ("not replayed now: b",)
     with pytest.raises(ConfigError, match="the baseline has a, b, this replay c"):
-        compare(old, results(method("c")), 0.02)
+        compare(old, of(only("c")), 0.02)
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def test_methods_that_are_not_in_both_are_noted():
 )
 def test_replays_of_another_kind_are_refused(changes, words):
     with pytest.raises(ConfigError, match=words):
-        compare(results(method("a"), **changes), results(method("a")), 0.02)
+        compare(of(only("a"), **changes), of(only("a")), 0.02)
 
 
 def test_another_part_of_the_recording_is_refused_and_another_name_noted():
-    now = results(method("a", rmse_m=0.1))
+    now = of(only("a", rmse_m=0.1))
     other = dataclasses.replace(now, recording=dataclasses.replace(now.recording, every=2))
     with pytest.raises(ConfigError, match="every was 2, now 1"):
         compare(other, now, 0.02)

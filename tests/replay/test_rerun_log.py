@@ -11,7 +11,7 @@ from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.methods import MethodOutput
 from pagnet_ros.replay.metrics import FrameTruth
 from pagnet_ros.replay.rerun_log import RerunLog, points_of
-from tests.replay.report_samples import METHODS
+from tests.replay.samples import METHODS
 
 K = np.array([[100.0, 0.0, 63.5], [0.0, 100.0, 47.5], [0.0, 0.0, 1.0]])
 

@@ -8,11 +8,11 @@ import pytest
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.replay.results import FORMAT, Results, plain, read_results
-from tests.replay.samples import method, results
+from tests.replay.samples import of, only
 
 
 def test_json_and_back_gives_the_same():
-    original = results(method("a", rmse_m=0.1), method("b", rmse_m=None))
+    original = of(only("a", rmse_m=0.1), only("b", rmse_m=None))
     again = Results.from_json(original.to_json())
     assert again == original
     assert again.to_json() == original.to_json()
@@ -25,7 +25,7 @@ def test_what_json_cannot_hold_is_null():
 
 
 def test_the_format_comes_first_and_timings_last():
-    keys = list(json.loads(results(method("a")).to_json()))
+    keys = list(json.loads(of(only("a")).to_json()))
     assert (keys[0], keys[-1]) == ("format", "timings")
 
 
@@ -40,7 +40,7 @@ def test_the_format_comes_first_and_timings_last():
     ],
 )
 def test_foreign_files_are_refused(change, words):
-    values = json.loads(results(method("a")).to_json())
+    values = json.loads(of(only("a")).to_json())
     with pytest.raises(ConfigError, match=words):
         Results.from_json(json.dumps(change(values)), "old.json")
 
@@ -55,13 +55,13 @@ def test_what_is_no_json_is_refused(tmp_path):
 
 
 def test_a_folder_stands_for_the_file_in_it(tmp_path):
-    original = results(method("a", rmse_m=0.1))
+    original = of(only("a", rmse_m=0.1))
     (tmp_path / "results.json").write_text(original.to_json())
     assert read_results(tmp_path) == original
 
 
 def test_methods_are_found_by_name():
-    found = results(method("a"), method("b"))
+    found = of(only("a"), only("b"))
     assert found.method("b") is found.methods[1]
     assert found.method("c") is None
     assert dataclasses.is_dataclass(found)

@@ -10,9 +10,8 @@ from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.replay.frame import ReplayFrame, SourceOptions
 from pagnet_ros.replay.methods import Baseline, Identity, Network, make_baselines, make_networks
 from pagnet_ros.replay.metrics import MetricSettings
-from pagnet_ros.replay.modes import Metres, made_coarser
 from pagnet_ros.replay.run import evaluate
-from pagnet_ros.replay.run_options import RunOptions
+from pagnet_ros.replay.run_options import Metres, RunOptions, downsampled
 from pagnet_ros.replay.source import open_source
 from tests.replay.bags import SIZE, START_NS, STEP_NS, color, depth_mm, image, rgbd, write
 
@@ -205,7 +204,7 @@ def test_colour_finer_than_depth_is_reduced_to_it_for_the_self_supervised_mode()
     rgb = np.zeros((64, 96, 3), np.uint8)
     rgb[:, 48:] = 200
     intrinsics = np.array([[80.0, 0, 47.5], [0, 80.0, 31.5], [0, 0, 1]])
-    frame = made_coarser(ReplayFrame(0, 1, 1, depth_mm(0), rgb, intrinsics=intrinsics), 4)
+    frame = downsampled(ReplayFrame(0, 1, 1, depth_mm(0), rgb, intrinsics=intrinsics), 4)
     assert (frame.depth.shape, frame.rgb.shape, frame.reference.shape) == ((8, 12), (32, 48, 3), (32, 48))
     np.testing.assert_allclose(frame.intrinsics, [[40, 0, 23.5], [0, 40, 15.5], [0, 0, 1]])
     assert frame.rgb[0, 23, 0] == 0
@@ -213,7 +212,7 @@ def test_colour_finer_than_depth_is_reduced_to_it_for_the_self_supervised_mode()
 
 
 def test_sizes_are_cut_to_multiples_of_the_scale():
-    frame = made_coarser(ReplayFrame(0, 1, 1, depth_mm(0), color(0)), 5)
+    frame = downsampled(ReplayFrame(0, 1, 1, depth_mm(0), color(0)), 5)
     assert (frame.depth.shape, frame.rgb.shape, frame.reference.shape) == ((6, 9), (30, 45, 3), (30, 45))
 
 

@@ -1,6 +1,6 @@
 """What a metric is, and the one place where each is added: a class of sums that says which metrics it gives.
 
-Owns `METRICS` and `GROUPS`, filled by the decorator `add_metrics` while the package is imported. Scorer, tables,
+The decorator `add_metrics` fills `METRICS` and `GROUPS` while the package is imported. Scorer, tables,
 report, CSV, gate and the table of docs/metrics.md read these.
 """
 
