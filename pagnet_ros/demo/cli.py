@@ -25,7 +25,7 @@ from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import COMPRESSED, find_rgbd_topics
 from pagnet_ros.replay.pictures import Scene, draw_scene
-from pagnet_ros.system.settings import Settings, fields_of, setting
+from pagnet_ros.system.settings import Settings, add_flags, setting
 from pagnet_ros.system.transport import enter_own_domain
 from pagnet_ros.system.units import in_metres
 
@@ -87,10 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str]) -> DemoOptions:
     parser = argparse.ArgumentParser(prog="demo", description="Watch a coarse depth camera become sharp.")
-    for field in fields_of(DemoOptions):
-        default, text = field.default, field.metadata["text"]
-        shown = f"{text} (default {default})" if default else text
-        parser.add_argument(f"--{field.name}", type=type(default), default=default, help=shown)
+    add_flags(parser, DemoOptions)
     return DemoOptions(**vars(parser.parse_args(arguments)))
 
 

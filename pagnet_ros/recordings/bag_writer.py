@@ -18,56 +18,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
+from pagnet_ros.errors import PagnetError, RecordingError
 from pagnet_ros.recordings.bags import require_rosbags
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, pose_quaternion
+from pagnet_ros.system.settings import Settings, setting
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["POSE_TOPIC", "STORAGES", "BagOptions", "MessageBuilder", "write_bag"]
+__all__ = ["STORAGES", "BagOptions", "MessageBuilder", "frame_messages", "write_bag"]
 
 STORAGES = ("mcap", "sqlite3")
 POSE_TOPIC = "/camera_pose"
 
 
 @dataclass(frozen=True)
-class BagOptions:
-    """How frames become a bag.
+class BagOptions(Settings):
+    """How frames become a bag. Camera info goes to ``<color_topic>/camera_info``.
 
-    Attributes:
-        storage: "mcap" or "sqlite3".
-        depth_topic: Topic of the (coarse) depth images.
-        color_topic: Topic of the colour images; camera info goes to `<color_topic>/camera_info`.
-        frame_id: Optical frame of both cameras.
-        downsample: Make the depth coarser by this whole factor; the full one then goes to `<depth_topic>_reference`.
-        compress: Compress (zstd, mcap only).
-        force: Replace a bag that is there.
+    Raises:
+        ConfigError: values out of range, or that do not fit together.
     """
 
-    storage: str = "mcap"
-    depth_topic: str = "/depth"
-    color_topic: str = "/color"
-    frame_id: str = "camera_color_optical_frame"
-    downsample: int = 1
-    compress: bool = False
-    force: bool = False
+    storage: str = setting("mcap", "file format", choices=STORAGES)
+    depth_topic: str = setting("/depth", "depth topic")
+    color_topic: str = setting("/color", "colour topic")
+    frame_id: str = setting("camera_color_optical_frame", "optical frame of the images")
+    downsample: int = setting(
+        1, "write depth coarser by this whole factor, and the recorded one on <depth>_reference", low=1, high=32
+    )
+    compress: bool = setting(False, "compress with zstd (mcap)")
+    force: bool = setting(False, "replace the bag if it is there")
 
-    def __post_init__(self) -> None:
-        """Check everything at once."""
-        problems = []
-        if self.storage not in STORAGES:
-            problems.append(f"storage {self.storage!r}; expected one of {', '.join(STORAGES)}")
+    def conflicts(self) -> Iterator[str]:
+        """What does not fit together, and what is no topic."""
         if self.compress and self.storage != "mcap":
-            problems.append("compress needs storage mcap")
-        if not 1 <= self.downsample <= 32:
-            problems.append(f"downsample {self.downsample}; expected 1 to 32")
-        problems += [
-            f"topic {name!r}; expected an absolute name such as /camera/depth"
-            for name in (self.depth_topic, self.color_topic)
-            if not name.startswith("/") or name.endswith("/") or " " in name
-        ]
-        if problems:
-            raise ConfigError("; ".join(problems))
+            yield "compress needs storage mcap"
+        for name in (self.depth_topic, self.color_topic):
+            if not name.startswith("/") or name.endswith("/") or " " in name:
+                yield f"topic {name!r}; expected an absolute name such as /camera/depth"
 
 
 def write_bag(
@@ -144,7 +132,7 @@ def _write(frames: FrameFolder, path: Path, options: BagOptions, progress: Calla
     with writer:
         connections: dict[str, Any] = {}
         for done, frame in enumerate(frames, start=1):
-            for topic, stamp_ns, message in _frame_messages(frame, build, options, offset_ns):
+            for topic, stamp_ns, message in frame_messages(frame, build, options, offset_ns):
                 name = message.__msgtype__
                 if topic not in connections:
                     connections[topic] = writer.add_connection(topic, name, typestore=store)
@@ -158,9 +146,10 @@ def _offset_past_zero(frames: FrameFolder) -> int:
     return NS_PER_S if first <= 0 else 0
 
 
-def _frame_messages(
-    frame: RecordedFrame, build: MessageBuilder, options: BagOptions, offset_ns: int
+def frame_messages(
+    frame: RecordedFrame, build: MessageBuilder, options: BagOptions, offset_ns: int = 0
 ) -> Iterator[tuple[str, int, Any]]:
+    """(topic, stamp in ns, message) of everything that a frame holds, its stamps moved by `offset_ns`."""
     depth_ns, color_ns = frame.stamp_ns + offset_ns, frame.color_stamp_ns + offset_ns
     height, width = frame.rgb.shape[:2]
     if frame.pose is not None:

@@ -32,7 +32,7 @@ from pagnet_ros.replay.source import open_source
 from pagnet_ros.replay.tables import print_summary
 from pagnet_ros.system.allocator import keep_freed_memory
 from pagnet_ros.system.files import TextFileError, parse_yaml
-from pagnet_ros.system.settings import typed
+from pagnet_ros.system.settings import add_flags, fields_of, typed
 
 __all__ = ["BAD_INPUT", "CANNOT_WRITE", "FELL", "FINE", "INTERRUPTED", "PARTLY_READ", "check", "main"]
 
@@ -167,12 +167,10 @@ def _print_verdict(verdict: Verdict, allowed: float, console: Console) -> None:
 def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
     """Options from arguments; every `ConfigError` of theirs comes from here."""
     source = SourceOptions(
-        depth=given.depth, color=given.color, reference=given.reference, result=given.result,
+        **{field.name: getattr(given, field.name) for field in fields_of(SourceOptions)},
         use_reference=given.mode in ("auto", "reference") and given.scale is None,
-        start_s=given.start, duration_s=given.duration, every=given.every, slop_ms=given.slop,
-        queue_size=given.queue_size, hz=given.hz, only=given.only,
-        depth_unit_m=given.depth_unit, reproject=not given.no_reproject,
-    )  # fmt: skip
+        reproject=not given.no_reproject,
+    )
     pipeline = _with(UpsamplerOptions(metric=True, registration=given.registration), given.option, "--option")
     metrics = _with(MetricSettings(), given.metric, "--metric")
     run = RunOptions(given.mode, given.scale, pipeline, metrics, score=not given.no_metrics)
@@ -265,29 +263,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_input(group: Any) -> None:
+    names = {"start_s": "start", "duration_s": "duration", "slop_ms": "slop", "depth_unit_m": "depth-unit"}
+    add_flags(group, SourceOptions, {field: f"--{name}" for field, name in names.items()})
     add = group.add_argument
-    add("--depth", default="", metavar="TOPIC", help="depth topic (found if unambiguous)")
-    add("--color", default="", metavar="TOPIC", help="colour topic (found if unambiguous)")
-    add("--reference", default="", metavar="TOPIC", help="better depth of the same view and of the colour image's size")
-    add("--result", default="", metavar="TOPIC",
-        help="score a result that was recorded with its inputs, such as /depth_hr")  # fmt: skip
     add("--mode", choices=("auto", *MODES), default="auto",
         help="error against a reference, against the recorded depth itself, or metrics that need neither")  # fmt: skip
     add("--scale", type=int, metavar="N", help="take the recorded depth as truth, made coarser by N (2 to 16) as input")
-    add("--start", type=float, default=0.0, metavar="S", help="skip S seconds")
-    add("--duration", type=float, metavar="S", help="replay S seconds")
-    add("--every", type=int, default=1, metavar="N", help="evaluate every Nth pair")
-    add("--slop", type=float, default=20.0, metavar="MS", help="largest stamp difference of a pair (default 20 ms)")
-    add("--queue-size", type=int, metavar="N", help="most images that wait for a partner (default any)")
-    add("--hz", type=float, help="frames per second of a folder without stamps")
-    add("--only", default="", metavar="TEXT", help="frames of a folder whose name contains this")
-    add(
-        "--no-reproject",
-        action="store_true",
-        help="take depth of a bag for registered to colour, whatever its frame_id says",
-    )
-    add("--depth-unit", type=float, metavar="M",
-        help="metres per count of 16-bit depth: 0.001 for millimetres (default), 0.0002 for TUM, 0.0001")  # fmt: skip
+    add("--no-reproject", action="store_true",
+        help="take depth of a bag for registered to colour, whatever its frame_id says")  # fmt: skip
 
 
 def _add_methods(group: Any) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.core.pairing import NearestPairing
-from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.pair import PairReader
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.replay.results import Pairing, Recording
 from pagnet_ros.replay.stats import ReplayStats
+from pagnet_ros.system.settings import Settings, setting
 
 __all__ = ["RawDepth", "ReplayFrame", "Source", "SourceOptions"]
 
@@ -23,59 +23,40 @@ S = TypeVar("S", bound="Source")
 
 
 @dataclass(frozen=True)
-class SourceOptions:
+class SourceOptions(Settings):
     """What to read, and how depth and colour are paired (the node's defaults).
 
     Attributes:
-        depth: depth topic of a bag; found if empty and unambiguous.
-        color: colour topic, likewise.
-        reference: topic of a better depth image of the same view; "" looks for ``<depth>_reference`` or ``_truth``.
-        result: topic of a recorded result, to be scored; only pairs that have one are evaluated.
         use_reference: False leaves out any reference.
-        start_s: leave out this much of the beginning, seconds, at least 0.
-        duration_s: replay this much, seconds, above 0; None for all.
-        every: evaluate each how-many-th pair, at least 1.
-        slop_ms: largest stamp difference of a pair, milliseconds, 0 to 10000.
-        queue_size: most images that wait for a partner, 1 to 1000, as the node has it; None for any number.
-        hz: frames per second of a folder without stamps; None for its default.
-        only: frames of a folder whose name contains this.
         reproject: False takes depth of a bag for registered to colour whatever its frame_id says.
-        depth_unit_m: metres per count of 16-bit depth; None for millimetres, or what a folder proves.
+
+    Raises:
+        ConfigError: values out of range; all problems in one message.
     """
 
-    depth: str = ""
-    color: str = ""
-    reference: str = ""
-    result: str = ""
+    depth: str = setting("", "depth topic of a bag (found if unambiguous)")
+    color: str = setting("", "colour topic of a bag (found if unambiguous)")
+    reference: str = setting("", "topic of a better depth of the same view and of the colour image's size")
+    result: str = setting("", "score a result that was recorded with its inputs, such as /depth_hr")
+    start_s: float = setting(0.0, "leave out so much of the beginning, s", low=0, high=1e9)
+    duration_s: float | None = setting(None, "replay so much, s (default all)", low=1e-9, high=1e9)
+    every: int = setting(1, "evaluate every Nth pair", low=1, high=1_000_000)
+    slop_ms: float = setting(20.0, "largest stamp difference of a pair, ms", low=0, high=10000)
+    queue_size: int | None = setting(
+        None, "most images that wait for a partner, as the node has it (default any)", low=1, high=1000
+    )
+    hz: float | None = setting(None, "frames per second of a folder without stamps")
+    only: str = setting("", "frames of a folder whose name contains this")
+    depth_unit_m: float | None = setting(
+        None, "metres per count of 16-bit depth: 0.001 for millimetres (default), 0.0002 for TUM", low=1e-6, high=1
+    )
     use_reference: bool = True
-    start_s: float = 0.0
-    duration_s: float | None = None
-    every: int = 1
-    slop_ms: float = 20.0
-    queue_size: int | None = None
-    hz: float | None = None
-    only: str = ""
-    depth_unit_m: float | None = None
     reproject: bool = True
 
-    def __post_init__(self) -> None:
-        """Check every field; raise one `ConfigError` that lists all problems."""
-        problems = [
-            f"{name} {value!r}; expected {expected}"
-            for name, value, expected, fits in (
-                ("start", self.start_s, "0 or more seconds", 0.0 <= self.start_s < 1e9),
-                ("duration", self.duration_s, "above 0 seconds", self.duration_s is None or 0 < self.duration_s < 1e9),
-                ("every", self.every, "1 or more", self.every >= 1),
-                ("slop", self.slop_ms, "0 to 10000 ms", 0.0 <= self.slop_ms <= 10000.0),
-                ("depth unit", self.depth_unit_m, "0.000001 to 1 m", 1e-6 <= (self.depth_unit_m or 1e-3) <= 1.0),
-                ("queue size", self.queue_size, "1 to 1000", self.queue_size is None or 1 <= self.queue_size <= 1000),
-            )
-            if not fits
-        ]
+    def conflicts(self) -> Iterator[str]:
+        """What does not fit together."""
         if self.reference and not self.use_reference:
-            problems.append(f"reference {self.reference} beside a mode that takes none; leave out one of the two")
-        if problems:
-            raise ConfigError("; ".join(problems))
+            yield f"reference {self.reference} beside a mode that takes none; leave out one of the two"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,10 @@ class MethodOutput:
     Attributes:
         depth_m: ``[H, W]`` float32, the size of the colour image, metres, NaN where nothing is said.
         sigma_m: ``[H, W]`` float32, standard deviation, metres, or None.
-        stage_ms: milliseconds per stage, where the method tells.
     """
 
     depth_m: Depth
     sigma_m: Depth | None = None
-    stage_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 class Method:
@@ -95,7 +93,7 @@ class Network(Method):
     def __call__(self, frame: ReplayFrame, measured_m: Depth) -> MethodOutput:
         """Run the pipeline on the images as the node would get them."""
         result = self._upsampler(frame.depth, frame.rgb)
-        return MethodOutput(result.depth, result.sigma, result.stage_ms)
+        return MethodOutput(result.depth, result.sigma)
 
 
 class Baseline(Method):

@@ -14,8 +14,9 @@ import numpy as np
 
 from pagnet_ros.errors import ConfigError, MessageError
 from pagnet_ros.messages.camera_info import camera_info_for
-from pagnet_ros.recordings.bag_writer import POSE_TOPIC, MessageBuilder
+from pagnet_ros.recordings.bag_writer import BagOptions, MessageBuilder, frame_messages
 from pagnet_ros.recordings.bags import BagMessage, BagTopic, require_rosbags
+from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import FrameTruth
 from pagnet_ros.replay.run_options import Outputs, Scores
@@ -23,7 +24,6 @@ from pagnet_ros.replay.run_options import Outputs, Scores
 __all__ = ["BagCopy"]
 
 IMAGE, CAMERA_INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
-FOLDER_FRAME_ID = "camera_color_optical_frame"
 _NO_DIGEST = "RIHS01_" + "0" * 64
 
 
@@ -83,9 +83,14 @@ class BagCopy:
 
     def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, scores: Scores) -> None:
         """Add one result, calibration first, both with the depth image's stamp."""
-        build = MessageBuilder(self._store, frame.frame_id or FOLDER_FRAME_ID)
+        build = MessageBuilder(self._store, frame.frame_id or BagOptions.frame_id)
         if self._from_folder:
-            self._write_frame(frame, build)
+            recorded = RecordedFrame(
+                frame.name, frame.depth_stamp_ns, frame.color_stamp_ns, frame.depth, frame.rgb, frame.intrinsics,
+                frame.pose, frame.reference,
+            )  # fmt: skip
+            for topic, stamp_ns, message in frame_messages(recorded, build, BagOptions()):
+                self._write(topic, message, stamp_ns)
         output = outputs.get(self._method)
         if output is None:
             return
@@ -108,17 +113,6 @@ class BagCopy:
         if frame.intrinsics is None:
             return None
         return build.camera_info(frame.intrinsics, width, height, frame.depth_stamp_ns)
-
-    def _write_frame(self, frame: ReplayFrame, build: MessageBuilder) -> None:
-        height, width = frame.rgb.shape[:2]
-        if frame.pose is not None:
-            self._write(POSE_TOPIC, build.pose(frame.pose, frame.depth_stamp_ns), frame.depth_stamp_ns)
-        self._write("/color", build.color(frame.rgb, frame.color_stamp_ns), frame.color_stamp_ns)
-        info = build.camera_info(frame.intrinsics, width, height, frame.color_stamp_ns)
-        self._write("/color/camera_info", info, frame.color_stamp_ns)
-        self._write("/depth", build.depth(frame.depth, frame.depth_stamp_ns), frame.depth_stamp_ns)
-        if frame.reference is not None:
-            self._write("/depth_reference", build.depth(frame.reference, frame.depth_stamp_ns), frame.depth_stamp_ns)
 
     def _write(self, topic: str, message: Any, recorded_ns: int) -> None:
         """Serialise and write a message of our own."""

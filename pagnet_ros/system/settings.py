@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 
 from pagnet_ros.errors import ConfigError, did_you_mean
 
-__all__ = ["Settings", "build", "fields_of", "problems_of", "setting", "typed", "unknown_name"]
+__all__ = ["Settings", "add_flags", "build", "fields_of", "problems_of", "setting", "typed", "unknown_name"]
 
 S = TypeVar("S", bound="Settings")
+_KINDS = {"int | None": int, "float | None": float}
+"""Of fields whose default is None."""
 
 
 def setting(
@@ -95,6 +97,25 @@ def fields_of(settings: Settings | type[Settings]) -> list[dataclasses.Field[Any
     return [field for field in dataclasses.fields(settings) if "text" in field.metadata]
 
 
+def add_flags(parser: Any, kind: type[Settings], flags: Mapping[str, str] | None = None) -> None:
+    """Give a command line, or a group of it, a flag for each field that a user can set; its value has the field's name.
+
+    Args:
+        parser: of argparse.
+        kind: of settings.
+        flags: by field, where a flag is not called ``--name-of-the-field``.
+    """
+    for field in fields_of(kind):
+        default: Any = field.default
+        text = field.metadata["text"].replace("%", "%%") + (f" (default {default})" if default else "")
+        how: dict[str, Any] = {"dest": field.name, "default": default, "help": text}
+        if isinstance(default, bool):
+            how["action"] = "store_true"
+        else:
+            how |= {"type": _kind(field), "choices": field.metadata["choices"] or None}
+        parser.add_argument((flags or {}).get(field.name, f"--{field.name.replace('_', '-')}"), **how)
+
+
 def build(kind: type[S], settings: Settings, **changes: Any) -> S:
     """Settings of a kind whose fields another kind has too.
 
@@ -122,10 +143,16 @@ def typed(default: Any, value: Any) -> Any:
     return value
 
 
+def _kind(field: dataclasses.Field[Any]) -> type:
+    return type(field.default) if field.default is not None else _KINDS[str(field.type)]
+
+
 def problems_of(name: str, field: dataclasses.Field[Any], value: Any) -> list[str]:
     """What is wrong with one value: its type, its range, its choice. A field without `setting` has its type alone."""
     default: Any = field.default
-    kind = type(default)
+    if default is None and value is None:
+        return []
+    kind = _kind(field)
     low, high, choices = (field.metadata.get(key) for key in ("low", "high", "choices"))
     value = typed(default, value)
     fits = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)

@@ -185,7 +185,7 @@ def test_refused_frames_are_told_by_the_exit_code(tmp_path, capsys):
         (["--max-regression", "2%"], "without --baseline"),
         (["--gate", "rmse_m"], "without --baseline"),
         (["--weights", "bicubic", "--device", "tpu"], "device 'tpu' is not here"),
-        (["--every", "0", "--slop", "-1"], "every 0; expected 1 or more; slop -1.0"),
+        (["--every", "0", "--slop", "-1"], "every = 0 is out of range; expected 1 to 1e+06; slop_ms = -1.0 is out"),
     ],
 )
 def test_wrong_usage_says_what_was_expected(bag, capsys, words, says):

@@ -274,5 +274,5 @@ def test_a_folder_has_no_topics_and_comes_alone(frame_folder, tmp_path):
 
 
 def test_options_out_of_range_are_all_named():
-    with pytest.raises(ConfigError, match=r"(?s)start -1.*duration 0.*every 0.*slop.*queue"):
+    with pytest.raises(ConfigError, match=r"start_s = -1.*duration_s = 0.*every = 0.*slop_ms.*queue_size"):
         SourceOptions(start_s=-1, duration_s=0, every=0, slop_ms=-1, queue_size=0)

@@ -1,5 +1,6 @@
 """Settings that check themselves: each problem is told with what is expected, and all of them at once."""
 
+import argparse
 from dataclasses import dataclass
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.system.settings import Settings, build, setting
+from pagnet_ros.system.settings import Settings, add_flags, build, setting
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Camera(Settings):
     mode: str = setting("fast", "how", choices=("fast", "slow"))
     is_on: bool = setting(True, "whether")
     names: tuple[str, ...] = setting(("left",), "which")
+    limit_m: float | None = setting(None, "how far, m; any where not given", low=0.1, high=10.0)
     inner: float = 0.0
 
     def conflicts(self):
@@ -28,6 +30,13 @@ class Camera(Settings):
 class Rate(Settings):
     rate_hz: float = setting(1.0, "frames per second", low=0.0, high=1000.0)
     inner: float = 1.0
+
+
+@dataclass(frozen=True)
+class Limits(Settings):
+    limit_m: float | None = setting(None, "at 100 % of the range, m")
+    is_on: bool = setting(False, "whether")
+    mode: str = setting("fast", "how", choices=("fast", "slow"))
 
 
 @pytest.mark.parametrize(
@@ -44,6 +53,8 @@ class Rate(Settings):
         ({"is_on": 1}, "is_on = 1 is a int; expected a bool"),
         ({"mode": "fsat"}, "mode = 'fsat'; expected one of fast, slow (did you mean 'fast'?)"),
         ({"mode": None}, "mode = None is a NoneType; expected a str"),
+        ({"limit_m": 0}, "limit_m = 0 is out of range; expected 0.1 to 10"),
+        ({"limit_m": "far"}, "limit_m = 'far' is a str; expected a float"),
         ({"names": [1]}, "names = (1,) is a tuple; expected a tuple"),
         ({"count": 2}, "count = 2 and 1 names; expected as many"),
     ],
@@ -52,6 +63,15 @@ def test_bad_values_say_what_is_expected(values, says):
     with pytest.raises(ConfigError) as raised:
         Camera.from_mapping(values)
     assert says in str(raised.value)
+
+
+def test_flags_are_those_of_the_fields():
+    parser = argparse.ArgumentParser()
+    add_flags(parser, Rate, {"rate_hz": "--hz"})
+    add_flags(parser.add_argument_group("camera"), Limits)
+    assert vars(parser.parse_args([])) == {"rate_hz": 1.0, "limit_m": None, "is_on": False, "mode": "fast"}
+    words = ["--hz", "2", "--limit-m", "3", "--is-on", "--mode", "slow"]
+    assert vars(parser.parse_args(words)) == {"rate_hz": 2.0, "limit_m": 3.0, "is_on": True, "mode": "slow"}
 
 
 def test_all_problems_are_listed_at_once():

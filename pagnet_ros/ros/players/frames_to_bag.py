@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from pagnet_ros.errors import PagnetError
-from pagnet_ros.recordings.bag_writer import STORAGES, BagOptions, write_bag
+from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
 from pagnet_ros.recordings.frames import FrameFolder, open_frames
+from pagnet_ros.system.settings import add_flags, fields_of
 
 __all__ = ["add_folder", "main", "open_folder"]
 
@@ -39,20 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="frames_to_bag", description="Write a folder of frames as a ROS 2 bag.")
     add_folder(parser)
     parser.add_argument("bag", help="bag folder to make")
-    parser.add_argument("--storage", choices=STORAGES, default="mcap", help="file format (default mcap)")
-    parser.add_argument("--downsample", type=int, default=1, metavar="S",
-                        help="write depth coarser by S, and the recorded one on <depth>_reference")  # fmt: skip
-    parser.add_argument("--depth", default="/depth", metavar="TOPIC", help="depth topic (default /depth)")
-    parser.add_argument("--color", default="/color", metavar="TOPIC", help="colour topic (default /color)")
-    parser.add_argument("--frame-id", default="camera_color_optical_frame", help="optical frame of the images")
-    parser.add_argument("--compress", action="store_true", help="compress with zstd (mcap)")
-    parser.add_argument("--force", action="store_true", help="replace the bag if it is there")
+    add_flags(parser, BagOptions, {"depth_topic": "--depth", "color_topic": "--color"})
     given = parser.parse_args(arguments)
     try:
-        options = BagOptions(
-            storage=given.storage, depth_topic=given.depth, color_topic=given.color, frame_id=given.frame_id,
-            downsample=given.downsample, compress=given.compress, force=given.force,
-        )  # fmt: skip
+        options = BagOptions(**{field.name: getattr(given, field.name) for field in fields_of(BagOptions)})
         frames = open_folder(given)
         for note in frames.notes:
             sys.stderr.write(f"{frames.path}: {note}\n")
