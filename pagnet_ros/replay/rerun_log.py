@@ -184,29 +184,23 @@ class RerunLog:
 def points_of(
     depth_m: Depth, rgb: NDArray[np.uint8], intrinsics: NDArray[np.float64], most: int
 ) -> tuple[Depth, NDArray[np.uint8]]:
-    """A coloured point cloud of a depth image of any size with the colour image's field of view.
+    """A coloured point cloud.
 
     Args:
-        depth_m: `[h, w]` metres, NaN unknown.
+        depth_m: `[H, W]` metres, NaN unknown.
         rgb: `[H, W, 3]` uint8.
-        intrinsics: `[3, 3]` of the colour image, pixel centres at whole numbers.
+        intrinsics: `[3, 3]`, pixel centres at whole numbers.
         most: Most points; every n-th row and column is taken to keep to it.
 
     Returns:
         `[n, 3]` positions in the optical frame (x right, y down, z ahead), metres, and `[n, 3]` colours.
     """
-    height, width = depth_m.shape
-    step = max(1, math.ceil(math.sqrt(height * width / most)))
-    rows, columns = np.arange(step // 2, height, step), np.arange(step // 2, width, step)
-    z = depth_m[rows[:, None], columns[None, :]]
-    # centres of depth pixels in colour pixels
-    v = (rows + 0.5) * rgb.shape[0] / height - 0.5
-    u = (columns + 0.5) * rgb.shape[1] / width - 0.5
-    x = (u[None, :] - intrinsics[0, 2]) / intrinsics[0, 0] * z
-    y = (v[:, None] - intrinsics[1, 2]) / intrinsics[1, 1] * z
+    step = max(1, math.ceil(math.sqrt(depth_m.size / most)))
+    v, u = np.ix_(*(np.arange(step // 2, side, step) for side in depth_m.shape))
+    z = depth_m[v, u]
+    x, y = (u - intrinsics[0, 2]) / intrinsics[0, 0] * z, (v - intrinsics[1, 2]) / intrinsics[1, 1] * z
     known = np.isfinite(z)
-    colors = rgb[np.rint(v).astype(np.intp)[:, None], np.rint(u).astype(np.intp)[None, :]][known]
-    return np.stack([x[known], y[known], z[known]], axis=1).astype(np.float32), np.asarray(colors, dtype=np.uint8)
+    return np.stack([x[known], y[known], z[known]], axis=1).astype(np.float32), np.asarray(rgb[v, u][known])
 
 
 def _rerun() -> Any:

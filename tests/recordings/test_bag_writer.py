@@ -127,7 +127,7 @@ def test_a_full_disk_leaves_nothing(build, tmp_path, storage):
 
 
 def test_options_name_everything_wrong_at_once():
-    with pytest.raises(ConfigError, match="storage = 'zip'; expected .*; downsample = 0 is out of range"):
+    with pytest.raises(ConfigError, match=r"storage = 'zip'; expected .*; downsample = 0 is out of range"):
         BagOptions(storage="zip", downsample=0)
-    with pytest.raises(ConfigError, match="compress needs storage mcap; topic 'depth'; .*; topic '/a b'"):
+    with pytest.raises(ConfigError, match=r"compress needs storage mcap; topic 'depth'; .*; topic '/a b'"):
         BagOptions(storage="sqlite3", depth_topic="depth", color_topic="/a b", compress=True)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pagnet_ros.replay.companions import Companions
+from pagnet_ros.replay.bag_source import Companions
 
 
 class Pair(NamedTuple):
@@ -11,14 +11,14 @@ class Pair(NamedTuple):
 
 
 def test_a_pair_takes_the_nearest_image_once_no_nearer_one_can_come():
-    waiting = Companions[Pair, str](slop_ns=5, queue_size=10)
+    waiting = Companions(slop_ns=5, queue_size=10)
     assert waiting.add_pairs([Pair(100, 0)]) == []
     assert waiting.add(97, "before") == []
     assert waiting.add(101, "after") == [(Pair(100, 0), "after")]
 
 
 def test_after_a_loop_a_pair_waits_for_the_image_of_its_own_round():
-    waiting = Companions[Pair, str](slop_ns=0, queue_size=10)
+    waiting = Companions(slop_ns=0, queue_size=10)
     for stamp in (100, 200, 300):
         waiting.add_pairs([Pair(stamp, 0)])
         assert waiting.add(stamp, f"first {stamp}") == [(Pair(stamp, 0), f"first {stamp}")]
@@ -27,7 +27,7 @@ def test_after_a_loop_a_pair_waits_for_the_image_of_its_own_round():
 
 
 def test_an_image_of_the_new_round_that_came_before_its_pair_is_kept():
-    waiting = Companions[Pair, str](slop_ns=0, queue_size=10)
+    waiting = Companions(slop_ns=0, queue_size=10)
     waiting.add_pairs([Pair(300, 0)])
     waiting.add(300, "first")
     assert waiting.add(100, "second") == []

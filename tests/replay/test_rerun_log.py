@@ -97,12 +97,6 @@ def test_points_lie_where_the_camera_model_puts_them():
     assert colors[0].tolist() == [9, 8, 7]
 
 
-def test_points_of_a_coarse_image_lie_at_the_centres_of_its_pixels():
-    depth = np.full((1, 1), 1.0, np.float32)
-    positions, _ = points_of(depth, np.zeros((96, 128, 3), np.uint8), K, most=10)
-    np.testing.assert_allclose(positions, [[0.0, 0.0, 1.0]], atol=1e-6)
-
-
 def test_a_cloud_keeps_to_its_number_of_points():
     depth = np.ones((480, 640), np.float32)
     positions, _ = points_of(depth, np.zeros((480, 640, 3), np.uint8), K, most=5000)

@@ -84,13 +84,7 @@ class Common(Group):
 
 @add_metrics(
     Metric("rmse_m", "RMSE", "Root of the mean of (d - z)^2 over scored pixels.", unit="m", source=EIGEN, lead=True),
-    Metric(
-        "mae_m",
-        "MAE",
-        "Mean of |d - z| over scored pixels.",
-        unit="m",
-        source="Uhrig et al. 2017 (KITTI depth)",
-    ),
+    Metric("mae_m", "MAE", "Mean of |d - z| over scored pixels.", unit="m", source="Uhrig et al. 2017 (KITTI depth)"),
     Metric("coverage", "coverage", "Scored pixels over known pixels.", better="higher", lead=True),
     Metric("abs_rel", "AbsRel", "Mean of |d - z| / z over scored pixels.", source=EIGEN),
     Metric(

@@ -13,7 +13,7 @@ from typing import Any
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
-from pagnet_ros.recordings.cdr_images import image_from_cdr
+from pagnet_ros.recordings.cdr import image_from_cdr
 
 __all__ = ["reader_of"]
 
