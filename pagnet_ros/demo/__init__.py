@@ -3,7 +3,3 @@
 `cli` conducts and draws, `processes` starts and ends the children. What is received is gathered by
 `pagnet_ros.ros.demo_recorder`.
 """
-
-from pagnet_ros.demo.cli import main
-
-__all__ = ["main"]

@@ -154,7 +154,7 @@ def problems_of(name: str, field: dataclasses.Field[Any], value: Any) -> list[st
         return []
     kind = _kind(field)
     low, high, choices = (field.metadata.get(key) for key in ("low", "high", "choices"))
-    value = typed(default, value)
+    value = typed(kind() if default is None else default, value)
     fits = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
     if kind is tuple and default and fits:
         fits = all(isinstance(item, type(default[0])) for item in value)

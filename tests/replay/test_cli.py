@@ -1,5 +1,6 @@
 """The command line: files, table, gate, exit codes, and that nothing half done is left behind."""
 
+import contextlib
 import csv
 import errno
 import json
@@ -239,27 +240,22 @@ def test_options_reach_pipeline_and_metrics(bag, tmp_path):
     assert settings["metrics"]["range_edges_m"] == [0, 1, 2]
 
 
-def test_progress_counts_to_the_number_of_frames(bag, tmp_path, monkeypatch):
+def test_progress_counts_to_the_number_of_frames(bag, monkeypatch):
     seen = []
-    monkeypatch.setattr(cli, "_progress", lambda expected, errors: Progress(expected, seen))
+
+    @contextlib.contextmanager
+    def progress(expected, errors):
+        seen.append(("of", expected))
+        yield seen.append
+
+    monkeypatch.setattr(cli, "_progress", progress)
     assert run(bag, *QUICK) == FINE
     assert seen == [("of", 6), 1, 2, 3, 4, 5, 6]
 
 
-class Progress:
-    def __init__(self, expected, seen):
-        self._seen = seen
-        seen.append(("of", expected))
-
-    def __enter__(self):
-        return self._seen.append
-
-    def __exit__(self, *exc):
-        pass
-
-
-def test_the_help_lists_every_exit_code():
-    done = subprocess.run([sys.executable, "-m", "pagnet_ros.replay", "--help"], capture_output=True, text=True,
-                          check=True, cwd=Path(__file__).parents[2])  # fmt: skip
+def test_the_help_lists_every_exit_code(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    told = capsys.readouterr().out
     for code in (FINE, FELL, BAD_INPUT, PARTLY_READ, CANNOT_WRITE, INTERRUPTED):
-        assert f"\n  {code} " in done.stdout
+        assert f"\n  {code} " in told
