@@ -53,7 +53,7 @@ class Limits(Settings):
         ({"is_on": 1}, "is_on = 1 is a int; expected a bool"),
         ({"mode": "fsat"}, "mode = 'fsat'; expected one of fast, slow (did you mean 'fast'?)"),
         ({"mode": None}, "mode = None is a NoneType; expected a str"),
-        ({"limit_m": 0}, "limit_m = 0 is out of range; expected 0.1 to 10"),
+        ({"limit_m": 0}, "limit_m = 0.0 is out of range; expected 0.1 to 10"),
         ({"limit_m": "far"}, "limit_m = 'far' is a str; expected a float"),
         ({"names": [1]}, "names = (1,) is a tuple; expected a tuple"),
         ({"count": 2}, "count = 2 and 1 names; expected as many"),
