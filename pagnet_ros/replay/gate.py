@@ -81,9 +81,9 @@ def compare(old: Results, new: Results, max_regression: float, names: Collection
     _check_comparable(old, new)
     pairs = [(before, now) for before in old.methods if (now := new.method(before.name)) is not None]
     if not pairs:
+        was, is_now = (", ".join(method.name for method in results.methods) for results in (old, new))
         raise ConfigError(
-            f"no method in common: the baseline has {_names(old)}, this replay {_names(new)}; name the same --weights "
-            "and --baselines"
+            f"no method in common: the baseline has {was}, this replay {is_now}; name the same --weights, --baselines"
         )
     falls: list[Fall] = []
     compared = 0
@@ -143,7 +143,3 @@ def _check_comparable(old: Results, new: Results) -> None:
     differing = [f"{name} was {was}, now {now}" for name, was, now in parts if was != now]
     if differing:
         raise ConfigError("the baseline is of another kind: " + "; ".join(differing) + "; replay with the same options")
-
-
-def _names(results: Results) -> str:
-    return ", ".join(method.name for method in results.methods)

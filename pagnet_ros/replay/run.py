@@ -121,7 +121,7 @@ class _Run:
                     continue
                 if waiting is not None:
                     self._finish(waiting[0], waiting[1].result())
-                waiting = given, pool.submit(self._score, given) if self._options.score else _nothing()
+                waiting = given, pool.submit(self._score, given)
                 done += 1
                 progress(done)
             if waiting is not None:
@@ -153,9 +153,10 @@ class _Run:
             return None
         truth = self._truth(frame)
         times_ms = {**self._times.stages_ms, "prepare": (time.perf_counter() - began) * 1e3}
-        if first:
-            self._warm_up(frame)
         outputs: dict[str, MethodOutput] = {}
+        for method in self._methods if first else ():
+            with contextlib.suppress(InputError):  # said, and counted, when it answers
+                method.warm_up(frame)
         for method in self._methods:
             began = time.perf_counter()
             try:
@@ -165,14 +166,10 @@ class _Run:
                 self._source.stats.report(f"{method.name}_failed", str(error))
             times_ms[f"{method.name}/ms"] = (time.perf_counter() - began) * 1e3
         self._source.stats.count("evaluated")
-        self._note_range(frame)
+        limits = self._options.pipeline
+        self._source.report_range(frame.depth, limits.min_depth_m, limits.max_depth_m)
         self._first = self._first or frame
         return Given(frame, truth, outputs, times_ms)
-
-    def _warm_up(self, frame: ReplayFrame) -> None:
-        for method in self._methods:
-            with contextlib.suppress(InputError):  # said, and counted, when it answers
-                method.warm_up(frame)
 
     def _prepared(self, frame: ReplayFrame) -> ReplayFrame:
         """What the methods get of a frame in this mode."""
@@ -199,13 +196,10 @@ class _Run:
             reference = np.full(frame.rgb.shape[:2], np.nan, np.float32)
         return FrameTruth(reference, self._metres(frame.depth), frame.rgb, frame.intrinsics, frame.pose)
 
-    def _note_range(self, frame: ReplayFrame) -> None:
-        """Report, as the node does, where much of what was measured lies outside the range that is believed."""
-        limits = self._options.pipeline
-        self._source.report_range(frame.depth, limits.min_depth_m, limits.max_depth_m)
-
     def _score(self, given: Given) -> Scores:
         """Metrics of one frame; in the scoring thread."""
+        if not self._options.score:
+            return {}
         began = time.perf_counter()
         context = self._contexts.next(given.truth)
         common = _common(given.outputs)
@@ -293,13 +287,6 @@ class _Run:
             f"{what}: no stamps within {pairing.slop_ms:g} ms of each other{nearest}; expected depth and colour "
             f"stamped by one clock; --slop takes a larger difference.{texts}"
         )
-
-
-def _nothing() -> Future[Scores]:
-    """Metrics that are there at once: none."""
-    done: Future[Scores] = Future()
-    done.set_result({})
-    return done
 
 
 def _common(outputs: Outputs) -> NDArray[np.bool_] | None:
