@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from numpy.typing import NDArray
 
@@ -21,7 +21,7 @@ from pagnet_training.module import Training
 from pagnet_training.protocol import Case, ProtocolImage, bicubic, make_case, network_upsampler, rmse
 from pagnet_training.throughput import Pauses
 
-__all__ = ["Checkpoints", "ProtocolValidation", "TimeLimit"]
+__all__ = ["Checkpoints", "ProtocolValidation", "StepsBar", "TimeLimit"]
 
 LOOK_STEPS = 10
 PICTURE_SIDE = 384
@@ -82,6 +82,31 @@ class TimeLimit(Callback):
         self._looked = now
         over = now + since + self.pauses.longest_s >= self.end
         trainer.should_stop = bool(trainer.strategy.reduce_boolean_decision(over, all=False))
+
+
+class StepsBar(TQDMProgressBar):
+    """Lightning's bar, counting the steps of the whole run; its estimate is right after a run was resumed, too."""
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Begin at the steps that are done."""
+        super().on_train_epoch_start(trainer)
+        assert isinstance(trainer.lightning_module, Training)
+        bar, recipe, done = (
+            self.train_progress_bar,
+            trainer.lightning_module.recipe,
+            trainer.lightning_module.step_number,
+        )
+        bar.total, bar.initial, bar.n = recipe.steps, done, done
+        bar.set_description(f"steps of {recipe.name}")
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on, every so many steps."""
+        assert isinstance(pl_module, Training)
+        if pl_module.step_number % self.refresh_rate == 0 or pl_module.step_number == pl_module.recipe.steps:
+            self.train_progress_bar.n = pl_module.step_number
+            self.train_progress_bar.set_postfix(self.get_metrics(trainer, pl_module))
 
 
 class ProtocolValidation(Callback):

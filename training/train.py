@@ -22,7 +22,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
@@ -32,7 +32,7 @@ from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import load_depth_weights, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_training.best import LAST
-from pagnet_training.callbacks import Checkpoints, TimeLimit
+from pagnet_training.callbacks import Checkpoints, StepsBar, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.known_sensor import Sensors
 from pagnet_training.data.patches import Patches, PatchStream
@@ -125,7 +125,7 @@ def train(
         *limits,
     ]
     if progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=20))
+        callbacks.append(StepsBar(refresh_rate=20))
     trainer = _trainer(recipe, folder, callbacks, recipe.steps - module.step_number, accelerator, devices, nodes)
     rank = trainer.global_rank
     sensors = Sensors(recipe.sensor.profiles, recipe.sensor.spread)
@@ -172,7 +172,7 @@ def _trainer(
         gradient_clip_val=recipe.optimiser.clip or None,
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=any(isinstance(each, TQDMProgressBar) for each in callbacks),
+        enable_progress_bar=any(isinstance(each, StepsBar) for each in callbacks),
         log_every_n_steps=20,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,

@@ -85,6 +85,7 @@ class SensorProfile:
         native_focal_px: Focal length at which disparities are quantised, > 0.
         shadow_side: On which side of a near object in the image lies the band that the projector does not
             reach: "none", "left" or "right".
+        shadow_share: Share of that band that is missing, in pieces of some pixels; cameras fill part of it in.
         missing: Probability that a pixel is missing anywhere.
         missing_far: Additional probability at max_range_m, growing with the square of the depth.
         missing_range_curve: z -> probability, in place of both.
@@ -160,6 +161,7 @@ class SensorProfile:
     baseline_m: float = 0.075
     native_focal_px: float = 580.0
     shadow_side: str = "none"
+    shadow_share: float = 1.0
     missing: float = 0.0
     missing_far: float = 0.0
     missing_range_curve: Curve = ()

@@ -31,6 +31,7 @@ _MOST = {
     "hole_size_px": 64.0,
     "hole_large_px": 512.0,
     "hole_large_share": 1.0,
+    "shadow_share": 1.0,
     **dict.fromkeys(("flying", "missing", "missing_far", "missing_grazing", "missing_dark", "missing_edge"), 1.0),
     "noise_fixed": 1.0,
     "dark_brightness": 1.0,

@@ -17,12 +17,13 @@ from pagnet_ros.errors import InputError
 from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.sensors.edges import block_mean, look, structured_light_shadow
 from pagnet_ros.sensors.holes import missing_pixels
-from pagnet_ros.sensors.noise import SensorMemory, axial_sigma, noise_field
+from pagnet_ros.sensors.noise import SensorMemory, axial_sigma, noise_field, smooth_noise
 from pagnet_ros.sensors.profile import SensorProfile
 from pagnet_ros.sensors.range import quantize, range_bias
 
 ArrayOrTensor = TypeVar("ArrayOrTensor", npt.NDArray[np.float32], torch.Tensor)
 NAN = float("nan")
+SHADOW_PIECES_PX = 10.0  # width of the kernel that decides along an edge where its shadow is missing
 
 
 class _Scene(NamedTuple):
@@ -144,6 +145,11 @@ def _sense(
     z = quantize(z, profile)
     if profile.shadow_side != "none":
         dark = structured_light_shadow(depth, camera.fx, profile.baseline_m, profile.shadow_side)
+        if profile.shadow_share < 1:
+            pieces = smooth_noise(dark.shape, SHADOW_PIECES_PX * factor, dice.holes, dark.device)
+            if dice.memory is not None and profile.hole_persistence > 0:
+                pieces = dice.memory.step("shadow", pieces, profile.hole_persistence)
+            dark &= torch.special.ndtr(pieces) < profile.shadow_share
         gone |= block_mean(dark.float(), factor) > 0.5
     gone |= ~((z >= profile.min_range_m) & (z <= profile.max_range_m))
     return z.masked_fill_(gone, NAN)

@@ -132,6 +132,23 @@ def test_the_shadow_lies_on_one_side_and_is_as_wide_as_the_geometry_says(near, g
     assert not right[:, :200].any()
 
 
+def test_a_share_of_the_shadow_is_missing_in_pieces():
+    depth = np.full((400, 64), 2.0, np.float32)
+    depth[:, 32:] = 1.0
+    camera = PinholeCamera(100.0, 100.0, 32.0, 200.0, 64, 400)
+    whole = SensorProfile("shadow", shadow_side="left", baseline_m=0.1)
+    part = dataclasses.replace(whole, shadow_share=0.4)
+    gone = [
+        np.mean([np.isnan(sense(depth, camera, profile, seed)) for seed in range(20)], axis=0)
+        for profile in (whole, part)
+    ]
+    assert gone[0].max() == 1
+    assert gone[1][gone[0] == 1].mean() == pytest.approx(0.4, abs=0.06)
+    assert gone[1][gone[0] == 0].max() == 0
+    rows = np.isnan(sense(depth, camera, part, 1)).any(1)
+    assert 1 < np.count_nonzero(np.diff(rows.astype(int))) < 40  # pieces of many rows
+
+
 def test_a_slanted_surface_casts_no_shadow_on_itself():
     depth = np.tile(np.linspace(0.8, 2.5, 256, dtype=np.float32), (192, 1))
     for image in (depth, depth[:, ::-1].copy()):

@@ -34,7 +34,7 @@ def run(recipe_path: Path, data_root: Path, folder: Path, **options: object) -> 
     recipe = load_recipe(recipe_path)
     steps = options.pop("steps", recipe.steps)
     fixed = {"data_root": data_root, "progress": False, "accelerator": "cpu", "threads": 1}
-    train(replace(recipe, steps=steps), folder, **fixed, **options)
+    train(replace(recipe, steps=steps), folder, **fixed | options)
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +47,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_cut_in_two_ends_bit_for_bit_like_one_in_one_go(
-    recipe_path: Path, data_root: Path, tmp_path: Path, finished: Path
+    recipe_path: Path, data_root: Path, tmp_path: Path, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = read_checkpoint(finished / "checkpoint.safetensors")
     for step in (1, 2):
         run(recipe_path, data_root, tmp_path / "slices", time_limit=0.0, resume=True)
         assert read_checkpoint(tmp_path / "slices" / "checkpoint.safetensors").step == step
-    run(recipe_path, data_root, tmp_path / "slices", resume=True)
+    run(recipe_path, data_root, tmp_path / "slices", resume=True, progress=True)
+    bar = capsys.readouterr().out
+    assert "2/8" in bar
+    assert "8/8" in bar
+    assert "1/8" not in bar
     sliced = read_checkpoint(tmp_path / "slices" / "checkpoint.safetensors")
     assert whole.step == sliced.step == 8
     assert whole.tensors.keys() == sliced.tensors.keys()

@@ -25,6 +25,9 @@ Array = NDArray[np.float64]
 MIN_CROSSINGS = 300
 MIN_PIXELS = 500
 SYSTEMATIC = 0.01
+SHADOW_RATIO = 16.3  # chi-squared of three parameters (side, baseline, share), one in a thousand
+LEAST_SHADOW = 0.1
+TIMES_OTHER = 1.5  # so much more often are there holes on the shadow's side
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class EdgeFit:
         by_side: The same, ``[2 (near, far side), 4 (near object left, right, above, below), distances]``.
         shadow_side: "none", "left" or "right" of near objects.
         baseline_m: What the widths of the shadows say the baseline is; NaN without a shadow.
+        shadow_share: Share of the upright edges on that side that cast one; NaN without a shadow.
         one_sided: Share of upright edges with a hole on the far side, ``[2]``: left of a near object, right of it.
         flying: Share of edge pixels with a depth between both surfaces.
         lateral_px: Sideways jitter from the flicker of edges; NaN if the camera moves.
@@ -46,6 +50,7 @@ class EdgeFit:
     by_side: Array
     shadow_side: str
     baseline_m: Resampled
+    shadow_share: Resampled
     one_sided: Array
     flying: Resampled
     lateral_px: Resampled
@@ -58,7 +63,7 @@ def fit_edges(collector: Collector, missing: MissingFit | None) -> EdgeFit:
     shape = (2, 4, EDGE_REACH_PX + 1)
     seen, gone = tallies.get("edge", shape), tallies.get("edge_missing", shape)
     weights = bootstrap_weights(seen.sum((1, 2, 3)) > 0)
-    side, baseline, one_sided = _shadow(tallies.get("shadow", (2, SHADOW_BINS)), weights)
+    side, baseline, share, one_sided = _shadow(tallies.get("shadow", (2, SHADOW_BINS)), weights)
     with np.errstate(invalid="ignore", divide="ignore"):
         by_side = gone.sum(0) / seen.sum(0)
     return EdgeFit(
@@ -66,6 +71,7 @@ def fit_edges(collector: Collector, missing: MissingFit | None) -> EdgeFit:
         by_side=by_side,
         shadow_side=side,
         baseline_m=baseline,
+        shadow_share=share,
         one_sided=one_sided,
         flying=_flying(tallies.get("flying", (2,)), weights),
         lateral_px=_lateral(tallies.get("flicker", (2,)), weights),
@@ -95,21 +101,54 @@ def _missing(seen: Array, gone: Array, weights: Array, shadow: str, interior: Mi
     return AddedCurve(knots, y, np.clip(y - half, 0, 1), np.clip(y + half, 0, 1), n[0, : end + 1])
 
 
-def _shadow(sums: Array, weights: Array) -> tuple[str, Resampled, Array]:
-    """Side and baseline of the shadow, from how wide holes beside near objects are for the jump in depth."""
+def _shadow(sums: Array, weights: Array) -> tuple[str, Resampled, Resampled, Array]:
+    """Side, baseline and share of the shadow, from how wide holes beside near objects are for the jump in depth.
+
+    Likelihood-ratio test: without a shadow, gaps on both sides of near objects have one distribution; with one, a share
+    of those on its side are as wide as a baseline makes them, and the others are as on the other side. Neighbouring
+    rows and frames see the same edge: the ratio is divided by how much more blocks differ than single crossings would.
+    """
     total = sums.sum(0)
     crossings = total.sum(1)
     one_sided = np.divide(total[:, 1:].sum(1), np.maximum(crossings, 1))
-    unknown = Resampled.unknown(len(weights))
+    none = "none", *(Resampled.unknown(len(weights)),) * 2, one_sided
     if crossings.min() < MIN_CROSSINGS:
-        return "none", unknown, one_sided
+        return none
+    drawn = np.einsum("db,bsn->dsn", weights, sums)
     side = int(np.argmax(one_sided))
-    if one_sided[side] < 0.4 or one_sided[side] < 1.5 * one_sided[1 - side]:
-        return "none", unknown, one_sided
-    found = np.array([_typical(np.tensordot(weight, sums[:, side], 1)) for weight in weights])
+    with_holes = drawn[1:, side, 1:].sum(1) / np.maximum(drawn[1:, side].sum(1), 1)
+    expected = one_sided[side] * (1 - one_sided[side]) / crossings[side]
+    alike = max(1.0, float(np.var(with_holes, ddof=1) / max(expected, 1e-12)))
+    apart, share = _mixture(total[side], total[1 - side])
+    if one_sided[side] < TIMES_OTHER * one_sided[1 - side]:
+        return none
+    if 2 * (apart - _together(total)) / alike < SHADOW_RATIO or share < LEAST_SHADOW:
+        return none
+    found = np.array([_typical(draw) for draw in drawn[:, side]])
     if not np.isfinite(found[0]):
-        return "none", unknown, one_sided
-    return ("left", "right")[side], Resampled.of(found, 0.004, 0.0), one_sided
+        return none
+    shares = np.array([_mixture(draw[side], draw[1 - side])[1] for draw in drawn])
+    return ("left", "right")[side], Resampled.of(found, 0.004, 0.0), Resampled.of(shares, 0.05, 0.0), one_sided
+
+
+def _distribution(counts: Array) -> Array:
+    return np.asarray((counts + 0.5) / (counts + 0.5).sum())
+
+
+def _together(total: Array) -> float:
+    """Log-likelihood of the gaps on both sides ``[2, bins]`` if they have one distribution."""
+    return float((total.sum(0) * np.log(_distribution(total.sum(0)))).sum())
+
+
+def _mixture(shadowed: Array, other: Array) -> tuple[float, float]:
+    """Log-likelihood of gaps ``[bins]`` on both sides if one of them holds a shadow, and its share there."""
+    rest, places = _distribution(other), np.arange(1, other.size - 1)
+    bumps = np.maximum(0, 3 - np.abs(np.arange(other.size)[None] - places[:, None])) * (np.arange(other.size) > 0)
+    bumps = bumps / bumps.sum(1, keepdims=True)
+    shares = np.linspace(0, 0.98, 50)[:, None, None]
+    fits = (shadowed * np.log((1 - shares) * rest + shares * bumps)).sum(2)
+    best = np.unravel_index(np.argmax(fits), fits.shape)
+    return float(fits[best] + (other * np.log(rest)).sum()), float(shares[best[0], 0, 0])
 
 
 def _typical(counts: Array) -> float:

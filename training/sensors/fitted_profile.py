@@ -161,6 +161,7 @@ def _steps(parts: _Parts, steps: Steps, edges: EdgeFit, collector: Collector) ->
         parts.values["shadow_side"] = edges.shadow_side
         parts.evidence["shadow_side"] = Evidence(samples=edges.edges, source="fit: gaps on either side of edges")
         parts.number("baseline_m", edges.baseline_m, edges.edges, "fit: widths of shadows")
+        parts.number("shadow_share", edges.shadow_share, edges.edges, "fit: gaps on either side of edges", 1.0)
     if steps.inverse > 0:
         focal = float(collector.quality.matrix[0, 0])
         scale = focal * baseline

@@ -8,7 +8,7 @@ from pagnet_ros.sensors import load_profile, save_profile
 from pagnet_training.sensors.fit import fit_recording
 from studies.known_sensors import KNOWN, Recording
 from studies.sequences import SequencePlan
-from tests.training.sensors.fit_worlds import gaussian, record
+from tests.training.sensors.fit_worlds import FOCAL, gaussian, record
 
 
 def quadratic(z):
@@ -109,24 +109,36 @@ def test_noise_that_lingers_is_measured_whole():
     assert result.curves.sigma(np.array([2.0])) == pytest.approx([0.005], rel=0.1)
 
 
-def test_a_shadow_on_one_side_of_near_things_is_found():
-    from tests.training.sensors.fit_worlds import FOCAL
+def shadowed(share: float, sides: tuple[int, ...]):
+    """A sensor that misses the shadows of near things on their left (1), right (-1), in a share of the rows."""
 
     def sensor(depth, rng):
         seen = depth + 0.003 * rng.standard_normal(depth.shape)
         columns = np.arange(depth.shape[1])
-        for row in range(depth.shape[0]):
-            reach = np.zeros(depth.shape[1], bool)
-            for column in columns[1:][np.diff(depth[row]) < -0.3]:
-                near, far = depth[row, column], depth[row, column - 1]
-                width = round(FOCAL * 0.075 * (1 / near - 1 / far))
-                reach[max(0, column - width) : column] = True
-            seen[row, reach] = np.nan
+        casts = np.random.default_rng(3).uniform(size=depth.shape[0]) < share
+        for row in np.flatnonzero(casts):
+            for side in sides:
+                reach = np.zeros(depth.shape[1], bool)
+                for column in columns[1:][np.diff(depth[row, ::side]) < -0.3]:
+                    near, far = depth[row, ::side][column], depth[row, ::side][column - 1]
+                    width = round(FOCAL * 0.075 * (1 / near - 1 / far))
+                    reach[max(0, column - width) : column] = True
+                seen[row, ::side][reach] = np.nan
         return seen
 
-    result = fit_recording(record(sensor, 12))
-    assert result.profile.shadow_side == "left"
-    assert result.profile.baseline_m == pytest.approx(0.075, abs=0.02)
+    return sensor
+
+
+@pytest.mark.parametrize("share", [1.0, 0.35])
+def test_a_shadow_on_one_side_of_near_things_is_found(share):
+    profile = fit_recording(record(shadowed(share, (1,)), 12)).profile
+    assert profile.shadow_side == "left"
+    assert profile.baseline_m == pytest.approx(0.075, abs=0.02)
+    assert profile.shadow_share == pytest.approx(share, abs=0.12)
+
+
+def test_holes_on_both_sides_of_near_things_are_no_shadow():
+    assert fit_recording(record(shadowed(0.35, (1, -1)), 12)).profile.shadow_side == "none"
 
 
 def test_bias_and_its_waves_are_found_against_a_reference():
