@@ -57,12 +57,14 @@ class Truth(NamedTuple):
         brightness: ``[H, W]`` float32, mean of red, green and blue, 0 to 1.
         pose: ``[4, 4]`` camera-to-world.
         measured: ``[H, W]`` bool, what the real frame measured; None for all.
+        known: ``[H, W]`` bool, False where no frame saw what is there; None for all.
     """
 
     depth_m: Depth
     brightness: Depth
     pose: Matrix
     measured: NDArray[np.bool_] | None = None
+    known: NDArray[np.bool_] | None = None
 
 
 def _count(edges: Matrix) -> Count:

@@ -39,7 +39,7 @@ from studies.comparison import (
 )
 from studies.fusion import cos_incidence, filled, fused_depth
 
-__all__ = ["BASELINES", "FIGURES", "compare", "main", "probable_truths", "simulated_counts"]
+__all__ = ["BASELINES", "FIGURES", "compare", "main", "probable_truths", "simulated_counts", "surface_cosine"]
 
 BASELINES = ("tof_paper", "kinect_paper")
 FIGURES = {
@@ -95,15 +95,22 @@ def probable_truths(frames: Sequence[RecordedFrame], wanted: Iterable[int]) -> I
     intrinsics = frames[0].intrinsics
     assert intrinsics is not None  # read_posed has looked
     for index in wanted:
-        depth = filled(fused_depth(depths, poses, intrinsics, index, REACH_FRAMES))
+        fused = fused_depth(depths, poses, intrinsics, index, REACH_FRAMES)
         grey = frames[index].rgb.mean(axis=2, dtype=np.float32) / np.float32(255)
-        yield Truth(depth, np.asarray(grey, np.float32), poses[index], np.isfinite(depths[index]))
+        measured, known = np.isfinite(depths[index]), np.isfinite(fused)
+        yield Truth(filled(fused), np.asarray(grey, np.float32), poses[index], measured, known)
 
 
 def _depth(frame: RecordedFrame) -> Depth:
     depth = metres(frame.depth)
     depth[depth > FARTHEST_M] = np.nan
     return depth
+
+
+def surface_cosine(depth_m: Depth, intrinsics: NDArray[np.float64]) -> Depth:
+    """Cosine of the angle of incidence on smoothed depth; beside edges that of the nearest surface away from them."""
+    smooth = np.asarray(cv2.GaussianBlur(depth_m, (0, 0), SMOOTH_PX), np.float32)
+    return away_from_edges(cos_incidence(smooth, intrinsics), edge_mask(depth_m), round(2 * SMOOTH_PX))
 
 
 def simulated_counts(profile: SensorProfile, truths: Sequence[Truth], empty: Counts, seeds: Sequence[int]) -> Counts:
@@ -119,14 +126,7 @@ def simulated_counts(profile: SensorProfile, truths: Sequence[Truth], empty: Cou
     fx, fy, cx, cy = (float(empty.intrinsics[place]) for place in ((0, 0), (1, 1), (0, 2), (1, 2)))
     camera = PinholeCamera(fx, fy, cx, cy, width, height)
     counts = Counts(empty.intrinsics, empty.judged)
-    cosines = [
-        away_from_edges(
-            cos_incidence(np.asarray(cv2.GaussianBlur(truth.depth_m, (0, 0), SMOOTH_PX), np.float32), empty.intrinsics),
-            edge_mask(truth.depth_m),
-            round(2 * SMOOTH_PX),
-        )
-        for truth in truths
-    ]
+    cosines = [surface_cosine(truth.depth_m, empty.intrinsics) for truth in truths]
     for seed in seeds:
         counts.next_sequence()
         memory = SensorMemory()

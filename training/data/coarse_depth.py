@@ -5,17 +5,21 @@ Data flows: recorded depth at the size of colour -> blocks of s x s -> one value
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_training.data.recorded_depth import NEAREST_M, Depth, Mask, Rng, log_uniform
 
-__all__ = ["centre_sample", "footprint_mean", "main_surface", "summed_up", "with_foreign_patch", "with_outliers"]
+__all__ = [
+    "centre_sample", "footprint_mean", "main_surface", "processed", "summed_up", "with_foreign_patch", "with_outliers",
+]  # fmt: skip
 
 SURFACE_SHARE, SURFACE_M = 0.01, 0.005  # what lies within this share, or this many metres, of the median counts
 LEAST_MEASURED = 0.25  # share of a footprint that has to be measured for its main surface to be known
 COARSE_NOISE, COARSE_SPECKLE, OUTLIERS, FOREIGN_PATCH = 0.3, 0.25, 0.06, 0.05  # shares of patches
-MAIN_SURFACE, MEAN = 0.65, 0.17  # shares of patches; the rest are samples
+PROCESSED = 0.06  # share of patches; of the rest:
+MAIN_SURFACE, MEAN = 0.65, 0.17  # the others are samples
 
 
 def _blocks(image: NDArray[np.generic], scale: int) -> NDArray[np.generic]:
@@ -59,12 +63,14 @@ def centre_sample(depth: Depth, measured: Mask, scale: int, place: int | None = 
 
 
 def summed_up(depth: Depth, measured: Mask, scale: int, rng: Rng) -> Depth:
-    """Coarse depth ``[h, w]``, 0 where missing: one of the three ways, often with noise and gaps of its own.
+    """Coarse depth ``[h, w]``, 0 where missing: now and then processed, else one of three ways, often noisy.
 
     Scale 1 sums nothing up; it is the recording without what is missing.
     """
     if scale == 1:
         return np.where(measured & (depth > NEAREST_M), depth, 0).astype(np.float32)
+    if rng.uniform() < PROCESSED:
+        return processed(depth, scale, rng)
     way = rng.uniform()
     if way < MAIN_SURFACE:
         low = main_surface(depth, measured, scale)
@@ -81,6 +87,16 @@ def summed_up(depth: Depth, measured: Mask, scale: int, rng: Rng) -> Depth:
     if rng.uniform() < COARSE_SPECKLE:
         kept &= rng.uniform(size=low.shape) > rng.uniform(0, 0.08)
     return np.where(kept, low, 0).astype(np.float32)
+
+
+def processed(depth: Depth, scale: int, rng: Rng) -> Depth:
+    """Coarse depth ``[h, w]`` as phones deliver it: nothing is missing, hardly any noise, surfaces run into each other.
+
+    The point spread is 0.5 to 2 coarse pixels wide.
+    """
+    low = footprint_mean(depth, np.ones(depth.shape, np.bool_), scale, 0.0)
+    low = cv2.GaussianBlur(low, (0, 0), rng.uniform(0.5, 2.0))
+    return np.asarray(np.rint(low * 1000) / 1000, np.float32)
 
 
 def with_outliers(low: Depth, rng: Rng) -> Depth:

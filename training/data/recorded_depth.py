@@ -27,6 +27,7 @@ __all__ = [
     "projector_shadow",
     "quantised_in_disparity",
     "ragged",
+    "silent_surfaces",
     "smooth_field",
     "speckle",
     "stereo_matched",
@@ -41,6 +42,8 @@ Rng = np.random.Generator
 NEAREST_M = 0.05
 EDGE_SHARE = 0.04  # depths in a 3x3 window that span more than this share of it lie on two surfaces
 GAP_PX = 14  # beside a near surface that moved
+MOST_SILENT = 0.4  # of the image; a scene of which more is missing is not worth a patch
+_FLOOD = cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY
 MOST_WRONG = 60  # wrong measurements in one image
 FAR_SIDE_SHARE = 1.03  # farther than the nearest around it by this factor: the side on which the shadow falls
 
@@ -213,6 +216,26 @@ def dark_surfaces(reflectivity: Depth, rng: Rng) -> Mask:
     """
     dark = reflectivity < np.quantile(reflectivity, rng.uniform(0.02, 0.25))
     return np.asarray(dark & (smooth_field(reflectivity.shape, 6, rng) < 1.5), np.bool_)
+
+
+def silent_surfaces(brightness: NDArray[np.uint8], edge: Mask, rng: Rng) -> Mask:
+    """One to four whole surfaces do not answer, as glossy, transparent or black ones: up to depth and colour edges.
+
+    Args:
+        brightness: ``[H, W]`` of the colour image.
+        edge: ``[H, W]``, where depth has an edge.
+        rng: decides everything.
+    """
+    height, width = edge.shape
+    calm = np.ascontiguousarray(cv2.medianBlur(brightness, 5))
+    grown = np.zeros((height + 2, width + 2), np.uint8)
+    grown[1:-1, 1:-1] = edge
+    for _ in range(int(rng.integers(1, 5))):
+        seed, tolerance = (int(rng.integers(width)), int(rng.integers(height))), int(rng.integers(6, 30))
+        if not grown[seed[1] + 1, seed[0] + 1]:
+            cv2.floodFill(calm, grown, seed, 0, tolerance, tolerance, 4 | 2 << 8 | _FLOOD)
+    silent = cv2.morphologyEx((grown[1:-1, 1:-1] == 2).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0
+    return np.asarray(silent if silent.mean() < MOST_SILENT else np.zeros_like(silent), np.bool_)
 
 
 def speckle(shape: tuple[int, ...], most: float, rng: Rng) -> Mask:

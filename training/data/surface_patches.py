@@ -50,7 +50,7 @@ FACING = 200  # cosine of the angle of incidence times 255, where it is not know
 
 OFF_COLOUR, PARALLAX, BENT = 0.42, 0.28, 0.18
 RAGGED, FATTENED, MEDIAN, STEREO, NOISY, QUANTISED, FLYING, WRONG = 0.75, 0.35, 0.35, 0.25, 0.88, 0.5, 0.12, 0.25
-SHADOW, BLOBS, DARK, SPECKLE, SPECKLE_MOST, HIDDEN = 0.55, 0.35, 0.2, 0.25, 0.06, 0.15
+SHADOW, BLOBS, DARK, SILENT, SPECKLE, SPECKLE_MOST, HIDDEN = 0.55, 0.35, 0.2, 0.25, 0.25, 0.06, 0.15
 RECORDED_TRUTH, FILLED_TRUTH = 0.6, 0.5
 """Shares of patches: whose truth is the recording itself, and of these, whose gaps are filled from the scene."""
 
@@ -211,6 +211,8 @@ def record(scene: Scene, scale: int, rng: Rng) -> Recording:
     if happens(DARK):
         reflectivity = scene.albedo.astype(np.float32) * (scene.cosine.astype(np.float32) / np.float32(255))
         present &= ~effects.dark_surfaces(reflectivity, rng)
+    if happens(SILENT):
+        present &= ~effects.silent_surfaces(cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2GRAY), edge, rng)
     if happens(SPECKLE):
         present &= ~effects.speckle(shape, SPECKLE_MOST, rng)
     return Recording(effects.in_whole_millimetres(depth), surfaces, present, present & ~_hidden(edge, scale, rng))

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 MIN_CROSSINGS = 300
 MIN_PIXELS = 500
 SYSTEMATIC = 0.01
-SHADOW_RATIO = 16.3  # chi-squared of three parameters (side, baseline, share), one in a thousand
+SHADOW_RATIO = 11.3  # chi-squared of three parameters (side, baseline, share), one in a hundred
 LEAST_SHADOW = 0.1
 TIMES_OTHER = 1.5  # so much more often are there holes on the shadow's side
 

@@ -7,6 +7,7 @@ from pagnet_training.data.coarse_depth import (
     centre_sample,
     footprint_mean,
     main_surface,
+    processed,
     summed_up,
     with_foreign_patch,
     with_outliers,
@@ -71,3 +72,15 @@ def test_a_foreign_patch_is_small_and_of_one_depth() -> None:
         assert 1 <= (found > 0).sum() <= 16
         assert len(np.unique(found)) == 2
     assert not low.any()
+
+
+def test_processed_depth_is_whole_and_smooth_and_surfaces_run_into_each_other() -> None:
+    depth = np.full((64, 64), 3.0, np.float32)
+    depth[:, 32:] = 1.0
+    depth += 0.01 * np.random.default_rng(0).standard_normal(depth.shape).astype(np.float32)
+    for seed in range(8):
+        low = processed(depth, 4, np.random.default_rng(seed))
+        assert low.shape == (16, 16)
+        assert (low > 0.9).all()
+        assert low[:, :2].std() < 0.004
+        assert ((low > 1.3) & (low < 2.7)).any(axis=1).all()

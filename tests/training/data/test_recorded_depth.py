@@ -10,6 +10,9 @@ from pagnet_training.data.recorded_depth import Depth, Mask, Rng
 
 RAMP = np.tile(np.linspace(0.8, 1.2, 64, dtype=np.float32), (48, 1))
 
+PAINTED = np.full((48, 64), 60, np.uint8)
+PAINTED[:, 30:] = 200
+
 
 @pytest.fixture
 def step() -> Depth:
@@ -27,6 +30,7 @@ MASKS: dict[str, Callable[[Depth, Rng], Mask]] = {
     "shadow": lambda depth, rng: effects.projector_shadow(depth, effects.depth_edges(depth), rng),
     "blobs": lambda depth, rng: effects.blobs(depth.shape, rng),
     "dark": lambda depth, rng: effects.dark_surfaces(RAMP, rng),
+    "silent": lambda depth, rng: effects.silent_surfaces(PAINTED, effects.depth_edges(depth), rng),
     "speckle": lambda depth, rng: effects.speckle(depth.shape, 0.06, rng),
     "hidden": lambda depth, rng: effects.hidden_parts(effects.depth_edges(depth), 11, rng),
 }
@@ -141,6 +145,24 @@ def test_a_plane_has_neither_edges_nor_a_shadow() -> None:
     edge = effects.depth_edges(RAMP)
     assert not edge.any()
     assert not effects.projector_shadow(RAMP, edge, np.random.default_rng(1)).any()
+
+
+def test_whole_surfaces_are_silent_up_to_edges_of_depth_and_colour(step: Depth) -> None:
+    edge = effects.depth_edges(step)
+    inside = np.zeros(step.shape, np.bool_)
+    inside[14:34, 22:42] = True
+    outside = np.ones(step.shape, np.bool_)
+    outside[9:39, 17:47] = False
+    bright = np.arange(64)[None] >= 30
+    parts = [inside & bright, inside & ~bright, outside & bright, outside & ~bright]
+    found = set()
+    for seed in range(40):
+        silent = effects.silent_surfaces(PAINTED, edge, np.random.default_rng(seed))
+        shares = [silent[part].mean() for part in parts]
+        assert all(share in (0, 1) for share in shares)
+        assert silent.mean() < 0.4
+        found |= {number for number, share in enumerate(shares) if share}
+    assert {0, 3} <= found  # of the box and of the wall
 
 
 def test_the_darkest_parts_are_those_that_do_not_answer() -> None:
