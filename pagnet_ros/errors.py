@@ -37,7 +37,15 @@ class InputError(PagnetError, ValueError):
 
 
 class MessageError(InputError):
-    """A ROS message that breaks its own format, or whose encoding is not supported."""
+    """A ROS message or image file that breaks its own format, or whose encoding is not supported.
+
+    Attributes:
+        kind: Such as "truncated_data" or "unknown_encoding": what reports are counted and rate-limited by.
+    """
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 class ConfigError(PagnetError, ValueError):

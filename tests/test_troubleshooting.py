@@ -8,7 +8,7 @@ from pagnet_ros.diagnosis import RULES
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
-REPORTS = {"report", "log", "_report", "MalformedMessageError", "ContainerError"}
+REPORTS = {"report", "log", "_report", "MessageError"}
 DERIVED = {"surplus_data"}  # of a variable, not of a literal
 STREAMS = {"depth", "color"}  # likewise
 

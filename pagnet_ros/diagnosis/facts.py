@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.diagnosis.observation import CameraInfoFacts, DepthFacts, ImageFacts
+from pagnet_ros.errors import MessageError
 from pagnet_ros.messages.camera_info import as_delivered
-from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import read_color, read_depth
 
 __all__ = ["camera_info_facts", "depth_facts", "image_facts"]
@@ -39,7 +39,7 @@ def image_facts(message: Any, stream: Literal["depth", "color"], topic: str) -> 
     try:
         pixels = read_depth(message, topic) if stream == "depth" else read_color(message, topic)
     except Exception as error:  # whatever a decoder makes of a hostile message, it must not end the examination
-        kind = error.kind if isinstance(error, MalformedMessageError) else "undecodable"
+        kind = error.kind if isinstance(error, MessageError) else "undecodable"
         text = str(error).removeprefix(f"{topic}: ")[:_LONGEST]
         return ImageFacts(0, 0, encoding, size, frame_id, checksum, problem=kind, problem_text=text)
     height, width = pixels.shape[:2]

@@ -10,9 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pagnet_ros.errors import quoted
+from pagnet_ros.errors import MessageError, quoted
 from pagnet_ros.messages.camera_info import camera_info_for
-from pagnet_ros.messages.image import MalformedMessageError
 
 __all__ = ["EQUIDISTANT", "IDENTITY", "NO_DISTORTION", "POLYNOMIAL", "Calibration", "is_rectified", "read_calibration"]
 
@@ -69,14 +68,14 @@ def read_calibration(info: Any, height: int, width: int, *, rectified: bool) -> 
         rectified: Whether the image is rectified: then P holds (where there is one), without distortion.
 
     Raises:
-        MalformedMessageError: No sound focal length, another shape, or a distortion that is not known.
+        MessageError: No sound focal length, another shape, or a distortion that is not known.
     """
     fitted = camera_info_for(info, info.header, height, width)
     k, p = [float(v) for v in fitted.k], [float(v) for v in fitted.p]
     has_p = rectified and p[0] > 0 and p[5] > 0 and all(map(math.isfinite, p))
     focal = (p[0], p[5]) if has_p else (k[0], k[4])
     if not all(_SHORTEST <= length / max(height, width) <= _LONGEST for length in focal):
-        raise MalformedMessageError(
+        raise MessageError(
             "camera_info_uncalibrated",
             f"camera_info with focal lengths {focal[0]:g}, {focal[1]:g} px for an image of {width} x {height}; "
             f"expected {_SHORTEST:g} to {_LONGEST:g} times its longer side. Calibrate the camera",
@@ -92,7 +91,7 @@ def read_calibration(info: Any, height: int, width: int, *, rectified: bool) -> 
         return Calibration(plain.size, plain.focal, plain.centre, rotation=rotation)
     lens, used = _MODELS.get(info.distortion_model, ("", 0))
     if not lens or len(d) < 4 or any(d[used:]) or not all(map(math.isfinite, d)):
-        raise MalformedMessageError(
+        raise MessageError(
             "distortion_unknown",
             f"camera_info with distortion_model {quoted(info.distortion_model)} and D = {quoted(list(d))}; expected "
             f"{', '.join(_MODELS)} with at most 8 finite coefficients (equidistant: 4). Publish the rectified image (a "

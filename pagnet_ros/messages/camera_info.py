@@ -11,7 +11,7 @@ import copy
 import math
 from typing import Any, Final, TypeVar
 
-from pagnet_ros.messages.image import MalformedMessageError
+from pagnet_ros.errors import MessageError
 
 __all__ = ["as_delivered", "camera_info_for", "scale_camera_info"]
 
@@ -32,12 +32,12 @@ def camera_info_for(info: _Info, header: Any, height: int, width: int) -> _Info:
         A new CameraInfo with `header`, of the output's size.
 
     Raises:
-        MalformedMessageError: No size, no sound focal length or centre, or another aspect ratio (a crop cannot be
+        MessageError: No size, no sound focal length or centre, or another aspect ratio (a crop cannot be
             told from a scaling).
     """
     source: Any = info
     if len(source.k) != 9 or len(source.p) != 12:
-        raise MalformedMessageError(
+        raise MessageError(
             "camera_info_uncalibrated",
             f"camera_info with K of {len(source.k)} and P of {len(source.p)} numbers; expected 9 and 12. Check the "
             "publisher.",
@@ -45,7 +45,7 @@ def camera_info_for(info: _Info, header: Any, height: int, width: int) -> _Info:
     focal, centre = (float(source.k[0]), float(source.k[4])), (float(source.k[2]), float(source.k[5]))
     sound = all(0.0 < length < math.inf for length in focal) and all(map(math.isfinite, centre))
     if source.width <= 0 or source.height <= 0 or not sound:
-        raise MalformedMessageError(
+        raise MessageError(
             "camera_info_uncalibrated",
             f"camera_info of {source.width} x {source.height} with focal lengths {source.k[0]:g}, {source.k[4]:g}; "
             "expected a calibrated camera (positive size and focal lengths). Calibrate it, or have the driver load its "
@@ -74,7 +74,7 @@ def scale_camera_info(info: _Info, height: int, width: int) -> _Info:
         A copy with K, P, width and height scaled, and binning and region of interest cleared.
 
     Raises:
-        MalformedMessageError: The two sizes differ in aspect ratio by more than 2 %, or binning leaves no pixel.
+        MessageError: The two sizes differ in aspect ratio by more than 2 %, or binning leaves no pixel.
     """
     scaled: Any = copy.copy(info)
     source: Any = info
@@ -84,7 +84,7 @@ def scale_camera_info(info: _Info, height: int, width: int) -> _Info:
         return scaled  # type: ignore[no-any-return]
     k, p, (old_width, old_height) = as_delivered(source)
     if old_width < 1 or old_height < 1:
-        raise MalformedMessageError(
+        raise MessageError(
             "camera_info_other_size",
             f"camera_info is for {source.width} x {source.height} with binning {source.binning_x} x "
             f"{source.binning_y}, which leaves no pixel; expected the {width} x {height} of the colour image. Mend the "
@@ -92,7 +92,7 @@ def scale_camera_info(info: _Info, height: int, width: int) -> _Info:
         )
     scale_x, scale_y = width / old_width, height / old_height
     if abs(scale_x / scale_y - 1.0) > _ASPECT_TOLERANCE:
-        raise MalformedMessageError(
+        raise MessageError(
             "camera_info_other_size",
             f"camera_info is for {old_width} x {old_height}, the colour image has {width} x {height}: another aspect "
             "ratio, so a crop. Publish the camera_info of this very stream (same namespace as the colour image).",

@@ -14,10 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import quoted
-from pagnet_ros.messages.containers import ContainerError, decode, header_of
+from pagnet_ros.errors import MessageError, quoted
+from pagnet_ros.messages.containers import decode, header_of
 from pagnet_ros.messages.encodings import Role, role_of
-from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.rvl import decode_rvl
 
 __all__ = ["CompressedLike", "color_from_compressed", "compressed_role", "depth_from_compressed"]
@@ -64,7 +63,7 @@ def compressed_role(message: CompressedLike) -> Role:
         return "depth" if form.encoding in _DEPTH_ENCODINGS else ""
     try:
         header = header_of(bytes(message.data))
-    except ContainerError:  # its own words about it come when it is decoded
+    except MessageError:  # its own words about it come when it is decoded
         return "color" if role_of(form.encoding) == "color" else ""
     grey16 = header.dtype == "uint16" and header.channels == 1
     role = role_of(form.encoding)
@@ -89,21 +88,19 @@ def color_from_compressed(message: CompressedLike) -> NDArray[np.uint8]:
         Colour, [H, W, 3] uint8, RGB.
 
     Raises:
-        MalformedMessageError: Neither JPEG nor PNG, depth, too large, cut off, or not decodable.
+        MessageError: Neither JPEG nor PNG, depth, too large, cut off, or not decodable.
     """
     form = _Format.of(message.format)
     if form.is_compressed_depth or role_of(form.encoding) == "depth":
         raise _swapped(form)
     data = bytes(message.data)
 
-    def decoded() -> NDArray[np.uint8]:
-        header = header_of(data)
-        if header.dtype == "uint16" and header.channels == 1 and role_of(form.encoding) != "either":
-            raise _swapped(form)
-        _only_png_and_jpeg(header.container)
-        return decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, header)
-
-    bgr = _contained(decoded, "compressed colour image", form)
+    what, flags = "compressed colour image", cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    header = _contained(lambda: header_of(data), what, form)
+    if header.dtype == "uint16" and header.channels == 1 and role_of(form.encoding) != "either":
+        raise _swapped(form)
+    _contained(lambda: _only_png_and_jpeg(header.container), what, form)
+    bgr = _contained(lambda: decode(data, flags, header), what, form)
     stored_as_rgb = form.encoding[:3] in ("rgb", "bgr") and "compressed bgr" not in form.transport
     return bgr if stored_as_rgb else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
@@ -123,7 +120,7 @@ def depth_from_compressed(message: CompressedLike) -> NDArray[np.uint16] | NDArr
         Depth, [h, w] uint16 millimetres or float32 metres (NaN unknown).
 
     Raises:
-        MalformedMessageError: Another format, too large, cut off, or not decodable.
+        MessageError: Another format, too large, cut off, or not decodable.
     """
     form = _Format.of(message.format)
     data = bytes(message.data)
@@ -132,7 +129,7 @@ def depth_from_compressed(message: CompressedLike) -> NDArray[np.uint16] | NDArr
     if form.encoding not in _DEPTH_ENCODINGS:
         raise _no_depth(form)
     if len(data) <= _CONFIG_HEADER.size:
-        raise MalformedMessageError(
+        raise MessageError(
             "truncated_data",
             f"truncated data: compressed depth has {len(data)} bytes; expected a {_CONFIG_HEADER.size}-byte "
             "header and an image. Check the publisher.",
@@ -160,7 +157,7 @@ def _grey16(data: bytes, form: _Format) -> NDArray[np.uint16]:
         header = header_of(data)
         _only_png_and_jpeg(header.container)
         if header.channels != 1 or header.dtype != "uint16":
-            raise ContainerError(
+            raise MessageError(
                 "unknown_encoding",
                 f"holds {header.dtype} of {header.channels} channels; expected one channel of 16 bits",
             )
@@ -173,20 +170,20 @@ def _contained(decoded: Callable[[], _T], what: str, form: _Format) -> _T:
     """What a decoder gives; its refusal names the message."""
     try:
         return decoded()
-    except ContainerError as error:
-        raise MalformedMessageError(
+    except MessageError as error:
+        raise MessageError(
             error.kind, f"{what} ({quoted(form.text)}): {error}. Check the link and the publisher's image_transport."
         ) from error
 
 
 def _only_png_and_jpeg(container: str) -> None:
     if container not in ("png", "jpeg"):
-        raise ContainerError("unknown_encoding", f"is a {container.upper()} file; expected JPEG or PNG")
+        raise MessageError("unknown_encoding", f"is a {container.upper()} file; expected JPEG or PNG")
 
 
-def _no_depth(form: _Format) -> MalformedMessageError:
+def _no_depth(form: _Format) -> MessageError:
     lossy = " A JPEG has lost the bits of depth, and cannot be read." if "jpeg" in form.transport else ""
-    return MalformedMessageError(
+    return MessageError(
         "unknown_encoding",
         f"compressed depth has format {quoted(form.text)}; expected '16UC1; compressedDepth png' or the like (16UC1 or "
         f"32FC1; png or rvl), or '16UC1; png compressed'.{lossy} Subscribe to the camera's .../compressedDepth topic, "
@@ -194,8 +191,8 @@ def _no_depth(form: _Format) -> MalformedMessageError:
     )
 
 
-def _swapped(form: _Format) -> MalformedMessageError:
-    return MalformedMessageError(
+def _swapped(form: _Format) -> MessageError:
+    return MessageError(
         "unknown_encoding",
         f"compressed colour image has format {quoted(form.text)} and holds depth; expected colour as JPEG or PNG. Are "
         "the depth and colour topics swapped?",
@@ -205,7 +202,7 @@ def _swapped(form: _Format) -> MalformedMessageError:
 def _from_inverse_depth(stored: NDArray[np.uint16], quant_a: float, quant_b: float) -> NDArray[np.float32]:
     """Undo compressedDepth's quantisation, in float32 as compressed_depth_image_transport does."""
     if not (np.isfinite(quant_a) and np.isfinite(quant_b)) or quant_a <= 0.0:
-        raise MalformedMessageError(
+        raise MessageError(
             "bad_quantisation",
             f"compressed depth has quantisation a = {quant_a:g}, b = {quant_b:g}; expected finite values, a "
             "> 0. Check the publisher's compressedDepth parameters (depth_max, depth_quantization).",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import MessageError
 
-__all__ = ["MAX_PIXELS", "ContainerError", "ImageHeader", "check_size", "decode", "header_of"]
+__all__ = ["MAX_PIXELS", "ImageHeader", "check_size", "decode", "header_of"]
 
 MAX_PIXELS: Final = 1 << 26
 """Largest image that is looked at, pixels (67 million): what claims to be larger is refused before any allocation."""
@@ -42,18 +42,6 @@ _JPEG_TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0
 _JPEG_MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _TIFF_DTYPES: Final = {(8, 1): "uint8", (16, 1): "uint16", (32, 3): "float32"}
 _TIFF_TAGS: Final = {256: "width", 257: "height", 258: "bits", 277: "channels", 339: "format"}
-
-
-class ContainerError(MessageError):
-    """An image file that is cut off, too large, inconsistent, or no image.
-
-    Attributes:
-        kind: "truncated_data", "too_large", "undecodable" or "unknown_encoding".
-    """
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
 
 
 class ImageHeader(NamedTuple):
@@ -85,7 +73,7 @@ def header_of(head: bytes, read_at: ReadAt | None = None) -> ImageHeader:
         read_at: Bytes of the file by position and number, where `head` is not all of it.
 
     Raises:
-        ContainerError: Neither PNG, JPEG nor TIFF, cut off within the header, or of more than `MAX_PIXELS`.
+        MessageError: Neither PNG, JPEG nor TIFF, cut off within the header, or of more than `MAX_PIXELS`.
     """
     if head.startswith(_PNG_MAGIC):
         found = _png_header(head)
@@ -94,7 +82,7 @@ def header_of(head: bytes, read_at: ReadAt | None = None) -> ImageHeader:
     elif head[:4] in _TIFF_ORDERS:
         found = _tiff_header(head[:8], read_at or (lambda at, count: head[at : at + count]))
     else:
-        raise ContainerError("unknown_encoding", f"begins with {head[:4].hex() or 'nothing'}; expected JPEG or PNG")
+        raise MessageError("unknown_encoding", f"begins with {head[:4].hex() or 'nothing'}; expected JPEG or PNG")
     check_size(found.width, found.height)
     return found
 
@@ -103,12 +91,10 @@ def check_size(width: int, height: int) -> None:
     """Refuse an image of no pixels, or of more than are looked at.
 
     Raises:
-        ContainerError: So it is.
+        MessageError: So it is.
     """
     if width <= 0 or height <= 0 or width * height > MAX_PIXELS:
-        raise ContainerError(
-            "too_large", f"claims {width} x {height} pixels; expected between 1 and {MAX_PIXELS} in all"
-        )
+        raise MessageError("too_large", f"claims {width} x {height} pixels; expected between 1 and {MAX_PIXELS} in all")
 
 
 def decode(data: bytes, flags: int, header: ImageHeader | None = None) -> NDArray[Any]:
@@ -123,7 +109,7 @@ def decode(data: bytes, flags: int, header: ImageHeader | None = None) -> NDArra
         The image, of the size its header says.
 
     Raises:
-        ContainerError: Neither PNG, JPEG nor TIFF, cut off, damaged, or larger than its size allows.
+        MessageError: Neither PNG, JPEG nor TIFF, cut off, damaged, or larger than its size allows.
     """
     header = header or header_of(data)
     if header.container == "png":
@@ -133,11 +119,11 @@ def decode(data: bytes, flags: int, header: ImageHeader | None = None) -> NDArra
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise ContainerError("undecodable", f"cannot be decoded: {str(error).strip()}") from error
+        raise MessageError("undecodable", f"cannot be decoded: {str(error).strip()}") from error
     if image is None:
-        raise ContainerError("undecodable", f"{len(data)} bytes that cannot be decoded; expected a sound file")
+        raise MessageError("undecodable", f"{len(data)} bytes that cannot be decoded; expected a sound file")
     if image.shape[:2] != (header.height, header.width):
-        raise ContainerError(
+        raise MessageError(
             "undecodable",
             f"is decoded as {image.shape[1]} x {image.shape[0]} pixels; expected the {header.width} x {header.height} "
             "of its header",
@@ -145,8 +131,8 @@ def decode(data: bytes, flags: int, header: ImageHeader | None = None) -> NDArra
     return np.asarray(image)
 
 
-def _truncated(data: bytes, why: str) -> ContainerError:
-    return ContainerError(
+def _truncated(data: bytes, why: str) -> MessageError:
+    return MessageError(
         "truncated_data", f"truncated data: {len(data)} bytes are cut off ({why}); expected a whole file"
     )
 
@@ -156,7 +142,7 @@ def _png_header(data: bytes) -> ImageHeader:
         raise _truncated(data, "the PNG has no whole header")
     width, height, bits, kind = struct.unpack_from(">IIBB", data, 16)
     if bits not in _PNG_BITS.get(kind, ()):
-        raise ContainerError("undecodable", f"a PNG of colour type {kind} with {bits} bits, which does not exist")
+        raise MessageError("undecodable", f"a PNG of colour type {kind} with {bits} bits, which does not exist")
     return ImageHeader(
         "png", height, width, 3 if kind == 3 else _PNG_SAMPLES[kind], "uint16" if bits == 16 else "uint8"
     )
@@ -179,7 +165,7 @@ def _image_chunks(data: bytes, header: ImageHeader) -> bytes:
         if kind == b"IEND":
             break
     else:
-        raise ContainerError("undecodable", f"a PNG of more than {_MAX_CHUNKS} chunks")
+        raise MessageError("undecodable", f"a PNG of more than {_MAX_CHUNKS} chunks")
     bits, kind_number = data[24], data[25]
     needed = header.height * (1 + (header.width * _PNG_SAMPLES[kind_number] * bits + 7) // 8)
     if packed * _DEFLATE_RATIO < needed and not data[28]:  # an interlaced image has other rows
@@ -202,23 +188,23 @@ def _walk_jpeg(data: bytes, *, to_end: bool) -> ImageHeader:
         if at + length > len(data) or len(data) < at + 2:
             raise _truncated(data, f"a JPEG segment of {length} bytes at byte {at}")
         if length < 2 or not (marker in _JPEG_FRAMES or marker in _JPEG_TABLES or marker == 0xDA):
-            raise ContainerError("undecodable", f"a JPEG segment {marker:02x} of {length} bytes at byte {at}")
+            raise MessageError("undecodable", f"a JPEG segment {marker:02x} of {length} bytes at byte {at}")
         if marker in _JPEG_FRAMES:
             if found is not None or length < 8:
-                raise ContainerError("undecodable", "a JPEG with two frame headers, or half a one")
+                raise MessageError("undecodable", "a JPEG with two frame headers, or half a one")
             bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 2)
             found = ImageHeader("jpeg", height, width, channels, "uint8" if bits == 8 else "uint16")
             if not to_end:
                 return found
         scans += marker == 0xDA
         if scans and found is None:
-            raise ContainerError("undecodable", "a JPEG whose scan comes before its frame header")
+            raise MessageError("undecodable", "a JPEG whose scan comes before its frame header")
         if (
             found
             and scans > _FREE_SCANS
             and scans > min(_MAX_SCANS, _SCANNED_PIXELS / (found.width * found.height or 1))
         ):
-            raise ContainerError("too_large", f"a JPEG of {scans} scans or more, too many for its size")
+            raise MessageError("too_large", f"a JPEG of {scans} scans or more, too many for its size")
         at += length
     if not to_end:
         raise _truncated(data, "the JPEG has no frame header")
@@ -247,6 +233,6 @@ def _tiff_header(head: bytes, read_at: ReadAt) -> ImageHeader:
     except struct.error as error:
         raise _truncated(head, "the TIFF has no whole header") from error
     except KeyError as error:
-        raise ContainerError(
+        raise MessageError(
             "unknown_encoding", "a TIFF of another kind of sample; expected uint8, uint16 or float32"
         ) from error

@@ -27,7 +27,6 @@ from pagnet_ros.messages.encodings import role_of
 __all__ = [
     "MAX_PIXELS",
     "ImageLike",
-    "MalformedMessageError",
     "color_from_image",
     "depth_from_image",
     "fill_depth_image",
@@ -36,18 +35,6 @@ __all__ = [
     "pixels_from_image",
     "stamp_ns",
 ]
-
-
-class MalformedMessageError(MessageError):
-    """A message that breaks its format, with a short name for what kind of problem it is.
-
-    Attributes:
-        kind: Such as "truncated_data" or "unknown_encoding": what reports are counted and rate-limited by.
-    """
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
 
 
 class _Stamp(Protocol):
@@ -93,7 +80,7 @@ def pixels_from_image(message: ImageLike, dtype: type[np.generic], channels: int
         change. Rows may be padded, so the array need not be contiguous.
 
     Raises:
-        MalformedMessageError: Empty image, `step` shorter than a row, or `data` not exactly `step` x `height`
+        MessageError: Empty image, `step` shorter than a row, or `data` not exactly `step` x `height`
             bytes.
     """
     height, width, step = int(message.height), int(message.width), int(message.step)
@@ -101,16 +88,16 @@ def pixels_from_image(message: ImageLike, dtype: type[np.generic], channels: int
     encoding = message.encoding if role_of(message.encoding) else quoted(message.encoding)
     what = f"{encoding} image of {width} x {height}"
     if height <= 0 or width <= 0:
-        raise MalformedMessageError(
+        raise MessageError(
             "empty_image", f"empty image: {what}; expected at least 1 x 1. Check that the camera is streaming."
         )
     if height * width > MAX_PIXELS:
-        raise MalformedMessageError(
+        raise MessageError(
             "too_large", f"{what} is too large; expected at most {MAX_PIXELS} pixels. Check the message's size fields."
         )
     row = width * channels * item.itemsize
     if step < row:
-        raise MalformedMessageError(
+        raise MessageError(
             "wrong_step",
             f"wrong step: {what} says step {step}; expected at least {row} bytes per row ({width} pixels x "
             f"{channels * item.itemsize} bytes). The publisher must set step to its row length.",
@@ -118,7 +105,7 @@ def pixels_from_image(message: ImageLike, dtype: type[np.generic], channels: int
     flat = _bytes_of(message.data)
     if flat.size != step * height:
         kind = "truncated data" if flat.size < step * height else "surplus data"
-        raise MalformedMessageError(
+        raise MessageError(
             kind.replace(" ", "_"),
             f"{kind}: {what} has {flat.size} bytes; expected step x height = {step} x {height} = "
             f"{step * height}. The publisher must send whole rows.",
@@ -142,13 +129,13 @@ def depth_from_image(message: ImageLike) -> NDArray[np.uint16] | NDArray[np.floa
         Depth, [h, w] uint16 or float32, C-contiguous, values untouched.
 
     Raises:
-        MalformedMessageError: Another encoding, or a malformed message.
+        MessageError: Another encoding, or a malformed message.
     """
     layout = _DEPTH.get(message.encoding)
     if layout is None:
         swapped = " This is a colour encoding: are the depth and colour topics swapped?"
         hint = swapped if message.encoding in _COLOR else ""
-        raise MalformedMessageError(
+        raise MessageError(
             "unknown_encoding",
             f"unknown depth encoding {quoted(message.encoding)}; expected one of {', '.join(_DEPTH)} (REP 118).{hint} "
             "Set the camera driver to publish 16UC1 millimetres or 32FC1 metres.",
@@ -167,13 +154,13 @@ def color_from_image(message: ImageLike) -> NDArray[np.uint8]:
         Colour, [H, W, 3] uint8, RGB, C-contiguous; equals cv_bridge's `imgmsg_to_cv2(message, "rgb8")`.
 
     Raises:
-        MalformedMessageError: Another encoding that cv_bridge cannot convert either, or a malformed message.
+        MessageError: Another encoding that cv_bridge cannot convert either, or a malformed message.
     """
     layout = _COLOR.get(message.encoding)
     if layout is None:
         return _color_by_cv_bridge(message)
     if layout.even and message.width % 2:
-        raise MalformedMessageError(
+        raise MessageError(
             "odd_width",
             f"{message.encoding} image of odd width {message.width}; expected an even width (two pixels "
             "share their colour). Crop the image to an even width.",
@@ -184,7 +171,7 @@ def color_from_image(message: ImageLike) -> NDArray[np.uint8]:
         try:
             pixels = cv2.cvtColor(pixels, layout.to_rgb)
         except cv2.error as error:
-            raise MalformedMessageError(
+            raise MessageError(
                 "undecodable",
                 f"{message.encoding} image of {message.width} x {message.height} cannot be converted to "
                 f"RGB: {str(error).strip()}. Set the camera driver to publish rgb8.",
@@ -205,16 +192,14 @@ def fill_depth_image(message: Any, depth_m: NDArray[np.float32], encoding: str =
             negative become 0, what is beyond 65.535 m becomes 65535).
 
     Raises:
-        MalformedMessageError: Another encoding.
+        MessageError: Another encoding.
     """
     if encoding == "32FC1":
         pixels: NDArray[Any] = np.asarray(depth_m, dtype=np.float32)
     elif encoding == "16UC1":
         pixels = millimetres(depth_m)
     else:
-        raise MalformedMessageError(
-            "unknown_encoding", f"unknown output encoding {encoding!r}; expected 32FC1 or 16UC1."
-        )
+        raise MessageError("unknown_encoding", f"unknown output encoding {encoding!r}; expected 32FC1 or 16UC1.")
     fill_image(message, pixels, encoding)
 
 
@@ -260,12 +245,12 @@ def _with_color_plane(message: ImageLike) -> _Planes:
     """All rows of an nv12 or nv21 image; its `height` may count those of brightness only, or the colour's too.
 
     Raises:
-        MalformedMessageError: The rows do not make up both planes.
+        MessageError: The rows do not make up both planes.
     """
     height, step = int(message.height), int(message.step)
     rows = len(message.data) // step if step > 0 else 0
     if not (rows == height and height % 3 == 0) and 2 * rows != 3 * height:
-        raise MalformedMessageError(
+        raise MessageError(
             "truncated_data",
             f"{message.encoding} image of {message.width} x {height} has {rows} rows of {step} bytes; expected "
             f"{height} rows of brightness and half as many of colour. The publisher must send both planes.",
@@ -286,7 +271,7 @@ def _color_by_cv_bridge(message: ImageLike) -> NDArray[np.uint8]:
     if message.encoding in _DEPTH:
         refusal += ". This is a depth encoding: are the depth and colour topics swapped?"
     if not 0 < message.width <= message.step or not 0 < message.step * message.height <= len(message.data):
-        raise MalformedMessageError(
+        raise MessageError(
             "truncated_data",
             f"{refusal}. Its {len(message.data)} bytes do not hold {message.height} rows of {message.step} "
             "bytes either.",
@@ -294,11 +279,11 @@ def _color_by_cv_bridge(message: ImageLike) -> NDArray[np.uint8]:
     try:
         bridge = importlib.import_module("cv_bridge").CvBridge()
     except Exception as error:
-        raise MalformedMessageError("unknown_encoding", f"{refusal}. Set the camera driver to publish rgb8.") from error
+        raise MessageError("unknown_encoding", f"{refusal}. Set the camera driver to publish rgb8.") from error
     try:
         pixels = bridge.imgmsg_to_cv2(message, desired_encoding="rgb8")
     except Exception as error:
-        raise MalformedMessageError(
+        raise MessageError(
             "unknown_encoding", f"{refusal}; cv_bridge refuses it too: {quoted(str(error))}. Publish rgb8 instead."
         ) from error
     return np.ascontiguousarray(pixels, dtype=np.uint8)

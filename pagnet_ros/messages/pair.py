@@ -12,10 +12,10 @@ from typing import Any, Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import quoted
+from pagnet_ros.errors import MessageError, quoted
 from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
 from pagnet_ros.messages.encodings import UNORDERED
-from pagnet_ros.messages.image import MalformedMessageError, color_from_image, depth_from_image
+from pagnet_ros.messages.image import color_from_image, depth_from_image
 from pagnet_ros.system.units import MILLIMETRE, from_counts
 
 __all__ = ["PairReader", "differ_in_shape", "read_color", "read_depth"]
@@ -87,7 +87,7 @@ class PairReader:
             ``[H, W, 3]`` uint8, at least as large.
 
         Raises:
-            MalformedMessageError: What cannot be decoded or up-sampled; names the topic.
+            MessageError: What cannot be decoded or up-sampled; names the topic.
         """
         measured = from_counts(read_depth(depth, self._depth_topic), self.depth_unit_m)
         rgb = read_color(color, self._color_topic)
@@ -113,7 +113,7 @@ class PairReader:
             missing: Why depth was not reprojected.
 
         Raises:
-            MalformedMessageError: Depth larger than colour, or of another shape.
+            MessageError: Depth larger than colour, or of another shape.
         """
         sizes = (depth.shape, rgb.shape[:2])
         if self._sizes is not None and sizes != self._sizes:
@@ -125,13 +125,13 @@ class PairReader:
             )
         self._sizes = sizes
         if depth.shape[0] > rgb.shape[0] or depth.shape[1] > rgb.shape[1]:
-            raise MalformedMessageError(
+            raise MessageError(
                 "depth_larger_than_color",
                 f"depth is {_size(depth.shape)}, colour {_size(rgb.shape)}; expected colour at least as large as depth "
                 "in both axes. Are the topics swapped? Else subscribe to the full-size colour topic, or decimate depth",
             )
         if differ_in_shape(*sizes):
-            raise MalformedMessageError(
+            raise MessageError(
                 "aspect_ratio_differs",
                 f"depth is {_size(depth.shape)}, colour {_size(rgb.shape)}; expected one shape of image within 2 %, as "
                 "depth registered to colour has, or both cameras' calibrations to reproject it"
@@ -242,7 +242,7 @@ def read_depth(message: Any, topic: str) -> Array:
     """Decode a depth Image or CompressedImage; a refusal names its topic.
 
     Raises:
-        MalformedMessageError: Another encoding, or a malformed message.
+        MessageError: Another encoding, or a malformed message.
     """
     return _read(message, topic, depth_from_image if hasattr(message, "step") else depth_from_compressed)
 
@@ -251,7 +251,7 @@ def read_color(message: Any, topic: str) -> NDArray[np.uint8]:
     """Decode a colour Image or CompressedImage as RGB; a refusal names its topic.
 
     Raises:
-        MalformedMessageError: Another encoding, or a malformed message.
+        MessageError: Another encoding, or a malformed message.
     """
     return _read(message, topic, color_from_image if hasattr(message, "step") else color_from_compressed)
 
@@ -259,8 +259,8 @@ def read_color(message: Any, topic: str) -> NDArray[np.uint8]:
 def _read(message: Any, topic: str, decode: Callable[[Any], Array]) -> Array:
     try:
         return decode(message)
-    except MalformedMessageError as error:
-        raise MalformedMessageError(error.kind, f"{topic}: {error}") from error
+    except MessageError as error:
+        raise MessageError(error.kind, f"{topic}: {error}") from error
 
 
 def _size(shape: _Shape) -> str:

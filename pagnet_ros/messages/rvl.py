@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.messages.containers import ContainerError, check_size
+from pagnet_ros.errors import MessageError
+from pagnet_ros.messages.containers import check_size
 
 __all__ = ["decode_rvl"]
 
@@ -33,15 +34,15 @@ def decode_rvl(payload: bytes) -> NDArray[np.uint16]:
         [h, w] uint16.
 
     Raises:
-        ContainerError: Too large, cut off, or runs that do not fit the size.
+        MessageError: Too large, cut off, or runs that do not fit the size.
     """
     if len(payload) < _HEADER.size:
-        raise ContainerError("truncated_data", f"truncated data: RVL depth of {len(payload)} bytes; expected a size")
+        raise MessageError("truncated_data", f"truncated data: RVL depth of {len(payload)} bytes; expected a size")
     width, height = _HEADER.unpack_from(payload)
     try:
         check_size(width, height)
-    except ContainerError as error:
-        raise ContainerError(error.kind, f"RVL depth {error}") from error
+    except MessageError as error:
+        raise MessageError(error.kind, f"RVL depth {error}") from error
     size = width * height
     numbers = _numbers(payload[_HEADER.size : _HEADER.size + _BYTES_PER_PIXEL * size + 8])
     heads = _heads(numbers, size)
@@ -50,10 +51,10 @@ def decode_rvl(payload: bytes) -> NDArray[np.uint16]:
     last = int(np.searchsorted(ends, size))
     if last == ends.size:
         reached = int(ends[-1]) if ends.size else 0
-        raise ContainerError("truncated_data", f"truncated data: RVL depth ends at pixel {reached} of {size}")
+        raise MessageError("truncated_data", f"truncated data: RVL depth ends at pixel {reached} of {size}")
     heads, zeros, ones = heads[: last + 1], zeros[: last + 1], ones[: last + 1]
     if ends[last] != size or heads[-1] + 2 + ones[-1] > numbers.size or not ones[:-1].all():
-        raise ContainerError("undecodable", f"RVL depth has runs that do not fit its {width} x {height} pixels")
+        raise MessageError("undecodable", f"RVL depth has runs that do not fit its {width} x {height} pixels")
     coded = np.ones(int(heads[-1] + 2 + ones[-1]), bool)
     coded[heads] = coded[heads + 1] = False
     differences = numbers[: coded.size][coded]
@@ -97,7 +98,7 @@ def _numbers(data: bytes) -> NDArray[np.int32]:
     starts = np.concatenate(([0], ends[:-1] + 1))
     lengths = ends - starts + 1
     if int(lengths.max()) > _MAX_GROUPS:
-        raise ContainerError("undecodable", "RVL depth holds a number of more than 30 bits; the stream is damaged")
+        raise MessageError("undecodable", "RVL depth holds a number of more than 30 bits; the stream is damaged")
     numbers = (groups[starts] & 7).astype(np.int32)
     for place in range(1, int(lengths.max())):  # at most nine times: the groups of one number
         longer = np.flatnonzero(lengths > place)

@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import RecordingError, quoted
-from pagnet_ros.messages.containers import HEAD_BYTES, MAX_PIXELS, ContainerError, decode, header_of
+from pagnet_ros.errors import MessageError, RecordingError, quoted
+from pagnet_ros.messages.containers import HEAD_BYTES, MAX_PIXELS, decode, header_of
 
 __all__ = ["COLOR_SUFFIXES", "DEPTH_SUFFIXES", "MAX_PIXELS", "ImageInfo", "probe", "read_depth", "read_rgb"]
 
@@ -81,7 +81,7 @@ def probe(path: Path) -> ImageInfo:
             return info
         try:
             found = header_of(head + file.read(HEAD_BYTES), lambda at, count: _read_at(file, at, count))
-        except ContainerError as error:
+        except MessageError as error:
             raise _refusal(path, head, error) from error
         ending = {"png": _PNG_END, "jpeg": b"\xff\xd9"}.get(found.container, b"")
         if ending not in _read_at(file, max(0, size - (1 << 16)), 1 << 16):
@@ -141,7 +141,7 @@ def _decode(path: Path, flags: int) -> NDArray[Any]:
         data = file.read(size)
     try:
         return decode(data, flags)
-    except ContainerError as error:
+    except MessageError as error:
         raise _refusal(path, data, error) from error
 
 
@@ -164,7 +164,7 @@ def _read_at(file: BinaryIO, at: int, count: int) -> bytes:
     return file.read(count)
 
 
-def _refusal(path: Path, head: bytes, error: ContainerError) -> RecordingError:
+def _refusal(path: Path, head: bytes, error: MessageError) -> RecordingError:
     """The same in the words of a recording."""
     if error.kind == "unknown_encoding" and head[:4] not in (b"II*\0", b"MM\0*"):
         found = "an empty file" if not head else f"starts with {head[:8]!r}"

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pagnet_ros.core.pairing import Pair
-from pagnet_ros.errors import ConfigError, RecordingError
-from pagnet_ros.messages.image import MalformedMessageError
+from pagnet_ros.errors import ConfigError, MessageError, RecordingError
 from pagnet_ros.messages.pair import PairReader, read_depth
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.recordings.cdr import CdrCompressedImage, CdrImage, image_from_cdr
@@ -257,7 +256,7 @@ class BagSource(Source):
                 for image in (job.reference, job.result)
             )
             reference = None if reference is None else from_counts(reference, self._unit_m)
-        except (MalformedMessageError, RecordingError) as error:
+        except (MessageError, RecordingError) as error:
             self._refuse(getattr(error, "kind", "undecodable"), str(error))
             return None
         info, intrinsics = self._calibrations.color(rgb.shape[0], rgb.shape[1])

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pagnet_ros.core.pairing import Pair
-from pagnet_ros.errors import ConfigError, RecordingError
-from pagnet_ros.messages.image import MalformedMessageError
+from pagnet_ros.errors import ConfigError, MessageError, RecordingError
 from pagnet_ros.messages.pair import PairReader
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, open_frames
@@ -115,7 +114,7 @@ class FolderSource(Source):
         try:
             frame = self._decode(pair)
             self._reader.check(frame.depth, frame.rgb)
-        except MalformedMessageError as error:
+        except MessageError as error:
             self._refuse(error.kind, str(error))
             return None
         except RecordingError as error:

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from pagnet_ros.core.reprojection import Reprojection
+from pagnet_ros.errors import MessageError
 from pagnet_ros.messages.calibration import Calibration, is_rectified, read_calibration
-from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.pair import differ_in_shape
 from pagnet_ros.runtime.devices import named_device_errors
 
@@ -79,7 +79,7 @@ class Aligner:
         for info, size, (image, topic) in zip(infos, (depth.shape, color_size), self._topics, strict=True):
             try:
                 calibrations.append(read_calibration(info, size[0], size[1], rectified=is_rectified(image)))
-            except MalformedMessageError as error:
+            except MessageError as error:
                 return f"{topic} cannot be used: {error}"
         key = (calibrations[0], calibrations[1], np.round(transform, 6).tobytes())
         if key != self._key or self._reprojection is None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pagnet_ros.messages.image import MalformedMessageError
+from pagnet_ros.errors import MessageError
 from pagnet_ros.messages.pair import PairReader, read_color, read_depth
 
 
@@ -47,17 +47,17 @@ def test_a_pair_becomes_two_arrays_without_a_word(reader, said):
 
 
 def test_a_refusal_names_its_topic_and_kind(reader):
-    with pytest.raises(MalformedMessageError, match=r"^/depth: unknown depth encoding 'rgb8'") as caught:
+    with pytest.raises(MessageError, match=r"^/depth: unknown depth encoding 'rgb8'") as caught:
         reader.read(color(), color())
     assert caught.value.kind == "unknown_encoding"
-    with pytest.raises(MalformedMessageError, match=r"^/color: wrong step"):
+    with pytest.raises(MessageError, match=r"^/color: wrong step"):
         read_color(image(np.zeros((2, 2, 3), np.uint8), "rgb8", step=1), "/color")
-    with pytest.raises(MalformedMessageError, match=r"^/depth: compressed depth has format"):
+    with pytest.raises(MessageError, match=r"^/depth: compressed depth has format"):
         read_depth(SimpleNamespace(format="jpeg", data=b""), "/depth")
 
 
 def test_depth_larger_than_colour_is_refused(reader):
-    with pytest.raises(MalformedMessageError, match="depth is 12 x 9, colour 12 x 8"):
+    with pytest.raises(MessageError, match="depth is 12 x 9, colour 12 x 8"):
         reader.read(depth((9, 12)), color())
 
 
@@ -153,7 +153,7 @@ def test_depth_of_another_shape_than_colour_is_refused(reader, said, depth_size,
         reader.read(depth(depth_size), color(color_size))
         assert not said
         return
-    with pytest.raises(MalformedMessageError, match="expected one shape of image within 2 %") as caught:
+    with pytest.raises(MessageError, match="expected one shape of image within 2 %") as caught:
         reader.read(depth(depth_size), color(color_size))
     assert caught.value.kind == "aspect_ratio_differs"
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
-from pagnet_ros.errors import ConfigError, quoted
+from pagnet_ros.errors import ConfigError, MessageError, quoted
 from pagnet_ros.messages.camera_info import camera_info_for
-from pagnet_ros.messages.image import MalformedMessageError, fill_depth_image, fill_image
+from pagnet_ros.messages.image import fill_depth_image, fill_image
 from pagnet_ros.pipeline import UpsampledDepth
 from pagnet_ros.ros.names import TopicNames, below_output
 from pagnet_ros.ros.node.parameters import NodeParameters
@@ -146,7 +146,7 @@ class Outputs:
             return None
         try:
             return camera_info_for(color_info, message.header, message.height, message.width)
-        except MalformedMessageError as error:
+        except MessageError as error:
             self._reporter.report(error.kind, f"{self.topics.color_info}: {error}")
         except Exception as error:  # whatever is wrong with a calibration, it does not cost the image
             self._reporter.report(

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import PointCloud2, PointField
 
 from pagnet_ros.core.lens import pixel_rays
+from pagnet_ros.errors import MessageError
 from pagnet_ros.messages.calibration import Calibration, is_rectified, read_calibration
-from pagnet_ros.messages.image import MalformedMessageError
 from pagnet_ros.messages.points import make_points
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
@@ -43,7 +43,7 @@ class Points:
             return
         try:
             camera = read_calibration(info, depth_m.shape[0], depth_m.shape[1], rectified=self._rectified)
-        except MalformedMessageError as error:
+        except MessageError as error:
             self._reporter.report(error.kind, f"no points: {error}")
             return
         colours = rgb if settings.points_color else None

@@ -21,8 +21,14 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core.alignment.check import AlignmentCheck
 from pagnet_ros.core.degradation import Degradation, LevelChange
-from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, InputError, OutOfMemoryError
-from pagnet_ros.messages.image import MalformedMessageError
+from pagnet_ros.errors import (
+    DeviceError,
+    DeviceFailureError,
+    DeviceLostError,
+    InputError,
+    MessageError,
+    OutOfMemoryError,
+)
 from pagnet_ros.messages.pair import PairReader
 from pagnet_ros.pipeline import DepthUpsampler, UpsampledDepth, UpsamplerOptions
 from pagnet_ros.ros.node.inputs import LatestOnlyQueue, MessagePair
@@ -129,7 +135,7 @@ class FrameProcessor:
             return
         try:
             self._process(pair, settings)
-        except MalformedMessageError as error:
+        except MessageError as error:
             self._reporter.report(error.kind, str(error))
         except InputError as error:
             self._reporter.report("bad_frame", str(error))
