@@ -20,6 +20,7 @@ __all__ = [
     "RecordingError",
     "WeightsError",
     "did_you_mean",
+    "first_line",
     "printable",
     "quoted",
 ]
@@ -85,6 +86,11 @@ def printable(text: str, limit: int = 2000) -> str:
     """
     cut = text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
     return cut if cut.isprintable() else "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in cut)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first, or what it is where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def quoted(value: object) -> str:

@@ -128,14 +128,13 @@ checks() {
         more=("${most[@]}") compiled=("${most[@]}")
     else
         most=(--weights full-x4 fast-x4-sensor rt-x4-clean bicubic-x4 mid-x4-clean --sizes 640x480 1280x720 1920x1080 --frames 60)
-        most+=(--ways graph --precisions fp16 fp32 --time-limit 60 --trace "$work/trace.json")
+        most+=(--ways graph --precisions fp16 fp32 --time-limit 60)
         more=(--weights fast-x4-sensor full-x4 fast-x1-sensor rt-x4-clean --ways eager graph --precisions fp16 bf16 --frames 60 --time-limit 30)
         compiled=(--weights fast-x4-sensor rt-x4-clean --ways graph compiled --precisions fp16 --frames 60 --time-limit 80)
     fi
     step versions 30 1 bash -c 'versions; shared_memory'
     step tests 90 20 "$PYTHON" "${tests[@]}" -m "$marker" "${files[@]}"
     step bench 80 30 "$PYTHON" "${bench[@]}" "${most[@]}" --json "$OUT/bench.json"
-    [ ! -f "$work/trace.json" ] || gzip -c "$work/trace.json" >"$OUT/trace.json.gz"
     step calibration 55 25 bash -c "calibrate ${CALIBRATION_SECONDS:-35}"
     step probes 60 15 "$PYTHON" scripts/gpu_probes.py --device "$DEVICE" --out "$OUT/probes.jsonl" \
         --seconds $((55 * ${PATIENCE:-1})) ${probes[@]+"${probes[@]}"}

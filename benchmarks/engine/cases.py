@@ -29,8 +29,6 @@ from pagnet_ros.runtime.roofline import Need, need_of
 from pagnet_ros.sensors import PROFILES, PinholeCamera, sense, to_millimetres
 from pagnet_ros.simulation import Renderer, Scene
 
-__all__ = ["WAYS", "PlainNetwork", "frame", "make_engine", "need_named", "network_named", "size_named"]
-
 WAYS = {
     "cpu": ("native", "eager", "plain", "compiled", "onnx"),
     "cuda": ("graph", "compiled", "eager", "plain", "onnx"),
@@ -79,7 +77,7 @@ def need_named(name: str, low_size: tuple[int, int]) -> Need:
     if isinstance(network, PagNet | SurfaceNetwork):
         return need_of(header.config, low_size)
     low, high = low_size[0] * low_size[1], low_size[0] * low_size[1] * network.scale**2
-    return Need(2 * 16 * high / 1e9, ((float(2 * 16 * high), low + high),), low + high)
+    return Need(2 * 16 * high / 1e9, low + high)
 
 
 class PlainNetwork:

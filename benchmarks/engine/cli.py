@@ -14,14 +14,12 @@ import torch
 
 from benchmarks.engine.cases import WAYS, network_named, size_named
 from benchmarks.engine.report import Report
-from benchmarks.engine.results import Plan, measure_results, with_trace
+from benchmarks.engine.results import Plan, measure_results
 from benchmarks.engine.startup import measure_start_up
 from benchmarks.neighbours import busy_neighbours
 from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
 from pagnet_ros.runtime.devices import PRECISIONS, choose_device, choose_precision
 from pagnet_ros.runtime.machine import describe_machine, measure_machine
-
-__all__ = ["main"]
 
 DEFAULT_WAYS = {"cpu": ("native", "eager"), "cuda": ("graph", "eager")}
 
@@ -45,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--busy", type=int, default=0, help="other processes that keep a core busy each")
     parser.add_argument("--start-up", action="store_true", help="also time a new process to its first output")
-    parser.add_argument("--trace", type=Path, help="write a trace of a few frames of the first result")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args(arguments)
     until = time.monotonic() + options.time_limit
@@ -59,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with busy_neighbours(options.busy):
             _measure(options, plan, report)
-        _extras(options, plan, report)
+        if options.start_up:
+            report.start_up = measure_start_up(options.weights[0], options.device)._asdict()
     except PagnetError as error:
         failed = _failed(error)
     except KeyboardInterrupt:
@@ -121,17 +119,3 @@ def _measure(options: argparse.Namespace, plan: Plan, report: Report) -> None:
     if not report.results and not report.failures:
         asked = f"{', '.join(options.weights)} on {plan.device} in {', '.join(plan.precisions)}"
         raise DeviceError(f"none of {', '.join(plan.ways)} runs {asked}; give other --ways or --precisions")
-
-
-def _extras(options: argparse.Namespace, plan: Plan, report: Report) -> None:
-    """What is not a result, last: a profiler that has run once slows what comes after it down."""
-    try:
-        if options.start_up:
-            report.start_up = measure_start_up(options.weights[0], options.device)._asdict()
-    except PagnetError as error:
-        report.remarks.append(f"no time of a new process: {error}")
-    if options.trace and report.results:
-        try:
-            report.results[0] = with_trace(report.results[0], plan, options.trace)
-        except Exception as error:
-            report.remarks.append(f"no trace: {type(error).__name__}: {error}")

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["BEGIN", "END", "main", "with_figures"]
-
 BEGIN = "<!-- figures of a GPU: begin -->"
 END = "<!-- figures of a GPU: end -->"
 HEADS: tuple[str, ...] = (
@@ -64,16 +62,12 @@ def _table(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _notes(figures: Mapping[str, Any]) -> list[str]:
-    """What the table does not show: uploads, and what was not measured."""
+    """What was not measured, and why."""
     notes = []
-    for each in [*figures["results"], *figures["failures"]]:
+    for each in figures["failures"]:
         name = ", ".join(each[part] for part in ("weights", "size", "way", "precision"))
-        if "reason" in each:
-            notes.append(f"Not measured: {name}: {each['reason']}.")
-        elif each["upload_hidden"] is not None:
-            share = f"{each['upload_hidden']:.0%} of the uploads' time lies beside a forward"
-            notes.append(f"{name}: {share}, where two frames are under way.")
-    return [line for note in notes for line in ("", note)]
+        notes += ["", f"Not measured: {name}: {each['reason']}."]
+    return notes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

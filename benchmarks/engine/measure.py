@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +15,6 @@ from numpy.typing import NDArray
 from pagnet_ros.core.depth import working_size
 from pagnet_ros.pipeline import UpsamplerOptions
 from pagnet_ros.runtime.engine import Engine, EngineOutput
-
-__all__ = ["Measured", "call", "measure", "memory_mb", "two_under_way_ms", "write_trace"]
 
 WARM_UPS = 2
 OPTIONS = UpsamplerOptions(metric=True)
@@ -41,13 +38,9 @@ class Measured(NamedTuple):
 
 def call(engine: Engine, frame: Frame) -> EngineOutput:
     """One frame through an engine, from NumPy to NumPy."""
-    return engine.infer(*frame, *_settings(engine, frame))
-
-
-def _settings(engine: Engine, frame: Frame) -> tuple[Any, Any, Any]:
     depth, rgb = frame
     size = working_size((depth.shape[0], depth.shape[1]), (rgb.shape[0], rgb.shape[1]), engine.scale)
-    return size, OPTIONS.limits(metric=True), OPTIONS
+    return engine.infer(depth, rgb, size, OPTIONS.limits(metric=True), OPTIONS)
 
 
 def measure(engines: Mapping[str, Engine], frame: Frame, count: int) -> dict[str, Measured]:
@@ -96,45 +89,3 @@ def _resident_mb() -> float:
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     return pages * resource.getpagesize() / 1e6
-
-
-def two_under_way_ms(engine: Engine, frame: Frame, count: int) -> float:
-    """Milliseconds per frame where the next one is submitted before the last is collected: upload beside forward."""
-    settings = _settings(engine, frame)
-    under_way = engine.submit(*frame, *settings)
-    begin = time.perf_counter()
-    for _ in range(count):
-        following = engine.submit(*frame, *settings)
-        engine.collect(under_way)
-        under_way = following
-    elapsed = time.perf_counter() - begin
-    engine.collect(under_way)
-    return elapsed / count * 1e3
-
-
-def write_trace(engine: Engine, frame: Frame, path: Path) -> float | None:
-    """A few frames, two under way, as a trace for chrome://tracing or ui.perfetto.dev; see `hidden_share`."""
-    with torch.profiler.profile() as profiler:
-        two_under_way_ms(engine, frame, 6)
-    profiler.export_chrome_trace(str(path))
-    return hidden_share(json.loads(path.read_text(encoding="utf-8")))
-
-
-def hidden_share(trace: Mapping[str, Any]) -> float | None:
-    """Share of the uploads' time during which the GPU computed something; None without uploads, as on a CPU.
-
-    Args:
-        trace: in Chrome's format, as torch's profiler writes it: events with a category, a start and a duration.
-    """
-    events = [event for event in trace["traceEvents"] if "dur" in event]
-    spans = [(event["ts"], event["ts"] + event["dur"], event) for event in events]
-    uploads = [span for span in spans if span[2].get("cat") == "gpu_memcpy" and "HtoD" in span[2]["name"]]
-    total = sum(end - start for start, end, _ in uploads)
-    if not total:
-        return None
-    hidden, reached = 0.0, float("-inf")
-    for start, end, event in sorted(spans, key=lambda span: span[0]):
-        if event.get("cat") == "kernel":
-            begin, reached = max(start, reached), max(end, reached)
-            hidden += sum(max(0.0, min(end, upload[1]) - max(begin, upload[0])) for upload in uploads)
-    return float(hidden / total)

@@ -10,8 +10,6 @@ from typing import Any
 
 from benchmarks.engine.results import Failure, Result
 
-__all__ = ["Report"]
-
 
 @dataclass
 class Report:
@@ -69,11 +67,6 @@ class Report:
         console = Console(width=None if sys.stdout.isatty() else 190)
         console.print(self._table())
         lines = [*map(_said, self.failures)]
-        lines += [
-            f"{' '.join(result[:4])}: {result.upload_hidden:.0%} of the uploads' time lies beside a forward"
-            for result in self.results
-            if result.upload_hidden is not None
-        ]
         if self.start_up is not None:
             cold, warm = self.start_up["cold_s"], self.start_up["warm_s"]
             lines.append(f"process start to first output: cold {cold:.1f} s, warm {warm:.1f} s")
@@ -91,14 +84,13 @@ class Report:
             f"matrices, GFLOP/s: {rates}; copies {machine['copy_gbs']:.0f} GB/s"
         )
         heads = ["weights", "size", "way", "precision", "GFLOP", "p50 ms", "p99 ms", "network", "trust", "memory MB"]
-        heads += ["RMS to fp32 mm", "of matrix rate", "roofline ms", "p50 / roofline", "two under way"]
+        heads += ["RMS to fp32 mm", "of matrix rate", "roofline ms", "p50 / roofline"]
         table = Table(*heads, title=title)
         for result in self.results:
             times = (f"{value:.1f}" if value >= 10 else f"{value:.2f}" for value in result[4:9])
             share = (f"{result.matrix_share:.0%}", f"{result.roofline:.3g}", f"{result.p50 / result.roofline:.1f}")
-            beside = "" if result.two_under_way is None else f"{result.two_under_way:.2f}"
             rms = "n/a" if result.rms_to_fp32_mm is None else f"{result.rms_to_fp32_mm:.2f}"
-            table.add_row(*result[:4], *times, f"{result.memory_mb:.0f}", rms, *share, beside)
+            table.add_row(*result[:4], *times, f"{result.memory_mb:.0f}", rms, *share)
         return table
 
 

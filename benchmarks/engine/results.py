@@ -6,22 +6,19 @@ import gc
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.engine.cases import frame, make_engine, need_named, network_named, size_named
-from benchmarks.engine.measure import Frame, Measured, call, measure, memory_mb, two_under_way_ms, write_trace
+from benchmarks.engine.cases import frame, make_engine, need_named, network_named
+from benchmarks.engine.measure import Frame, Measured, call, measure, memory_mb
 from pagnet_ros.errors import DeviceError, DeviceLostError
 from pagnet_ros.runtime.devices import PRECISIONS, named_device_errors
 from pagnet_ros.runtime.engine import Engine
 from pagnet_ros.runtime.machine import MachineRates
 from pagnet_ros.runtime.roofline import Need
-
-__all__ = ["Failure", "Plan", "Result", "measure_results", "with_trace"]
 
 Key = tuple[str, str, str]
 """Weights, way, precision."""
@@ -33,8 +30,6 @@ class Result(NamedTuple):
     Attributes:
         rms_to_fp32_mm: None where fp32 could not be run beside it.
         matrix_share: of the operations per second that large matrices reach.
-        two_under_way: per frame, on a GPU.
-        upload_hidden: share of the uploads' time during which the GPU computed, in the trace of this result, if any.
     """
 
     weights: str
@@ -50,9 +45,6 @@ class Result(NamedTuple):
     rms_to_fp32_mm: float | None
     matrix_share: float
     roofline: float
-    layered_roofline: float
-    two_under_way: float | None
-    upload_hidden: float | None
 
 
 class Failure(NamedTuple):
@@ -163,9 +155,6 @@ def _measure(
             _result(key, size, needs[key[0]], plan, taken["|".join(key)], references[key[0]], memory[key])
             for key in engines
         ]
-        results = [
-            _with_two(result, engine, images, plan) for result, engine in zip(results, engines.values(), strict=True)
-        ]
     except DeviceLostError:
         raise
     except Exception as error:
@@ -198,22 +187,6 @@ def _result(
     width = PRECISIONS[precision].itemsize
     stages = taken.stage_ms
     share = need.gflop / (stages["network"] / 1e3) / rate
-    floors = need.roofline_ms(rate, copy_gbs, width), need.layered_roofline_ms(rate, copy_gbs, width)
     times = p50, p99, stages["network"], stages["trust"]
-    return Result(name, size, way, precision, need.gflop, *times, memory, rms_mm, share, *floors, None, None)
-
-
-def _with_two(result: Result, engine: Engine, images: Frame, plan: Plan) -> Result:
-    """The result, with what two frames under way give on a GPU."""
-    if plan.device.type != "cuda":
-        return result
-    return result._replace(two_under_way=two_under_way_ms(engine, images, plan.frames))
-
-
-def with_trace(result: Result, plan: Plan, path: Path) -> Result:
-    """The result, once a trace of a few of its frames is written; see `benchmarks.engine.measure.write_trace`."""
-    width, height = size_named(result.size)
-    engine = make_engine(result.weights, result.way, result.precision, str(plan.device), (height, width))
-    images = frame((width, height), engine.scale)
-    call(engine, images)
-    return result._replace(upload_hidden=write_trace(engine, images, path))
+    roofline = need.roofline_ms(rate, copy_gbs, width)
+    return Result(name, size, way, precision, need.gflop, *times, memory, rms_mm, share, roofline)

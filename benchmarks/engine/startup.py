@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 from pagnet_ros.errors import DeviceError
 
-__all__ = ["StartUp", "measure_start_up"]
-
 _FIRST_OUTPUT = """
 import sys, numpy, pagnet_ros
 up = pagnet_ros.DepthUpsampler.from_zoo(sys.argv[1], device=sys.argv[2])

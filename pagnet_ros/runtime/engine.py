@@ -1,8 +1,8 @@
-"""Owns the device and the network on it. NumPy in, NumPy out.
+"""One network on one device. NumPy in, NumPy out.
 
-`Engine.submit` is the hot path: upload -> decode, fill, normalise -> forward -> trust -> download; `Engine.collect`
-waits for it, the one synchronisation of the frame; `Engine.infer` is both. Raw uint16 and uint8 images are uploaded as
-they come (`pagnet_ros.runtime.streams`); everything else happens on the device.
+`Engine.infer` is the hot path: upload -> decode, fill, normalise -> forward -> trust -> download, and one wait for all
+of it. Raw uint16 and uint8 images are uploaded as they come (`pagnet_ros.runtime.streams`); everything else happens on
+the device.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from pagnet_ros.runtime.devices import (
 )
 from pagnet_ros.runtime.native import NativePagNet, NativeSurfaces, NativeUnavailableError, load_library
 from pagnet_ros.runtime.padding import pad_for_tensor_cores
-from pagnet_ros.runtime.streams import CpuLane, CudaLane, Lane, Slot
+from pagnet_ros.runtime.streams import Buffers, CpuBuffers, CudaBuffers
 from pagnet_ros.system.allocator import keep_freed_memory
 
 __all__ = ["Engine", "EngineOutput", "FrameLimits", "Network", "choose_device", "choose_precision"]
@@ -187,9 +187,9 @@ class Engine:
             compute_float32_exactly()
         self._alone: AbstractContextManager[Any] = RECORDING if on_gpu else nullcontext()
         with named_device_errors(self.device):
-            self._lane: Lane = CudaLane(self.device) if on_gpu else CpuLane()
+            self._buffers: Buffers = CudaBuffers(self.device) if on_gpu else CpuBuffers()
             self.backend, self._forward = self._prepare(network, backend)
-            if on_gpu:  # the weights were laid out on another stream than the lane's
+            if on_gpu:  # the weights were laid out on another stream than the frames'
                 torch.cuda.current_stream(self.device).synchronize()
         self._graphs = GraphCache() if on_gpu and self.backend in ("graph", "compiled") else None
 
@@ -207,45 +207,25 @@ class Engine:
             OutOfMemoryError: the device ran out of memory.
             DeviceFailureError: the device failed.
         """
-        return self.collect(self.submit(depth, rgb, size, limits, options))
-
-    def submit(
-        self,
-        depth: NDArray[np.generic],
-        rgb: NDArray[np.uint8],
-        size: WorkingSize,
-        limits: FrameLimits,
-        options: validity.TrustOptions,
-    ) -> Slot:
-        """Start a frame, see `infer`. On a GPU this does not wait for it: a second one may follow before `collect`.
-
-        Returns:
-            What `collect` takes.
-        """
-        frame = _Frame(size, (rgb.shape[0], rgb.shape[1]), limits, options)
+        frame, buffers = _Frame(size, (rgb.shape[0], rgb.shape[1]), limits, options), self._buffers
         try:
-            with named_device_errors(self.device), torch.inference_mode(), self._lane.frame() as slot:
-                uploaded = slot.upload(depth, rgb)
-                slot.mark("upload")
+            with named_device_errors(self.device), torch.inference_mode(), buffers.frame():
+                uploaded = buffers.upload(depth, rgb)
+                buffers.mark("upload")
                 predicted = self._run(self._predict, frame.for_network(), uploaded)
-                slot.mark("network")
+                buffers.mark("network")
                 believed = self._run(self._believe, frame.for_belief(chosen=self._chooses), predicted)
-                slot.mark("trust")
-                slot.download(believed)
-                slot.mark("download")
+                buffers.mark("trust")
+                buffers.download(believed)
+                buffers.mark("download")
+                arrays, stage_ms = buffers.wait()
         except OutOfMemoryError as error:
             self._give_up_memory(error)
             raise
-        started: Slot = slot
-        return started
-
-    def collect(self, slot: Slot) -> EngineOutput:
-        """The result of a submitted frame, oldest first; waits for it."""
-        with named_device_errors(self.device):
-            arrays, stage_ms = slot.wait()
-        depth, origin, *trust = arrays
+        believed_depth, origin, *trust = arrays
         sigma, confidence = (trust[at] if len(trust) > at else None for at in (0, 1))
-        return EngineOutput(depth, sigma, origin, stage_ms, confidence, int(trust[2].item()) if trust[2:] else 0)
+        disagreeing = int(trust[2].item()) if trust[2:] else 0
+        return EngineOutput(believed_depth, sigma, origin, stage_ms, confidence, disagreeing)
 
     def _predict(self, frame: _Frame, raw: Tensor, colour: Tensor) -> list[Tensor]:
         """Raw images ``[h, w]``, ``[H, W, 3]`` -> depth at colour size, the three parts of `Measurement`, sigma if any.
@@ -331,7 +311,7 @@ class Engine:
     def _prepare(self, network: Network, backend: str) -> tuple[str, Callable[..., Any]]:
         """The name of the way to run, and the network as a function."""
         if not isinstance(network, nn.Module):
-            stream = self._lane.stream.cuda_stream if isinstance(self._lane, CudaLane) else 0
+            stream = self._buffers.stream.cuda_stream if isinstance(self._buffers, CudaBuffers) else 0
             placed = network.on(self.device, stream)
             self.fallback_reason = network.fallback_reason
             return network.backend, placed

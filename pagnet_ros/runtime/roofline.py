@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pagnet_ros.model.config import ModelConfig
@@ -21,22 +20,15 @@ class Need(NamedTuple):
 
     Attributes:
         gflop: operations of all convolutions, a multiplication and an addition counted as two, 1e9.
-        layers: operations and values moved (input, weights, output) of each convolution module.
         values: values that must move at least: weights, and the images in and out.
     """
 
     gflop: float
-    layers: tuple[tuple[float, int], ...]
     values: int
 
     def roofline_ms(self, matrix_gflops: float, copy_gbs: float, value_bytes: int) -> float:
         """The least time of any implementation: all operations at the full rate, or the unavoidable bytes."""
         return max(self.gflop / matrix_gflops, self.values * value_bytes / copy_gbs / 1e9) * 1e3
-
-    def layered_roofline_ms(self, matrix_gflops: float, copy_gbs: float, value_bytes: int) -> float:
-        """The same for an implementation that writes each convolution's output to memory and reads it again."""
-        spans = (max(ops / matrix_gflops / 1e9, moved * value_bytes / copy_gbs / 1e9) for ops, moved in self.layers)
-        return sum(spans) * 1e3
 
 
 def need_of(config: ModelConfig, low_size: tuple[int, int]) -> Need:
@@ -50,18 +42,8 @@ def need_of(config: ModelConfig, low_size: tuple[int, int]) -> Need:
         network = build_network(config)
         depth = torch.empty(1, ENTERING if isinstance(network, SurfaceNetwork) else 1, *low_size)
         rgb = torch.empty(1, 3, *(config.scale * side for side in low_size))
-    layers: list[tuple[float, int]] = []
-
-    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        assert isinstance(module, nn.Conv2d)
-        operations = 2 * output.numel() * module.weight[0].numel()
-        layers.append((float(operations), inputs[0].numel() + output.numel() + module.weight.numel()))
-
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(count)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(depth, rgb)
     weights = sum(parameter.numel() for parameter in network.parameters())
     images = low_size[0] * low_size[1] + rgb.numel() + rgb.numel() // 3
-    return Need(counter.get_total_flops() / 1e9, tuple(layers), weights + images)
+    return Need(counter.get_total_flops() / 1e9, weights + images)

@@ -1,8 +1,7 @@
-"""How a frame's arrays reach a device and come back: `CpuLane` and `CudaLane`, one interface.
+"""How a frame's arrays reach a device and come back: `CpuBuffers` and `CudaBuffers`, one interface.
 
-A lane hands out slots, one per frame under way. On a GPU there are two: while the stream computes frame n out of one,
-frame n+1 is uploaded on a second stream into the other. A slot owns its pinned and its device buffers, so nothing is
-allocated for a frame of the same size, and `Slot.wait` is the one synchronisation of the frame.
+One frame at a time: `frame` begins it, `wait` ends it. On a GPU pinned and device buffers are kept, so nothing is
+allocated for a frame of the same size, and `wait` is the one synchronisation of the frame.
 """
 
 from __future__ import annotations
@@ -17,9 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["CpuLane", "CudaLane", "FrameArrays", "Lane", "Slot", "Turns"]
-
-SLOTS = 2
+__all__ = ["Buffers", "CpuBuffers", "CudaBuffers", "FrameArrays"]
 
 
 class FrameArrays(NamedTuple):
@@ -34,11 +31,14 @@ class FrameArrays(NamedTuple):
     stage_ms: dict[str, float]
 
 
-class Slot(Protocol):
-    """One frame's place on the device."""
+class Buffers(Protocol):
+    """Where the frames of one engine lie on its device."""
+
+    def frame(self) -> AbstractContextManager[None]:
+        """A new frame begins; work inside the context goes to the device's stream."""
 
     def upload(self, *arrays: NDArray[np.generic]) -> list[Tensor]:
-        """Arrays on the device, of their own type, without waiting for it; valid until the frame is collected."""
+        """Arrays on the device, of their own type, without waiting for it; valid until the next frame."""
 
     def mark(self, stage: str) -> None:
         """The stage ends here; costs no synchronisation."""
@@ -47,191 +47,104 @@ class Slot(Protocol):
         """Send images ``[1, 1, H, W]`` back, without waiting for them."""
 
     def wait(self) -> FrameArrays:
-        """Wait for the frame, once, and give the slot back."""
+        """Wait for the frame, once."""
 
 
-class Lane(Protocol):
-    """Where frames of one engine go."""
-
-    def frame(self) -> AbstractContextManager[Slot]:
-        """A context that gives a slot; work in it goes to the lane's stream. An error in it gives the slot back."""
-
-
-class Turns:
-    """Which slot comes next, and which are taken: oldest first, never more than there are."""
-
-    def __init__(self, count: int) -> None:
-        """All are free."""
-        self._taken = [False] * count
-        self._next = 0
-
-    def take(self) -> int:
-        """The next slot.
-
-        Raises:
-            RuntimeError: it is still taken.
-        """
-        turn = self._next
-        if self._taken[turn]:
-            raise RuntimeError(f"{len(self._taken)} frames are under way, expected fewer; collect the oldest first")
-        self._taken[turn] = True
-        self._next = (turn + 1) % len(self._taken)
-        return turn
-
-    def free(self, turn: int) -> None:
-        """This one is free again."""
-        self._taken[turn] = False
-
-    def give_back(self, turn: int) -> None:
-        """The latest one was not used; it comes next."""
-        self._taken[turn] = False
-        self._next = turn
-
-
-class CpuSlot:
+class CpuBuffers:
     """The CPU's memory is the caller's: nothing moves, and what was computed is there."""
 
-    def __init__(self) -> None:
+    @contextmanager
+    def frame(self) -> Iterator[None]:
+        """See `Buffers.frame`."""
         self._arrays: list[NDArray[Any]] = []
         self._stage_ms: dict[str, float] = {}
         self._last = time.perf_counter()
+        yield
 
     def upload(self, *arrays: NDArray[np.generic]) -> list[Tensor]:
-        """See `Slot.upload`."""
+        """See `Buffers.upload`."""
         return [_as_tensor(array) for array in arrays]
 
     def mark(self, stage: str) -> None:
-        """See `Slot.mark`."""
+        """See `Buffers.mark`."""
         now = time.perf_counter()
         self._stage_ms[stage] = (now - self._last) * 1e3
         self._last = now
 
     def download(self, tensors: Sequence[Tensor]) -> None:
-        """See `Slot.download`."""
+        """See `Buffers.download`."""
         self._arrays = [tensor[0, 0].contiguous().numpy() for tensor in tensors]
 
     def wait(self) -> FrameArrays:
-        """See `Slot.wait`."""
-        return FrameArrays(self._arrays, self._stage_ms)
+        """See `Buffers.wait`."""
+        arrays, self._arrays = self._arrays, []
+        return FrameArrays(arrays, self._stage_ms)
 
 
-class CpuLane:
-    """Frames are computed where they are."""
-
-    @contextmanager
-    def frame(self) -> Iterator[CpuSlot]:
-        """See `Lane.frame`."""
-        yield CpuSlot()
-
-
-class CudaSlot:
-    """Pinned buffers, device buffers and events of one frame on a GPU."""
-
-    def __init__(self, lane: CudaLane, turn: int) -> None:
-        self._lane = lane
-        self._turn = turn
-        self._pinned: dict[str, Tensor] = {}
-        self._device: dict[str, Tensor] = {}
-        self._sent: list[Tensor] = []
-        self._marks: list[tuple[str, torch.cuda.Event]] = []
-
-    def begin(self) -> None:
-        """A new frame starts here."""
-        self._marks = [("", self._event(self._lane.stream))]
-        self._sent = []
-
-    def upload(self, *arrays: NDArray[np.generic]) -> list[Tensor]:
-        """See `Slot.upload`. The copy runs on the lane's second stream, beside the frame before."""
-        tensors = []
-        for i, array in enumerate(arrays):
-            host = _as_tensor(array)
-            pinned = _like(self._pinned, f"in{i}", host, None)
-            pinned.copy_(host)
-            held = self._device.get(f"in{i}")
-            tensors.append(_like(self._device, f"in{i}", host, self._lane.device))
-            if tensors[-1] is not held:  # its memory may be what the frame before has just finished with
-                self._lane.copies.wait_stream(self._lane.stream)
-            with torch.cuda.stream(self._lane.copies):
-                tensors[-1].copy_(pinned, non_blocking=True)
-        self._lane.stream.wait_stream(self._lane.copies)
-        return tensors
-
-    def mark(self, stage: str) -> None:
-        """See `Slot.mark`."""
-        self._marks.append((stage, self._event(self._lane.stream)))
-
-    def download(self, tensors: Sequence[Tensor]) -> None:
-        """See `Slot.download`."""
-        for i, tensor in enumerate(tensors):
-            image = tensor[0, 0]
-            self._sent.append(_like(self._pinned, f"out{i}", image, None))
-            self._sent[-1].copy_(image, non_blocking=True)
-
-    def wait(self) -> FrameArrays:
-        """See `Slot.wait`."""
-        try:
-            self._marks[-1][1].synchronize()
-            arrays = [pinned.numpy().copy() for pinned in self._sent]
-            spans = zip(self._marks, self._marks[1:], strict=False)
-            return FrameArrays(arrays, {stage: before.elapsed_time(after) for (_, before), (stage, after) in spans})
-        finally:
-            self._lane.turns.free(self._turn)
-
-    def _event(self, stream: torch.cuda.Stream) -> torch.cuda.Event:
-        # blocking: the thread that waits sleeps meanwhile, instead of keeping a core busy that a robot needs
-        event = torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
-        event.record(stream)
-        return event
-
-
-class CudaLane:
-    """Two streams, one that computes and one that uploads, and two slots.
+class CudaBuffers:
+    """Pinned and device buffers, and the stream in whose order everything happens.
 
     Attributes:
         device: the GPU.
-        stream: what computes, and sends results back.
-        copies: what uploads.
-        turns: which slot is whose.
+        stream: uploads, computes, and sends results back.
     """
 
     def __init__(self, device: torch.device) -> None:
-        """Make streams; buffers are made by the first frame, whose sizes they need."""
+        """Make the stream; buffers are made by the first frame, whose sizes they need."""
         self.device = device
         self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self.copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self.turns = Turns(SLOTS)
-        self._slots = [CudaSlot(self, turn) for turn in range(SLOTS)]
+        self._kept: dict[str, Tensor] = {}
+        self._sent: list[Tensor] = []
+        self._marks: list[tuple[str, torch.cuda.Event]] = []
 
     @contextmanager
-    def frame(self) -> Iterator[CudaSlot]:
-        """See `Lane.frame`."""
-        turn = self.turns.take()
-        try:
-            with torch.cuda.stream(self.stream):
-                self._slots[turn].begin()
-                yield self._slots[turn]
-        except BaseException:
-            self.turns.give_back(turn)
-            raise
+    def frame(self) -> Iterator[None]:
+        """See `Buffers.frame`."""
+        with torch.cuda.stream(self.stream):
+            self._marks, self._sent = [], []
+            self.mark("")
+            yield
+
+    def upload(self, *arrays: NDArray[np.generic]) -> list[Tensor]:
+        """See `Buffers.upload`."""
+        tensors = []
+        for i, array in enumerate(arrays):
+            host = _as_tensor(array)
+            pinned = self._like(f"pinned in {i}", host, pin_memory=True)
+            pinned.copy_(host)
+            tensors.append(self._like(f"in {i}", host, device=self.device))
+            tensors[-1].copy_(pinned, non_blocking=True)
+        return tensors
+
+    def mark(self, stage: str) -> None:
+        """See `Buffers.mark`."""
+        # blocking: the thread that waits sleeps meanwhile, instead of keeping a core busy that a robot needs
+        event = torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
+        event.record(self.stream)
+        self._marks.append((stage, event))
+
+    def download(self, tensors: Sequence[Tensor]) -> None:
+        """See `Buffers.download`."""
+        for i, tensor in enumerate(tensors):
+            image = tensor[0, 0]
+            self._sent.append(self._like(f"pinned out {i}", image, pin_memory=True))
+            self._sent[-1].copy_(image, non_blocking=True)
+
+    def wait(self) -> FrameArrays:
+        """See `Buffers.wait`."""
+        self._marks[-1][1].synchronize()
+        spans = zip(self._marks, self._marks[1:], strict=False)
+        stage_ms = {stage: before.elapsed_time(after) for (_, before), (stage, after) in spans}
+        return FrameArrays([pinned.numpy().copy() for pinned in self._sent], stage_ms)
+
+    def _like(self, name: str, like: Tensor, **where: Any) -> Tensor:
+        """The buffer of a name, made anew where size or type have changed."""
+        held = self._kept.get(name)
+        if held is None or held.shape != like.shape or held.dtype != like.dtype:
+            held = self._kept[name] = torch.empty(tuple(like.shape), dtype=like.dtype, **where)
+        return held
 
 
 def _as_tensor(array: NDArray[np.generic]) -> Tensor:
     """The array's own memory where torch can use it, else a copy."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
-
-
-def _like(buffers: dict[str, Tensor], name: str, like: Tensor, device: torch.device | None) -> Tensor:
-    """The buffer of a name, made anew where size or type have changed; pinned where no device is named.
-
-    A slot's buffers change only while no frame is in it, so no copy still runs in the old one.
-    """
-    held = buffers.get(name)
-    if held is None or held.shape != like.shape or held.dtype != like.dtype:
-        shape, dtype = tuple(like.shape), like.dtype
-        held = (
-            torch.empty(shape, dtype=dtype, pin_memory=True)
-            if device is None
-            else torch.empty(shape, dtype=dtype, device=device)
-        )
-        buffers[name] = held
-    return held

@@ -261,26 +261,6 @@ def test_the_time_of_every_stage_is_reported(device):
     assert all(milliseconds >= 0 for milliseconds in stages.values())
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-@EITHER
-def test_two_frames_under_way_do_not_mix(make, kept, device):
-    if device == "cuda" and not torch.cuda.is_available():
-        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
-    engine = Engine(make(), device, "fp32")
-    frames = [scene(seed=seed) for seed in range(4)]
-    alone = [infer(engine, *frame).depth for frame in frames]
-
-    def submit(depth, rgb):
-        return engine.submit(depth, rgb, working_size(depth.shape, rgb.shape[:2], 4), LIMITS, EVERYTHING)
-
-    under_way = submit(*frames[0])
-    for i, frame in enumerate(frames[1:]):
-        following = submit(*frame)
-        assert np.array_equal(engine.collect(under_way).depth, alone[i], equal_nan=True)
-        under_way = following
-    assert np.array_equal(engine.collect(under_way).depth, alone[-1], equal_nan=True)
-
-
 @pytest.mark.parametrize("backend", ["auto", "native", "eager"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_every_way_to_run_gives_the_same_depth(backend, precision):
