@@ -13,6 +13,7 @@ From small to large: convolution helpers, `ResidualDenseBlock`, `ResidualDenseNe
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -35,6 +36,23 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
 def generic_conv(in_channels: int, out_channels: int) -> nn.Sequential:
     """The paper's "generic convolution layer": 3x3 and ReLU."""
     return nn.Sequential(conv3x3(in_channels, out_channels), nn.ReLU(inplace=True))
+
+
+def initialise_convolutions(network: nn.Module) -> None:
+    """Gaussian weights (variance by fan-in, He et al. 2015) and zero biases for every convolution."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def cast_all_but(exact: Iterable[nn.Module], network: nn.Module, dtype: torch.dtype) -> None:
+    """Store a network's weights in `dtype` but for those of some modules. In place."""
+    kept = {parameter for module in exact for parameter in module.parameters()}
+    for parameter in network.parameters():
+        if parameter not in kept:
+            parameter.data = parameter.data.to(dtype)
 
 
 class ResidualDenseBlock(nn.Module):
@@ -215,15 +233,9 @@ class PagNet(nn.Module):
 
     def initialise(self) -> None:
         """Gaussian weights (variance by fan-in, He et al. 2015), zero biases; a residual head starts at zero."""
-        if (
-            self.head.weight.is_meta
-        ):  # where shapes are all that is asked for, torch would load its compiler to draw numbers
+        if self.head.weight.is_meta:  # only shapes are asked for: torch would load its compiler to draw numbers
             return
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialise_convolutions(self)
         for module in self.modules():
             if isinstance(module, ResidualDenseBlock):
                 nn.init.normal_(module.fuse.weight, std=0.1 / math.sqrt(module.fuse.in_channels))
@@ -238,10 +250,7 @@ class PagNet(nn.Module):
         Where depth itself enters and leaves (first convolution, head, bicubic) stays float32: bfloat16 would round
         normalised depth to 1/256.
         """
-        precise = {*self.enter_depth.parameters(), *self.head.parameters()}
-        for parameter in self.parameters():
-            if parameter not in precise:
-                parameter.data = parameter.data.to(dtype)
+        cast_all_but((self.enter_depth, self.head), self, dtype)
         return self
 
     def forward(self, depth: Tensor, rgb: Tensor, valid: Tensor | None = None) -> PagNetOutput:

@@ -18,7 +18,13 @@ from torch import Tensor, nn
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import ModelConfig
-from pagnet_ros.model.network import AttentionGuidance, conv3x3, generic_conv
+from pagnet_ros.model.network import (
+    AttentionGuidance,
+    cast_all_but,
+    conv3x3,
+    generic_conv,
+    initialise_convolutions,
+)
 from pagnet_ros.model.surfaces import (
     CANDIDATES,
     ENTERING,
@@ -89,15 +95,9 @@ class SurfaceNetwork(nn.Module):
 
     def initialise(self) -> None:
         """Gaussian weights (variance by fan-in), zero biases; heads of zeros: at first distance and colour decide."""
-        if (
-            self.head.weight.is_meta
-        ):  # where shapes are all that is asked for, torch would load its compiler to draw numbers
+        if self.head.weight.is_meta:  # only shapes are asked for: torch would load its compiler to draw numbers
             return
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialise_convolutions(self)
         for module in self.modules():
             if isinstance(module, ResidualBlock):
                 nn.init.normal_(module.second.weight, std=0.3 / math.sqrt(9 * module.second.in_channels))
@@ -106,11 +106,15 @@ class SurfaceNetwork(nn.Module):
 
     def cast_features(self, dtype: torch.dtype) -> SurfaceNetwork:
         """Compute the features in `dtype`; where depth enters and leaves stays float32. In place."""
-        precise = {*self.enter_depth.parameters(), *self.head.parameters(), *self.tint.parameters()}
-        for parameter in self.parameters():
-            if parameter not in precise:
-                parameter.data = parameter.data.to(dtype)
+        cast_all_but((self.enter_depth, self.head, self.tint), self, dtype)
         return self
+
+    def gathered(self, entering: Tensor) -> Tensor:
+        """``[B, 18, h, w]`` as the first convolution takes it: measured pixels that share a place of the features."""
+        below, beside = -entering.shape[-2] % self.gather, -entering.shape[-1] % self.gather
+        if below or beside:
+            entering = F.pad(entering, (0, beside, 0, below), mode="replicate")
+        return F.pixel_unshuffle(entering, self.gather) if self.gather > 1 else entering
 
     def forward(self, entering: Tensor, rgb: Tensor) -> Tensor:
         """Say which surface each output pixel lies on.
@@ -128,13 +132,8 @@ class SurfaceNetwork(nn.Module):
         bottom, right = -height % stride, -width % stride
         if bottom or right:
             rgb = F.pad(rgb, (0, right, 0, bottom), mode="replicate")
-        if self.gather > 1:
-            below, beside = -entering.shape[-2] % self.gather, -entering.shape[-1] % self.gather
-            if below or beside:
-                entering = F.pad(entering, (0, beside, 0, below), mode="replicate")
-            entering = F.pixel_unshuffle(entering, self.gather)
         dtype = self.fuse.weight.dtype
-        depth = self.upsample(self.enter_depth(entering).to(dtype))
+        depth = self.upsample(self.enter_depth(self.gathered(entering)).to(dtype))
         guidance = self.enter_colour(F.pixel_unshuffle(rgb.to(dtype), stride))
         features = self.refine(self.fuse(torch.cat((depth, self.attend(depth, guidance)), dim=1))).float()
         logits = F.pixel_shuffle(self.head(features), stride)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,11 +22,13 @@ from pagnet_ros.errors import ConfigError, WeightsError, did_you_mean
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
+from pagnet_ros.system.files import replaced
 
 __all__ = [
     "FORMAT_VERSION",
     "WeightsHeader",
     "build_network",
+    "checked_file",
     "load_depth_weights",
     "load_weights",
     "read_header",
@@ -140,7 +141,7 @@ def read_header(path: str | os.PathLike[str]) -> WeightsHeader:
     Raises:
         WeightsError: missing, unreadable, or not one of ours.
     """
-    path = _checked_path(path)
+    path = checked_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -168,7 +169,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[PagNet | SurfaceNetwork,
         WeightsError: missing, unreadable, not one of ours, or tensors that do not fit its configuration; every
             missing, unexpected and mis-shaped tensor is listed at once.
     """
-    path = _checked_path(path)
+    path = checked_file(path)
     header = read_header(path)
     with torch.device("meta"):  # shapes only: a header must not make us allocate more than its file holds
         expected = {name: tuple(tensor.shape) for name, tensor in build_network(header.config).state_dict().items()}
@@ -225,34 +226,32 @@ def save_weights(
         raise WeightsError(f"{path}: header says {header.config}, the network is {model.config}; save them together")
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
     _check_finite(path, tensors, f"the training diverged, or the weights do not fit {dtype}")
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        os.close(handle)
-        save_file(tensors, temporary, metadata={HEADER_KEY: header.to_json()})
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        with replaced(path) as temporary:
+            save_file(tensors, temporary, metadata={HEADER_KEY: header.to_json()})
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path} cannot be written ({error}); check the folder and free space") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
 
 
 _MEND = "give the name of a shipped network (pagnet_ros.zoo()) or a file exported by pagnet_training.export"
 
 
-def _checked_path(path: str | os.PathLike[str]) -> Path:
+def checked_file(path: str | os.PathLike[str], expected: str = "a weights file", mend: str = _MEND) -> Path:
+    """A file of at most `MAX_FILE_BYTES` that is there; `expected` and `mend` are for the message.
+
+    Raises:
+        WeightsError: missing, no file, unreadable, or larger.
+    """
     checked = Path(path)
     try:
         if not checked.is_file():
             came = "a folder" if checked.is_dir() else "missing"
-            raise WeightsError(f"{checked} is {came}, expected a weights file; {_MEND}")
+            raise WeightsError(f"{checked} is {came}, expected {expected}; {mend}")
         size = checked.stat().st_size
     except OSError as error:
-        raise WeightsError(f"{checked} cannot be read ({error.strerror}), expected a weights file; {_MEND}") from error
+        raise WeightsError(f"{checked} cannot be read ({error.strerror}), expected {expected}; {mend}") from error
     if size > MAX_FILE_BYTES:
-        raise WeightsError(f"{checked} has {size} bytes, expected at most {MAX_FILE_BYTES}; {_MEND}")
+        raise WeightsError(f"{checked} has {size} bytes, expected at most {MAX_FILE_BYTES}; {mend}")
     return checked
 
 

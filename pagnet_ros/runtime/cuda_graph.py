@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from pagnet_ros.errors import first_line
 from pagnet_ros.runtime.recent import Recent
 
 __all__ = ["RECORDING", "CudaGraph", "GraphCache", "NotRecordableError", "Recorded", "recorded"]
@@ -94,7 +95,7 @@ def recorded(recording: AbstractContextManager[Any], function: Function, inputs:
                 raise
     except RuntimeError as error:
         cause = first or error
-        raise NotRecordableError((str(cause).splitlines() or [type(cause).__name__])[0]) from error
+        raise NotRecordableError(first_line(cause)) from error
     finally:
         first = cause = None  # else error and frame hold each other, and the frame what was recorded
 

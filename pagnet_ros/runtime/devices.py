@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError
+from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError, first_line
 
 __all__ = [
     "BACKENDS",
@@ -104,7 +104,7 @@ def _no_cuda_because() -> str:
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError) as error:
-        return _first_line(error)
+        return first_line(error)
     return "no reason given"
 
 
@@ -193,7 +193,7 @@ def _named(device: torch.device, error: RuntimeError) -> DeviceError | None:
     is_devices = isinstance(error, getattr(torch, "AcceleratorError", ()))  # which torch has since 2.8
     if not is_devices and not any(name in text for name in ("CUDA error", "cuDNN", "CUBLAS")):
         return None
-    failed = f"{device} failed in the middle of a frame ({_first_line(error)}); expected it to compute"
+    failed = f"{device} failed in the middle of a frame ({first_line(error)}); expected it to compute"
     if any(words in text for words in _LOST):
         return DeviceLostError(f"{failed}; restart the process, for this one can never use the device again")
     return DeviceFailureError(f"{failed}; build the engine anew, and if that fails too restart the process")
@@ -201,10 +201,6 @@ def _named(device: torch.device, error: RuntimeError) -> DeviceError | None:
 
 def _out_of_memory(device: torch.device, error: Exception) -> str:
     return (
-        f"{device} ran out of memory ({_first_line(error)}); expected room for one frame; use a smaller network (rt), "
+        f"{device} ran out of memory ({first_line(error)}); expected room for one frame; use a smaller network (rt), "
         "a smaller colour image, or free memory on the device"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -51,18 +51,22 @@ class EnginePool:
     @property
     def precision(self) -> str:
         """What the features are computed in: fp32, bf16 or fp16. A network from an ONNX file has its own."""
-        engines = (engine for (bicubic, _), engine in self._engines.items() if not bicubic)
-        return next((engine.precision for engine in engines), choose_precision(self._precision, self.device))
+        engine = self._network()
+        return engine.precision if engine else choose_precision(self._precision, self.device)
 
     @property
     def backend(self) -> str:
         """How the network runs, see `pagnet_ros.runtime.engine.Engine`; empty until it has run."""
-        return next((engine.backend for (bicubic, _), engine in self._engines.items() if not bicubic), "")
+        return getattr(self._network(), "backend", "")
 
     @property
     def fallback_reason(self) -> str:
         """Why it does not run the fastest way there is; empty where it does."""
-        return next((engine.fallback_reason for (bicubic, _), engine in self._engines.items() if not bicubic), "")
+        return getattr(self._network(), "fallback_reason", "")
+
+    def _network(self) -> Engine | None:
+        """The first engine of a network, once there is one."""
+        return next((engine for (bicubic, _), engine in self._engines.items() if not bicubic), None)
 
     def get(self, level: str, scale: int) -> Engine:
         """What answers at one of `levels`: the network, or below it bicubic on the CPU, which needs no other device.

@@ -15,7 +15,7 @@ import torch
 import pagnet_ros
 from pagnet_ros.runtime.devices import PRECISIONS, named_device_errors
 
-__all__ = ["MachineRates", "describe_machine", "device_name", "matrix_gflops", "measure_machine"]
+__all__ = ["MachineRates", "commit", "describe_machine", "device_name", "matrix_gflops", "measure_machine"]
 
 REPEATS = 20
 
@@ -94,7 +94,7 @@ def describe_machine(device: torch.device, threads: int) -> dict[str, Any]:
         "cuda": torch.version.cuda if on_gpu else None,
         "cudnn": torch.backends.cudnn.version() if on_gpu else None,  # type: ignore[no-untyped-call]
         "pagnet_ros": pagnet_ros.__version__,
-        "commit": _commit(),
+        "commit": commit(),
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "default"),
     }
 
@@ -112,7 +112,7 @@ def _cpu_name() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _commit() -> str:
+def commit() -> str:
     """Version of the source this package lies in; empty outside a repository."""
     here = Path(__file__).resolve().parent
     try:

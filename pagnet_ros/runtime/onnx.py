@@ -11,17 +11,16 @@ import os
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pagnet_ros.errors import ConfigError, DeviceError, InputError, WeightsError, quoted
+from pagnet_ros.errors import ConfigError, DeviceError, InputError, WeightsError, first_line, quoted
 from pagnet_ros.model.network import PagNetOutput
 from pagnet_ros.model.surfaces import Choice, as_range_of_one
-from pagnet_ros.model.weights import HEADER_KEY, MAX_FILE_BYTES, WeightsHeader
+from pagnet_ros.model.weights import HEADER_KEY, WeightsHeader, checked_file
 from pagnet_ros.runtime.native.library import NativeUnavailableError, cache_folder
 
 __all__ = ["INPUTS", "PRECISION_KEY", "OnnxNetwork"]
@@ -63,7 +62,7 @@ class OnnxNetwork:
             DeviceError: ONNX Runtime is not installed.
         """
         self._runtime = _onnx_runtime()
-        self._path = _checked_path(path)
+        self._path = checked_file(path, "an ONNX file", _MEND)
         session = self._session(["CPUExecutionProvider"])
         try:
             metadata = session.get_modelmeta().custom_metadata_map
@@ -118,7 +117,7 @@ class OnnxNetwork:
         except Exception as error:  # ONNX Runtime's errors have no common base
             if any(word in str(error) for word in _OF_THE_DEVICE):
                 raise RuntimeError(str(error)) from error  # which is named where torch's are
-            raise WeightsError(f"{self._path} cannot be run ({_first_line(error)}); {_MEND}") from error
+            raise WeightsError(f"{self._path} cannot be run ({first_line(error)}); {_MEND}") from error
         came = [(tuple(each.shape), str(each.dtype).removeprefix("torch.")) for each in outputs]
         count = len(Choice._fields) if self.chooses else min(len(came), 2)
         if len(came) != count or any(size != shape or kind not in ("float32", "bool") for size, kind in came):
@@ -197,7 +196,7 @@ class OnnxNetwork:
         try:
             return self._runtime.InferenceSession(str(self._path), options, providers=providers)
         except Exception as error:  # ONNX Runtime's errors have no common base
-            raise WeightsError(f"{self._path} is not a readable ONNX file ({_first_line(error)}); {_MEND}") from error
+            raise WeightsError(f"{self._path} is not a readable ONNX file ({first_line(error)}); {_MEND}") from error
 
 
 _Run = Callable[[dict[str, Tensor], tuple[int, ...]], list[Tensor]]
@@ -250,19 +249,3 @@ def _onnx_runtime() -> Any:
             "onnxruntime-gpu), or use the weights file with torch"
         ) from error
     return onnxruntime
-
-
-def _checked_path(path: str | os.PathLike[str]) -> Path:
-    checked = Path(path)
-    try:
-        size = checked.stat().st_size if checked.is_file() else -1
-    except OSError as error:
-        raise WeightsError(f"{checked} cannot be read ({error.strerror}), expected an ONNX file; {_MEND}") from error
-    if not 0 <= size <= MAX_FILE_BYTES:
-        came = "missing or not a file" if size < 0 else f"{size} bytes large"
-        raise WeightsError(f"{checked} is {came}, expected an ONNX file of at most {MAX_FILE_BYTES} bytes; {_MEND}")
-    return checked
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""Pinhole camera, poses and the rays of its pixels. Owns nothing; everything here is a value.
+"""Pinhole camera, poses and the rays of its pixels; everything here is a value.
 
 Frames follow REP 103: the camera's optical frame has x right, y down, z forward; the world has z up.
 A pose is the 4 x 4 matrix that maps optical-frame points to world points.

@@ -1,6 +1,6 @@
 """What one depth sensor does to the truth, as one frozen dataclass.
 
-``sensor.py`` applies a profile, ``profile_yaml.py`` reads and writes one. Lengths are metres, image lengths pixels of
+``simulate.py`` applies a profile, ``profile_yaml.py`` reads and writes one. Lengths are metres, image lengths pixels of
 the depth image, angles radians, probabilities in [0, 1]. A field left at its default is an effect that the sensor does
 not have.
 """

@@ -4,7 +4,7 @@
     max_range_m: 4.0
     noise_floor_m: {value: 0.0012, low: 0.0011, high: 0.0013, samples: 120000, source: "fit: temporal differences"}
 
-Owns the files in ``config/sensors``. Data flows: a name or path -> `system.files.load_yaml` -> `SensorProfile`,
+The shipped ones lie in ``config/sensors``. Data flows: a name or path -> `system.files.load_yaml` -> `SensorProfile`,
 and back.
 """
 

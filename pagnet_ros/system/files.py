@@ -1,6 +1,6 @@
 """Files: small texts from outside read with limits, YAML without what can make it large or slow, and whole writing.
 
-Owns the checks that come before parsing: a plain file (no pipe, no device), of bounded size, in UTF-8; YAML without
+What is checked before parsing: a plain file (no pipe, no device), of bounded size, in UTF-8; YAML without
 tags of other types, deep nesting, numbers of hundreds of digits, or aliases that make it large. And
 the one way to write a file that is there whole or not at all.
 """

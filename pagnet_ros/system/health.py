@@ -64,7 +64,7 @@ class _Latest:
 
 
 class Health:
-    """Owns the counters of one node or replay. Thread-safe; memory is bounded by the window sizes."""
+    """The counters of one node or replay. Thread-safe; memory is bounded by the window sizes."""
 
     def __init__(self, window_ns: int = 5 * NS_PER_S, samples: int = 512) -> None:
         """Create empty counters.

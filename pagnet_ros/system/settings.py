@@ -4,8 +4,8 @@
     class MySettings(Settings):
         rate_hz: float = setting(30.0, "frames per second", low=0.1, high=240.0, live=True)
 
-Owns the checks and their words. The same field is a parameter of a ROS node (`pagnet_ros.ros.parameters`), a key of a
-YAML file, and an argument in Python, with one range for all of them.
+The same field is a parameter of a ROS node (`pagnet_ros.ros.parameters`), a key of a YAML file, and an argument in
+Python, with one range for all of them.
 """
 
 from __future__ import annotations

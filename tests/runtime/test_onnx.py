@@ -262,7 +262,7 @@ def test_the_pipeline_takes_a_file_by_its_name(small):
 def test_files_that_are_not_ours_are_refused(small, tmp_path, monkeypatch):
     import onnx
 
-    with pytest.raises(WeightsError, match="missing or not a file"):
+    with pytest.raises(WeightsError, match="is missing, expected an ONNX file"):
         OnnxNetwork(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(WeightsError, match="not a readable ONNX file"):
@@ -276,7 +276,7 @@ def test_files_that_are_not_ours_are_refused(small, tmp_path, monkeypatch):
     onnx.save(model, tmp_path / "empty.onnx")
     with pytest.raises(WeightsError, match="format version"):
         OnnxNetwork(tmp_path / "empty.onnx")
-    monkeypatch.setattr(onnx_network, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr("pagnet_ros.model.weights.MAX_FILE_BYTES", 100)
     with pytest.raises(WeightsError, match="at most 100 bytes"):
         OnnxNetwork(small[1])
 

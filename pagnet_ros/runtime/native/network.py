@@ -27,7 +27,15 @@ from pagnet_ros.runtime.native.library import Library, NativeUnavailableError
 from pagnet_ros.runtime.native.program import FeatureMap, Op, Program
 from pagnet_ros.runtime.recent import Recent
 
-__all__ = ["NativePagNet", "add_attention", "add_conv", "point_at_colour", "refuse_unknown_parts", "weights_of"]
+__all__ = [
+    "NativePagNet",
+    "add_attention",
+    "add_conv",
+    "add_upsample",
+    "point_at_colour",
+    "refuse_unknown_parts",
+    "weights_of",
+]
 
 KEPT_SIZES = 2
 
@@ -216,20 +224,27 @@ def add_conv(
     program.conv(sources, weight, bias, target, relu=relu, residual=residual, factors=factors)
 
 
+def add_upsample(program: Program, layer: nn.Sequential, source: FeatureMap, size: tuple[int, int]) -> FeatureMap:
+    """A convolution and a pixel shuffle to `size`; the source may be written over afterwards."""
+    weight, bias = weights_of(layer[0])
+    factor = size[0] // source.size[0]
+    channels = weight.shape[0] // factor**2
+    order = torch.arange(weight.shape[0]).view(channels, factor**2).T.reshape(-1)  # to (phase, channel)
+    phases = program.map(source.size, weight.shape[0])
+    program.conv([source], weight[order], None if bias is None else bias[order], phases)
+    target = program.map(size, channels)
+    program.interleave(phases, target, factor)
+    program.release(source, phases)
+    return target
+
+
 def _add_stage(
     program: Program, stage: Stage, features: FeatureMap, guidance: FeatureMap, size: tuple[int, int]
 ) -> FeatureMap:
     up = _add_dense_network(program, stage.refine_depth, features)
     channels = stage.fuse.out_channels
     if isinstance(stage.upsample, nn.Sequential):
-        weight, bias = weights_of(stage.upsample[0])
-        factor = size[0] // up.size[0]
-        order = torch.arange(factor**2 * channels).view(channels, factor**2).T.reshape(-1)  # to (phase, channel)
-        phases = program.map(up.size, factor**2 * channels)
-        program.conv([up], weight[order], None if bias is None else bias[order], phases)
-        refined, up = up, program.map(size, channels)
-        program.interleave(phases, up, factor)
-        program.release(refined, phases)
+        up = add_upsample(program, stage.upsample, up, size)
     factors = add_attention(program, stage.attend, up) if stage.attend is not None else None
     guide = program.map(size, channels)
     add_conv(program, [guidance], stage.enter_guidance, guide, factors=factors)

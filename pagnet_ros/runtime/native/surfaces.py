@@ -30,6 +30,7 @@ from pagnet_ros.runtime.native.library import Library, NativeUnavailableError
 from pagnet_ros.runtime.native.network import (
     add_attention,
     add_conv,
+    add_upsample,
     point_at_colour,
     refuse_unknown_parts,
     weights_of,
@@ -130,7 +131,7 @@ class NativeSurfaces:
         key = _Size((depth.shape[-2], depth.shape[-1]), (colour.shape[-2], colour.shape[-1]))
         with torch.inference_mode():
             frame = self._frames.get(key, lambda: _Prepared(self._network, self._library, key, bf16=self._bf16))
-            return frame.run(depth, seen, rgb, colour, limits, mean=mean, threads=torch.get_num_threads())
+            return frame.run(depth, seen, rgb, colour, limits, mean)
 
 
 class _Prepared:
@@ -141,7 +142,7 @@ class _Prepared:
         (height, width), stride, scale = size.low, network.config.feature_stride, network.scale
         grid = (height * scale, width * scale)
         self._padding = (-grid[0] % stride, -grid[1] % stride)
-        self._gather = network.gather
+        self._gathered = network.gathered
         fine = ((grid[0] + self._padding[0]) // stride, (grid[1] + self._padding[1]) // stride)
         self._here = torch.empty(7, height, width)
         self._rays = torch.empty(7, 9, height, width)
@@ -174,14 +175,7 @@ class _Prepared:
         depth = program.map(coarse, channels)
         add_conv(program, [self._entering], network.enter_depth, depth)
         if isinstance(network.upsample, nn.Sequential):
-            weight, bias = weights_of(network.upsample[0])
-            factor = network.spread
-            order = torch.arange(factor**2 * channels).view(channels, factor**2).T.reshape(-1)  # to (phase, channel)
-            phases = program.map(coarse, factor**2 * channels)
-            program.conv([depth], weight[order], None if bias is None else bias[order], phases)
-            before, depth = depth, program.map(fine, channels)
-            program.interleave(phases, depth, factor)
-            program.release(before, phases)
+            depth = add_upsample(program, network.upsample, depth, fine)
         factors = add_attention(program, network.attend, depth)
         guidance = program.map(fine, channels)
         add_conv(program, [unshuffled], network.enter_colour, guidance, factors=factors)
@@ -205,28 +199,17 @@ class _Prepared:
         return program, logits, tint
 
     def run(
-        self,
-        depth: Tensor,
-        seen: Tensor,
-        rgb: Tensor,
-        colour: Tensor,
-        limits: tuple[float, float],
-        *,
-        mean: bool,
-        threads: int,
+        self, depth: Tensor, seen: Tensor, rgb: Tensor, colour: Tensor, limits: tuple[float, float], mean: bool
     ) -> Choice:
         """Fill the outputs; see `NativeSurfaces.__call__`."""
+        threads = torch.get_num_threads()
         footprints = footprint_colour(as_range_of_one(rgb), (depth.shape[-2], depth.shape[-1])).contiguous()
         depth, seen = depth.contiguous(), seen.contiguous()
         self._library.rays(depth, seen, footprints, self._here, self._rays, self._reach, threads)
         fields = self._rays.unsqueeze(1)
         colours = fields[4:].permute(1, 2, 0, 3, 4)
         entering = entering_features(Rays(fields[0], fields[1], fields[2], fields[3], colours))
-        if self._gather > 1:
-            below, beside = -entering.shape[-2] % self._gather, -entering.shape[-1] % self._gather
-            if below or beside:
-                entering = F.pad(entering, (0, beside, 0, below), mode="replicate")
-            entering = F.pixel_unshuffle(entering, self._gather)
+        entering = self._gathered(entering)
         self._entering.values().copy_(entering[0].permute(1, 0, 2))
         if any(self._padding):
             rgb = F.pad(rgb.float(), (0, self._padding[1], 0, self._padding[0]), mode="replicate").to(rgb.dtype)
