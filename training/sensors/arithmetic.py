@@ -13,23 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = [
-    "DRAWS",
-    "RESIDUAL_BINS",
-    "Resampled",
-    "bootstrap_weights",
-    "gaussian_from_quantised",
-    "interval",
-    "mean_size",
-    "nonnegative_least_squares",
-    "normal_cdf",
-    "normal_quantile",
-    "residual_bin",
-    "tetrachoric",
-    "trimmed_variance",
-    "weighted_quantile",
-]
-
 Array = NDArray[np.float64]
 
 RESIDUAL_BINS = 48
@@ -196,6 +179,23 @@ def weighted_quantile(values: Array, weights: Array, share: float) -> float:
 
 DRAWS = 60
 SEED = 5
+
+
+class FittedCurve(NamedTuple):
+    """A curve with its 95 % intervals.
+
+    Attributes:
+        x: Knots.
+        y: Values.
+        low, high: Intervals.
+        samples: What was counted behind each knot.
+    """
+
+    x: Array
+    y: Array
+    low: Array
+    high: Array
+    samples: Array
 
 
 class Resampled(NamedTuple):

@@ -13,19 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_training.sensors.counting import (
-    HoleCounter,
-    NoiseCounter,
-    SceneCells,
-    count_bias,
-    count_flicker,
-    count_flying,
-    count_shadow,
-)
+from pagnet_training.sensors.counting import HoleCounter, NoiseCounter, SceneCells
+from pagnet_training.sensors.edge_effects import count_bias, count_flicker, count_flying, count_shadow
 from pagnet_training.sensors.scenes import Moment, Motion
 from pagnet_training.sensors.tallies import ANGLE_EDGES, BRIGHTNESS_EDGES, CELLS, Tallies, centres, tile_of
-
-__all__ = ["Collector", "Quality"]
 
 VALUES_KEPT = 60_000
 FAR_END = 0.97
@@ -42,10 +33,7 @@ class Quality:
         matrix: Intrinsics of the depth image.
         missing: Share of pixels without depth, summed over frames.
         unknown: Share of pixels whose depth no frame shows.
-        period_ns: Stamps' differences, for the rate.
-        pose_error_m: What alignment left, per frame.
-        uint16: Whether depth came in whole millimetres.
-        nearest_m, farthest_m: Of all measurements.
+        stamps_ns: The first ones, for the rate.
     """
 
     frames: int = 0
@@ -55,7 +43,6 @@ class Quality:
     missing: float = 0.0
     unknown: float = 0.0
     stamps_ns: list[int] = field(default_factory=list)
-    with_reference: int = 0
 
 
 class _Counters(NamedTuple):
@@ -113,7 +100,6 @@ class Collector:
         if quality.frames == 0:
             quality.shape, quality.matrix, quality.calibrated = view.shape, view.matrix, view.calibrated
         quality.frames += 1
-        quality.with_reference += view.reference is not None
         quality.missing += float(1 - known.mean())
         quality.unknown += float((~np.isfinite(moment.scene.z)).mean())
         if len(quality.stamps_ns) < 1000:

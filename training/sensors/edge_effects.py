@@ -1,25 +1,121 @@
 """What happens at depth edges: missing pixels by distance, the projector's shadow, flying pixels, flickering edges.
 
-Data flows: tallies -> `EdgeFit`. What a recording does not show is NaN or None, never a guess.
-
-Last, the bias over range, where the recording has a better depth of the same view.
+Data flows: frames -> counts in `Tallies` -> `EdgeFit`. What a recording does not show is NaN or None, never a guess.
+The same for the bias over range, where the recording has a better depth of the same view.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_training.sensors.arithmetic import Resampled, bootstrap_weights
-from pagnet_training.sensors.collect import Collector
-from pagnet_training.sensors.counting import BIAS_BIN_M, BIAS_BINS, SHADOW_BIN_M, SHADOW_BINS
-from pagnet_training.sensors.missing import AddedCurve, MissingFit
-from pagnet_training.sensors.tallies import EDGE_REACH_PX
+from pagnet_training.sensors.arithmetic import FittedCurve, Resampled, bootstrap_weights
+from pagnet_training.sensors.images import Depth, View
+from pagnet_training.sensors.scenes import Moment, Scene
+from pagnet_training.sensors.tallies import EDGE_REACH_PX, RANGE_EDGES, Tallies, bin_of
 
-__all__ = ["BiasFit", "EdgeFit", "fit_bias", "fit_edges"]
+if TYPE_CHECKING:
+    from pagnet_training.sensors.missing import MissingFit
+
+BIAS_BIN_M, BIAS_BINS = 0.025, 400
+SHADOW_BIN_M, SHADOW_BINS = 0.01, 40
+EDGE_WINDOW_PX = 4
+BIAS_MARGIN_PX = 3
+
+Tiles = NDArray[np.int64]
+
+
+def count_flying(tallies: Tallies, z: Depth, tile: Tiles, scale: NDArray[np.float64]) -> None:
+    """Pairs of pixels between two level stretches of a row: each belongs to its own side, or flies between them."""
+    a, b, first, second, c, d = (z[:, i : z.shape[1] - 5 + i] for i in range(6))
+    with np.errstate(invalid="ignore"):
+        jump = np.abs(b - c)
+        near = np.minimum(b, c)
+        level = np.maximum(np.abs(a - b), np.abs(c - d)) < 0.1 * jump
+        usable = level & (jump > 0.15 * near) & (jump < 1.2 * near) & np.isfinite(first) & np.isfinite(second)
+    rows, columns = np.nonzero(usable)
+    left, one, two, right = (image[rows, columns].astype(np.float64) for image in (b, first, second, c))
+    sigma = np.nan_to_num(scale[bin_of(RANGE_EDGES, np.maximum(left, right))], nan=0.01)
+    margin = np.maximum(5 * sigma / np.abs(right - left), 0.06)
+    at = [(value - left) / (right - left) for value in (one, two)]
+    flies = [(value > margin) & (value < 1 - margin) for value in at]
+    aligned = ((np.abs(at[0]) <= margin) | flies[0]) & ((np.abs(at[1] - 1) <= margin) | flies[1]) & (margin < 0.3)
+    where = tile[rows, columns + 2][aligned]
+    zero = np.zeros(where.size, np.int64)
+    tallies.add("flying", (2,), where, zero, np.full(where.size, 2.0))
+    tallies.add("flying", (2,), where, zero + 1, (flies[0].astype(float) + flies[1])[aligned])
+
+
+def count_flicker(tallies: Tallies, scene: Scene, z: Depth, before: Depth, tile: Tiles) -> None:
+    """Per row and upright edge, how often pixels beside it change between the two surfaces from frame to frame."""
+    z0 = scene.z
+    offset = EDGE_WINDOW_PX
+    left, right = np.full(z0.shape, np.nan, np.float32), np.full(z0.shape, np.nan, np.float32)
+    left[:, offset:-offset] = z0[:, : -2 * offset]
+    right[:, offset:-offset] = z0[:, 2 * offset :]
+    with np.errstate(invalid="ignore"):
+        step = np.abs(np.diff(z0, axis=1, append=z0[:, -1:])) > 0.12 * z0
+        step &= np.maximum(left, right) > 1.15 * np.minimum(left, right)
+    rows, columns = np.nonzero(step)
+    inner = (columns >= 2 * offset) & (columns < z0.shape[1] - 2 * offset)
+    rows, columns = rows[inner], columns[inner]
+    window = columns[:, None] + np.arange(-offset + 1, offset + 1)[None, :]
+    alone = step[rows[:, None], window].sum(1) == 1
+    rows, columns, window = rows[alone], columns[alone], window[alone]
+    now, then, here = (image[rows[:, None], window] for image in (z, before, z0))
+    whole = np.isfinite(now).all(1) & np.isfinite(then).all(1) & np.isfinite(here).all(1)
+    middle = np.sqrt(left[rows, columns] * right[rows, columns])[:, None]
+    changes = ((now < middle) != (then < middle)).sum(1)
+    where = tile[rows[whole], columns[whole]]
+    zero = np.zeros(where.size, np.int64)
+    tallies.add("flicker", (2,), where, zero)
+    tallies.add("flicker", (2,), where, zero + 1, 0.5 * changes[whole].astype(np.float64))
+
+
+def count_shadow(tallies: Tallies, view: View, tile: Tiles) -> None:
+    """Width of the hole on the far side of upright edges, as the baseline that would cast such a shadow."""
+    focal = float(view.matrix[0, 0])
+    known = np.isfinite(view.z)
+    for row in range(0, view.shape[0], 2):
+        columns = np.flatnonzero(known[row])
+        if columns.size < 2:
+            continue
+        z = view.z[row, columns].astype(np.float64)
+        gap = np.diff(columns) - 1
+        first, second = z[:-1], z[1:]
+        near, far = np.minimum(first, second), np.maximum(first, second)
+        reach = focal * (1 / near - 1 / far)
+        at_edge = (far > 1.15 * near) & (gap < 80)
+        if not at_edge.any():
+            continue
+        side = (first[at_edge] < second[at_edge]).astype(np.int64)
+        baseline = gap[at_edge] / reach[at_edge]
+        bins = 1 + np.clip((baseline / SHADOW_BIN_M).astype(np.int64), 0, SHADOW_BINS - 2)
+        bins = np.where(gap[at_edge] > 0, bins, 0)
+        where = tile[row, columns[:-1][at_edge]]
+        tallies.add("shadow", (2, SHADOW_BINS), where, side * SHADOW_BINS + bins)
+
+
+def count_bias(tallies: Tallies, moment: Moment, tile: Tiles) -> None:
+    """Measurements against the reference, away from edges."""
+    reference = moment.view.reference
+    if reference is None:
+        return
+    with np.errstate(invalid="ignore"):
+        error = moment.view.z - reference
+        usable = (moment.scene.edges.distance > BIAS_MARGIN_PX) & (np.abs(error) < 0.1 * reference + 0.03)
+    usable &= np.isfinite(error)
+    rows, columns = np.nonzero(usable)
+    found = error[rows, columns].astype(np.float64)
+    index = np.clip((reference[rows, columns] / BIAS_BIN_M).astype(np.int64), 0, BIAS_BINS - 1)
+    where = tile[rows, columns]
+    for part, value in enumerate((np.ones_like(found), found, found**2)):
+        tallies.add("bias", (BIAS_BINS, 3), where, index * 3 + part, value)
+
 
 Array = NDArray[np.float64]
 MIN_CROSSINGS = 300
@@ -46,7 +142,7 @@ class EdgeFit:
         edges: Pixels at edges that were looked at.
     """
 
-    missing: AddedCurve | None
+    missing: FittedCurve | None
     by_side: Array
     shadow_side: str
     baseline_m: Resampled
@@ -57,9 +153,8 @@ class EdgeFit:
     edges: int
 
 
-def fit_edges(collector: Collector, missing: MissingFit | None) -> EdgeFit:
+def fit_edges(tallies: Tallies, missing: MissingFit | None) -> EdgeFit:
     """Fit what happens at edges."""
-    tallies = collector.tallies
     shape = (2, 4, EDGE_REACH_PX + 1)
     seen, gone = tallies.get("edge", shape), tallies.get("edge_missing", shape)
     weights = bootstrap_weights(seen.sum((1, 2, 3)) > 0)
@@ -79,7 +174,7 @@ def fit_edges(collector: Collector, missing: MissingFit | None) -> EdgeFit:
     )
 
 
-def _missing(seen: Array, gone: Array, weights: Array, shadow: str, interior: MissingFit | None) -> AddedCurve | None:
+def _missing(seen: Array, gone: Array, weights: Array, shadow: str, interior: MissingFit | None) -> FittedCurve | None:
     """Missing share by distance; where there is a shadow, only the near side counts, which it never reaches."""
     use = np.ones(seen.shape[1:], np.bool_)
     use[1] = shadow == "none"
@@ -98,7 +193,7 @@ def _missing(seen: Array, gone: Array, weights: Array, shadow: str, interior: Mi
     knots = np.arange(end + 1, dtype=np.float64)
     y = np.append(rates[0, :end], 0.0)
     half = np.append(1.96 * np.hypot(spread[:end], SYSTEMATIC), 0.0)
-    return AddedCurve(knots, y, np.clip(y - half, 0, 1), np.clip(y + half, 0, 1), n[0, : end + 1])
+    return FittedCurve(knots, y, np.clip(y - half, 0, 1), np.clip(y + half, 0, 1), n[0, : end + 1])
 
 
 def _shadow(sums: Array, weights: Array) -> tuple[str, Resampled, Resampled, Array]:
@@ -200,15 +295,15 @@ class BiasFit:
 
     z: Array
     mean: Array
-    curve: AddedCurve
+    curve: FittedCurve
     wiggle_m: Resampled
     period_m: float
     phase_rad: float
 
 
-def fit_bias(collector: Collector) -> BiasFit | None:
+def fit_bias(tallies: Tallies) -> BiasFit | None:
     """Fit the bias; None without a reference, or where it covers too little."""
-    sums = collector.tallies.get("bias", (BIAS_BINS, 3))
+    sums = tallies.get("bias", (BIAS_BINS, 3))
     total = sums.sum(0)
     rows = np.flatnonzero(total[:, 0] >= MIN_BIAS_PIXELS)
     if rows.size < MIN_BINS:
@@ -225,7 +320,7 @@ def fit_bias(collector: Collector) -> BiasFit | None:
     solved = np.stack([_solve(z, mean, n, knots, period if periodic else 0.0) for mean in means])
     y, half = solved[0, : knots.size], 1.96 * np.hypot(np.std(solved[1:, : knots.size], axis=0, ddof=1), FLOOR_M)
     counts = np.histogram(z, np.append(knots, np.inf), weights=n)[0]
-    curve = AddedCurve(knots, y, y - half, y + half, counts)
+    curve = FittedCurve(knots, y, y - half, y + half, counts)
     if not periodic:
         return BiasFit(z, means[0], curve, Resampled.unknown(len(weights)), 1.0, 0.0)
     sine, cosine = solved[:, -2], solved[:, -1]

@@ -38,7 +38,6 @@ from pagnet_training.sensors.steps import Steps, find_steps
 ENOUGH = 300
 """Frames that a fit takes where nobody says otherwise: intervals shrink with the root of their number, time with it."""
 
-__all__ = ["Curves", "FitError", "FitResult", "fit_recording", "main"]
 
 Array = NDArray[np.float64]
 
@@ -158,7 +157,7 @@ def fit_recording(
     problems = _doubtful(noise)
     if problems:
         raise FitError(f"the fit did not converge: {'; '.join(problems)}; no profile was written")
-    edges, bias = fit_edges(collector, missing), fit_bias(collector)
+    edges, bias = fit_edges(collector.tallies, missing), fit_bias(collector.tallies)
     fitted = build_profile(collector, noise, missing, edges, steps, bias, name=name, provenance=provenance)
     profile = registration.noted(fitted)
     warnings = (*notes, *registration.warnings, *what_is_unobservable(collector, noise, missing, edges, steps, bias))

@@ -14,17 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.sensors import Evidence, SensorProfile
-from pagnet_training.sensors.arithmetic import Resampled
+from pagnet_training.sensors.arithmetic import FittedCurve, Resampled
 from pagnet_training.sensors.collect import Collector
 from pagnet_training.sensors.edge_effects import BiasFit, EdgeFit
-from pagnet_training.sensors.missing import AddedCurve, MissingFit
+from pagnet_training.sensors.missing import MissingFit
 from pagnet_training.sensors.noise import NoiseFit
-from pagnet_training.sensors.noise_curves import Factor
 from pagnet_training.sensors.scenes import EDGE_JUMP
 from pagnet_training.sensors.steps import Steps
 from pagnet_training.sensors.tallies import ANGLE_EDGES, BRIGHTNESS_EDGES, CELLS
-
-__all__ = ["SOURCES", "build_profile", "what_is_unobservable"]
 
 Array = NDArray[np.float64]
 SOURCES: Mapping[str, str] = {
@@ -84,7 +81,7 @@ class _Parts:
         low, high = (_round(min(max(v, 0.0), most)) for v in (found.low, found.high))
         self.evidence[field] = Evidence(low=low, high=high, samples=int(samples), source=source)
 
-    def curve(self, field: str, curve: Factor | AddedCurve, source: str, least: float, most: float) -> None:
+    def curve(self, field: str, curve: FittedCurve, source: str, least: float, most: float) -> None:
         """A fitted curve."""
         y, low, high = (np.clip(v, least, most) for v in (curve.y, curve.low, curve.high))
         self.values[field] = tuple((_round(a), _round(b)) for a, b in zip(curve.x, y, strict=True))

@@ -11,30 +11,14 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import InputError
 from pagnet_ros.recordings.coarse import coarse_intrinsics
 from pagnet_ros.recordings.frames import RecordedFrame
+from pagnet_ros.sensors import depth_edges
 from pagnet_ros.system.units import in_metres
-
-__all__ = [
-    "EDGE_STEP",
-    "SHADOW_SHARE",
-    "Edges",
-    "Slopes",
-    "View",
-    "along_plane",
-    "away_from_edges",
-    "edge_mask",
-    "farther",
-    "fill_holes",
-    "find_edges",
-    "gaps_closed",
-    "make_view",
-    "metres",
-    "slopes",
-]
 
 Depth = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -201,15 +185,8 @@ def edge_mask(depth_m: Depth, step: float = EDGE_STEP) -> Mask:
         depth_m: ``[H, W]`` depth, NaN where unknown (which makes no edge).
         step: relative step, > 0; the default is that of the simulator's profiles.
     """
-    marks = np.zeros(depth_m.shape, np.bool_)
-    with np.errstate(invalid="ignore"):
-        down = np.abs(np.diff(depth_m, axis=0)) > step * np.minimum(depth_m[1:], depth_m[:-1])
-        across = np.abs(np.diff(depth_m, axis=1)) > step * np.minimum(depth_m[:, 1:], depth_m[:, :-1])
-    marks[1:] |= down
-    marks[:-1] |= down
-    marks[:, 1:] |= across
-    marks[:, :-1] |= across
-    return marks
+    depth = torch.from_numpy(np.ascontiguousarray(depth_m))[None]
+    return np.asarray(depth_edges(depth, step)[0].numpy(), np.bool_)
 
 
 def away_from_edges(values: Depth, edges: Mask, reach: int) -> Depth:

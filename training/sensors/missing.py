@@ -12,12 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_training.sensors.arithmetic import Resampled, bootstrap_weights, tetrachoric
+from pagnet_training.sensors.arithmetic import FittedCurve, Resampled, bootstrap_weights, tetrachoric
 from pagnet_training.sensors.collect import Collector
 from pagnet_training.sensors.counting import HOLE_LAGS_PX
-from pagnet_training.sensors.tallies import CELLS, NB, NZ, PERSISTENCE_LAGS, RANGE_EDGES, RANGE_RATIO
-
-__all__ = ["AddedCurve", "MissingFit", "Parts", "Surface", "darkness", "fit_missing", "parts_of", "where_dark_begins"]
+from pagnet_training.sensors.tallies import CELLS, NB, NZ, PERSISTENCE_LAGS, RANGE_MIDDLES, RANGE_RATIO
 
 Array = NDArray[np.float64]
 DARK_BELOW = (0.25, 0.35, 0.5, 0.7, 1.0)
@@ -120,23 +118,6 @@ SMOOTH_BINS = 0.8
 DISTANCE_PX = np.array(HOLE_LAGS_PX, np.float64)
 
 
-class AddedCurve(NamedTuple):
-    """A probability, or what is added to one, as a curve.
-
-    Attributes:
-        x: Knots.
-        y: Values.
-        low, high: 95 % intervals.
-        samples: Pixels behind each knot.
-    """
-
-    x: Array
-    y: Array
-    low: Array
-    high: Array
-    samples: Array
-
-
 class Surface(NamedTuple):
     """What the surface adds to the missing rate; None where nothing shows.
 
@@ -147,9 +128,9 @@ class Surface(NamedTuple):
         dark_below: Brightness at which that has fallen to nothing.
     """
 
-    brightness: AddedCurve | None
-    angle: AddedCurve | None
-    dark_angle: AddedCurve | None
+    brightness: FittedCurve | None
+    angle: FittedCurve | None
+    dark_angle: FittedCurve | None
     dark_below: float
 
     def added(self, brightness: Array, theta: Array) -> Array:
@@ -178,8 +159,8 @@ class MissingFit:
         field_correlation: That correlation by distance in pixels, for the report.
     """
 
-    rate: AddedCurve
-    by_range: AddedCurve
+    rate: FittedCurve
+    by_range: FittedCurve
     surface: Surface
     hole_size_px: Resampled
     persistence: Resampled
@@ -201,7 +182,7 @@ def fit_missing(collector: Collector) -> MissingFit | None:
     below = where_dark_begins(n[0], m[0], places[0])
     dark = darkness(places[0], below)
     fits = [parts_of(a, b, dark) for a, b in zip(n, m, strict=True)]
-    z = np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1])[rows]
+    z = RANGE_MIDDLES[rows]
     with np.errstate(invalid="ignore", divide="ignore"):
         marginal = _smooth(z, m.sum((2, 3)), n.sum((2, 3)))
     rate = _curve(z, marginal, n[0].sum((1, 2)))
@@ -224,14 +205,14 @@ def _smooth(z: Array, m: Array, n: Array) -> Array:
         return np.asarray((rate * cap) @ kernel / np.maximum(cap @ kernel, 1e-9))
 
 
-def _curve(x: Array, draws: Array, n: Array) -> AddedCurve:
+def _curve(x: Array, draws: Array, n: Array) -> FittedCurve:
     y = draws[0]
     spread = np.std(draws[1:], axis=0, ddof=1)
     half = 1.96 * np.sqrt(spread**2 + SYSTEMATIC**2 + (SYSTEMATIC_SHARE * y) ** 2)
-    return AddedCurve(x, y, y - half, y + half, n)
+    return FittedCurve(x, y, y - half, y + half, n)
 
 
-def _added(x: Array, draws: Array, n: Array) -> AddedCurve | None:
+def _added(x: Array, draws: Array, n: Array) -> FittedCurve | None:
     """A curve, where some knot differs notably and significantly from the others."""
     enough = n > max(MIN_SAMPLES, 0.003 * n.sum())
     if enough.sum() < 2:
@@ -241,7 +222,7 @@ def _added(x: Array, draws: Array, n: Array) -> AddedCurve | None:
     return curve if says.any() else None
 
 
-def _rest(z: Array, n: Array, m: Array, added: Array) -> AddedCurve:
+def _rest(z: Array, n: Array, m: Array, added: Array) -> FittedCurve:
     """What is left for depth to explain, such that every depth's total comes out right."""
     draws = []
     for a, b in zip(n, m, strict=True):

@@ -1,20 +1,18 @@
 """How the camera moved between two views: from poses, mended on the depth itself, or from the colour images alone.
 
-Owns the transfer of one view into another: forward projection of a depth image, and the residual of one measurement
+And the transfer of one view into another: forward projection of a depth image, and the residual of one measurement
 against another one of the same surface point.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_training.sensors.images import Depth, Mask, Slopes, View
-
-__all__ = ["Residual", "image_shift", "pose_shift", "project", "refine", "relative_pose", "residual_to"]
 
 Matrix = NDArray[np.float64]
 SHIFT_SAMPLES = 24
@@ -73,22 +71,25 @@ def _move(
         return moved[0] / depth * fx + cx, moved[1] / depth * fy + cy, depth
 
 
+def _landed(source: View, relative: Matrix, chosen: Mask) -> tuple[Any, Any, Matrix, Matrix, Matrix]:
+    """Measured pixels of a view that fall into another one: row and column there, and exact place and depth."""
+    height, width = source.shape
+    v, u = np.nonzero(chosen & np.isfinite(source.z))
+    moved = np.stack(_move(source.matrix, relative, u, v, source.z[v, u].astype(np.float64)))
+    moved = moved[:, np.isfinite(moved[2]) & (np.abs(moved[:2]) < 1e5).all(0)]
+    column, row = np.rint(moved[:2]).astype(np.int64)
+    seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    place_u, place_v, depth = moved[:, seen]
+    return row[seen], column[seen], place_u, place_v, depth
+
+
 def project(source: View, relative: Matrix) -> Depth:
     """The source's depth image as seen from another camera; the nearest surface wins, NaN where nothing falls."""
-    height, width = source.shape
-    v, u = np.nonzero(np.isfinite(source.z))
-    z = source.z[v, u].astype(np.float64)
-    moved_u, moved_v, depth = _move(source.matrix, relative, u, v, z)
-    inside = np.isfinite(depth) & (np.abs(moved_u) < 1e5) & (np.abs(moved_v) < 1e5)
-    column, row = np.rint(moved_u[inside]).astype(int), np.rint(moved_v[inside]).astype(int)
-    depth = depth[inside]
-    seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    flat, depth = (row * width + column)[seen], depth[seen]
-    image = np.full(height * width, np.inf, np.float64)
-    order = np.argsort(-depth, kind="stable")
-    image[flat[order]] = depth[order]
-    image[np.isinf(image)] = np.nan
-    return image.reshape(height, width).astype(np.float32)
+    row, column, _, _, depth = _landed(source, relative, np.ones(source.shape, np.bool_))
+    image = np.full(source.shape, np.nan, np.float64)
+    order = np.argsort(-depth, kind="stable")  # the nearest is written last
+    image[row[order], column[order]] = depth[order]
+    return image.astype(np.float32)
 
 
 class Residual(NamedTuple):
@@ -128,23 +129,13 @@ def residual_to(
         usable_source: Pixels of the source away from edges.
         usable_target: Pixels of the target away from edges.
         plane: The target's local planes.
-        stride: Take every so-manieth row and column of the source.
+        stride: Take every n-th row and column of the source.
     """
-    height, width = target.shape
     chosen = np.zeros(source.shape, np.bool_)
     chosen[::stride, ::stride] = True
-    v, u = np.nonzero(chosen & usable_source & np.isfinite(source.z))
-    z = source.z[v, u].astype(np.float64)
-    moved_u, moved_v, depth = _move(source.matrix, relative, u, v, z)
-    fine = np.isfinite(depth) & (np.abs(moved_u) < 1e5) & (np.abs(moved_v) < 1e5)
-    moved_u, moved_v, depth = moved_u[fine], moved_v[fine], depth[fine]
-    column, row = np.rint(moved_u).astype(np.int64), np.rint(moved_v).astype(np.int64)
-    seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    moved_u, moved_v, depth = moved_u[seen], moved_v[seen], depth[seen]
-    column, row = column[seen], row[seen]
+    row, column, moved_u, moved_v, depth = _landed(source, relative, chosen & usable_source)
     good = usable_target[row, column] & plane.whole[row, column] & np.isfinite(target.z[row, column])
-    moved_u, moved_v, depth = moved_u[good], moved_v[good], depth[good]
-    column, row = column[good], row[good]
+    row, column, moved_u, moved_v, depth = (part[good] for part in (row, column, moved_u, moved_v, depth))
     gx, gy = plane.gx[row, column], plane.gy[row, column]
     expected = 1.0 / depth + gx * (column - moved_u) + gy * (row - moved_v)
     measured = target.z[row, column].astype(np.float64)

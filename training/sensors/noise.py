@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pagnet_training.sensors.arithmetic import (
     RESIDUAL_BINS,
+    FittedCurve,
     Resampled,
     bootstrap_weights,
     gaussian_from_quantised,
@@ -25,7 +26,6 @@ from pagnet_training.sensors.counting import SPACINGS
 from pagnet_training.sensors.noise_curves import (
     MIN_SAMPLES,
     SYSTEMATIC,
-    Factor,
     Tail,
     backfit,
     curve_of,
@@ -38,9 +38,7 @@ from pagnet_training.sensors.noise_curves import (
 )
 from pagnet_training.sensors.noise_memory import correlation, correlations, memory
 from pagnet_training.sensors.steps import Steps
-from pagnet_training.sensors.tallies import CELLS, NA, NB, NZ, RANGE_EDGES, STRETCHES, TILES
-
-__all__ = ["NoiseFit", "fit_noise"]
+from pagnet_training.sensors.tallies import CELLS, NA, NB, NZ, RANGE_MIDDLES, STRETCHES, TILES
 
 Array = NDArray[np.float64]
 MIN_SHARE = 2e-4
@@ -61,8 +59,8 @@ class NoiseFit:
         low, high: 95 % intervals.
         samples: Differences behind each.
         base: Sigma at frontal incidence and ordinary brightness, as a curve.
-        brightness: Factor of brightness, None if none shows.
-        angle: Factor of the angle of incidence, None if none shows.
+        brightness: FittedCurve of brightness, None if none shows.
+        angle: FittedCurve of the angle of incidence, None if none shows.
         form: (floor, quadratic, z0) of the parametric form.
         form_low, form_high: Intervals of floor and quadratic.
         correlation_px: Kernel of the spatial correlation, with interval.
@@ -81,9 +79,9 @@ class NoiseFit:
     low: Array
     high: Array
     samples: Array
-    base: Factor
-    brightness: Factor | None
-    angle: Factor | None
+    base: FittedCurve
+    brightness: FittedCurve | None
+    angle: FittedCurve | None
     form: tuple[float, float, float]
     form_low: tuple[float, float]
     form_high: tuple[float, float]
@@ -152,7 +150,7 @@ def fit_noise(collector: Collector, steps: Steps) -> NoiseFit | None:
     weights = bootstrap_weights(counts.sum((1, 2, 3)) > 0)
     parts = ((weights @ part.reshape(len(part), -1)).reshape(-1, *part.shape[1:]) for part in (counts, squares, slope))
     resampled = [_Sums(*drawn) for drawn in zip(*parts, strict=True)]
-    how = _How(steps.at(_middles()[rows]), mode in ("still", "slow"), 0.0)
+    how = _How(steps.at(RANGE_MIDDLES[rows]), mode in ("still", "slow"), 0.0)
     how = replace(how, sideways_px2=_sideways(resampled[0], how))
     tails = [tail_of(*how.calm(sums), how.step) for sums in resampled]
     draws = [_Draw.of(sums, how, tail) for sums, tail in zip(resampled, tails, strict=True)]
@@ -166,7 +164,7 @@ def fit_noise(collector: Collector, steps: Steps) -> NoiseFit | None:
         factors = np.array([_bend_factor(width) for width in connected.draws])
     doubt = float(np.hypot(SYSTEMATIC, TAIL_DOUBT * 0.5 * np.log(tails[0].robust)))
     curves = _curves(
-        _middles()[rows],
+        RANGE_MIDDLES[rows],
         collector.middles(),
         doubt,
         draws,
@@ -186,10 +184,6 @@ def fit_noise(collector: Collector, steps: Steps) -> NoiseFit | None:
         by_lag=remembered.measured,
         by_spacing=_spacings(collector, rows, steps),
     )
-
-
-def _middles() -> Array:
-    return np.asarray(np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1]))
 
 
 def _bend_factor(width: float) -> float:
@@ -290,7 +284,7 @@ def _curves(
 
 def _spacings(collector: Collector, rows: NDArray[np.int64], steps: Steps) -> Array:
     """Sigma that second differences in space would give for white noise, ``[spacings, rows]``."""
-    z = np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1])[rows]
+    z = RANGE_MIDDLES[rows]
     found = []
     for number in range(len(SPACINGS)):
         counts = collector.tallies.total(f"space{number}", (NZ, RESIDUAL_BINS))[rows]

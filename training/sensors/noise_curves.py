@@ -11,27 +11,13 @@ from numpy.typing import NDArray
 
 from pagnet_training.sensors.arithmetic import (
     RESIDUAL_BINS,
+    FittedCurve,
     mean_size,
     nonnegative_least_squares,
     residual_bin,
     trimmed_variance,
 )
 from pagnet_training.sensors.tallies import RANGE_RATIO
-
-__all__ = [
-    "MIN_SAMPLES",
-    "SYSTEMATIC",
-    "Factor",
-    "Tail",
-    "backfit",
-    "curve_of",
-    "factor_of",
-    "form_of",
-    "jitter_of_variance",
-    "smooth",
-    "spread",
-    "tail_of",
-]
 
 Array = NDArray[np.float64]
 TABLE_H = np.linspace(0.0, 0.4, 17)
@@ -117,23 +103,6 @@ NOTABLE = 0.04
 SMOOTH_BINS = 1.2
 
 
-class Factor(NamedTuple):
-    """A factor of sigma as a curve.
-
-    Attributes:
-        x: Knots.
-        y: Factor at each.
-        low, high: 95 % intervals.
-        samples: Differences behind each knot.
-    """
-
-    x: Array
-    y: Array
-    low: Array
-    high: Array
-    samples: Array
-
-
 def backfit(logs: Array, weight: Array, *, with_angle: bool, rounds: int) -> tuple[Array, Array, Array]:
     """Additive parts of the logarithm by depth, brightness and angle; the factors' weighted mean is 0.
 
@@ -181,14 +150,14 @@ def smooth(z: Array, logs: Array, n: Array) -> Array:
     return result
 
 
-def curve_of(x: Array, logs: Array, n: Array, doubt: float = SYSTEMATIC) -> Factor:
+def curve_of(x: Array, logs: Array, n: Array, doubt: float = SYSTEMATIC) -> FittedCurve:
     """A positive curve and its intervals from the logarithms of all draws; the first draw is the recording itself."""
     scatter = np.nanstd(logs[1:], axis=0, ddof=1)
     half = 1.96 * np.hypot(np.nan_to_num(scatter, nan=0.3), doubt)
-    return Factor(x, np.exp(logs[0]), np.exp(logs[0] - half), np.exp(logs[0] + half), n)
+    return FittedCurve(x, np.exp(logs[0]), np.exp(logs[0] - half), np.exp(logs[0] + half), n)
 
 
-def factor_of(x: Array, logs: Array, n: Array) -> Factor | None:
+def factor_of(x: Array, logs: Array, n: Array) -> FittedCurve | None:
     """A factor's curve, where it says something: some knot notably and significantly different from the rest."""
     enough = n > max(MIN_SAMPLES, 0.002 * n.sum())
     if enough.sum() < 2:

@@ -21,9 +21,7 @@ from pagnet_training.sensors.collect import Collector
 from pagnet_training.sensors.counting import CORRELATION_PX, SPACINGS
 from pagnet_training.sensors.scenes import LAGS
 from pagnet_training.sensors.steps import Steps
-from pagnet_training.sensors.tallies import NZ, PERSISTENCE_LAGS, RANGE_EDGES
-
-__all__ = ["Memory", "correlation", "correlations", "memory"]
+from pagnet_training.sensors.tallies import NZ, PERSISTENCE_LAGS, RANGE_MIDDLES
 
 WHITE_PX = 0.25
 
@@ -118,8 +116,7 @@ def memory(
 
 def _memory_still(collector: Collector, steps: Steps, rows: NDArray[np.int64], weights: Array, widths: Array) -> Memory:
     shape = (NZ, RESIDUAL_BINS)
-    z = np.sqrt(RANGE_EDGES[1:] * RANGE_EDGES[:-1])[rows]
-    step = steps.at(z)
+    step = steps.at(RANGE_MIDDLES[rows])
     lags = [lag for lag in LAGS if lag <= collector.quality.frames // 3]
     counts = {lag: collector.tallies.get(f"lag{lag}", shape)[:, rows] for lag in lags}
     squares = {lag: collector.tallies.get(f"lag{lag}_squares", shape)[:, rows] for lag in lags}

@@ -1,12 +1,11 @@
 """A recording, bag or folder, as a stream of `RecordedFrame`: depth, colour, and what else there is (pose, reference).
 
-Owns the reading for fits and nothing about pixels. Bags are read without ROS, one frame at a time, through the same
-decoding and pairing as the node's.
+Bags are read without ROS, one frame at a time, through the same decoding and pairing as the node's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, open_frames
 from pagnet_ros.recordings.layouts import detect_layout
 from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
 from pagnet_ros.system.units import MILLIMETRE, NS_PER_S, from_counts
-
-__all__ = ["Selection", "count_frames", "has_poses", "is_frame_folder", "recorded_frames"]
 
 PAIR_SLOP_NS = 20_000_000
 POSE_SLOP_NS = 20_000_000
@@ -195,22 +192,18 @@ class _BagFrames:
             stamp_ns=depth_ns,
             color_stamp_ns=color_ns,
             depth=self._depth(depth),
-            rgb=self._color(color),
+            rgb=self._read(read_color, color),
             intrinsics=self._intrinsics,
             pose=_nearest(self._poses, depth_ns),
             reference=None if reference is None else self._depth(reference),
         )
 
     def _depth(self, message: BagMessage) -> NDArray[np.uint16] | NDArray[np.float32]:
-        try:
-            depth = read_depth(self._bag.decode(message), message.topic.name)
-        except MessageError as error:
-            raise RecordingError(str(error)) from error
-        return from_counts(depth, self._selection.depth_unit_m or MILLIMETRE)
+        return from_counts(self._read(read_depth, message), self._selection.depth_unit_m or MILLIMETRE)
 
-    def _color(self, message: BagMessage) -> NDArray[np.uint8]:
+    def _read(self, read: Callable[[Any, str], Any], message: BagMessage) -> Any:
         try:
-            return read_color(self._bag.decode(message), message.topic.name)
+            return read(self._bag.decode(message), message.topic.name)
         except MessageError as error:
             raise RecordingError(str(error)) from error
 

@@ -12,8 +12,6 @@ from pagnet_ros.core.alignment.check import AlignmentCheck
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import Evidence, SensorProfile
 
-__all__ = ["RegistrationCheck"]
-
 SOURCE = "fit: depth edges against colour edges"
 NORMAL_95 = 1.96
 

@@ -21,7 +21,6 @@ from pagnet_training.sensors.realism import FIGURES, real_and_simulated
 if TYPE_CHECKING:
     from pagnet_training.sensors.fit import FitResult
 
-__all__ = ["write_report"]
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }

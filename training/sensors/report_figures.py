@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pagnet_training.sensors.arithmetic import FittedCurve
 from pagnet_training.sensors.counting import SPACINGS
 from pagnet_training.sensors.realism import simulated_frame
 from pagnet_training.sensors.tallies import CELLS
 
 if TYPE_CHECKING:
     from pagnet_training.sensors.fit import FitResult
-    from pagnet_training.sensors.missing import AddedCurve
-    from pagnet_training.sensors.noise_curves import Factor
 
-__all__ = ["bias", "frames", "missing", "noise"]
 
 Array = NDArray[np.float64]
 _MEASURED, _FITTED, _OTHER = "#1f4e79", "#c55a11", "#999999"
@@ -29,7 +27,7 @@ def _figure(columns: int, rows: int = 1, height: float = 3.4) -> tuple[Any, Any]
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _band(axes: Any, curve: Factor | AddedCurve, scale: float = 1.0, label: str = "fitted") -> None:
+def _band(axes: Any, curve: FittedCurve, scale: float = 1.0, label: str = "fitted") -> None:
     axes.fill_between(curve.x, scale * curve.low, scale * curve.high, color=_FITTED, alpha=0.25, linewidth=0)
     axes.plot(curve.x, scale * curve.y, color=_FITTED, label=label)
 

@@ -21,8 +21,6 @@ from pagnet_ros.errors import RecordingError
 from pagnet_training.sensors.images import Depth, Edges, Mask, Slopes, View, fill_holes, find_edges, slopes
 from pagnet_training.sensors.motion import image_shift, pose_shift, project, refine, relative_pose
 
-__all__ = ["EDGE_JUMP", "LAGS", "MODES", "Moment", "Motion", "Scene", "find_motion", "make_scene", "moments"]
-
 MODES = ("still", "poses", "slow", "space")
 EDGE_JUMP = 0.04
 LAGS = (1, 2, 4, 8, 16)

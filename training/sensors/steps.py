@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Steps", "find_steps"]
-
 Array = NDArray[np.float64]
 MIN_VALUES = 24
 
