@@ -26,15 +26,13 @@ from unittest.mock import patch
 import torch
 from torch.utils.data import default_collate
 
-from pagnet_ros.errors import PagnetError
 from pagnet_training import surface_loss
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.data.patches import Patches
 from pagnet_training.data.sources import load_sources
 from pagnet_training.data.surface_patches import SurfacePatches
 from pagnet_training.module import SuperResolution, SurfaceChoice, Training
 from pagnet_training.recipe import DataRecipe, Recipe, SourceRecipe, load_recipe
-
-__all__ = ["CHANGES", "Change", "main", "rates"]
 
 RECIPES = Path(__file__).resolve().parents[1] / "training" / "recipes"
 FAMILIES = {"fast": "fast_x4_sensor.yaml", "rt": "rt_x4_clean.yaml", "mid": "mid_x4_clean.yaml"}
@@ -175,7 +173,8 @@ def measured(recipe: Recipe, rounds: int, seconds: float, compiled: bool) -> dic
     return result
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; prints a table in Markdown; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training_speed", description=__doc__)
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
@@ -183,21 +182,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="on the clock, per number of processes; 0 for none")
     parser.add_argument("--compile", action="store_true", help="torch.compile too; takes a C++ compiler and minutes")
     options = parser.parse_args(arguments)
-    try:
-        columns = {
-            name: measured(load_recipe(RECIPES / FAMILIES[name]), options.rounds, options.seconds, options.compile)
-            for name in options.families
-        }
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    columns = {
+        name: measured(load_recipe(RECIPES / FAMILIES[name]), options.rounds, options.seconds, options.compile)
+        for name in options.families
+    }
     lines = [f"| patches per second | {' | '.join(columns)} | of |", "|---" * (len(columns) + 2) + "|"]
     for name, (_, clock) in next(iter(columns.values())).items():
         rates_of = (f"{column[name][0]:.1f}" if name in column else "-" for column in columns.values())
         lines.append(f"| {name} | {' | '.join(rates_of)} | {clock} |")
     load = os.getloadavg()[0]
     sys.stdout.write("\n".join(lines) + f"\n\nload average {load:.1f} on {os.cpu_count()} cores\n")
-    return 0
 
 
 if __name__ == "__main__":

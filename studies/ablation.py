@@ -1,8 +1,8 @@
 """``python -m studies.ablation STUDY.yaml``: variants of a network at equal training budgets, as one table.
 
 Data flows: a study file -> one recipe per variant and seed -> `pagnet_training.train` in processes of their own, each
-resumable -> RMSE on the validation images, parameters, operations, time and memory -> table, JSON and a picture of
-the front. What is already trained is not trained again.
+resumable -> RMSE on the validation images, texture copying -> table and JSON. What is already trained is not trained
+again.
 """
 
 from __future__ import annotations
@@ -17,35 +17,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from rich.console import Console
 from rich.table import Table
 
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.model.weights import build_network
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.json_file import explained, write_json
-from pagnet_training.protocol import (
-    Case,
-    ProtocolImage,
-    Upsampler,
-    make_case,
-    network_upsampler,
-    read_protocol_images,
-    rmse,
-    self_ensemble,
-)
+from pagnet_training.protocol import ProtocolImage, make_case, network_upsampler, read_protocol_images, rmse
 from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
+from pagnet_training.recipe_file import read_yaml
 from pagnet_training.scene_validation import Figures, HeldOut, beside_interpolation, held_out_scenes, ratios
-from pagnet_training.yaml_file import read_yaml
-from studies.cost import Cost, measure_costs
-from studies.picture_file import write_picture
 from studies.texture import texture_copying
-
-__all__ = ["Study", "VariantScore", "load_study", "main", "run_study"]
 
 
 @dataclass(frozen=True)
@@ -75,8 +62,6 @@ class VariantScore:
         spread: largest minus smallest mean over the seeds; 0 for one seed.
         texture: RMSE on textured planes with the true colour image over that with a grey one, mean over seeds; None for
             a network that chooses surfaces.
-        cost: None where it was not measured.
-        ensembled: mean RMSE of the mean over the 8 flips and rotations, levels; None where it was not measured.
     """
 
     name: str
@@ -84,8 +69,6 @@ class VariantScore:
     mean: float
     spread: float
     texture: float | None
-    cost: Cost | None
-    ensembled: float | None
 
 
 def load_study(path: Path, steps: int | None = None) -> Study:
@@ -107,9 +90,7 @@ def load_study(path: Path, steps: int | None = None) -> Study:
     return Study(base, recipes, tuple(int(seed) for seed in content["seeds"]))
 
 
-def run_study(
-    study: Study, out: Path, data: Path, train_arguments: Sequence[str], costs: bool, ensemble: bool = False
-) -> Iterator[VariantScore]:
+def run_study(study: Study, out: Path, data: Path, train_arguments: Sequence[str]) -> Iterator[VariantScore]:
     """Train what is not trained yet, then score everything, one variant after the other.
 
     Args:
@@ -117,8 +98,6 @@ def run_study(
         out: folder of the runs.
         data: data root.
         train_arguments: passed on to `pagnet_training.train`, for example ``--devices 2``.
-        costs: measure time and memory too, interleaved over the variants.
-        ensemble: measure the mean over 8 flips and rotations too, which takes eight times as long.
 
     Raises:
         ConfigError: no validation images are named, a training failed, or its recipe cannot be written.
@@ -135,9 +114,7 @@ def run_study(
         yield from (_score_surfaces(name, recipe, study.seeds, out, scenes) for name, recipe in study.recipes.items())
         return
     images = read_protocol_images(data / study.base.data.validation)
-    measured = measure_costs([recipe.model for recipe in study.recipes.values()]) if costs else {}
-    for name, recipe in study.recipes.items():
-        yield _score(name, recipe, study.seeds, out, images, measured.get(recipe.model), ensemble)
+    yield from (_score(name, recipe, study.seeds, out, images) for name, recipe in study.recipes.items())
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
@@ -168,30 +145,19 @@ def _checkpoint(folder: Path) -> Checkpoint | None:
     return read_checkpoint(path) if path.is_file() else None
 
 
-def _score(
-    name: str,
-    recipe: Recipe,
-    seeds: Sequence[int],
-    out: Path,
-    images: Sequence[ProtocolImage],
-    cost: Cost | None,
-    ensemble: bool,
-) -> VariantScore:
+def _score(name: str, recipe: Recipe, seeds: Sequence[int], out: Path, images: Sequence[ProtocolImage]) -> VariantScore:
     scale = recipe.model.scale
     cases = {image.name: make_case(image, scale, rounded=False) for image in images}
-    per_seed, ensembled, texture = [], [], []
+    per_seed, texture = [], []
     for seed in seeds:
         net = _trained(recipe, out / f"{name}-s{seed}" / "checkpoint.safetensors")
         assert isinstance(net, PagNet)
         run = network_upsampler(net)
-        per_seed.append(_errors(run, cases, scale))
+        per_seed.append({key: rmse(run(case.low, case.rgb, scale), case.truth) for key, case in cases.items()})
         texture.append(texture_copying(run, scale).ratio)
-        if ensemble:
-            ensembled.append(statistics.fmean(_errors(self_ensemble(run), cases, scale).values()))
     means = [statistics.fmean(scores.values()) for scores in per_seed]
     mean = {key: statistics.fmean(scores[key] for scores in per_seed) for key in per_seed[0]}
-    spread, eightfold = max(means) - min(means), statistics.fmean(ensembled) if ensembled else None
-    return VariantScore(name, mean, statistics.fmean(means), spread, statistics.fmean(texture), cost, eightfold)
+    return VariantScore(name, mean, statistics.fmean(means), max(means) - min(means), statistics.fmean(texture))
 
 
 def _score_surfaces(
@@ -204,7 +170,7 @@ def _score_surfaces(
         per_seed.append(ratios(beside_interpolation(net, scenes)))
     means = [figures.judged for figures in per_seed]
     errors = {key: statistics.fmean(getattr(each, key) for each in per_seed) for key in Figures._fields}
-    return VariantScore(name, errors, statistics.fmean(means), max(means) - min(means), None, None, None)
+    return VariantScore(name, errors, statistics.fmean(means), max(means) - min(means), None)
 
 
 def _trained(recipe: Recipe, checkpoint: Path) -> PagNet | SurfaceNetwork:
@@ -219,62 +185,24 @@ def _trained(recipe: Recipe, checkpoint: Path) -> PagNet | SurfaceNetwork:
     return net.eval()
 
 
-def _errors(run: Upsampler, cases: dict[str, Case], scale: int) -> dict[str, float]:
-    """RMSE in levels, by image."""
-    return {name: rmse(run(case.low, case.rgb, scale), case.truth) for name, case in cases.items()}
-
-
 def table(study: Study, scores: Sequence[VariantScore]) -> Table:
-    """The study as a table; the best mean RMSE first comes first in the file's own order."""
-    scale = study.base.model.scale
+    """The study as a table, in the file's own order."""
     first = next(iter(study.recipes.values()))
     title = (
-        f"{study.base.name}, {scale}x, {first.steps} steps of {first.batch} patches of {first.patch} "
+        f"{study.base.name}, {study.base.model.scale}x, {first.steps} steps of {first.batch} patches of {first.patch} "
         f"each, {len(study.seeds)} seed(s)"
     )
-    rows = Table(title=title)
     images = list(scores[0].errors)
-    ensemble = ["self-ensemble"] if scores[0].ensembled is not None else []
-    heads = ["variant", "mean", "spread", *ensemble, *images, "texture"]
-    for head in (*heads, "parameters", "GFLOP", "fp32 ms", "bf16 ms", "MiB"):
-        rows.add_column(head)
+    rows = Table("variant", "mean", "spread", *images, "texture", title=title)
     for score in scores:
-        cost = score.cost
-        costs = (
-            ["-"] * 5
-            if cost is None
-            else [f"{cost.parameters:,}", *(f"{v:.1f}" for v in list(asdict(cost).values())[1:])]
-        )
-        figures = [score.mean, score.spread, *([] if score.ensembled is None else [score.ensembled])]
-        figures += (score.errors[image] for image in images)
-        rows.add_row(score.name, *(f"{figure:.3f}" for figure in figures), _or_dash(score.texture), *costs)
+        figures = (score.mean, score.spread, *(score.errors[image] for image in images))
+        texture = "-" if score.texture is None else f"{score.texture:.2f}"
+        rows.add_row(score.name, *(f"{figure:.3f}" for figure in figures), texture)
     return rows
 
 
-def _or_dash(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def draw_front(path: Path, scores: Sequence[VariantScore]) -> None:
-    """Mean RMSE against time per frame, one point per variant.
-
-    Raises:
-        ConfigError: the picture cannot be written.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    for score in scores:
-        if score.cost is not None:
-            axes.plot(score.cost.bf16_ms, score.mean, "o", markersize=4 + 2 * np.log10(score.cost.parameters / 1e4))
-            axes.annotate(score.name, (score.cost.bf16_ms, score.mean), textcoords="offset points", xytext=(6, 4))
-    axes.set(xlabel="ms per 640x480 frame, bfloat16", ylabel="mean validation RMSE, levels", xscale="log")
-    axes.grid(alpha=0.3)
-    write_picture(path, figure, dpi=140)
-
-
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status. Options it does not know go to `pagnet_training.train`."""
     parser = argparse.ArgumentParser(prog="python -m studies.ablation", description=__doc__)
     parser.add_argument("study", type=Path, help="YAML file, see studies/recipes/")
@@ -282,44 +210,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/<study's file name>)")
     parser.add_argument("--steps", type=int, help="budget, replaces the study's")
     parser.add_argument("--held-out", type=int, help="scenes that networks which choose surfaces are judged on")
-    parser.add_argument("--no-costs", action="store_true", help="leave time and memory out")
-    parser.add_argument("--self-ensemble", action="store_true", help="also score the mean of 8 flips and rotations")
     parser.add_argument("--json", type=Path, help="write every figure here")
-    parser.add_argument("--picture", type=Path, help="draw RMSE against time here")
     options, passed_on = parser.parse_known_args(arguments)
-    out = options.out or Path("runs") / options.study.stem
+    study = load_study(options.study, options.steps)
     scores: list[VariantScore] = []
-    problems: list[str] = []
+    if options.held_out:
+        study = replace(study, base=replace(study.base, data=replace(study.base.data, held_out=options.held_out)))
     try:
-        study = load_study(options.study, options.steps)
-        if options.held_out:
-            study = replace(study, base=replace(study.base, data=replace(study.base.data, held_out=options.held_out)))
-        for score in run_study(study, out, options.data, passed_on, not options.no_costs, options.self_ensemble):
+        for score in run_study(study, options.out or Path("runs") / options.study.stem, options.data, passed_on):
             scores.append(score)
-    except PagnetError as error:
-        problems.append(str(error))
-    if scores:
-        Console(width=max(180, Console().width)).print(table(study, scores))
-        problems += _written(options, scores)
-    if problems:
-        sys.stderr.write(f"error: {'; '.join(problems)}\n")
-    return 2 if problems else 0
-
-
-def _written(options: argparse.Namespace, scores: Sequence[VariantScore]) -> list[str]:
-    """Write the figures and draw them, where that is asked for; returns what stood in the way."""
-    problems = []
-    if options.json:
-        try:
-            write_json(options.json, [asdict(score) for score in scores])
-        except PagnetError as error:
-            problems.append(str(error))
-    if options.picture:
-        try:
-            draw_front(options.picture, scores)
-        except PagnetError as error:
-            problems.append(str(error))
-    return problems
+    finally:  # what was measured before a failure is shown and kept
+        if scores:
+            Console(width=max(180, Console().width)).print(table(study, scores))
+            if options.json:
+                write_json(options.json, [asdict(score) for score in scores])
 
 
 if __name__ == "__main__":

@@ -9,48 +9,31 @@ from __future__ import annotations
 import argparse
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pagnet_ros.core.depth import Normalisation, fill_holes
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import SCALES
-from pagnet_ros.model.weights import load_weights
 from pagnet_ros.sensors import SensorProfile, load_profile
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.data.known_sensor import MetricPatch, observe
+from pagnet_training.evaluate import Method, method_of_weights
 from pagnet_training.json_file import write_json
 from pagnet_training.protocol import Case, ProtocolImage, make_case, read_protocol_images, rmse
 from studies.regions import footprint
 from studies.restorers import CLASSICAL
-
-__all__ = ["REGIONS", "DegradedScore", "Restorer", "classical", "degraded_case", "restorer_of", "score", "table"]
 
 REGIONS = ("all", "holes", "outside")
 LEAST_LEVEL = 1e-3
 FOCAL_PX = 500.0  # profiles without units do not ask for it
 
 Depth = NDArray[np.float32]
-
-
-class Restorer(NamedTuple):
-    """Something that restores low-resolution disparity with holes.
-
-    Attributes:
-        name: a row of the table.
-        run: ``(low [h, w] with NaN holes, rgb [H, W, 3]) -> [H, W]``, levels, finite everywhere.
-        scale: the one it can do; 0 for any.
-    """
-
-    name: str
-    run: Callable[[Depth, NDArray[np.uint8]], Depth]
-    scale: int = 0
 
 
 class DegradedScore(NamedTuple):
@@ -85,30 +68,8 @@ def degraded_case(image: ProtocolImage, scale: int, profile: SensorProfile) -> C
     return case._replace(low=np.where(measured, low, np.float32(np.nan)))
 
 
-def classical() -> list[Restorer]:
-    """The filters of the robot, their holes filled by the nearest measurement where they need it."""
-    return [Restorer(method.name, method.run) for method in CLASSICAL]
-
-
-def restorer_of(path: Path) -> Restorer:
-    """A weights file, its holes filled and masked as in training and on the robot."""
-    net, header = load_weights(path)
-
-    def run(low: Depth, rgb: NDArray[np.uint8]) -> Depth:
-        depth = torch.from_numpy(low)[None, None]
-        measured = torch.isfinite(depth)
-        filled = fill_holes(depth.nan_to_num(nan=0.0), measured)
-        colour = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 255 - 0.5
-        normalisation = Normalisation.of(filled)
-        with torch.inference_mode():
-            output = net(normalisation.apply(filled), colour, measured).depth
-        return normalisation.undo(output)[0, 0].numpy()
-
-    return Restorer(header.name, run, header.config.scale)
-
-
 def score(
-    restorers: Sequence[Restorer], images: Sequence[ProtocolImage], scales: Sequence[int], profile: SensorProfile
+    methods: Sequence[Method], images: Sequence[ProtocolImage], scales: Sequence[int], profile: SensorProfile
 ) -> list[DegradedScore]:
     """Every method that can do it on every image and scale, by region.
 
@@ -120,11 +81,11 @@ def score(
             case = degraded_case(image, scale, profile)
             hole = footprint(~np.isfinite(case.low), (case.truth.shape[0], case.truth.shape[1])).astype(np.bool_)
             masks = dict(zip(REGIONS, (np.ones_like(hole), hole, ~hole), strict=True))
-            for restorer in restorers:
-                if restorer.scale in (0, scale):
-                    result = restorer.run(case.low, case.rgb)
+            for method in methods:
+                if scale in method.scales:
+                    result = method.run(case.low, case.rgb, scale)
                     scores += [
-                        DegradedScore(restorer.name, scale, image.name, region, _rmse(result, case.truth, mask))
+                        DegradedScore(method.name, scale, image.name, region, _rmse(result, case.truth, mask))
                         for region, mask in masks.items()
                     ]
     return scores
@@ -147,7 +108,8 @@ def table(scores: Sequence[DegradedScore], scale: int, title: str) -> Table:
     return result
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.degraded", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
@@ -156,19 +118,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
     parser.add_argument("--json", type=Path, help="write every score here")
     options = parser.parse_args(arguments)
-    try:
-        restorers = [*classical(), *(restorer_of(path) for path in options.weights)]
-        images = read_protocol_images(options.data)
-        scores = score(restorers, images, options.scales, load_profile(options.sensor))
-        console = Console(width=max(180, Console().width))
-        for scale in options.scales:
-            console.print(table(scores, scale, options.sensor))
-        if options.json:
-            write_json(options.json, [each._asdict() for each in scores])
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    methods = [*CLASSICAL, *(method_of_weights(path) for path in options.weights)]
+    images = read_protocol_images(options.data)
+    scores = score(methods, images, options.scales, load_profile(options.sensor))
+    console = Console(width=max(180, Console().width))
+    for scale in options.scales:
+        console.print(table(scores, scale, options.sensor))
+    if options.json:
+        write_json(options.json, [each._asdict() for each in scores])
 
 
 if __name__ == "__main__":

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.core import filters
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.sensors import load_profile
+from pagnet_training.command import Arguments, command_line
+from pagnet_training.evaluate import method_of_weights
 from pagnet_training.protocol import Case, ProtocolImage, read_protocol_images, rmse
-from studies.degraded import degraded_case, restorer_of
+from studies.degraded import degraded_case
 from studies.regions import nearest_filled
-
-__all__ = ["Result", "draw", "main", "row_of"]
 
 WIDTH_PX = 1200
 COLUMNS = 6
@@ -45,10 +45,11 @@ class Result(NamedTuple):
 
 def row_of(image: ProtocolImage, sensor: str, weights: Path) -> Result:
     """Degrade an image by a profile and restore it by the weights, at their scale."""
-    restorer = restorer_of(weights)
-    case = degraded_case(image, restorer.scale, load_profile(sensor))
+    method = method_of_weights(weights)
+    (scale,) = method.scales
+    case = degraded_case(image, scale, load_profile(sensor))
     simple = filters.bicubic(nearest_filled(case.low), case.rgb)
-    return Result(f"{sensor}\n{restorer.name}", case, simple, restorer.run(case.low, case.rgb))
+    return Result(f"{sensor}\n{method.name}", case, simple, method.run(case.low, case.rgb, scale))
 
 
 def draw(path: Path, rows: Sequence[Result]) -> None:
@@ -85,7 +86,8 @@ def _panels(row: Result) -> Iterator[tuple[str, Depth, bool]]:
     yield "error of the network", np.abs(row.network - truth), True
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.degraded_sheet", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
@@ -95,16 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="picture to write (.png)")
     options = parser.parse_args(arguments)
-    try:
-        images = {image.name: image for image in read_protocol_images(options.data)}
-        name = options.image or next(iter(images))
-        if name not in images:
-            raise ConfigError(f"{options.data}: no image {name!r}; expected one of {', '.join(images)}")
-        draw(options.out, [row_of(images[name], *_named(row)) for row in options.rows])
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    images = {image.name: image for image in read_protocol_images(options.data)}
+    name = options.image or next(iter(images))
+    if name not in images:
+        raise ConfigError(f"{options.data}: no image {name!r}; expected one of {', '.join(images)}")
+    draw(options.out, [row_of(images[name], *_named(row)) for row in options.rows])
 
 
 def _named(row: str) -> tuple[str, Path]:

@@ -13,21 +13,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pagnet_ros.core.depth import Normalisation
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.network import AttentionGuidance, PagNet
 from pagnet_ros.model.weights import load_depth_weights
 from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
-from pagnet_training.protocol import Case, ProtocolImage, make_case, read_protocol_images
-from studies.picture_file import write_picture
-
-__all__ = ["StageMaps", "attention_maps", "draw_sheet", "main", "texture_traps"]
+from pagnet_training.command import Arguments, command_line
+from pagnet_training.json_file import write_picture
+from pagnet_training.protocol import Case, ProtocolImage, make_case, network_upsampler, read_protocol_images
 
 TRAPS = (4, 10, 16)
 
@@ -64,10 +61,7 @@ def attention_maps(net: PagNet, case: Case) -> list[StageMaps]:
     if not blocks:
         raise ConfigError("this network has attention switched off; choose weights trained with attention")
     handles = [block.register_forward_hook(record) for block in blocks]
-    depth = torch.from_numpy(case.low)[None, None]
-    rgb = torch.from_numpy(case.rgb.copy()).permute(2, 0, 1)[None].float() / 255 - 0.5
-    with torch.inference_mode():
-        net(Normalisation.of(depth).apply(depth), rgb)
+    network_upsampler(net)(case.low, case.rgb, net.scale)
     for handle in handles:
         handle.remove()
     return found
@@ -111,22 +105,18 @@ def draw_sheet(path: Path, case: Case, stages: list[StageMaps]) -> None:
     write_picture(path, figure, dpi=80)
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.figures", description=__doc__)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="folder with NAME_rgb.png and NAME_disparity.png instead of traps")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     options = parser.parse_args(arguments)
-    try:
-        net, header = load_depth_weights(options.weights)
-        for image in texture_traps() if options.data is None else read_protocol_images(options.data):
-            case = make_case(image, header.config.scale, rounded=False)
-            draw_sheet(options.out / f"attention_{image.name}.png", case, attention_maps(net, case))
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    net, header = load_depth_weights(options.weights)
+    for image in texture_traps() if options.data is None else read_protocol_images(options.data):
+        case = make_case(image, header.config.scale, rounded=False)
+        draw_sheet(options.out / f"attention_{image.name}.png", case, attention_maps(net, case))
 
 
 if __name__ == "__main__":

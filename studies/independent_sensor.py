@@ -15,10 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import ConfigError
-
-__all__ = ["FAMILIES", "KERNELS", "SHAPES", "IndependentSensor", "Manner", "robust_scale"]
-
 FAMILIES = ("laplace", "student", "mixture")
 KERNELS = ("white", "box", "exponential")
 SHAPES = ("polygon", "ellipse", "scratch")
@@ -55,22 +51,6 @@ class Manner:
     hole_size_px: float = 6.0
     hole_frames: int = 4
     step_m: float = 0.001
-
-    def __post_init__(self) -> None:
-        """Check every field; raise one `ConfigError` that lists all problems."""
-        problems = [
-            f"{name}={getattr(self, name)!r}, expected one of {', '.join(choices)}"
-            for name, choices in (("family", FAMILIES), ("kernel", KERNELS), ("shape", SHAPES))
-            if getattr(self, name) not in choices
-        ]
-        if self.frames_averaged < 1 or self.hole_frames < 1:
-            problems.append("frames_averaged and hole_frames are whole numbers of at least 1")
-        if not 2 <= self.hole_size_px <= 40:
-            problems.append(f"hole_size_px={self.hole_size_px!r}, expected 2 to 40")
-        if not self.step_m > 0:
-            problems.append(f"step_m={self.step_m!r}, expected more than 0")
-        if problems:
-            raise ConfigError("independent sensor: " + "; ".join(problems))
 
 
 class _Holes(NamedTuple):

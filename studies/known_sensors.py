@@ -21,7 +21,6 @@ from pagnet_ros.sensors import (
     SensorProfile,
     axial_sigma,
     missing_probability,
-    sense,
     structured_light_shadow,
     to_millimetres,
 )
@@ -30,8 +29,6 @@ from pagnet_training.sensors.images import edge_mask
 from studies.independent_sensor import FAMILIES, KERNELS, SHAPES, IndependentSensor, Manner
 from studies.regions import distance_to
 from studies.sequences import HELD_OUT, SequencePlan, TrueFrame, true_frames
-
-__all__ = ["FIRST_SEED", "KNOWN", "Recording", "brightness", "in_range", "missing_map", "recordings", "sigma_map"]
 
 Image = NDArray[np.float32]
 STYLES = ("room", "clutter", "tabletop")
@@ -152,19 +149,10 @@ class Recording:
             pose = frame.pose
             if other is not None:
                 depth = np.where(in_range(self.profile, frame), frame.depth_m, np.float32(np.nan))
-                seen = other.observe(depth, sigma_map(self.profile, frame), missing_map(self.profile, frame, camera.fx))
+                seen = other.observe(depth, sigma_map(self.profile, frame), missing_map(self.profile, frame))
                 pose = pose @ _small_motion(dice) if self.plan.moving else pose
             else:
-                seen = sense(
-                    frame.depth_m,
-                    camera,
-                    self.profile,
-                    self.plan.seed * 1000 + index,
-                    albedo=frame.albedo,
-                    cos_incidence=frame.cos_incidence,
-                    brightness=brightness(frame),
-                    memory=memory,
-                )
+                seen = frame.seen(self.profile, self.plan.seed * 1000 + index, memory=memory)
             yield RecordedFrame(
                 name=f"{index:06d}",
                 stamp_ns=frame.stamp_ns,
@@ -210,17 +198,12 @@ def recordings(
     return made
 
 
-def brightness(frame: TrueFrame) -> Image:
-    """Mean of red, green and blue, 0 to 1."""
-    return np.asarray(frame.rgb.mean(axis=2, dtype=np.float32) / np.float32(255), np.float32)
-
-
 def sigma_map(profile: SensorProfile, frame: TrueFrame) -> Image:
     """``[H, W]`` standard deviation of the noise that a profile gives a frame, metres."""
     return np.asarray(axial_sigma(profile, *_conditions(frame)).numpy(), np.float32)
 
 
-def missing_map(profile: SensorProfile, frame: TrueFrame, focal_px: float) -> Image:
+def missing_map(profile: SensorProfile, frame: TrueFrame) -> Image:
     """``[H, W]`` probability that a pixel in range is missing; edges count by Euclidean distance."""
     chance = missing_probability(profile, *_conditions(frame)).numpy()
     distance = distance_to(edge_mask(frame.depth_m, profile.edge_jump))
@@ -232,7 +215,7 @@ def missing_map(profile: SensorProfile, frame: TrueFrame, focal_px: float) -> Im
         chance = np.maximum(chance, np.where(distance <= curve[-1][0], at_edge, 0))
     if profile.shadow_side != "none":
         depth = torch.from_numpy(np.ascontiguousarray(frame.depth_m))[None]
-        dark = structured_light_shadow(depth, focal_px, profile.baseline_m, profile.shadow_side)[0].numpy()
+        dark = structured_light_shadow(depth, frame.camera.fx, profile.baseline_m, profile.shadow_side)[0].numpy()
         chance = np.where(dark, np.float32(1.0), chance)
     return np.asarray(chance, np.float32)
 
@@ -243,5 +226,5 @@ def in_range(profile: SensorProfile, frame: TrueFrame) -> NDArray[np.bool_]:
 
 
 def _conditions(frame: TrueFrame) -> tuple[torch.Tensor, ...]:
-    maps = (frame.depth_m, frame.albedo, frame.cos_incidence, brightness(frame))
+    maps = (frame.depth_m, frame.albedo, frame.cos_incidence, frame.brightness)
     return tuple(torch.from_numpy(np.ascontiguousarray(values)) for values in maps)

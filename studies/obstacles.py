@@ -9,28 +9,26 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 from rich.progress import track
 
-from pagnet_ros.errors import PagnetError
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.methods import Method, Network, make_baselines
 from pagnet_ros.replay.metrics import FrameContexts, FrameTruth, MetricSettings
 from pagnet_ros.replay.metrics.frame import Result
 from pagnet_ros.replay.metrics.groups import Flying, Measurement, Obstacles
-from pagnet_ros.sensors import PinholeCamera, load_profile, sense
+from pagnet_ros.sensors import PinholeCamera, load_profile
 from pagnet_ros.simulation import Renderer, Scene, palette, props
 from pagnet_ros.simulation.palette import finish
 from pagnet_ros.simulation.props import Place
 from pagnet_ros.simulation.surfaces import SurfaceBuilder, rotation_euler, rotation_facing
 from pagnet_ros.system.resources import config_path
-
-__all__ = ["PRESETS", "main", "make_room", "table"]
+from pagnet_training.command import Arguments, command_line
+from studies.sequences import TrueFrame
 
 FIRST_SEED = 700_000
 SIZE, SCALE = (480, 640), 4
@@ -74,11 +72,7 @@ def _frame(seed: int, sensor: str) -> tuple[ReplayFrame, FrameTruth]:
     scene = make_room(seed)
     camera = PinholeCamera.from_fov(SIZE[1], SIZE[0], 65.0)
     seen = Renderer(scene)(camera, scene.viewpoint, noise_seed=seed)
-    brightness = seen.rgb.mean(axis=2, dtype=np.float32) / np.float32(255)
-    low = sense(
-        seen.depth_m, camera, load_profile(sensor), seed, factor=SCALE, albedo=seen.albedo,
-        cos_incidence=seen.cos_incidence, brightness=brightness,
-    )  # fmt: skip
+    low = TrueFrame.of(seen, scene.viewpoint).seen(load_profile(sensor), seed, SCALE)
     rng = np.random.default_rng([seed, 13])
     row, column = int(rng.integers(20, 70)), int(rng.integers(10, 130))
     low[row : row + int(rng.integers(8, 25)), column : column + int(rng.integers(6, 18))] = np.nan
@@ -122,18 +116,14 @@ def table(rooms: int, sensor: str) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.obstacles", description=__doc__)
     parser.add_argument("--rooms", type=int, default=40, help="how many (default 40)")
     parser.add_argument("--sensor", default="kinect_v1", help="profile of the sensor (default kinect_v1)")
     options = parser.parse_args(arguments)
-    try:
-        sys.stdout.write(table(options.rooms, options.sensor) + "\n")
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    sys.stdout.write(table(options.rooms, options.sensor) + "\n")
 
 
 if __name__ == "__main__":

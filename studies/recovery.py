@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,19 +20,18 @@ from rich.table import Table
 
 from pagnet_ros.errors import PagnetError
 from pagnet_ros.recordings.frames import RecordedFrame
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.json_file import write_json
 from pagnet_training.sensors.fit import FitResult, fit_recording
 from studies.known_sensors import FIRST_SEED, KNOWN, Recording, recordings
 from studies.verdict import Check, judge
-
-__all__ = ["Outcome", "main", "study", "summary"]
 
 SIMULATORS = ("profile", "independent")
 WHERE = ("range", "brightness", "edge")
 Fit = Callable[[Iterable[RecordedFrame]], FitResult]
 
 
-class Outcome:
+class Outcome(NamedTuple):
     """One recording, fitted and judged.
 
     Attributes:
@@ -41,8 +40,9 @@ class Outcome:
         refusal: what the fit said if it made no profile, else empty.
     """
 
-    def __init__(self, recording: Recording, checks: Sequence[Check], refusal: str = "") -> None:
-        self.recording, self.checks, self.refusal = recording, tuple(checks), refusal
+    recording: Recording
+    checks: tuple[Check, ...]
+    refusal: str = ""
 
 
 def study(fit: Fit, cases: Sequence[Recording]) -> Iterable[Outcome]:
@@ -53,7 +53,7 @@ def study(fit: Fit, cases: Sequence[Recording]) -> Iterable[Outcome]:
         except PagnetError as error:
             yield Outcome(case, (), str(error))
             continue
-        yield Outcome(case, judge(case, fitted.profile, fitted.curves))
+        yield Outcome(case, tuple(judge(case, fitted.profile, fitted.curves)))
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -73,8 +73,8 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         figures[f"missing_{where}_bins"] = len(chosen)
         figures[f"missing_{where}_within"] = _share([c.within for c in chosen])
         figures[f"missing_{where}_worst"] = max((abs(c.fitted - c.truth) for c in chosen), default=None)
-    for name, quantities in (("sigma", ("sigma",)), ("missing", ("missing",))):
-        figures[f"covered_{name}"] = _share([c.covered for c in checks if c.quantity in quantities])
+    for name in ("sigma", "missing"):
+        figures[f"covered_{name}"] = _share([c.covered for c in checks if c.quantity == name])
     figures["covered_parameters"] = _share([c.covered for c in checks if c.where == "parameter"])
     figures["covered"] = _share([c.covered for c in checks])
     figures["intervals"] = sum(c.covered is not None for c in checks)
@@ -104,10 +104,7 @@ def results_table(title: str, outcomes: Sequence[Outcome]) -> Table:
             f"{s['recordings'] - s['refused']} of {s['recordings']}",
             f"{_percent(s['sigma_within'])} of {s['sigma_bins']}",
             f"{_percent(s['sigma_median_error'])}, {_percent(s['sigma_worst_error'])}",
-            *(
-                f"{_percent(s[f'missing_{w}_within'])} of {s[f'missing_{w}_bins']}"
-                for w in ("range", "brightness", "edge")
-            ),
+            *(f"{_percent(s[f'missing_{w}_within'])} of {s[f'missing_{w}_bins']}" for w in WHERE),
             f"{max(known):.3f}" if known else "-",
             *(_percent(s[f"covered_{kind}"]) for kind in ("sigma", "missing", "parameters")),
         )
@@ -134,7 +131,8 @@ def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.recovery", description=__doc__)
     parser.add_argument("--simulators", nargs="+", default=list(SIMULATORS), choices=SIMULATORS)
@@ -169,12 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
                 console.print(f"no fit: {outcome.recording.name}: {outcome.refusal}", markup=False)
         results[simulator] = as_json(outcomes)
     if options.json:
-        try:
-            write_json(options.json, results)
-        except PagnetError as error:
-            sys.stderr.write(f"error: {error}\n")
-            return 2
-    return 0
+        write_json(options.json, results)
 
 
 if __name__ == "__main__":

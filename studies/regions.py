@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["distance_to", "footprint", "nearest_filled"]
-
 Depth = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 

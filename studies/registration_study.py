@@ -23,16 +23,14 @@ from rich.table import Table
 from pagnet_ros.core.alignment.agreement import agreement
 from pagnet_ros.core.alignment.check import AlignmentCheck
 from pagnet_ros.core.alignment.estimate import Estimate, estimate
-from pagnet_ros.errors import PagnetError
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import open_frames
-from pagnet_ros.sensors import PinholeCamera, sense, sensor_profile
+from pagnet_ros.sensors import PinholeCamera, sensor_profile
 from pagnet_ros.simulation import LookAround, RenderedFrame, Renderer, Scene
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.json_file import write_json
 from pagnet_training.protocol import make_case, read_protocol_images
-from studies.sequences import HELD_OUT
-
-__all__ = ["Trial", "main", "scene_trials", "summary"]
+from studies.sequences import HELD_OUT, TrueFrame
 
 SIZE = (480, 640)
 MARGIN = 16
@@ -151,21 +149,17 @@ def _rgb(frame: RenderedFrame) -> Rgb:
 
 def _sensed(frame: RenderedFrame, name: str, factor: int, offset: tuple[int, int], seed: int) -> Depth:
     """Depth of a sensor that looks past the colour camera: what belongs at p is seen at p - offset."""
-    depth, albedo, cosine = (
-        np.asarray(_crop(image, offset), np.float32) for image in (frame.depth_m, frame.albedo, frame.cos_incidence)
-    )
-    brightness = _crop(frame.rgb, offset).mean(axis=2, dtype=np.float32) / np.float32(255)
-    camera, profile = PinholeCamera.from_fov(SIZE[1], SIZE[0], HFOV_DEG), sensor_profile(name)
-    return sense(
-        depth, camera, profile, seed, factor=factor, albedo=albedo, cos_incidence=cosine, brightness=brightness
-    )
+    images = (_crop(image, offset) for image in (frame.rgb, frame.depth_m, frame.albedo, frame.cos_incidence))
+    camera = PinholeCamera.from_fov(SIZE[1], SIZE[0], HFOV_DEG)
+    return TrueFrame(0, *images, np.eye(4), camera).seen(sensor_profile(name), seed, factor)
 
 
 def _estimate(depth: Depth, rgb: Rgb) -> Estimate | None:
     return estimate(agreement(depth, rgb))
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.registration_study", description=__doc__)
     parser.add_argument("--scenes", type=int, default=64, metavar="N", help="rendered scenes (default 64)")
@@ -180,23 +174,18 @@ def main(arguments: list[str] | None = None) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     console = Console(highlight=False)
-    try:
-        trials = list(track(scene_trials(options.scenes), "scenes", 4 * len(SENSORS) * options.scenes, transient=True))
-        if options.middlebury is not None:
-            trials += protocol_trials(options.middlebury)
-        for folder in options.recording:
-            trials += recording_trials(folder, options.coarse)
-        rows = summary(trials)
-        console.print(_table(rows))
-        for group, row in rows.items():
-            if row["frames"] == 1:
-                console.print(f"{group}: {row['last']}", soft_wrap=True)
-        if options.json is not None:
-            write_json(options.json, rows)
-    except PagnetError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    return 0
+    trials = list(track(scene_trials(options.scenes), "scenes", 4 * len(SENSORS) * options.scenes, transient=True))
+    if options.middlebury is not None:
+        trials += protocol_trials(options.middlebury)
+    for folder in options.recording:
+        trials += recording_trials(folder, options.coarse)
+    rows = summary(trials)
+    console.print(_table(rows))
+    for group, row in rows.items():
+        if row["frames"] == 1:
+            console.print(f"{group}: {row['last']}", soft_wrap=True)
+    if options.json is not None:
+        write_json(options.json, rows)
 
 
 def _table(rows: dict[str, dict[str, Any]]) -> Table:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from pagnet_ros.core.depth import pick_pixels
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.model import surfaces
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.model.weights import load_weights
@@ -33,14 +33,13 @@ from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.recordings.layouts import detect_layout
 from pagnet_ros.system.units import in_metres
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.data.coarse_depth import main_surface
 from pagnet_training.data.images import RgbdImage
 from pagnet_training.data.patches import Source
 from pagnet_training.data.procedural import STYLES, render_scene
 from pagnet_training.data.surface_patches import SurfacePatches
-from studies.picture_file import write_picture
-
-__all__ = ["Errors", "fit", "main", "recorded", "simulated", "table", "within"]
+from pagnet_training.json_file import write_picture
 
 FIRST_SEED, PATCH_SEED, PATCH, SCENES = 10_001_000, 991, 192, 12
 NEAREST_M, FARTHEST_M = 0.1, 10.0
@@ -225,9 +224,10 @@ def _folders(given: Sequence[Path]) -> list[Path]:
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.reliability", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(prog="python -m studies.reliability", description=str(__doc__).splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, help="folders of frames, or of such folders")
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 4, 8], help="(default 2 4 8)")
     parser.add_argument("--patches", type=int, default=120, help="simulated ones for each scale (default 120)")
@@ -236,25 +236,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fit", action="store_true", help="only find the constants")
     parser.add_argument("--out", type=Path, help="the picture")
     options = parser.parse_args(arguments)
-    try:
-        if options.fit:
-            spread, width = fit(options.scales, options.patches, options.weights)
-            sys.stdout.write(f"SPREAD_VARIANCE {spread:.2f}, WIDTH_VARIANCE {width:.2f}\n")
-            return 0
-        upsampler = DepthUpsampler.from_zoo(options.weights, options=UpsamplerOptions(metric=True))
-        sources = {SIMULATED: None, **{path.name: path for path in _folders(options.folders)}}
-        found: dict[str, dict[int, Errors]] = {}
-        for (name, path), scale in track(list(itertools.product(sources.items(), options.scales))):
-            frames = simulated(scale, options.patches) if path is None else recorded(path, scale, options.frames)
-            if (some := errors(frames, upsampler)) is not None:
-                found.setdefault(name, {})[scale] = some
-        sys.stdout.write(table(found, options.scales) + "\n")
-        if options.out is not None:
-            _draw(options.out, found)
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    if options.fit:
+        spread, width = fit(options.scales, options.patches, options.weights)
+        sys.stdout.write(f"SPREAD_VARIANCE {spread:.2f}, WIDTH_VARIANCE {width:.2f}\n")
+        return
+    upsampler = DepthUpsampler.from_zoo(options.weights, options=UpsamplerOptions(metric=True))
+    sources = {SIMULATED: None, **{path.name: path for path in _folders(options.folders)}}
+    found: dict[str, dict[int, Errors]] = {}
+    for (name, path), scale in track(list(itertools.product(sources.items(), options.scales))):
+        frames = simulated(scale, options.patches) if path is None else recorded(path, scale, options.frames)
+        if (some := errors(frames, upsampler)) is not None:
+            found.setdefault(name, {})[scale] = some
+    sys.stdout.write(table(found, options.scales) + "\n")
+    if options.out is not None:
+        _draw(options.out, found)
 
 
 if __name__ == "__main__":

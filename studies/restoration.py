@@ -20,17 +20,17 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
+from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.recordings.frames import open_frames
-from pagnet_ros.sensors import SensorMemory, SensorProfile, load_profile, sense
+from pagnet_ros.sensors import SensorMemory, SensorProfile, load_profile
 from pagnet_ros.system.units import in_metres
+from pagnet_training.command import Arguments, command_line
+from pagnet_training.evaluate import Method
 from pagnet_training.json_file import write_json
 from pagnet_training.sensors.images import edge_mask
 from studies.regions import distance_to, footprint
-from studies.restorers import CLASSICAL, Method, network
+from studies.restorers import CLASSICAL, network
 from studies.sequences import HELD_OUT, SequencePlan, true_frames
-
-__all__ = ["REGIONS", "ObservedFrame", "main", "recorded", "regions", "restore", "simulated"]
 
 REGIONS = ("all", "measured", "holes", "edges")
 EDGE_REACH_PX = 3.0
@@ -86,17 +86,7 @@ def simulated(plans: Sequence[SequencePlan], profile: SensorProfile, scale: int)
     for plan in plans:
         memory = SensorMemory()
         for index, frame in enumerate(true_frames(plan)):
-            low = sense(
-                frame.depth_m,
-                plan.camera,
-                profile,
-                plan.seed * 1000 + index,
-                factor=scale,
-                albedo=frame.albedo,
-                cos_incidence=frame.cos_incidence,
-                brightness=frame.rgb.mean(axis=2, dtype=np.float32) / np.float32(255),
-                memory=memory,
-            )
+            low = frame.seen(profile, plan.seed * 1000 + index, scale, memory)
             seen = (frame.depth_m >= profile.min_range_m) & (frame.depth_m <= profile.max_range_m)
             truth = np.where(seen, frame.depth_m, np.float32(np.nan))
             yield ObservedFrame(low, frame.rgb, truth, f"{plan.style} {plan.seed}")
@@ -159,7 +149,7 @@ def restore(methods: Sequence[Method], frames: Iterable[ObservedFrame]) -> dict[
         low_pixels += frame.low_m.size
         masks = regions(frame)
         for method in methods:
-            result = method.run(frame.low_m, frame.rgb)
+            result = method.run(frame.low_m, frame.rgb, frame.rgb.shape[0] // frame.low_m.shape[0])
             if not np.isfinite(result[masks["all"]]).all():
                 raise ConfigError(
                     f"{method.name} left {int((~np.isfinite(result)).sum())} pixels of {frame.sequence} unanswered; "
@@ -181,7 +171,7 @@ def restore(methods: Sequence[Method], frames: Iterable[ObservedFrame]) -> dict[
         "missing_rate": missing / low_pixels,
         "methods": {
             method.name: {
-                "kind": method.kind,
+                "kind": "network" if len(method.scales) == 1 else "classical",
                 "regions": summary(method.name, ""),
                 "sequences": {sequence: summary(method.name, sequence) for sequence in sequences},
             }
@@ -216,20 +206,15 @@ def _cell(entry: dict[str, Any], region: str, best: float | None) -> str:
     return text if entry["kind"] == "classical" or not best else f"{text} \\[{figures['rmse_mm'] / best:.2f}]"
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     options = _parser().parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    console = Console(width=max(140, Console().width))
-    try:
-        results = _run(options, console)
-        if options.json:
-            write_json(options.json, results)
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    results = _run(options, Console(width=max(140, Console().width)))
+    if options.json:
+        write_json(options.json, results)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -260,9 +245,9 @@ def _run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             SequencePlan(options.seed + i, styles[i % 4], tuple(options.size), options.frames, hz=3.0)
             for i in range(options.sequences)
         ]
-        scales = [options.scale] if options.scale else sorted({scale for _, scale in networks}) or [4]
+        scales = [options.scale] if options.scale else sorted({net.scales[0] for net in networks}) or [4]
         for scale in scales:
-            methods = [*CLASSICAL, *(method for method, own in networks if own == scale)]
+            methods = [*CLASSICAL, *(net for net in networks if scale in net.scales)]
             frames = track(
                 simulated(plans, profile, scale),
                 total=len(plans) * options.frames,
@@ -275,9 +260,7 @@ def _run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             missing = f"{100 * results[key]['missing_rate']:.1f} % missing"
             console.print(results_table(f"{key}, {results[key]['frames']} frames, {missing}", results[key]))
     if options.phone:
-        results[options.phone.name] = restore(
-            [*CLASSICAL, *(method for method, _ in networks)], recorded(options.phone)
-        )
+        results[options.phone.name] = restore([*CLASSICAL, *networks], recorded(options.phone))
         console.print(results_table(str(options.phone.name), results[options.phone.name]))
     return results
 

@@ -12,14 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import ConfigError
-from pagnet_ros.sensors import PinholeCamera
-from pagnet_ros.simulation import STYLES, LookAround, Renderer, Scene
+from pagnet_ros.sensors import PinholeCamera, SensorMemory, SensorProfile, sense
+from pagnet_ros.simulation import LookAround, RenderedFrame, Renderer, Scene
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["HELD_OUT", "SequencePlan", "TrueFrame", "true_frames"]
-
 HELD_OUT = 700_000
+
+Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -44,22 +43,6 @@ class SequencePlan:
     hz: float = 30.0
     hfov_deg: float = 60.0
 
-    def __post_init__(self) -> None:
-        """Check every field; raise one `ConfigError` that lists all problems."""
-        problems = []
-        if self.seed < 0:
-            problems.append(f"seed={self.seed!r}, expected 0 or more")
-        if self.style not in STYLES:
-            problems.append(f"style={self.style!r}, expected one of {', '.join(STYLES)}")
-        if min(self.size) < 16:
-            problems.append(f"size={self.size!r}, expected sides of at least 16 pixels")
-        if self.frames < 1:
-            problems.append(f"frames={self.frames!r}, expected 1 or more")
-        if not self.hz > 0:
-            problems.append(f"hz={self.hz!r}, expected more than 0")
-        if problems:
-            raise ConfigError("rendered sequence: " + "; ".join(problems))
-
     @property
     def camera(self) -> PinholeCamera:
         """The camera of every frame."""
@@ -67,23 +50,42 @@ class SequencePlan:
 
 
 class TrueFrame(NamedTuple):
-    """One frame before any sensor has seen it.
+    """One frame before any sensor has seen it; images are ``[H, W]`` float32 but for colour.
 
     Attributes:
         stamp_ns: time of the frame.
         rgb: ``[H, W, 3]`` uint8.
-        depth_m: ``[H, W]`` float32 along the optical axis, NaN where nothing is hit.
-        albedo: ``[H, W]`` float32 reflectivity, 0 to 1.
-        cos_incidence: ``[H, W]`` float32 cosine between ray and surface normal, 0 to 1.
+        depth_m: along the optical axis, NaN where nothing is hit.
+        albedo: reflectivity, 0 to 1.
+        cos_incidence: cosine between ray and surface normal, 0 to 1.
         pose: ``[4, 4]`` float64 camera-to-world.
+        camera: its intrinsics.
     """
 
     stamp_ns: int
     rgb: NDArray[np.uint8]
-    depth_m: NDArray[np.float32]
-    albedo: NDArray[np.float32]
-    cos_incidence: NDArray[np.float32]
+    depth_m: Image
+    albedo: Image
+    cos_incidence: Image
     pose: NDArray[np.float64]
+    camera: PinholeCamera
+
+    @classmethod
+    def of(cls, frame: RenderedFrame, pose: NDArray[np.float64], stamp_ns: int = 0) -> TrueFrame:
+        """A rendered frame, and from where it was seen."""
+        return cls(stamp_ns, frame.rgb, frame.depth_m, frame.albedo, frame.cos_incidence, pose, frame.camera)
+
+    @property
+    def brightness(self) -> Image:
+        """Mean of red, green and blue, 0 to 1."""
+        return np.asarray(self.rgb.mean(axis=2, dtype=np.float32) / np.float32(255), np.float32)
+
+    def seen(self, profile: SensorProfile, seed: int, factor: int = 1, memory: SensorMemory | None = None) -> Image:
+        """Depth as a sensor delivers it, see `pagnet_ros.sensors.sense`; metres, NaN where it delivers nothing."""
+        return sense(
+            self.depth_m, self.camera, profile, seed, factor=factor, albedo=self.albedo,
+            cos_incidence=self.cos_incidence, brightness=self.brightness, memory=memory,
+        )  # fmt: skip
 
 
 def true_frames(plan: SequencePlan) -> Iterator[TrueFrame]:
@@ -94,5 +96,4 @@ def true_frames(plan: SequencePlan) -> Iterator[TrueFrame]:
     for index in range(plan.frames):
         pose = path.pose_at(index / plan.hz if plan.moving else 0.0)
         frame = renderer(plan.camera, pose, noise_seed=index)
-        stamp_ns = round((index + 1) * NS_PER_S / plan.hz)
-        yield TrueFrame(stamp_ns, frame.rgb, frame.depth_m, frame.albedo, frame.cos_incidence, pose)
+        yield TrueFrame.of(frame, pose, round((index + 1) * NS_PER_S / plan.hz))

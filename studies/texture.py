@@ -20,13 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pagnet_ros.core.depth import imresize
-from pagnet_ros.errors import PagnetError
 from pagnet_ros.model.config import SCALES
-from pagnet_training.baselines import BASELINES
-from pagnet_training.evaluate import Method, method_of_weights
+from pagnet_training.command import Arguments, command_line
+from pagnet_training.evaluate import BASELINES, Method, method_of_weights
 from pagnet_training.protocol import Case, Upsampler, rmse
-
-__all__ = ["TextureScore", "main", "table", "texture_case", "texture_copying"]
 
 SIZE = (256, 320)
 Colour = NDArray[np.uint8]
@@ -114,21 +111,17 @@ def table(methods: Sequence[Method], scales: Sequence[int]) -> Table:
     return result
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.texture", description=__doc__)
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
     parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))
     options = parser.parse_args(arguments)
-    try:
-        methods = [Method(name, BASELINES[name], SCALES) for name in options.baselines]
-        methods += [method_of_weights(path) for path in options.weights]
-        Console().print(table(methods, options.scales))
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    methods = [Method(name, BASELINES[name], SCALES) for name in options.baselines]
+    methods += [method_of_weights(path) for path in options.weights]
+    Console().print(table(methods, options.scales))
 
 
 if __name__ == "__main__":

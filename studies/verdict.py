@@ -7,20 +7,19 @@ mean the same by them, and to see whether their intervals hold what they promise
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice, pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.sensors import SensorProfile, sense
+from pagnet_ros.sensors import SensorProfile
+from pagnet_training.sensors.fit import Curves
 from pagnet_training.sensors.images import edge_mask
-from studies.known_sensors import Recording, brightness, in_range, missing_map, sigma_map
+from studies.known_sensors import Recording, in_range, missing_map, sigma_map
 from studies.regions import distance_to
 from studies.sequences import TrueFrame, true_frames
-
-__all__ = ["MISSING_ABSOLUTE", "MISSING_RELATIVE", "SIGMA_RELATIVE", "Check", "Curves", "judge"]
 
 SIGMA_RELATIVE = 0.10
 MISSING_ABSOLUTE = 0.03
@@ -72,22 +71,6 @@ class Check(NamedTuple):
         return None if self.low is None or self.high is None else self.low <= self.truth <= self.high
 
 
-class Curves(Protocol):
-    """What a fit says of its own certainty, over depth in metres; NaN where the recording does not reach."""
-
-    def sigma(self, z: Values) -> Values:
-        """Standard deviation of the noise, metres."""
-
-    def sigma_interval(self, z: Values) -> tuple[Values, Values]:
-        """Its 95 % interval."""
-
-    def missing(self, z: Values) -> Values:
-        """Share of missing pixels."""
-
-    def missing_interval(self, z: Values) -> tuple[Values, Values]:
-        """Its 95 % interval."""
-
-
 class _Pixels(NamedTuple):
     """Pixels of some frames, flat: where they are, and what both sensors say of them."""
 
@@ -118,7 +101,7 @@ def judge(recording: Recording, fitted: SensorProfile, curves: Curves | None = N
     for at, chosen in _bins(z, range_bins, clear):
         truth, found = (float(np.median(side[chosen])) for side in sigma)
         within = abs(found - truth) <= SIGMA_RELATIVE * truth
-        checks.append(Check("sigma", "range", at, truth, found, *_sigma_interval(curves, at, found), within))
+        checks.append(Check("sigma", "range", at, truth, found, *_interval(curves, "sigma", at, found), within))
     levels = np.linspace(0, 1, BRIGHTNESS_BINS + 1)
     for where, values, edges, base in (
         ("range", z, range_bins, clear),
@@ -128,7 +111,7 @@ def judge(recording: Recording, fitted: SensorProfile, curves: Curves | None = N
         for at, chosen in _bins(values, edges, base):
             truth, found = (float(side[chosen].mean()) for side in missing)
             within = abs(found - truth) <= max(MISSING_ABSOLUTE, MISSING_RELATIVE * truth)
-            interval = _missing_interval(curves, at, found) if where == "range" else (None, None)
+            interval = _interval(curves, "missing", at, found) if where == "range" else (None, None)
             checks.append(Check("missing", where, at, truth, found, *interval, within))
     if recording.manner is None:
         checks.extend(_parameters(recording.profile, fitted))
@@ -145,36 +128,21 @@ def _pixels(recording: Recording, fitted: SensorProfile, frame: TrueFrame) -> _P
     chosen = np.zeros(frame.depth_m.shape, np.bool_)
     chosen[::STRIDE, ::STRIDE] = True
     chosen &= in_range(known, frame)
-    truth = (
-        missing_map(known, frame, recording.plan.camera.fx)
-        if recording.manner
-        else _expected_missing(known, recording, frame)
-    )
+    truth = missing_map(known, frame) if recording.manner else _expected_missing(known, frame)
     sides = (
         (sigma_map(known, frame), sigma_map(fitted, frame)),
-        (truth, _expected_missing(fitted, recording, frame)),
+        (truth, _expected_missing(fitted, frame)),
     )
     sigma, missing = (tuple(side[chosen].astype(np.float64) for side in pair) for pair in sides)
-    maps = (frame.depth_m, brightness(frame), distance_to(edge_mask(frame.depth_m, known.edge_jump)))
+    maps = (frame.depth_m, frame.brightness, distance_to(edge_mask(frame.depth_m, known.edge_jump)))
     z, bright, edge_px = (values[chosen].astype(np.float64) for values in maps)
     return _Pixels(z, bright, edge_px, (sigma[0], sigma[1]), (missing[0], missing[1]))
 
 
-def _expected_missing(profile: SensorProfile, recording: Recording, frame: TrueFrame) -> NDArray[np.float32]:
+def _expected_missing(profile: SensorProfile, frame: TrueFrame) -> NDArray[np.float32]:
     """Share of independent draws in which a pixel is missing: with edges, shadows and all."""
-    total = np.zeros(frame.depth_m.shape, np.float32)
-    for draw in range(DRAWS):
-        seen = sense(
-            frame.depth_m,
-            recording.plan.camera,
-            profile,
-            (frame.stamp_ns // 1000 + 7919 * draw) % 2**31,
-            albedo=frame.albedo,
-            cos_incidence=frame.cos_incidence,
-            brightness=brightness(frame),
-        )
-        total += np.isnan(seen)
-    return np.asarray(total / DRAWS, np.float32)
+    seeds = ((frame.stamp_ns // 1000 + 7919 * draw) % 2**31 for draw in range(DRAWS))
+    return np.asarray(np.mean([np.isnan(frame.seen(profile, seed)) for seed in seeds], axis=0), np.float32)
 
 
 def _bins(values: Values, edges: Values, base: NDArray[np.bool_]) -> Iterator[tuple[float, NDArray[np.bool_]]]:
@@ -185,28 +153,20 @@ def _bins(values: Values, edges: Values, base: NDArray[np.bool_]) -> Iterator[tu
             yield float(np.median(values[chosen])), chosen
 
 
-def _sigma_interval(curves: Curves | None, at: float, found: float) -> tuple[float | None, float | None]:
-    """The fit's interval at a range, as shares of its value there, around what its profile says of the pixels."""
+def _interval(curves: Curves | None, quantity: str, at: float, found: float) -> tuple[float | None, float | None]:
+    """The fit's interval at a range around what its profile says of the pixels: of sigma as shares, else as sums."""
     if curves is None:
         return None, None
-    (value, low, high) = _at(curves.sigma, curves.sigma_interval, at)
-    return (found * low / value, found * high / value) if np.isfinite([value, low, high]).all() else (None, None)
-
-
-def _missing_interval(curves: Curves | None, at: float, found: float) -> tuple[float | None, float | None]:
-    """The fit's interval at a range, as distances from its value there, around what its profile says of the pixels."""
-    if curves is None:
-        return None, None
-    (value, low, high) = _at(curves.missing, curves.missing_interval, at)
-    return (found + low - value, found + high - value) if np.isfinite([value, low, high]).all() else (None, None)
-
-
-def _at(
-    curve: Callable[[Values], Values], interval: Callable[[Values], tuple[Values, Values]], at: float
-) -> tuple[float, float, float]:
     where = np.array([at])
-    low, high = interval(where)
-    return float(curve(where)[0]), float(low[0]), float(high[0])
+    value, ends = getattr(curves, quantity)(where)[0], getattr(curves, f"{quantity}_interval")(where)
+    low, high = float(ends[0][0]), float(ends[1][0])
+    if not np.isfinite([value, low, high]).all():
+        return None, None
+    return (
+        (found * low / value, found * high / value)
+        if quantity == "sigma"
+        else (found + low - value, found + high - value)
+    )
 
 
 def _parameters(known: SensorProfile, fitted: SensorProfile) -> Iterator[Check]:

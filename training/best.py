@@ -11,8 +11,6 @@ from pagnet_ros.errors import WeightsError
 from pagnet_training.checkpoint import read_checkpoint, write_checkpoint
 from pagnet_training.module import Training
 
-__all__ = ["BEST", "LAST", "Best", "chosen_checkpoint"]
-
 LAST, BEST = "checkpoint.safetensors", "best.safetensors"
 
 logger = logging.getLogger(__name__)

@@ -21,8 +21,6 @@ from pagnet_training.module import Training
 from pagnet_training.protocol import Case, ProtocolImage, bicubic, make_case, network_upsampler, rmse
 from pagnet_training.throughput import Pauses
 
-__all__ = ["Checkpoints", "ProtocolValidation", "StepsBar", "TimeLimit"]
-
 LOOK_STEPS = 10
 PICTURE_SIDE = 384
 

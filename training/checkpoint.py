@@ -20,8 +20,6 @@ from torch import Tensor
 from pagnet_ros.errors import WeightsError
 from pagnet_ros.system.files import replaced
 
-__all__ = ["Checkpoint", "read_checkpoint", "write_checkpoint"]
-
 FORMAT = "pagnet-training-checkpoint-1"
 
 

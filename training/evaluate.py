@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,17 +19,19 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.core import filters
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.weights import load_depth_weights
 from pagnet_ros.runtime.devices import choose_device
 from pagnet_ros.runtime.native import NativePagNet, load_library
-from pagnet_training.baselines import BASELINES
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.json_file import explained, write_json
 from pagnet_training.protocol import (
     Case,
     ProtocolImage,
     Upsampler,
+    bicubic,
     make_case,
     network_upsampler,
     read_protocol_images,
@@ -37,8 +39,22 @@ from pagnet_training.protocol import (
     self_ensemble,
 )
 
-__all__ = ["INPUTS", "MSG_FLOAT", "Method", "Score", "evaluate", "main", "score_weights"]
+Depth = NDArray[np.float32]
 
+
+def _of(filter_: Callable[[Depth, NDArray[np.uint8]], Depth]) -> Upsampler:
+    """A filter that takes the scale from the sizes."""
+    return lambda low, rgb, scale: filter_(low, rgb)
+
+
+BASELINES: dict[str, Upsampler] = {
+    "nearest": _of(filters.nearest),
+    "bilinear": _of(filters.bilinear),
+    "bicubic": bicubic,
+    "guided": _of(filters.guided),
+    "joint-bilateral": _of(filters.joint_bilateral),
+}
+"""Classical methods that learn nothing: the filters of `pagnet_ros.core.filters`."""
 INPUTS = ("float", "rounded")
 MSG_SOURCE = "MSG-Net (Hui et al. 2016), its published weights, low resolution in floating point"
 MSG_FLOAT: dict[str, dict[int, float]] = {
@@ -187,8 +203,9 @@ def _cell(found: Mapping[tuple[str, str, int], float], method: str, image: str, 
     return "/".join("-" if value is None else f"{value:.3f}" for value in values)
 
 
-def main(arguments: list[str] | None = None, baselines: Mapping[str, Upsampler] = BASELINES) -> int:
-    """Command line; returns the exit status. `baselines` are the classical methods that may be named."""
+@command_line
+def main(arguments: Arguments = None) -> None:
+    """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.evaluate", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
@@ -197,7 +214,7 @@ def main(arguments: list[str] | None = None, baselines: Mapping[str, Upsampler] 
         "--native", choices=("fp32", "bf16"), help="run weights as the robot's CPU does (pagnet_ros.runtime.native)"
     )
     parser.add_argument("--self-ensemble", action="store_true", help="add weights' mean over 8 flips and rotations")
-    parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(baselines))
+    parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))
     parser.add_argument("--noise", type=float, default=0.0, help="standard deviation on the input, levels")
     parser.add_argument("--inputs", nargs="+", default=list(INPUTS), choices=INPUTS)
     parser.add_argument("--json", type=Path, help="write every score here")
@@ -206,29 +223,24 @@ def main(arguments: list[str] | None = None, baselines: Mapping[str, Upsampler] 
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    try:
-        methods = [Method(name, baselines[name], SCALES) for name in options.baselines]
-        methods += [method_of_weights(path, options.native) for path in options.weights]
-        if options.self_ensemble:
-            methods += [
-                Method(f"{m.name}, ensemble", self_ensemble(m.run), m.scales) for m in methods if len(m.scales) == 1
-            ]
-        if not methods:
-            raise ConfigError("no method to evaluate; name some with --weights or --baselines")
-        console = Console(width=max(180, Console().width))  # four scales per cell
-        images = read_protocol_images(options.data)
-        scores = evaluate(methods, images, options.scales, options.inputs, options.pictures, options.noise)
-        for table in tables(_merged_families(scores), options.scales, options.inputs):
-            console.print(table)
-        if options.json:
-            write_json(options.json, [score._asdict() for score in scores])
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    methods = [Method(name, BASELINES[name], SCALES) for name in options.baselines]
+    methods += [method_of_weights(path, options.native) for path in options.weights]
+    if options.self_ensemble:
+        methods += [
+            Method(f"{m.name}, ensemble", self_ensemble(m.run), m.scales) for m in methods if len(m.scales) == 1
+        ]
+    if not methods:
+        raise ConfigError("no method to evaluate; name some with --weights or --baselines")
+    console = Console(width=max(180, Console().width))  # four scales per cell
+    images = read_protocol_images(options.data)
+    scores = evaluate(methods, images, options.scales, options.inputs, options.pictures, options.noise)
+    for table in tables(merged_families(scores), options.scales, options.inputs):
+        console.print(table)
+    if options.json:
+        write_json(options.json, [score._asdict() for score in scores])
 
 
-def _merged_families(scores: Sequence[Score]) -> list[Score]:
+def merged_families(scores: Sequence[Score]) -> list[Score]:
     """Weights of one family at several scales (``rt-x4-clean``, ``rt-x8-clean``) share a row (``rt-clean``)."""
     return [score._replace(method=score.method.replace(f"-x{score.scale}-", "-")) for score in scores]
 

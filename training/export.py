@@ -6,7 +6,6 @@ The averaged weights are exported, in half precision, with a header that tells r
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,16 +13,16 @@ from pathlib import Path
 
 from torch import nn
 
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, build_network, load_weights, save_weights
+from pagnet_ros.runtime.machine import commit
 from pagnet_training.best import chosen_checkpoint
 from pagnet_training.checkpoint import read_checkpoint
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.evaluate import score_weights
 from pagnet_training.protocol import read_protocol_images
-
-__all__ = ["export", "main", "see_brightness_only"]
 
 
 def see_brightness_only(net: PagNet) -> None:
@@ -104,7 +103,7 @@ def export(
         variant=variant or ("sensor" if config.output == "surfaces" else "clean"),
         normalisation="local" if config.output == "surfaces" else "frame-range",
         recipe=recipe,
-        commit=_commit(),
+        commit=commit(),
         seed=recipe["seed"],
         data=tuple(data),
     )
@@ -128,17 +127,8 @@ def _average(net: nn.Module, config: ModelConfig, others: Sequence[Path]) -> Non
     net.load_state_dict({name: tensor / (1 + len(others)) for name, tensor in total.items()})
 
 
-def _commit() -> str:
-    """Version of the source this package lies in; empty outside a repository, and where there is no git."""
-    here = Path(__file__).resolve().parent
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.export", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="folder of a run, of which the best is taken; or a checkpoint")
@@ -161,25 +151,20 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--validation", type=Path, help="folder of protocol images, scored into the header")
     options = parser.parse_args(arguments)
-    try:
-        header = export(
-            options.checkpoint,
-            options.target,
-            description=options.description,
-            command=options.command,
-            variant=options.variant,
-            back_projections=options.back_projections,
-            grey=options.grey,
-            planar_gate=options.planar_gate,
-            average_with=options.average_with,
-            validation=options.validation,
-        )
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    header = export(
+        options.checkpoint,
+        options.target,
+        description=options.description,
+        command=options.command,
+        variant=options.variant,
+        back_projections=options.back_projections,
+        grey=options.grey,
+        planar_gate=options.planar_gate,
+        average_with=options.average_with,
+        validation=options.validation,
+    )
     scores = f", {header.scores}" if header.scores else ""
     sys.stdout.write(f"{options.target}: {header.name}, step {header.recipe['steps_done']}{scores}\n")
-    return 0
 
 
 if __name__ == "__main__":

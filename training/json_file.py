@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.system.files import replaced
 
-__all__ = ["explained", "write_json"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @contextmanager
@@ -43,3 +44,16 @@ def write_json(path: Path, figures: Any) -> None:
     text = json.dumps(figures, indent=1) + "\n"
     with explained(path, "the figures"), replaced(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_picture(path: Path, figure: Figure, dpi: int) -> None:
+    """Save a matplotlib figure, in a folder that is made where there is none.
+
+    Raises:
+        ConfigError: the file cannot be written, as on a full disk, or its name is not one of a picture.
+    """
+    with explained(path, "the picture"):
+        try:
+            figure.savefig(path, dpi=dpi)
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}; expected a name such as {path.stem}.png") from error

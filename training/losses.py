@@ -12,8 +12,6 @@ from pagnet_ros.model.network import PagNetOutput
 from pagnet_training.data.patches import PatchBatch
 from pagnet_training.recipe import LossRecipe
 
-__all__ = ["NORMALISED_LEVELS", "Loss", "patch_loss"]
-
 NORMALISED_LEVELS = 128.0
 
 

@@ -28,8 +28,6 @@ from pagnet_training.precision import keep_depth_in_float32
 from pagnet_training.recipe import Recipe
 from pagnet_training.surface_loss import surface_loss
 
-__all__ = ["SuperResolution", "SurfaceChoice", "Training"]
-
 
 class Training(L.LightningModule):
     """Training of one recipe, from step 0 or from a checkpoint, whatever the network and its loss.

@@ -12,19 +12,13 @@ from contextlib import AbstractContextManager, contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["Phase", "phases_on", "silent"]
-
 Phase = AbstractContextManager[Callable[[int], None]]
 """While it is open something goes on; it gives the function that takes how many of its parts are done."""
 
 
-def silent(name: str, total: int | None) -> Phase:
-    """A phase of which nobody is told."""
-    return _quiet()
-
-
 @contextmanager
-def _quiet() -> Iterator[Callable[[int], None]]:
+def silent(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A phase of which nobody is told."""
     yield lambda done: None
 
 

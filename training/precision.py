@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.runtime.devices import choose_precision
 
-__all__ = ["keep_depth_in_float32", "training_precision"]
-
 
 def training_precision(asked: str, device: torch.device) -> str:
     """``auto`` -> ``bf16`` where the device computes it itself, else ``fp32``; anything else is what was asked for.

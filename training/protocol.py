@@ -15,24 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pagnet_ros.core.depth import Normalisation, imresize
+from pagnet_ros.core.depth import Normalisation, fill_holes, imresize
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.model.network import PagNet, PagNetOutput
 from pagnet_training.data.augment import turn, turn_back
 from pagnet_training.data.images import read_array, read_rgb
-
-__all__ = [
-    "Case",
-    "ProtocolImage",
-    "Upsampler",
-    "bicubic",
-    "make_case",
-    "network_upsampler",
-    "read_protocol_images",
-    "rmse",
-    "self_ensemble",
-    "smooth_bicubic",
-]
 
 Upsampler = Callable[[NDArray[np.float32], NDArray[np.uint8], int], NDArray[np.float32]]
 
@@ -108,11 +95,6 @@ def bicubic(low: NDArray[np.float32], rgb: NDArray[np.uint8], scale: int) -> NDA
     return imresize(torch.from_numpy(low).double(), (rgb.shape[0], rgb.shape[1]), rounded=whole).float().numpy()
 
 
-def smooth_bicubic(low: NDArray[np.float32], rgb: NDArray[np.uint8], scale: int) -> NDArray[np.float32]:
-    """Bicubic up-sampling without rounding, where other methods start."""
-    return imresize(torch.from_numpy(low).double(), (rgb.shape[0], rgb.shape[1])).float().numpy()
-
-
 def self_ensemble(run: Upsampler) -> Upsampler:
     """The mean of an up-sampler's results over the 8 flips and rotations of its input (Timofte et al. 2016).
 
@@ -130,7 +112,7 @@ def self_ensemble(run: Upsampler) -> Upsampler:
 def network_upsampler(
     net: PagNet, *, precision: torch.dtype = torch.float32, forward: Callable[..., PagNetOutput] | None = None
 ) -> Upsampler:
-    """The network as an up-sampler of one frame, normalised by the frame's range as on the robot.
+    """The network as an up-sampler of one frame, its holes (NaN) filled and the rest normalised as on the robot.
 
     Args:
         net: the network.
@@ -142,13 +124,14 @@ def network_upsampler(
         device = next(net.parameters()).device
         depth = torch.from_numpy(low)[None, None].to(device)
         colour = torch.from_numpy(rgb.copy()).to(device).permute(2, 0, 1)[None].float() / 255 - 0.5
-        normalisation = Normalisation.of(depth)
+        measured = torch.isfinite(depth)
+        filled = fill_holes(depth.nan_to_num(nan=0.0), measured)
+        normalisation = Normalisation.of(filled)
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False)
         cast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
         with torch.inference_mode(), exact, cast:
-            output = (forward or net)(
-                normalisation.apply(depth), colour.contiguous(memory_format=torch.channels_last)
-            ).depth
+            guide = colour.contiguous(memory_format=torch.channels_last)
+            output = (forward or net)(normalisation.apply(filled), guide, measured).depth
         return normalisation.undo(output.float())[0, 0].cpu().numpy()
 
     return run

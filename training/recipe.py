@@ -18,8 +18,6 @@ from pagnet_training.data.folders import LAYOUTS
 from pagnet_training.data.known_sensor import Sensors
 from pagnet_training.recipe_file import read_recipe
 
-__all__ = ["DataRecipe", "LossRecipe", "OptimiserRecipe", "Recipe", "SensorRecipe", "SourceRecipe", "load_recipe"]
-
 _MAX_KEYS = 200
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("constant", "cosine", "linear-end")

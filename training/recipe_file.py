@@ -15,9 +15,7 @@ from typing import Any
 from pagnet_ros.errors import ConfigError, did_you_mean
 from pagnet_ros.model.config import SURFACE_SCALES as SCALES
 from pagnet_ros.model.config import ModelConfig
-from pagnet_training.yaml_file import read_yaml
-
-__all__ = ["SCALES", "read_recipe", "variants"]
+from pagnet_ros.system.files import TextFileError, load_yaml
 
 
 def read_recipe(path: Path, scale: int | None = None, sensor: str | None = None) -> Any:
@@ -47,6 +45,18 @@ def read_recipe(path: Path, scale: int | None = None, sensor: str | None = None)
     elif scale is not None:
         common = _merged(common, {"model": {"scale": scale}})
     return common
+
+
+def read_yaml(path: Path, what: str) -> Any:
+    """The plain values of a YAML file; `what` says in messages what it should be.
+
+    Raises:
+        ConfigError: missing, too large, or not plain YAML.
+    """
+    try:
+        return load_yaml(path)
+    except TextFileError as error:
+        raise ConfigError(f"{what} {path}: {error}") from error
 
 
 def variants(path: Path) -> list[tuple[int, str]]:

@@ -27,16 +27,8 @@ from pagnet_ros.core.depth import Normalisation, fill_holes
 from pagnet_ros.core.filters import bilinear
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.model.network import PagNet
-from pagnet_ros.model.surface_network import SurfaceNetwork
-from pagnet_ros.model.surfaces import (
-    Placement,
-    as_range_of_one,
-    candidates,
-    choose,
-    entering_features,
-    footprint_colour,
-    nearest_measured,
-)
+from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
+from pagnet_ros.model.surfaces import as_range_of_one
 from pagnet_ros.replay.metrics.flying import between_surfaces, surroundings
 from pagnet_ros.replay.metrics.settings import MetricSettings
 from pagnet_training.best import Best
@@ -47,18 +39,6 @@ from pagnet_training.data.sources import load_sources
 from pagnet_training.module import Training
 from pagnet_training.recipe import DataRecipe, Recipe, SourceRecipe
 from pagnet_training.throughput import Pauses
-
-__all__ = [
-    "Figures",
-    "HeldOut",
-    "SceneValidation",
-    "beside_interpolation",
-    "held_out_scenes",
-    "measure",
-    "ratios",
-    "recorded_scenes",
-    "upsample",
-]
 
 FIRST_SEED = 10_000_000
 FARTHEST_M = 10.0
@@ -197,9 +177,7 @@ def upsample(net: PagNet | SurfaceNetwork, low: Depth, rgb: NDArray[np.uint8]) -
             normalisation = Normalisation.of(filled)
             found = normalisation.undo(net(normalisation.apply(filled), colour, measured).depth.float())
         else:
-            rays = nearest_measured(depth, measured, footprint_colour(colour, low.shape), net.reach)
-            logits = net(entering_features(rays), colour)
-            found = choose(candidates(rays, Placement.of(low.shape, rgb.shape[:2], device), colour), logits).depth
+            found = choose_surfaces(net, depth, measured, colour, colour, (0.0, math.inf)).depth
     return np.asarray(found[0, 0].cpu().numpy(), np.float32)
 
 

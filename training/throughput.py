@@ -22,8 +22,6 @@ from pagnet_ros.runtime.machine import device_name, matrix_gflops
 from pagnet_ros.runtime.roofline import need_of
 from pagnet_training.recipe import Recipe
 
-__all__ = ["Pauses", "Throughput", "TimedLoader", "patch_gflop"]
-
 BACKWARD_AND_FORWARD = 3
 """Operations of a training step over those of its forward pass: each convolution has two backward ones of its size."""
 

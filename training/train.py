@@ -47,8 +47,6 @@ from pagnet_training.throughput import Pauses, Throughput, TimedLoader
 from pagnet_training.validations import validations
 from pagnet_training.warm_start import warm_start
 
-__all__ = ["main", "train"]
-
 SHARED_MEMORY = Path("/dev/shm")
 PATCH_BYTES = 4 * 6
 """Of one pixel of a patch: colour, truth, what is known, and at most one more for everything low-resolution."""

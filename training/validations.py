@@ -14,8 +14,6 @@ from pagnet_training.recipe import Recipe
 from pagnet_training.scene_validation import SceneValidation, recorded_scenes
 from pagnet_training.throughput import Pauses
 
-__all__ = ["validations"]
-
 
 def validations(
     recipe: Recipe,

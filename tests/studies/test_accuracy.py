@@ -8,8 +8,7 @@ import pytest
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.zoo import zoo
 from pagnet_training.evaluate import MSG_FLOAT, Score
-from studies.accuracy import insert, main, paper_table, validation_tables, zoo_table
-from studies.published import PAPER_IMAGES, PAPER_TABLE
+from studies.accuracy import PAPER_IMAGES, PAPER_TABLE, insert, main, paper_table, validation_tables, zoo_table
 from tests.training.conftest import ROOT
 
 

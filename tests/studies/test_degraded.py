@@ -13,8 +13,11 @@ from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, save_weights
 from pagnet_ros.sensors import load_profile
+from pagnet_training.evaluate import method_of_weights
 from pagnet_training.protocol import ProtocolImage, make_case
-from studies.degraded import classical, degraded_case, main, restorer_of, score
+from studies.degraded import degraded_case, main, score
+from studies.degraded_sheet import main as sheet
+from studies.restorers import CLASSICAL
 
 PAPER = load_profile("kinect_paper")
 
@@ -68,13 +71,13 @@ def test_a_profile_in_metres_is_refused() -> None:
 
 
 def test_every_method_answers_everywhere_and_regions_make_up_the_whole(weights: Path) -> None:
-    restorers = [*classical(), restorer_of(weights)]
-    scores = score(restorers, [scene()], [4, 8], PAPER)
+    methods = [*CLASSICAL, method_of_weights(weights)]
+    scores = score(methods, [scene()], [4, 8], PAPER)
     assert {s.scale for s in scores if s.method == "fresh-x4-clean"} == {4}
     found = {(s.method, s.region): s.rmse for s in scores if s.scale == 4}
     assert np.isfinite(list(found.values())).all()
-    for restorer in restorers:
-        parts = [found[restorer.name, region] for region in ("all", "holes", "outside")]
+    for method in methods:
+        parts = [found[method.name, region] for region in ("all", "holes", "outside")]
         assert min(parts[1:]) <= parts[0] <= max(parts[1:])
 
 
@@ -101,9 +104,6 @@ def test_command_line_gives_a_table_by_region(
 
 
 def test_a_sheet_is_a_small_picture(data_root: Path, weights: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="the sheet is drawn by matplotlib")
-    from studies.degraded_sheet import main as sheet
-
     out = tmp_path / "sheet.png"
     assert sheet(["--data", str(data_root / "val"), "--rows", f"kinect_paper={weights}", "--out", str(out)]) == 0
     assert out.read_bytes().startswith(b"\x89PNG")
@@ -114,7 +114,5 @@ def test_a_sheet_is_a_small_picture(data_root: Path, weights: Path, tmp_path: Pa
 def test_a_sheets_rows_are_checked(
     row: str, said: str, data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from studies.degraded_sheet import main as sheet
-
     assert sheet(["--data", str(data_root / "val"), "--rows", row, "--out", str(tmp_path / "s.png")]) == 2
     assert said in capsys.readouterr().err

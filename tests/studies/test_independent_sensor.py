@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pagnet_ros.errors import ConfigError
 from studies.independent_sensor import (
     FAMILIES,
     KERNELS,
@@ -66,8 +65,3 @@ def test_unknown_truth_stays_unknown_and_the_seed_decides() -> None:
     assert np.isfinite(first[10:]).all()
     assert np.array_equal(first, second, equal_nan=True)
     assert not np.array_equal(first, other, equal_nan=True)
-
-
-def test_a_bad_manner_lists_everything_wrong_with_it() -> None:
-    with pytest.raises(ConfigError, match=r"family='cauchy'.*shape='star'.*hole_size_px=1.*step_m=0"):
-        Manner("cauchy", shape="star", hole_size_px=1, step_m=0)

@@ -9,8 +9,9 @@ import pytest
 
 from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.sensors import SensorProfile
+from pagnet_training.evaluate import Method
 from studies.restoration import ObservedFrame, main, recorded, regions, restore, simulated
-from studies.restorers import CLASSICAL, Method, network
+from studies.restorers import CLASSICAL, network
 from studies.sequences import HELD_OUT, SequencePlan
 
 SENSOR = SensorProfile("test", noise_floor_m=0.01, missing=0.1, hole_size_px=1.0, max_range_m=3.0)
@@ -48,7 +49,9 @@ def test_regions_follow_what_was_measured_and_where_the_truth_has_edges() -> Non
 
 def test_errors_are_pooled_by_region_and_kept_by_sequence() -> None:
     off = Method(
-        "off", "classical", lambda low, rgb: np.where(np.arange(48) < 24, 2.1, 1.0).astype(np.float32) + 0 * rgb[..., 0]
+        "off",
+        lambda low, rgb, scale: np.where(np.arange(48) < 24, 2.1, 1.0).astype(np.float32) + 0 * rgb[..., 0],
+        (4, 8),
     )
     result = restore([off], [frame(), frame()._replace(sequence="b")])
     figures = result["methods"]["off"]["regions"]
@@ -65,7 +68,7 @@ def test_errors_are_pooled_by_region_and_kept_by_sequence() -> None:
 
 
 def test_a_method_that_leaves_pixels_open_is_refused() -> None:
-    gap = Method("gap", "classical", lambda low, rgb: np.full(rgb.shape[:2], np.nan, np.float32))
+    gap = Method("gap", lambda low, rgb, scale: np.full(rgb.shape[:2], np.nan, np.float32), (4, 8))
     with pytest.raises(ConfigError, match="gap left 1536 pixels of a unanswered"):
         restore([gap], [frame()])
 
@@ -80,8 +83,8 @@ def test_simulated_frames_are_seeded_hold_holes_and_ask_nothing_out_of_range() -
 
 
 def test_every_classical_method_and_a_shipped_network_answer_everywhere() -> None:
-    net, scale = network("fast-x4-sensor")
-    assert scale == 4
+    net = network("fast-x4-sensor")
+    assert net.scales == (4,)
     result = restore([*CLASSICAL, net], simulated([PLAN], SENSOR, 4))
     assert len(result["methods"]) == len(CLASSICAL) + 1
     for entry in result["methods"].values():

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pagnet_ros.errors import ConfigError
 from studies.sequences import HELD_OUT, SequencePlan, true_frames
 
 
@@ -22,8 +21,3 @@ def test_the_camera_moves_only_where_it_should(moving: bool) -> None:
     assert np.array_equal(first.pose, second.pose) == (not moving)
     assert np.array_equal(first.depth_m, second.depth_m, equal_nan=True) == (not moving)
     assert not np.array_equal(first.rgb, second.rgb)  # colour has noise of its own
-
-
-def test_a_bad_plan_lists_everything_wrong_with_it() -> None:
-    with pytest.raises(ConfigError, match=r"seed=-1.*style='cave'.*frames=0.*hz=0"):
-        SequencePlan(-1, "cave", frames=0, hz=0)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pagnet_training.baselines import BASELINES
+from pagnet_training.evaluate import BASELINES
 from studies.texture import PATTERNS, main, texture_case, texture_copying
 
 

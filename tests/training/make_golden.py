@@ -5,22 +5,15 @@ Run it when weights are exported anew, and only then: `test_zoo.py` compares wit
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from pagnet_ros.core.depth import pick_pixels
-from pagnet_ros.model.surface_network import SurfaceNetwork
-from pagnet_ros.model.surfaces import (
-    Placement,
-    as_range_of_one,
-    candidates,
-    choose,
-    entering_features,
-    footprint_colour,
-    nearest_measured,
-)
+from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
+from pagnet_ros.model.surfaces import as_range_of_one
 from pagnet_ros.model.weights import load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.sensors.camera import PinholeCamera
@@ -62,11 +55,8 @@ def _run_surfaces(net: SurfaceNetwork) -> np.ndarray:
     low = pick_pixels(high, (high.shape[-2] // net.scale, high.shape[-1] // net.scale))
     low[..., 2:4, 3:6] = 0.0
     rgb = as_range_of_one(torch.from_numpy(frame.rgb).permute(2, 0, 1)[None])
-    size = (low.shape[-2], low.shape[-1])
     with torch.inference_mode():
-        rays = nearest_measured(low, low > 0, footprint_colour(rgb, size), net.reach)
-        found = candidates(rays, Placement.of(size, (rgb.shape[-2], rgb.shape[-1])), rgb)
-        return choose(found, net(entering_features(rays), rgb)).depth[0, 0].numpy()
+        return choose_surfaces(net, low, low > 0, rgb, rgb, (0.0, math.inf)).depth[0, 0].numpy()
 
 
 def main() -> None:

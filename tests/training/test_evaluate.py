@@ -10,8 +10,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, save_weights
-from pagnet_training.baselines import BASELINES
-from pagnet_training.evaluate import Method, evaluate, main, method_of_weights
+from pagnet_training.evaluate import BASELINES, Method, evaluate, main, method_of_weights
 from pagnet_training.protocol import ProtocolImage, bicubic, make_case, read_protocol_images, rmse, self_ensemble
 
 SHARED_VALIDATION = Path(__file__).resolve().parents[3] / "shared" / "data" / "middlebury_val"
@@ -90,23 +89,8 @@ def test_command_line_writes_table_json_and_pictures(
     data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "scores.json"
-    status = main(
-        [
-            "--data",
-            str(data_root / "val"),
-            "--scales",
-            "2",
-            "4",
-            "--baselines",
-            "nearest",
-            "bicubic",
-            "--json",
-            str(out),
-            "--pictures",
-            str(tmp_path / "pictures"),
-        ]
-    )
-    assert status == 0
+    words = ["--data", str(data_root / "val"), "--scales", "2", "4", "--baselines", "nearest", "bicubic"]
+    assert main([*words, "--json", str(out), "--pictures", str(tmp_path / "pictures")]) == 0
     printed = capsys.readouterr().out
     assert "bicubic" in printed
     assert "rounded" in printed

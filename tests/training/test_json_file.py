@@ -1,13 +1,14 @@
-"""Figures on disk: they come back, and what stands in the way is named."""
+"""Figures and pictures on disk: they come back, and what stands in the way is named."""
 
 import errno
 import json
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from pagnet_ros.errors import ConfigError
-from pagnet_training.json_file import write_json
+from pagnet_training.json_file import write_json, write_picture
 
 
 def test_figures_come_back_and_the_folder_is_made(tmp_path):
@@ -29,3 +30,10 @@ def test_a_place_that_is_no_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"file/figures\.json: the figures cannot be written"):
         write_json(tmp_path / "file" / "figures.json", {})
+
+
+def test_a_picture_is_drawn_and_a_name_that_is_none_of_a_picture_is_told(tmp_path):
+    write_picture(tmp_path / "new" / "empty.png", Figure(figsize=(1, 1)), dpi=20)
+    assert (tmp_path / "new" / "empty.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ConfigError, match=r"front\.pong: .*'pong' is not supported.*a name such as front\.png"):
+        write_picture(tmp_path / "front.pong", Figure(figsize=(1, 1)), dpi=20)

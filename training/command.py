@@ -1,0 +1,27 @@
+"""Command lines: what stands in the way is one line on standard error, and the exit status 2."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+
+from pagnet_ros.errors import PagnetError
+
+Arguments = Sequence[str] | None
+"""Of a command line; None takes the process's."""
+
+
+def command_line(run: Callable[[Arguments], None]) -> Callable[..., int]:
+    """A command line that returns its exit status, made of a function that raises `PagnetError` where it fails."""
+
+    @functools.wraps(run)
+    def main(arguments: Arguments = None) -> int:
+        try:
+            run(arguments)
+        except PagnetError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return 2
+        return 0
+
+    return main
