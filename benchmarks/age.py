@@ -17,8 +17,6 @@ import numpy as np
 from benchmarks.run import FrameSizes, node_under_load
 from pagnet_ros.system.transport import enter_own_domain
 
-__all__ = ["main"]
-
 SETTLE_S = 3.0
 
 

@@ -19,8 +19,6 @@ from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.sensors import PROFILES, PinholeCamera, sense, to_millimetres
 from pagnet_ros.simulation import Renderer, Scene
 
-__all__ = ["main"]
-
 STYLE = "room"
 
 

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["busy_neighbours"]
-
 _BUSY = """
 import os, sys
 while os.getppid() == int(sys.argv[1]):

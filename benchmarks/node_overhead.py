@@ -29,8 +29,6 @@ from pagnet_ros.demo.processes import Children
 from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
 from pagnet_ros.system.transport import enter_own_domain
 
-__all__ = ["main"]
-
 PATHS = ("node", "relay")
 STAGES = ("receive", "pair", "wait", "convert", "upsample", "encode", "publish", "total")
 STAGE_SUFFIX = " p50/p95/p99 [ms]"

@@ -19,8 +19,6 @@ from pagnet_ros.model.zoo import zoo
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import FrameFolder, open_frames
 
-__all__ = ["main"]
-
 COLUMNS = ("network", "RMS mm", "99.9 % within mm", "largest mm", "on another surface, %", "in one of the two alone, %")
 ANOTHER_SURFACE = 0.01  # of its depth: farther apart than what `pagnet_ros.model.surfaces` takes for one surface
 

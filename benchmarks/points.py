@@ -21,8 +21,6 @@ from pagnet_ros.ros.node.points import cloud_message
 from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation import Scene, render
 
-__all__ = ["main"]
-
 SIZES: Final = ((480, 640), (720, 1280))
 FORMS: Final[dict[str, dict[str, Any]]] = {
     "organised": {},

@@ -28,8 +28,6 @@ from pagnet_ros.simulation import Scene
 from pagnet_ros.simulation.raster import Visible, cast_rays
 from pagnet_ros.simulation.textures import pattern_bank
 
-__all__ = ["PAIRS", "Accuracy", "CameraPair", "compare", "main"]
-
 Image = NDArray[np.float32]
 _RIGHT_M = 0.001
 _SAME_SURFACE = 0.002

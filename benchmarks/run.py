@@ -21,8 +21,6 @@ import numpy as np
 
 from pagnet_ros.demo.processes import Child, Children
 
-__all__ = ["FrameSizes", "Memory", "Output", "Run", "memory_of", "node_under_load", "spinning"]
-
 STAGES = ("convert", "upsample", "encode", "publish")
 _MODULE = "benchmarks.run"
 _FIRST_OUTPUT_S = 120.0
@@ -124,10 +122,6 @@ class Run:
     def processing_ms(self) -> float:
         """The node's own time for a frame, without waiting."""
         return sum(self.median_ms(stage) for stage in STAGES)
-
-    def memory_mb(self) -> Memory:
-        """What the node's process holds now (Linux; NaN elsewhere)."""
-        return memory_of(self.node.process.pid)
 
     def hear(self, message: Any) -> None:
         """One output has come."""

@@ -20,8 +20,6 @@ from typing import NamedTuple
 
 from pagnet_ros.system.transport import enter_own_domain
 
-__all__ = ["main"]
-
 _NODE = "import sys; from pagnet_ros.system.start import start; sys.exit(start('pagnet_ros.ros.node.node'))"
 _ACTIVE = re.compile(r"\]: active: ")
 _SEGMENTS = re.compile(r"/dev/shm/fastrtps_[0-9a-f]+(?:_el)?$", re.MULTILINE)

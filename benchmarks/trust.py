@@ -20,8 +20,6 @@ from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.sensors import PinholeCamera, load_profile, sense, to_millimetres
 from pagnet_ros.simulation import Renderer, Scene
 
-__all__ = ["main"]
-
 SIZE, SCALE = (480, 640), 4
 LAYERS = ("sigma", "confidence", "provenance")
 

@@ -1,6 +1,5 @@
 """The node's benchmarks run and print what they promise; their figures are for docs/benchmarks.md."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,8 +8,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
-
-from benchmarks import soak
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--width", "64", "--height", "48"]
@@ -31,16 +28,11 @@ def run(module, *arguments):
     return done.stdout
 
 
-def test_a_soak_counts_frames_ages_and_memory(ros_environment, tmp_path):
-    out = tmp_path / "soak.json"
-    words = ["--frames", "6", "--windows", "2", "--warm-up", "2", "--weights", "bicubic", "--json", str(out)]
-    printed = run("benchmarks.soak", *words, *SMALL)
-    assert "growth MB" in printed
-    windows = json.loads(out.read_text())["windows"]
-    assert [window["frames"] >= 3 for window in windows] == [True, True]
-    assert all(window["memory_mb"]["total"] > 50 and window["p50"] > 0 for window in windows)
-    for memory in (window["memory_mb"] for window in windows):
-        assert memory["own"] + memory["files"] + memory["shared"] == pytest.approx(memory["total"])
+def test_the_age_of_the_output_is_measured_at_every_rate(ros_environment):
+    printed = run("benchmarks.age", "--rates", "5", "10", "--seconds", "2", "--weights", "bicubic", *SMALL)
+    rows = [line.split("│")[1:-1] for line in printed.splitlines() if line.startswith("│")]
+    assert [row[0].strip() for row in rows] == ["5", "10"]
+    assert all(float(cell) > 0 for row in rows for cell in row[1:])
 
 
 NEIGHBOURED = """
@@ -57,8 +49,3 @@ def test_neighbours_end_with_a_benchmark_that_is_killed():
         assert parent.stdout.readline() == "up\n"
         parent.kill()
         assert parent.communicate(timeout=30) == ("", None)  # the end of what the neighbour holds open too
-
-
-def test_soak_needs_frames_or_minutes():
-    with pytest.raises(SystemExit):
-        soak.main([])
