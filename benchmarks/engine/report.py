@@ -1,4 +1,4 @@
-"""What was measured so far, as JSON and as one table: also of a run that ended early."""
+"""What was measured so far, as JSON and as one table in Markdown: also of a run that ended early."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Report:
         """The table, and below it what is missing in it."""
         from rich.console import Console
 
-        console = Console(width=None if sys.stdout.isatty() else 190)
+        console = Console(width=None if sys.stdout.isatty() else 240)
         console.print(self._table())
         lines = [*map(_said, self.failures)]
         if self.start_up is not None:
@@ -75,6 +75,7 @@ class Report:
         sys.stdout.flush()
 
     def _table(self) -> Any:
+        from rich.box import MARKDOWN
         from rich.table import Table
 
         machine = self.machine
@@ -85,11 +86,11 @@ class Report:
         )
         heads = ["weights", "size", "way", "precision", "GFLOP", "p50 ms", "p99 ms", "network", "trust", "memory MB"]
         heads += ["RMS to fp32 mm", "of matrix rate", "roofline ms", "p50 / roofline"]
-        table = Table(*heads, title=title)
+        table = Table(*heads, title=title, title_justify="left", box=MARKDOWN)
         for result in self.results:
             times = (f"{value:.1f}" if value >= 10 else f"{value:.2f}" for value in result[4:9])
             share = (f"{result.matrix_share:.0%}", f"{result.roofline:.3g}", f"{result.p50 / result.roofline:.1f}")
-            rms = "n/a" if result.rms_to_fp32_mm is None else f"{result.rms_to_fp32_mm:.2f}"
+            rms = "n/a" if result.rms_to_fp32_mm is None else f"{result.rms_to_fp32_mm:.3f}"
             table.add_row(*result[:4], *times, f"{result.memory_mb:.0f}", rms, *share)
         return table
 

@@ -184,7 +184,7 @@ def test_the_table_of_a_run_that_ends_early_is_printed(error, capsys, small, mon
     monkeypatch.setattr(cli, "measure_results", end)
     assert engine.main(["--device", "cpu", "--weights", "rt-x4"]) == int(isinstance(error, DeviceLostError))
     said = capsys.readouterr()
-    assert "│ rt-x4" in said.out
+    assert "| rt-x4" in said.out
     assert "rt-x4 640x480 eager fp32: p50 2.00 ms" in said.err
     assert "cuda:0 failed for good" in said.err or "interrupted" in said.out
 
@@ -197,7 +197,7 @@ def test_a_start_up_that_fails_does_not_take_the_table_with_it(capsys, small, mo
     monkeypatch.setattr(cli, "measure_start_up", fail)
     assert engine.main(["--device", "cpu", "--weights", "rt-x4", "--start-up"]) == 1
     said = capsys.readouterr()
-    assert "│ rt-x4" in said.out
+    assert "| rt-x4" in said.out
     assert "the process that was timed failed" in said.err
 
 
@@ -207,7 +207,7 @@ def test_a_json_file_that_cannot_be_written_is_told_below_the_table(tmp_path, ca
     target = tmp_path / "file" / "out.json"
     assert engine.main(["--device", "cpu", "--weights", "rt-x4", "--json", str(target)]) == 1
     printed = capsys.readouterr().out
-    assert "│ rt-x4" in printed
+    assert "| rt-x4" in printed
     assert printed.count("not written") == 1
 
 
