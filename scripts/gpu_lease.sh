@@ -116,7 +116,7 @@ export -f versions shared_memory
 
 checks() {
     local tests=(-m pytest -q -p no:cacheprovider --no-header) marker="gpu and not slow" probes=()
-    local files=(tests/runtime/test_streams.py tests/runtime/test_cuda_graph.py tests/runtime/test_engine.py)
+    local files=(tests/runtime/test_streams.py tests/runtime/test_cuda_graph.py tests/runtime/test_engine*.py)
     local networks="fast-x4-sensor or fast-x1-sensor or rt-x4-clean or rt-x16-clean"
     local bench=(-m benchmarks.engine --device "$DEVICE") most more compiled
     [ "${TEST_PROCESSES:-4}" = 0 ] || tests+=(-n "${TEST_PROCESSES:-4}")

@@ -34,15 +34,18 @@ def pytest_configure(config):
             load_library()
 
 
+def pytest_runtest_setup(item):
+    """What is marked ``gpu`` needs one."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
+
+
 @pytest.fixture(
     params=[pytest.param(key, marks=pytest.mark.gpu if key[0] == "cuda" else ()) for key in TOLERANCE_M], ids="-".join
 )
 def device_precision_tolerance(request):
-    """``(device, precision, tolerance in metres)``; skips what this machine has no device for."""
-    device, precision = request.param
-    if device == "cuda" and not torch.cuda.is_available():
-        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
-    return device, precision, TOLERANCE_M[request.param]
+    """``(device, precision, tolerance in metres)``; what this machine has no device for is skipped."""
+    return *request.param, TOLERANCE_M[request.param]
 
 
 @pytest.fixture(scope="session")

@@ -102,8 +102,6 @@ def doubled(buffers, array, spoilt=False):
 def on_gpu(request, monkeypatch):
     if request.param == "simulated":
         return simulated(monkeypatch)
-    if not torch.cuda.is_available():
-        pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
     return CudaBuffers(torch.device("cuda:0"))
 
 
