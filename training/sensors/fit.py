@@ -25,15 +25,15 @@ from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import SensorProfile, save_profile
 from pagnet_training.phases import phases_on
 from pagnet_training.sensors.collect import Collector, Quality
-from pagnet_training.sensors.edge_effects import BiasFit, EdgeFit, fit_bias, fit_edges
-from pagnet_training.sensors.fitted_profile import build_profile, what_is_unobservable
+from pagnet_training.sensors.edge_effects import fit_bias, fit_edges
+from pagnet_training.sensors.fitted_profile import Fits, build_profile, what_is_unobservable
 from pagnet_training.sensors.images import make_view, metres
 from pagnet_training.sensors.missing import MissingFit, fit_missing
 from pagnet_training.sensors.noise import NoiseFit, fit_noise
 from pagnet_training.sensors.recorded import Selection, count_frames, has_poses, recorded_frames
 from pagnet_training.sensors.registration import RegistrationCheck
 from pagnet_training.sensors.scenes import PILOT, Moment, Motion, find_motion, moments
-from pagnet_training.sensors.steps import Steps, find_steps
+from pagnet_training.sensors.steps import find_steps
 
 ENOUGH = 300
 """Frames that a fit takes where nobody says otherwise: intervals shrink with the root of their number, time with it."""
@@ -88,32 +88,33 @@ class Curves:
 
 
 @dataclass(frozen=True)
-class FitResult:
+class FitResult(Fits):
     """What a recording gives.
 
     Attributes:
         profile: The sensor.
-        curves: Noise and missing rate by range, with intervals.
         warnings: What the recording cannot tell, in sentences.
-        motion: How the recording was read.
-        noise, missing, edges, steps, bias: The parts, with everything that was measured.
-        quality: What the recording holds.
-        collector: The counts behind it all, for the report.
         samples: Moments number 1, 2, 4, 8 and so on, for pictures and figures.
     """
 
     profile: SensorProfile
-    curves: Curves
     warnings: tuple[str, ...]
-    motion: Motion
-    noise: NoiseFit
-    missing: MissingFit
-    edges: EdgeFit
-    steps: Steps
-    bias: BiasFit | None
-    quality: Quality
-    collector: Collector
     samples: tuple[Moment, ...]
+
+    @property
+    def curves(self) -> Curves:
+        """Noise and missing rate by range, with intervals."""
+        return Curves(self.noise, self.missing)
+
+    @property
+    def motion(self) -> Motion:
+        """How the recording was read."""
+        return self.collector.motion
+
+    @property
+    def quality(self) -> Quality:
+        """What the recording holds."""
+        return self.collector.quality
 
 
 def fit_recording(
@@ -157,14 +158,11 @@ def fit_recording(
     problems = _doubtful(noise)
     if problems:
         raise FitError(f"the fit did not converge: {'; '.join(problems)}; no profile was written")
-    edges, bias = fit_edges(collector.tallies, missing), fit_bias(collector.tallies)
-    fitted = build_profile(collector, noise, missing, edges, steps, bias, name=name, provenance=provenance)
-    profile = registration.noted(fitted)
-    warnings = (*notes, *registration.warnings, *what_is_unobservable(collector, noise, missing, edges, steps, bias))
-    return FitResult(
-        profile, Curves(noise, missing), warnings, motion, noise, missing, edges, steps, bias, collector.quality,
-        collector, tuple(samples),
-    )  # fmt: skip
+    tallies = collector.tallies
+    fits = Fits(collector, noise, missing, fit_edges(tallies, missing), steps, fit_bias(tallies))
+    profile = registration.noted(build_profile(fits, name, provenance))
+    warnings = (*notes, *registration.warnings, *what_is_unobservable(fits))
+    return FitResult(**vars(fits), profile=profile, warnings=warnings, samples=tuple(samples))
 
 
 def _too_little(collector: Collector, noise: NoiseFit | None, missing: MissingFit | None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -35,26 +36,28 @@ FLYING_SHOWS = 0.15
 LATERAL_SHOWS = 0.2
 
 
-def build_profile(
-    collector: Collector,
-    noise: NoiseFit,
-    missing: MissingFit,
-    edges: EdgeFit,
-    steps: Steps,
-    bias: BiasFit | None,
-    *,
-    name: str,
-    provenance: str,
-) -> SensorProfile:
+@dataclass(frozen=True)
+class Fits:
+    """What was fitted to a recording, and the counts behind it; bias is None without a reference."""
+
+    collector: Collector
+    noise: NoiseFit
+    missing: MissingFit
+    edges: EdgeFit
+    steps: Steps
+    bias: BiasFit | None
+
+
+def build_profile(fits: Fits, name: str, provenance: str) -> SensorProfile:
     """The profile that a recording gives."""
-    parts = _Parts()
-    _describe(parts, collector)
-    _noise(parts, noise, SOURCES[collector.motion.mode])
-    _steps(parts, steps, edges, collector)
+    parts, noise, missing = _Parts(), fits.noise, fits.missing
+    _describe(parts, fits.collector)
+    _noise(parts, noise, SOURCES[fits.collector.motion.mode])
+    _steps(parts, fits.steps, fits.edges, fits.collector)
     _holes(parts, missing)
-    _edges(parts, edges)
-    if bias is not None:
-        _bias(parts, bias)
+    _edges(parts, fits.edges)
+    if fits.bias is not None:
+        _bias(parts, fits.bias)
     low = max(noise.z[0], missing.by_range.x[0])
     high = min(noise.z[-1], missing.by_range.x[-1])
     covered = {"range_m": (round(float(low), 3), round(float(high), 3))}
@@ -214,20 +217,13 @@ FEW_FRAMES = 30
 MUCH_UNKNOWN = 0.02
 
 
-def what_is_unobservable(
-    collector: Collector,
-    noise: NoiseFit,
-    missing: MissingFit,
-    edges: EdgeFit,
-    steps: Steps,
-    bias: BiasFit | None,
-) -> tuple[str, ...]:
+def what_is_unobservable(fits: Fits) -> tuple[str, ...]:
     """Sentences about what was not seen, and what the profile does there instead."""
     return (
-        *_coverage(collector, noise),
-        *_time(collector, noise, missing),
-        *_edges_unseen(edges),
-        *_rest(collector, steps, bias),
+        *_coverage(fits.collector, fits.noise),
+        *_time(fits.collector, fits.noise, fits.missing),
+        *_edges_unseen(fits.edges),
+        *_rest(fits.collector, fits.steps, fits.bias),
     )
 
 
