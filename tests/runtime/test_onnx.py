@@ -277,7 +277,7 @@ def test_files_that_are_not_ours_are_refused(small, tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match="format version"):
         OnnxNetwork(tmp_path / "empty.onnx")
     monkeypatch.setattr("pagnet_ros.model.weights.MAX_FILE_BYTES", 100)
-    with pytest.raises(WeightsError, match="at most 100 bytes"):
+    with pytest.raises(WeightsError, match="expected at most 100"):
         OnnxNetwork(small[1])
 
 
