@@ -13,7 +13,7 @@ their own stream, so what comes out depends only on the order of the messages: a
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pagnet_ros.errors import ConfigError
@@ -37,7 +37,7 @@ class Pair(Generic[D, C]):
     color: C
 
 
-@dataclass(frozen=True)
+@dataclass
 class PairingCounts:
     """What happened so far, in frames.
 
@@ -63,7 +63,11 @@ class PairingCounts:
 
 
 class NearestPairing(Generic[D, C]):
-    """Nearest-stamp pairing of two streams. Not thread-safe: the caller locks, and acts on the result outside."""
+    """Nearest-stamp pairing of two streams. Not thread-safe: the caller locks, and acts on the result outside.
+
+    Attributes:
+        counts: what happened so far; kept over `clear`.
+    """
 
     def __init__(self, slop_ns: int, queue_size: int | None = None, *, max_late_ns: int | None = None) -> None:
         """Create empty queues.
@@ -91,44 +95,39 @@ class NearestPairing(Generic[D, C]):
         self._last_depth_ns: int | None = None
         self._last_color_ns: int | None = None
         self._left_behind_ns: int | None = None
-        self._counts: dict[str, int] = asdict(PairingCounts())
-
-    @property
-    def counts(self) -> PairingCounts:
-        """What happened so far; kept over `clear`."""
-        return PairingCounts(**self._counts)
+        self.counts = PairingCounts()
 
     def add_depth(self, stamp_ns: int, depth: D) -> list[Pair[D, C]]:
         """Take a depth frame; return the pairs this decides, oldest first."""
-        self._count(depth_in=1)
+        self.counts.depth_in += 1
         pairs = []
         if self._last_depth_ns is not None and stamp_ns < self._last_depth_ns:
             if self._last_color_ns is not None and self._last_color_ns > stamp_ns + self.slop_ns:
                 self._left_behind_ns = self._last_color_ns
             pairs = self._rewind(stamp_ns, stamp_ns + self.slop_ns)
         if stamp_ns == self._last_depth_ns:
-            self._count(duplicate=1)
+            self.counts.duplicate += 1
             return pairs
         self._last_depth_ns = stamp_ns
         self._depth.append((stamp_ns, depth))
         while self._waits_too_long(self._depth):
             self._depth.popleft()
-            self._count(depth_unmatched=1)
+            self.counts.depth_unmatched += 1
         return pairs + self._decide()
 
     def add_color(self, stamp_ns: int, color: C) -> list[Pair[D, C]]:
         """Take a colour frame; return the pairs this decides, oldest first."""
-        self._count(color_in=1)
+        self.counts.color_in += 1
         left_behind_ns, self._left_behind_ns = self._left_behind_ns, None
         if left_behind_ns is not None and stamp_ns > left_behind_ns:
             # under way while depth jumped back; taken as news, it would call the new depth frames unmatched
-            self._count(color_unmatched=1)
+            self.counts.color_unmatched += 1
             return []
         pairs = []
         if self._last_color_ns is not None and stamp_ns < self._last_color_ns:
             pairs = self._rewind(stamp_ns + self.slop_ns, stamp_ns)
         if stamp_ns == self._last_color_ns:
-            self._count(duplicate=1)
+            self.counts.duplicate += 1
             return pairs
         self._last_color_ns = stamp_ns
         self._color.append((stamp_ns, color))
@@ -144,7 +143,7 @@ class NearestPairing(Generic[D, C]):
 
     def clear(self) -> None:
         """Forget all waiting frames and the last stamps, as after a clock jump."""
-        self._count(depth_unmatched=len(self._depth))
+        self.counts.depth_unmatched += len(self._depth)
         self._depth.clear()
         while self._color:
             self._drop_oldest_color()
@@ -159,7 +158,7 @@ class NearestPairing(Generic[D, C]):
 
     def _rewind(self, depth_until_ns: int, color_until_ns: int) -> list[Pair[D, C]]:
         """Clear what lies after the given stamps, because time went backwards to before it."""
-        self._count(backward_jumps=1)
+        self.counts.backward_jumps += 1
         pairs = []
         for stamp_ns, depth in self._depth:
             if stamp_ns > depth_until_ns:
@@ -187,12 +186,12 @@ class NearestPairing(Generic[D, C]):
         """Pair a depth frame with the nearest colour frame at hand, or count it as unmatched."""
         nearest = min(self._color, key=lambda item: abs(item[0] - stamp_ns), default=None)
         if nearest is not None:
-            self._counts["last_offset_ns"] = nearest[0] - stamp_ns
+            self.counts.last_offset_ns = nearest[0] - stamp_ns
         if nearest is None or abs(nearest[0] - stamp_ns) > self.slop_ns:
-            self._count(depth_unmatched=1)
+            self.counts.depth_unmatched += 1
             return []
         self._served.add(nearest[0])
-        self._count(paired=1)
+        self.counts.paired += 1
         return [Pair(stamp_ns, nearest[0], depth, nearest[1])]
 
     def _drop_oldest_color(self) -> None:
@@ -200,8 +199,4 @@ class NearestPairing(Generic[D, C]):
         if stamp_ns in self._served:
             self._served.discard(stamp_ns)
         else:
-            self._count(color_unmatched=1)
-
-    def _count(self, **more: int) -> None:
-        for name, n in more.items():
-            self._counts[name] += n
+            self.counts.color_unmatched += 1

@@ -12,25 +12,15 @@ __all__ = ["TopicNames", "below_output", "resolve_topics"]
 
 
 class TopicNames(NamedTuple):
-    """Absolute topic names.
-
-    Attributes:
-        depth: Depth in, transport suffix included.
-        color: Colour in, transport suffix included.
-        depth_info: Calibration of the depth camera, in.
-        color_info: Calibration of the colour camera, in.
-        output: Up-sampled depth, out.
-        output_info: Its calibration, out.
-        output_rect: The same image where image_transport finds `output_info` as its sibling, out.
-    """
+    """Absolute topic names; those of the inputs have their transport's suffix."""
 
     depth: str
     color: str
-    depth_info: str
+    depth_info: str  # calibration of the depth camera
     color_info: str
-    output: str
+    output: str  # up-sampled depth
     output_info: str
-    output_rect: str
+    output_rect: str  # the same image where image_transport finds `output_info` as its sibling
 
 
 def resolve_topics(node: Any, depth_transport: str, color_transport: str) -> TopicNames:

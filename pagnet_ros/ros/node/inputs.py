@@ -1,7 +1,7 @@
 """The node's inputs: two image topics and their calibrations, paired, and the newest pair kept for the worker.
 
 Callbacks only store: a message is counted and paired under a lock, and the newest pair goes into the queue outside it,
-still undecoded. Images come as serialised bytes (`raw_images`). The pairing policy is `pagnet_ros.core.pairing`, the
+still undecoded. Images come as serialised bytes (`reader_of`). The pairing policy is `pagnet_ros.core.pairing`, the
 replay's too, or one of message_filters' synchronisers where ROS provides them.
 """
 
@@ -12,17 +12,19 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
 from pagnet_ros.core.pairing import NearestPairing, Pair
 from pagnet_ros.core.stamps import PairingFault, pairing_fault
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.image import stamp_ns
+from pagnet_ros.recordings.cdr import image_from_cdr
 from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.node.calibrations import Calibrations
 from pagnet_ros.ros.node.examination import Examination
 from pagnet_ros.ros.node.parameters import NodeParameters
-from pagnet_ros.ros.node.raw_images import reader_of
 from pagnet_ros.ros.node.sync import FilterPairing
 from pagnet_ros.ros.node.transforms import Transforms
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscription_events
@@ -30,7 +32,7 @@ from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
 from pagnet_ros.system.units import NS_PER_MS
 
-__all__ = ["Inputs", "LatestOnlyQueue", "MessagePair", "Received", "make_pairing"]
+__all__ = ["Inputs", "LatestOnlyQueue", "MessagePair", "Received", "make_pairing", "reader_of"]
 
 T = TypeVar("T")
 
@@ -279,3 +281,21 @@ def make_pairing(settings: NodeParameters) -> _Pairing:
         max_late_ns = round(settings.max_late_ms * NS_PER_MS)
         return NearestPairing(slop_ns, settings.queue_size, max_late_ns=max_late_ns)
     return FilterPairing(slop_ns, settings.queue_size, exact=settings.sync == "exact")
+
+
+def reader_of(message_type: Any, callback: Callable[[Any], None]) -> Callable[[bytes], None]:
+    """A callback for a raw subscription of Image or CompressedImage, which reads it without copying a pixel.
+
+    rclpy's own conversion (rosidl_generator_py, Jazzy) makes a Python object of an image's bytes in C and does not look
+    whether there was memory for it: without, the process ends with SIGSEGV. Taken raw, the same lack is an exception.
+    It also copies each image once less. What the callback gets has the fields of that type, with a std_msgs Header; for
+    bytes that are no such message, the reader raises `RecordingError`.
+    """
+    name = f"sensor_msgs/msg/{message_type.__name__}"
+
+    def take(raw: bytes) -> None:
+        image = image_from_cdr(raw, name)
+        stamp = Time(sec=image.header.stamp.sec, nanosec=image.header.stamp.nanosec)
+        callback(image._replace(header=Header(stamp=stamp, frame_id=image.header.frame_id)))
+
+    return take

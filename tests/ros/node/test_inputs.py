@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.messages.image import depth_from_image, stamp_ns
 from pagnet_ros.ros.encode import image_message, set_stamp
-from pagnet_ros.ros.node.raw_images import reader_of
+from pagnet_ros.ros.node.inputs import reader_of
 
 
 def test_an_image_has_the_fields_that_were_sent():
