@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.run import spin_until_told, spinning
 from pagnet_ros.core.degradation import NETWORK
 from pagnet_ros.demo.processes import Children
 from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
@@ -97,7 +98,6 @@ def _run_node(ros_arguments: list[str]) -> None:
 def _run_relay(options: argparse.Namespace, ros_arguments: list[str]) -> None:
     """The least a Python node can do: take both images, publish one of the output's size when stamps agree."""
     import rclpy
-    from rclpy.executors import ExternalShutdownException
     from sensor_msgs.msg import Image
 
     from pagnet_ros.ros.encode import image_message
@@ -120,13 +120,7 @@ def _run_relay(options: argparse.Namespace, ros_arguments: list[str]) -> None:
 
     node.create_subscription(Image, "depth", take("depth", "color"), image_qos("best_effort"))
     node.create_subscription(Image, "color", take("color", "depth"), image_qos("best_effort"))
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    spin_until_told(node)
 
 
 def _run_benchmark(options: argparse.Namespace) -> None:
@@ -184,8 +178,6 @@ def _measure(
             node.create_publisher(Image, f"/{path}/color", image_qos("reliable")),
             node.create_publisher(Image, f"/{path}/depth", image_qos("reliable")),
         )
-    spinner = threading.Thread(target=_spin, args=(node,), daemon=True)
-    spinner.start()
 
     def frame(path: str) -> float | None:
         """Publish one frame; milliseconds until its output is here, None if it never came."""
@@ -201,12 +193,12 @@ def _measure(
             return (arrived.pop(stamp) - begin) * 1e3
 
     try:
-        for path in PATHS:
-            _wait_until_it_answers(path, frame, children)
-        return *_interleave(options, frame), stages
+        with spinning(node):
+            for path in PATHS:
+                _wait_until_it_answers(path, frame, children)
+            return *_interleave(options, frame), stages
     finally:
         rclpy.try_shutdown()
-        spinner.join(timeout=5.0)
 
 
 def _wait_until_it_answers(path: str, frame: Any, children: Children) -> None:
@@ -236,16 +228,6 @@ def _interleave(options: argparse.Namespace, frame: Any) -> tuple[dict[str, list
             time.sleep(max(0.0, 1.0 / options.rate - (time.perf_counter() - begin)))
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
     return times_ms, lost, faults / (len(PATHS) * options.frames)
-
-
-def _spin(node: Any) -> None:
-    import rclpy
-    from rclpy.executors import ExternalShutdownException, ShutdownException
-
-    try:
-        rclpy.spin(node)
-    except (ExternalShutdownException, ShutdownException):
-        return
 
 
 def _print(

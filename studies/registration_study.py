@@ -149,9 +149,11 @@ def _rgb(frame: RenderedFrame) -> Rgb:
 
 def _sensed(frame: RenderedFrame, name: str, factor: int, offset: tuple[int, int], seed: int) -> Depth:
     """Depth of a sensor that looks past the colour camera: what belongs at p is seen at p - offset."""
-    images = (_crop(image, offset) for image in (frame.rgb, frame.depth_m, frame.albedo, frame.cos_incidence))
+    rgb, depth, albedo, cos = (
+        _crop(image, offset) for image in (frame.rgb, frame.depth_m, frame.albedo, frame.cos_incidence)
+    )
     camera = PinholeCamera.from_fov(SIZE[1], SIZE[0], HFOV_DEG)
-    return TrueFrame(0, *images, np.eye(4), camera).seen(sensor_profile(name), seed, factor)
+    return TrueFrame(0, rgb, depth, albedo, cos, np.eye(4), camera).seen(sensor_profile(name), seed, factor)
 
 
 def _estimate(depth: Depth, rgb: Rgb) -> Estimate | None:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pagnet_ros.errors import ConfigError, did_you_mean
-from pagnet_ros.model.config import SURFACE_SCALES as SCALES
-from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.config import SURFACE_SCALES, ModelConfig
 from pagnet_ros.system.files import TextFileError, load_yaml
 
 
@@ -78,9 +77,9 @@ def _of_sensor(
     found = _merged(common, chosen)
     model = found.get("model")
     scale = scale or (model.get("scale") if isinstance(model, Mapping) else None) or ModelConfig().scale
-    odd = [each for each in scales if each not in SCALES]
+    odd = [each for each in scales if each not in SURFACE_SCALES]
     if odd:
-        raise ConfigError(f"{path}: sensors.{sensor}.scales names {odd}; expected scales of {SCALES}")
+        raise ConfigError(f"{path}: sensors.{sensor}.scales names {odd}; expected scales of {SURFACE_SCALES}")
     found = _merged(found, {"model": {"scale": scale}})
     found = _merged(found, _mapping(scales.get(scale, {}), f"{path}: sensors.{sensor}.scales.{scale}"))
     return {**found, "name": f"{found.get('name', path.stem)}-x{scale}-{sensor}"}

@@ -28,6 +28,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
+from pagnet_ros.model.config import SURFACE_SCALES
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import load_depth_weights, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
@@ -42,7 +43,6 @@ from pagnet_training.module import SuperResolution, SurfaceChoice, Training
 from pagnet_training.phases import Phase, phases_on, silent
 from pagnet_training.precision import training_precision
 from pagnet_training.recipe import Recipe, SensorRecipe, load_recipe
-from pagnet_training.recipe_file import SCALES
 from pagnet_training.throughput import Pauses, Throughput, TimedLoader
 from pagnet_training.validations import validations
 from pagnet_training.warm_start import warm_start
@@ -272,7 +272,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.train", description=__doc__)
     parser.add_argument("recipe", type=Path, help="YAML file, see training/recipes/")
-    parser.add_argument("--scale", type=int, choices=SCALES, help="of up-sampling (default: the recipe's)")
+    parser.add_argument("--scale", type=int, choices=SURFACE_SCALES, help="of up-sampling (default: the recipe's)")
     parser.add_argument(
         "--sensor", help="for which kind of depth: a name of the recipe's `sensors` (default: its first)"
     )
