@@ -8,7 +8,6 @@ Frames go to the node and to the relay in turn, so both see the same machine. ``
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import random
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.run import spin_until_told, spinning
+from benchmarks.run import spin_until_told, spinning, write_figures
 from pagnet_ros.core.degradation import NETWORK
 from pagnet_ros.demo.processes import Children
 from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
@@ -255,15 +254,12 @@ def _print(
         inside.add_row(stage, stages.get(stage + STAGE_SUFFIX, "n/a"))
     console.print(inside)
     console.print(f"page faults of the process that publishes and listens: {faults:.1f} per frame")
-    if options.json is not None:
-        figures = {
-            path: dict(zip(("p50_ms", "p95_ms", "p99_ms"), p.tolist(), strict=True)) for path, p in percentiles.items()
-        }
-        machine = {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.machine()}
-        settings = {name: getattr(options, name) for name in ("width", "height", "scale", "frames", "rate")}
-        options.json.write_text(
-            json.dumps({"settings": settings, "machine": machine, "lost": lost, "faults": faults, **figures}, indent=1)
-        )
+    figures = {
+        path: dict(zip(("p50_ms", "p95_ms", "p99_ms"), p.tolist(), strict=True)) for path, p in percentiles.items()
+    }
+    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.machine()}
+    settings = {name: getattr(options, name) for name in ("width", "height", "scale", "frames", "rate")}
+    write_figures(options.json, {"settings": settings, "machine": machine, "lost": lost, "faults": faults, **figures})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pagnet_ros.errors import ConfigError
+from pagnet_training.json_file import write_json
+
 
 class Memory(NamedTuple):
     """What a process holds in memory, megabytes.
@@ -33,6 +36,15 @@ def memory_of(pid: int) -> Memory:
         return Memory(*[float("nan")] * 4)
     kilobytes = {line.partition(":")[0]: line.split()[1] for line in status.splitlines() if line.endswith(" kB")}
     return Memory(*(int(kilobytes[name]) / 1024 for name in ("VmRSS", "RssAnon", "RssFile", "RssShmem")))
+
+
+def write_figures(path: Path | None, figures: Any) -> None:
+    """Write plain values as JSON, where a file is named; ends the program with the reason where it cannot be."""
+    if path is not None:
+        try:
+            write_json(path, figures)
+        except ConfigError as error:
+            raise SystemExit(f"error: {error}") from error
 
 
 @contextmanager

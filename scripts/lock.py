@@ -19,6 +19,8 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
+from pagnet_ros.system.files import replaced
+
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
@@ -31,7 +33,12 @@ def main() -> int:
     options = parser.parse_args()
     installed = _installed()
     if options.write:
-        LOCK.write_text(_lock(installed), encoding="utf-8")
+        try:
+            with replaced(LOCK) as temporary:
+                temporary.write_text(_lock(installed), encoding="utf-8")
+        except OSError as error:
+            sys.stderr.write(f"{LOCK}: cannot be written: {error.strerror or error}; free some space\n")
+            return 1
         return 0
     checked = subprocess.run([*PIP, "check"], check=False).returncode
     locked = dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))

@@ -25,6 +25,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.model.weights import build_network
+from pagnet_ros.system.files import replaced
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint
 from pagnet_training.command import Arguments, command_line
 from pagnet_training.json_file import explained, write_json
@@ -132,8 +133,8 @@ def _train(recipe: Recipe, folder: Path, data: Path, arguments: Sequence[str]) -
     if (done := _checkpoint(folder)) is not None and done.step >= recipe.steps:
         return
     path = folder / "recipe.yaml"
-    with explained(path, "the recipe of this run"):
-        path.write_text(yaml.safe_dump(_plain(recipe)), encoding="utf-8")
+    with explained(path, "the recipe of this run"), replaced(path) as temporary:
+        temporary.write_text(yaml.safe_dump(_plain(recipe)), encoding="utf-8")
     command = [sys.executable, "-m", "pagnet_training.train", str(path), "--data", str(data), "--out", str(folder)]
     done_process = subprocess.run([*command, "--resume", "--quiet", *arguments], check=False)
     if done_process.returncode:

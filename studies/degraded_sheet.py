@@ -20,8 +20,10 @@ from pagnet_ros.core import filters
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.sensors import load_profile
+from pagnet_ros.system.files import replaced
 from pagnet_training.command import Arguments, command_line
 from pagnet_training.evaluate import method_of_weights
+from pagnet_training.json_file import explained
 from pagnet_training.protocol import Case, ProtocolImage, read_protocol_images, rmse
 from studies.degraded import degraded_case
 from studies.regions import nearest_filled
@@ -73,7 +75,11 @@ def draw(path: Path, rows: Sequence[Result]) -> None:
             place.set_axis_off()
     full = io.BytesIO()
     figure.savefig(full, dpi=100)
-    Image.open(full).convert("RGB").quantize(COLOURS).save(path, optimize=True)  # half the bytes
+    sheet = Image.open(full).convert("RGB").quantize(COLOURS)  # half the bytes
+    picture = io.BytesIO()
+    sheet.save(picture, "PNG", optimize=True)
+    with explained(path, "the sheet"), replaced(path) as temporary:
+        temporary.write_bytes(picture.getvalue())
 
 
 def _panels(row: Result) -> Iterator[tuple[str, Depth, bool]]:

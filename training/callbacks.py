@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from pagnet_ros.model.network import PagNet
 from pagnet_training.best import Best
 from pagnet_training.checkpoint import write_checkpoint
+from pagnet_training.json_file import append_json
 from pagnet_training.module import Training
 from pagnet_training.protocol import Case, ProtocolImage, bicubic, make_case, network_upsampler, rmse
 from pagnet_training.throughput import Pauses
@@ -148,8 +148,7 @@ class ProtocolValidation(Callback):
             self._show(module, image.name, case, result, scale)
         module.log_dict({f"validation/{name}": value for name, value in scores.items()})
         entry = {"step": module.step_number, "seconds": round(module.state().seconds, 1), **scores}
-        with open(self.journal, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        append_json(self.journal, entry)
         if self.best and logs:
             self.best.offer(module, float(np.exp(np.mean(logs))))
         return scores

@@ -25,6 +25,7 @@ from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.weights import load_depth_weights
 from pagnet_ros.runtime.devices import choose_device
 from pagnet_ros.runtime.native import NativePagNet, load_library
+from pagnet_ros.system.files import replaced
 from pagnet_training.command import Arguments, command_line
 from pagnet_training.json_file import explained, write_json
 from pagnet_training.protocol import (
@@ -177,8 +178,8 @@ def write_error_picture(path: Path, result: NDArray[np.float32], truth: NDArray[
     """
     error = np.clip(np.abs(result - truth) * (255 / full), 0, 255).astype(np.uint8)
     _, png = cv2.imencode(".png", cv2.applyColorMap(error, cv2.COLORMAP_INFERNO))
-    with explained(path, "the error picture"):
-        path.write_bytes(png.tobytes())
+    with explained(path, "the error picture"), replaced(path) as temporary:
+        temporary.write_bytes(png.tobytes())
 
 
 def tables(scores: Sequence[Score], scales: Sequence[int], inputs: Sequence[str]) -> Iterator[Table]:

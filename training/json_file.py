@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,8 +55,27 @@ def write_picture(path: Path, figure: Figure, dpi: int) -> None:
     Raises:
         ConfigError: the file cannot be written, as on a full disk, or its name is not one of a picture.
     """
-    with explained(path, "the picture"):
+    picture = io.BytesIO()  # Pillow itself does not look whether a disk took all of it
+    try:
+        figure.savefig(picture, dpi=dpi, format=path.suffix[1:] or None)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}; expected a name such as {path.stem}.png") from error
+    with explained(path, "the picture"), replaced(path) as temporary:
+        temporary.write_bytes(picture.getvalue())
+
+
+def append_json(path: Path, entry: Any) -> None:
+    """Add plain values to a file as one line of JSON; after an error the file ends as it did.
+
+    Raises:
+        ConfigError: the file cannot be written, as on a full disk.
+    """
+    line = (json.dumps(entry) + "\n").encode()
+    with explained(path, "a line of figures"), path.open("ab", buffering=0) as file:
+        end = file.tell()
         try:
-            figure.savefig(path, dpi=dpi)
-        except ValueError as error:
-            raise ConfigError(f"{path}: {error}; expected a name such as {path.stem}.png") from error
+            if file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            file.truncate(end)
+            raise

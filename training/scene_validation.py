@@ -9,7 +9,6 @@ interpolation.
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -36,6 +35,7 @@ from pagnet_training.data.coarse_depth import main_surface
 from pagnet_training.data.known_sensor import MetricPatch, Sensors, observe
 from pagnet_training.data.recorded_depth import Depth, Mask, depth_edges, hidden_parts, in_whole_millimetres, ragged
 from pagnet_training.data.sources import load_sources
+from pagnet_training.json_file import append_json
 from pagnet_training.module import Training
 from pagnet_training.recipe import DataRecipe, Recipe, SourceRecipe
 from pagnet_training.throughput import Pauses
@@ -262,8 +262,7 @@ class SceneValidation(Callback):
             module.log_dict({f"{name}/{key}": value for key, value in found[name]._asdict().items()})
             values = _entry(found[name], figures)
             entry |= values if len(found) == 1 else {name: values}
-        with self.journal.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        append_json(self.journal, entry)
         if self.best:
             self.best.offer(module, math.exp(statistics.fmean(math.log(each.judged) for each in found.values())))
         return found

@@ -5,7 +5,6 @@ Data flows: steps, waits and pauses counted while training runs -> one JSON line
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from torch.utils.data import DataLoader
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.runtime.machine import device_name, matrix_gflops
 from pagnet_ros.runtime.roofline import need_of
+from pagnet_training.json_file import append_json
 from pagnet_training.recipe import Recipe
 
 BACKWARD_AND_FORWARD = 3
@@ -160,8 +160,7 @@ class Throughput(Callback):
         entry: dict[str, Any] = {"steps": steps, **{name: float(f"{value:.4g}") for name, value in figures.items()}}
         entry |= {"device": device_name(trainer.strategy.root_device), "processes": trainer.world_size}
         entry |= {"workers": _loader(trainer).num_workers, "precision": self.recipe.precision}
-        with self.journal.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(entry) + "\n")
+        append_json(self.journal, entry)
 
     def _mark(self, trainer: L.Trainer) -> _Mark:
         now = _settled(trainer.strategy.root_device)

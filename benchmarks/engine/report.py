@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engine.results import Failure, Result
+from pagnet_ros.system.files import replaced
 
 
 @dataclass
@@ -44,7 +45,8 @@ class Report:
         figures = {"machine": self.machine, **tables, "start_up": self.start_up, "remarks": self.remarks}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+            with replaced(path) as temporary:
+                temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
         except OSError as error:
             remark = f"{path}: not written: {error.strerror or error}; free some space, or choose another file"
             if remark not in self.remarks:

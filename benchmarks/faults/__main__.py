@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.faults import live, processes  # noqa: F401  (they register their faults)
 from benchmarks.faults.own_files import enter_own_files, small_disk
 from benchmarks.faults.rig import FAULTS, Outcome, Rig, try_fault
+from pagnet_ros.system.files import replaced
 from pagnet_ros.system.transport import enter_own_domain
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
@@ -56,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.write is not None:
         text = options.write.read_text(encoding="utf-8")
         before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-        options.write.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+        with replaced(options.write) as temporary:
+            temporary.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
     return int(any(outcome.broken for outcome in outcomes))
 
 

@@ -8,7 +8,6 @@ age of its output are measured. Exit status 1 where the node ended, a fault did 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import numpy as np
 from benchmarks.faults import live
 from benchmarks.faults.own_files import enter_own_files
 from benchmarks.faults.rig import FAULTS, FaultError, Outcome, Rig, try_fault
+from benchmarks.run import write_figures
 from pagnet_ros.system.transport import enter_own_domain
 
 __all__ = ["main"]
@@ -69,9 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
         frames = rig.frames_in, rig.frames_out
     rclpy.try_shutdown()
     broken = _report(options, frames, samples, outcomes)
-    if options.json is not None:
-        rows = {"samples": [s._asdict() for s in samples], "outcomes": [o._asdict() for o in outcomes]}
-        options.json.write_text(json.dumps({"seed": options.seed, "frames": frames, **rows}, indent=1))
+    rows = {"samples": [s._asdict() for s in samples], "outcomes": [o._asdict() for o in outcomes]}
+    write_figures(options.json, {"seed": options.seed, "frames": frames, **rows})
     return int(bool(broken))
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import itertools
 import json
 import math
 import shlex
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,7 +132,10 @@ def compare_cameras(
                 truth = given.truth
                 depths = {name: given.outputs[name].depth_m for name in (found.main, BASE) if name in given.outputs}
                 figure = draw_scene(Scene(truth.rgb, truth.measured_m, truth.reference_m, depths))
-                figure.savefig(pictures / name, dpi=PICTURE_DPI, pil_kwargs={"quality": 80})
+                picture = io.BytesIO()  # Pillow itself does not look whether a disk took all of it
+                figure.savefig(picture, format="jpg", dpi=PICTURE_DPI, pil_kwargs={"quality": 80})
+                with _written(pictures / name) as file:
+                    file.write_bytes(picture.getvalue())
                 found.pictures[camera.name] = name
     return found
 
@@ -179,7 +184,10 @@ def _run(given: argparse.Namespace, words: Sequence[str], console: Console) -> i
     images = None
     if given.out is not None:
         images = given.out / "images"
-        images.mkdir(parents=True, exist_ok=True)
+        try:
+            images.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{images}: cannot be made: {error.strerror or error}; name another --out") from error
     found = compare_cameras(
         given.folders, given.scale, methods, pipeline, frames=given.frames, pictures=images,
         progress=lambda text: console.print(text, markup=False),
@@ -188,16 +196,20 @@ def _run(given: argparse.Namespace, words: Sequence[str], console: Console) -> i
     if given.out is None:
         Console(soft_wrap=True, highlight=False).print(text, markup=False)
     else:
-        _write(given.out / "cameras.md", text)
+        with _written(given.out / "cameras.md") as file:
+            file.write_text(text, encoding="utf-8")
     if given.json is not None:
-        _write(given.json, json.dumps(plain(dataclasses.asdict(found)), indent=1) + "\n")
+        with _written(given.json) as file:
+            file.write_text(json.dumps(plain(dataclasses.asdict(found)), indent=1) + "\n", encoding="utf-8")
     return 0
 
 
-def _write(path: Path, text: str) -> None:
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """A file to write that takes its place when whole."""
     try:
         with replaced(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            yield temporary
     except OSError as error:
         raise OutputError(
             f"{path}: writing failed ({error.strerror or error}); free some space, or name another file"

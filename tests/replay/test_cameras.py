@@ -10,6 +10,7 @@ import pytest
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.replay.cameras import _networks, compare_cameras, main
 from pagnet_ros.replay.methods import Identity, make_baselines
+from tests.limits import file_size_limit
 
 PIPELINE = UpsamplerOptions(metric=True, registration="none")
 SIZE = (64, 96)
@@ -81,6 +82,14 @@ def test_the_page_has_means_wins_tables_and_pictures(cameras, tmp_path):
     assert "images/camera_box.jpg" in page
     values = json.loads((tmp_path / "all.json").read_text())["values"]["4"]["box"]["bilinear"]
     assert values["mae_common_m"] > 0
+
+
+def test_a_picture_without_room_is_told_in_one_line(cameras, tmp_path, capsys):
+    words = [str(cameras), "--scale", "4", "--weights", "bicubic", "--frames", "1", "--out", str(tmp_path / "out")]
+    with file_size_limit(1000):
+        assert main(words) == 2
+    assert "camera_box.jpg: writing failed" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["images"]
 
 
 def test_networks_are_compared_in_each_estimate_and_everything_else_once():

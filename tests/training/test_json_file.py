@@ -8,7 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from pagnet_ros.errors import ConfigError
-from pagnet_training.json_file import write_json, write_picture
+from pagnet_training.json_file import append_json, write_json, write_picture
+from tests.limits import file_size_limit
 
 
 def test_figures_come_back_and_the_folder_is_made(tmp_path):
@@ -37,3 +38,23 @@ def test_a_picture_is_drawn_and_a_name_that_is_none_of_a_picture_is_told(tmp_pat
     assert (tmp_path / "new" / "empty.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ConfigError, match=r"front\.pong: .*'pong' is not supported.*a name such as front\.png"):
         write_picture(tmp_path / "front.pong", Figure(figsize=(1, 1)), dpi=20)
+
+
+def test_a_picture_without_room_is_named_and_the_old_one_stays(tmp_path):
+    path = tmp_path / "full.png"
+    path.write_bytes(b"the old one")
+    with file_size_limit(20), pytest.raises(ConfigError, match=r"full\.png: the picture cannot be written: "):
+        write_picture(path, Figure(figsize=(1, 1)), dpi=20)
+    assert path.read_bytes() == b"the old one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_line_without_room_leaves_the_file_as_it_was(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    append_json(path, {"step": 1})
+    before = path.read_bytes()
+    with file_size_limit(len(before) + 5), pytest.raises(ConfigError, match=r"journal\.jsonl: .*cannot be written"):
+        append_json(path, {"step": 2})
+    assert path.read_bytes() == before
+    append_json(path, {"step": 3})
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 3]
