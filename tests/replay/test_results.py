@@ -54,12 +54,6 @@ def test_what_is_no_json_is_refused(tmp_path):
         read_results(tmp_path / "absent.json")
 
 
-def test_a_folder_stands_for_the_file_in_it(tmp_path):
-    original = of(only("a", rmse_m=0.1))
-    (tmp_path / "results.json").write_text(original.to_json())
-    assert read_results(tmp_path) == original
-
-
 def test_methods_are_found_by_name():
     found = of(only("a"), only("b"))
     assert found.method("b") is found.methods[1]

@@ -27,12 +27,6 @@ def test_an_edge_inside_a_footprint_is_consistent_with_the_surface_of_most_pixel
     assert score(None, result, measured=np.ones((2, 2)), rgb=np.zeros((4, 4, 3), np.uint8))["consistency_m"] == 0
 
 
-def test_the_error_metrics_are_left_out_without_a_reference(score):
-    found = score(None, np.ones((4, 4)), measured=np.ones((4, 4)))
-    assert "rmse_m" not in found
-    assert "flying_pixels" not in found
-
-
 def plain(measured=2.0, size=(32, 48), level=128):
     rgb = np.full((*size, 3), level, np.uint8)
     return truth(None, np.full((size[0] // 4, size[1] // 4), measured), rgb)
