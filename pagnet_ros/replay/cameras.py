@@ -12,7 +12,6 @@ import argparse
 import dataclasses
 import io
 import itertools
-import json
 import math
 import shlex
 import sys
@@ -35,7 +34,6 @@ from pagnet_ros.replay.highlights import Ranking
 from pagnet_ros.replay.methods import Method, make_baselines, make_networks
 from pagnet_ros.replay.metrics import METRICS, Metric, MetricSettings
 from pagnet_ros.replay.pictures import Scene, draw_scene
-from pagnet_ros.replay.results import plain
 from pagnet_ros.replay.run import answers, evaluate, main_method
 from pagnet_ros.replay.run_options import RunOptions
 from pagnet_ros.replay.source import FolderSource
@@ -198,9 +196,6 @@ def _run(given: argparse.Namespace, words: Sequence[str], console: Console) -> i
     else:
         with _written(given.out / "cameras.md") as file:
             file.write_text(text, encoding="utf-8")
-    if given.json is not None:
-        with _written(given.json) as file:
-            file.write_text(json.dumps(plain(dataclasses.asdict(found)), indent=1) + "\n", encoding="utf-8")
     return 0
 
 
@@ -308,7 +303,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="where networks run: auto, cpu, cuda, cuda:N")
     add("--precision", default="auto", help="what they compute in: auto, fp32, bf16, fp16")
     add("--out", type=Path, metavar="DIR", help="write DIR/cameras.md and DIR/images/; else the page is printed")
-    add("--json", type=Path, metavar="FILE", help="write every number too")
     return parser
 
 

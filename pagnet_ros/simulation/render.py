@@ -132,16 +132,10 @@ class Renderer:
         self, camera: PinholeCamera, pose: npt.ArrayLike | None = None, *, noise_seed: int = 0
     ) -> RenderedFrame:
         """Render a view as NumPy arrays; arguments as for ``tensors``."""
-        frame = self.tensors(camera, pose, noise_seed=noise_seed)
-        return RenderedFrame(
-            rgb=frame.rgb.cpu().numpy(),
-            depth_m=frame.depth_m.cpu().numpy(),
-            albedo=frame.albedo.cpu().numpy(),
-            cos_incidence=frame.cos_incidence.cpu().numpy(),
-            normal=frame.normal.permute(1, 2, 0).contiguous().cpu().numpy(),
-            surface=frame.surface.cpu().numpy(),
-            camera=camera,
-        )
+        tensors = vars(self.tensors(camera, pose, noise_seed=noise_seed))
+        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+        arrays["normal"] = np.ascontiguousarray(arrays["normal"].transpose(1, 2, 0))
+        return RenderedFrame(**arrays, camera=camera)
 
 
 def render(

@@ -1,6 +1,5 @@
 """The comparison of cameras: which folders are compared, on which pixels, and what the page says."""
 
-import json
 import re
 
 import cv2
@@ -70,7 +69,7 @@ def test_obstacles_are_counted_without_calibration_and_flicker_only_in_sequences
 def test_the_page_has_means_wins_tables_and_pictures(cameras, tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     words = [str(cameras), "--scale", "4", "--weights", "identity", "--frames", "1", "--out", str(tmp_path / "docs")]
-    assert main([*words, "--json", str(tmp_path / "all.json")]) == 0
+    assert main(words) == 0
     page = (tmp_path / "docs" / "cameras.md").read_text()
     assert "python -m pagnet_ros.replay.cameras" in page
     assert re.search(r"^\| bilinear \| 1\.000 \| 1\.000 \|.*\| – \| – \|$", page, re.M)
@@ -80,8 +79,6 @@ def test_the_page_has_means_wins_tables_and_pictures(cameras, tmp_path):
     picture = cv2.imread(str(tmp_path / "docs" / "images" / "camera_box.jpg"))
     assert picture.std() > 10
     assert "images/camera_box.jpg" in page
-    values = json.loads((tmp_path / "all.json").read_text())["values"]["4"]["box"]["bilinear"]
-    assert values["mae_common_m"] > 0
 
 
 def test_a_picture_without_room_is_told_in_one_line(cameras, tmp_path, capsys):
