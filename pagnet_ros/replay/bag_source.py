@@ -48,6 +48,9 @@ class _Job(NamedTuple):
     def depth_stamp_ns(self) -> int:
         return self.pair.depth_stamp_ns
 
+    def with_image(self, stream: str, image: BagMessage | None) -> _Job:
+        return self._replace(reference=image) if stream == "reference" else self._replace(result=image)
+
 
 class Companions:
     """Which image of another stream, a reference or a recorded result, belongs to which pair.
@@ -227,7 +230,7 @@ class BagSource(Source):
             return []
         for place, (name, images) in enumerate(self._companions):
             if name == stream:
-                jobs = [job._replace(**{name: image}) for job, image in images.add(stamp_ns, message)]
+                jobs = [job.with_image(name, image) for job, image in images.add(stamp_ns, message)]
                 return self._decided(jobs, place + 1)
         add = self._pairing.add_depth if stream == "depth" else self._pairing.add_color
         return self._decided(self._paired(add(stamp_ns, message)))
@@ -241,7 +244,7 @@ class BagSource(Source):
         """The jobs whose reference and result are decided, those of the streams before the `first` being known."""
         for name, images in self._companions[first:]:
             decided = images.add_pairs(jobs) + (images.flush() if flush else [])
-            jobs = [job._replace(**{name: image}) for job, image in decided]
+            jobs = [job.with_image(name, image) for job, image in decided]
         return jobs
 
     def _read(self, number: int, job: _Job, recorded_ns: int) -> ReplayFrame | None:
