@@ -26,7 +26,7 @@ from pagnet_ros.diagnosis.observation import CAMERA_INFO_TYPE, COMPRESSED_TYPE, 
 from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.ros.running import spin
 
-__all__ = ["Heard", "Listener"]
+__all__ = ["Listener", "TopicLog"]
 
 _KINDS: Final = {IMAGE_TYPE: Image, COMPRESSED_TYPE: CompressedImage, CAMERA_INFO_TYPE: CameraInfo}
 _ANY: Final = QoSProfile(depth=30, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -45,10 +45,10 @@ _VALUES: Final = {
 
 
 @dataclass
-class Heard:
+class TopicLog:
     """What came on one topic."""
 
-    log: ArrivalLog = field(default_factory=ArrivalLog)  # times of what came by a volatile best-effort subscription
+    arrivals: ArrivalLog = field(default_factory=ArrivalLog)  # what came by a volatile best-effort subscription
     latched: int = 0  # how many came by a transient-local one
     first: list[Any] = field(default_factory=list)  # the first images, in a row
     later: deque[Any] = field(default_factory=lambda: deque(maxlen=_SPREAD))  # every fifth of those after them
@@ -56,7 +56,7 @@ class Heard:
 
 
 class Listener(Node):
-    """Hears /clock and /diagnostics from the beginning; `listen` adds topics. Call from the thread that spins it."""
+    """Takes /clock and /diagnostics from the beginning; `listen` adds topics. Call from the thread that spins it."""
 
     def __init__(self, name: str, **node: Any) -> None:
         super().__init__(name, enable_rosout=True, **node)
@@ -72,32 +72,32 @@ class Listener(Node):
         end = time.monotonic() + seconds
         spin(self._spinner, self.get_logger(), lambda: time.monotonic() >= end or until())
 
-    def listen(self, topic: str, kind: str, *, latched: bool = False) -> Heard:
+    def listen(self, topic: str, kind: str, *, latched: bool = False) -> TopicLog:
         """Subscribe to a topic by its absolute name.
 
         `latched` subscribes as transient local too. Only where a publisher offers that: the others would each log a
         warning about a subscriber they cannot serve.
         """
-        heard = Heard()
+        log = TopicLog()
 
         def take(message: Any) -> None:
-            heard.log.add(Arrival(time.monotonic_ns(), time.time_ns(), stamp_ns(message), self._sim_ns))
-            heard.newest = message
+            log.arrivals.add(Arrival(time.monotonic_ns(), time.time_ns(), stamp_ns(message), self._sim_ns))
+            log.newest = message
             if kind == CAMERA_INFO_TYPE:
                 return
-            if len(heard.first) < _FIRST:
-                heard.first.append(message)
-            elif len(heard.log) % 5 == 0:
-                heard.later.append(message)
+            if len(log.first) < _FIRST:
+                log.first.append(message)
+            elif len(log.arrivals) % 5 == 0:
+                log.later.append(message)
 
         def take_latched(message: Any) -> None:
-            heard.latched += 1
-            heard.newest = heard.newest or message
+            log.latched += 1
+            log.newest = log.newest or message
 
         self.create_subscription(_KINDS[kind], topic, take, _ANY)
         if latched:
             self.create_subscription(_KINDS[kind], topic, take_latched, _LATCHED)
-        return heard
+        return log
 
     def parameters(self, node: str, names: Sequence[str]) -> dict[str, Any]:
         """Those of a node's parameters that are set; none if it does not answer.

@@ -21,7 +21,7 @@ from pagnet_ros.diagnosis.observation import (
     Stream,
 )
 from pagnet_ros.ros.doctor.graph import Graph, image_type
-from pagnet_ros.ros.doctor.listener import Heard, Listener
+from pagnet_ros.ros.doctor.listener import Listener, TopicLog
 
 __all__ = ["Options", "watch"]
 
@@ -69,14 +69,14 @@ def _watched(options: Options, listener: Listener, graph: Graph) -> Observation:
     nodes = tuple(node for node, values in parameters.items() if {"weights", "slop_ms"} <= set(values))
     topics = _topics(options, listener, graph, nodes)
     kinds = {role: CAMERA_INFO_TYPE if "info" in role else image_type(topic) for role, topic in topics.items()}
-    heard: dict[Role, Heard] = {}
+    logs: dict[Role, TopicLog] = {}
     for role, topic in topics.items():
         latched = any(endpoint.durability == "transient_local" for endpoint in graph.publishers(topic))
-        heard[role] = listener.listen(topic, kinds[role], latched=latched and "info" in role)
+        logs[role] = listener.listen(topic, kinds[role], latched=latched and "info" in role)
     listener.spin(options.seconds)
     streams: dict[Role, Stream] = {}
     for role in sorted(topics, key=lambda role: "info" in role):  # images first: their size is asked for
-        streams[role] = _stream(role, topics[role], kinds[role], heard[role], graph, streams)
+        streams[role] = _stream(role, topics[role], kinds[role], logs[role], graph, streams)
     return Observation(
         seconds=options.seconds,
         depth=streams["depth"],
@@ -114,24 +114,24 @@ def _topics(options: Options, listener: Listener, graph: Graph, nodes: Sequence[
     return topics
 
 
-def _stream(role: Role, topic: str, kind: str, heard: Heard, graph: Graph, others: dict[Role, Stream]) -> Stream:
+def _stream(role: Role, topic: str, kind: str, log: TopicLog, graph: Graph, others: dict[Role, Stream]) -> Stream:
     stream = Stream(
         name=role,
         topic=topic,
         expected=kind,
         publishers=graph.publishers(topic, with_process=True),
         subscribers=graph.subscribers(topic),
-        arrivals=heard.log.since(),
-        latched=heard.latched,
+        arrivals=log.arrivals.since(),
+        latched=log.latched,
         candidates=tuple(name for name in graph.topics([kind]) if name != topic),
     )
     if role in ("depth", "color"):
-        messages = [*heard.first, *heard.later]
+        messages = [*log.first, *log.later]
         return replace(stream, images=tuple(image_facts(message, role, topic) for message in messages))
-    if heard.newest is None:
+    if log.newest is None:
         return stream
     sizes = [(facts.width, facts.height) for facts in others["depth" if role == "depth_info" else "color"].images]
-    return replace(stream, info=camera_info_facts(heard.newest, sizes[-1] if sizes else None))
+    return replace(stream, info=camera_info_facts(log.newest, sizes[-1] if sizes else None))
 
 
 def _node_facts(node: str, parameters: dict[str, Any], listener: Listener, graph: Graph) -> NodeFacts:

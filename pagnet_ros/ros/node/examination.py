@@ -1,4 +1,4 @@
-"""The doctor's rules on what the node itself hears, so that its diagnostics never say OK where the doctor would not.
+"""The doctor's rules on what the node itself receives, so that its diagnostics never say OK where the doctor would not.
 
 Keeps the recent times of each input and facts of a few images; callbacks only store. Findings that the node notices by
 itself, where they happen, are left to it.
@@ -33,10 +33,10 @@ from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
 
-__all__ = ["TOLD_BY_THE_NODE", "Examination", "Heard"]
+__all__ = ["TOLD_BY_THE_NODE", "Examination", "StreamName"]
 
-Heard = Literal["depth", "color", "camera_info"]
-_ROLES: Final[dict[Heard, Literal["depth", "color", "color_info"]]] = {
+StreamName = Literal["depth", "color", "camera_info"]
+_ROLES: Final[dict[StreamName, Literal["depth", "color", "color_info"]]] = {
     "depth": "depth",
     "color": "color",
     "camera_info": "color_info",
@@ -75,23 +75,23 @@ class Examination:
     """Looks at what came lately. To be called from the executor's thread."""
 
     def __init__(self, node: Any, topics: TopicNames, settings: NodeParameters, reporter: Reporter) -> None:
-        """Begin with nothing heard. Of the node's parameters slop_ms, max_late_ms and use_sim_time are read."""
+        """Begin with nothing received. Of the node's parameters slop_ms, max_late_ms and use_sim_time are read."""
         self._node, self._reporter = node, reporter
-        self._topics: dict[Heard, str] = {
+        self._topics: dict[StreamName, str] = {
             "depth": topics.depth,
             "color": topics.color,
             "camera_info": topics.color_info,
         }
-        self._kinds: dict[Heard, str] = {
+        self._kinds: dict[StreamName, str] = {
             "depth": IMAGE_TYPE if settings.depth_transport == "raw" else COMPRESSED_TYPE,
             "color": IMAGE_TYPE if settings.color_transport == "raw" else COMPRESSED_TYPE,
             "camera_info": CAMERA_INFO_TYPE,
         }
         self._name = full_name(node.get_name(), node.get_namespace())
         self._graph = Graph(node)
-        self.logs: dict[Heard, ArrivalLog] = {stream: ArrivalLog() for stream in _ROLES}
-        self._newest: dict[Heard, Any] = {}
-        self._images: dict[Heard, deque[ImageFacts]] = {
+        self.logs: dict[StreamName, ArrivalLog] = {stream: ArrivalLog() for stream in _ROLES}
+        self._newest: dict[StreamName, Any] = {}
+        self._images: dict[StreamName, deque[ImageFacts]] = {
             "depth": deque(maxlen=_IMAGES),
             "color": deque(maxlen=_IMAGES),
         }
@@ -101,13 +101,13 @@ class Examination:
         """Count from now on, as after subscribing anew."""
         self.since_ns = time.monotonic_ns()
 
-    def heard(self, stream: Heard, message: Any) -> None:
+    def note(self, stream: StreamName, message: Any) -> None:
         """Note a message."""
         sim_ns = self._node.get_clock().now().nanoseconds if self._parameter("use_sim_time") else None
         self.logs[stream].add(Arrival(time.monotonic_ns(), time.time_ns(), stamp_ns(message), sim_ns))
         self._newest[stream] = message
 
-    def ask(self, rules: Collection[str], streams: Collection[Heard], seconds: float) -> None:
+    def ask(self, rules: Collection[str], streams: Collection[StreamName], seconds: float) -> None:
         """Apply some rules to streams that were silent for so long, and report what they find."""
         if not streams:
             return
@@ -130,7 +130,7 @@ class Examination:
         self._report(finding for finding in diagnose(seen) if finding.name not in TOLD_BY_THE_NODE)
 
     def observation(self) -> Observation:
-        """What was heard within the last ten seconds, as the rules take it."""
+        """What came within the last ten seconds, as the rules take it."""
         now_ns = time.monotonic_ns()
         since_ns = max(now_ns - _WINDOW_NS, self.since_ns)
         for stream, facts in self._images.items():
@@ -154,20 +154,20 @@ class Examination:
             level: Literal["error", "warn"] = "error" if finding.severity == "error" else "warn"
             self._reporter.report(finding.name, finding.text, level, about=finding.about)
 
-    def _stream(self, heard: Heard, since_ns: int, with_process: bool = True) -> Stream:
+    def _stream(self, name: StreamName, since_ns: int, with_process: bool = True) -> Stream:
         stream = Stream(
-            name=_ROLES[heard],
-            topic=self._topics[heard],
-            expected=self._kinds[heard],
-            publishers=self._graph.publishers(self._topics[heard], with_process=with_process),
-            arrivals=self.logs[heard].since(since_ns),
+            name=_ROLES[name],
+            topic=self._topics[name],
+            expected=self._kinds[name],
+            publishers=self._graph.publishers(self._topics[name], with_process=with_process),
+            arrivals=self.logs[name].since(since_ns),
         )
-        if heard != "camera_info":
-            return replace(stream, images=tuple(self._images[heard]))
-        if heard not in self._newest:
+        if name != "camera_info":
+            return replace(stream, images=tuple(self._images[name]))
+        if name not in self._newest:
             return stream
         sizes = [(facts.width, facts.height) for facts in self._images["color"] if facts.width]
-        return replace(stream, info=camera_info_facts(self._newest[heard], sizes[-1] if sizes else None))
+        return replace(stream, info=camera_info_facts(self._newest[name], sizes[-1] if sizes else None))
 
     def _itself(self) -> NodeFacts:
         return NodeFacts(

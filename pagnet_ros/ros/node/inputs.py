@@ -228,14 +228,14 @@ class Inputs:
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._health.saw("camera_info", time.monotonic_ns())
-        self.examination.heard("camera_info", message)
+        self.examination.note("camera_info", message)
 
     def _on_image(self, stream: Literal["depth", "color"], message: Any) -> None:
         """Store one message; the newest pair it completes goes into the queue."""
         try:
             now_ns = time.monotonic_ns()
             self._health.saw(stream, now_ns)
-            self.examination.heard(stream, message)
+            self.examination.note(stream, message)
             stamp = stamp_ns(message)
             if stamp == 0:
                 self._refuse_unstamped(stream)

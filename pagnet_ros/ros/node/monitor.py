@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from pagnet_ros.ros.node.examination import Heard
+from pagnet_ros.ros.node.examination import StreamName
 from pagnet_ros.ros.node.inputs import Inputs
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
@@ -18,8 +18,8 @@ from pagnet_ros.system.units import NS_PER_S
 
 __all__ = ["TopicMonitor"]
 
-_IMAGES: Final[tuple[Heard, ...]] = ("depth", "color")
-_ALL: Final[tuple[Heard, ...]] = (*_IMAGES, "camera_info")
+_IMAGES: Final[tuple[StreamName, ...]] = ("depth", "color")
+_ALL: Final[tuple[StreamName, ...]] = (*_IMAGES, "camera_info")
 _SILENT_S: Final = 1.0
 _EXAMINE_EVERY: Final = 5
 """Checks until all of the doctor's rules are asked again, which takes some 10 ms."""

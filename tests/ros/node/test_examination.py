@@ -48,7 +48,7 @@ class Listening:
     def _taker(self, stream):
         def take(message):
             self.counts[stream] += 1
-            self.examination.heard(stream, message)
+            self.examination.note(stream, message)
 
         return take
 
