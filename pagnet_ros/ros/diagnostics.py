@@ -1,4 +1,4 @@
-"""The node's state as a diagnostic_msgs/DiagnosticArray.
+"""The node's state as a diagnostic_msgs/DiagnosticStatus.
 
 What an operator sees on /diagnostics: one status with a level, one sentence, and key-value pairs for rates, age,
 latency percentiles per stage, counters, device and weights. A health snapshot and the recent problems come in, a
@@ -8,24 +8,15 @@ message goes out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from pagnet_ros.ros.reporter import Problem
 from pagnet_ros.system.health import HealthSnapshot
 
-__all__ = ["Summary", "diagnostic_array", "summarise"]
+__all__ = ["summarise"]
 
 OK, WARN, ERROR = 0, 1, 2
-
-
-class Summary(NamedTuple):
-    """Level (0 OK, 1 warning, 2 error), one sentence, and the values behind it."""
-
-    level: int
-    text: str
-    values: dict[str, str]
 
 
 def summarise(
@@ -36,7 +27,7 @@ def summarise(
     active: bool,
     wanted: bool,
     failure: str = "",
-) -> Summary:
+) -> DiagnosticStatus:
     """Put the state into words; the worst recent problem decides the level.
 
     Args:
@@ -75,13 +66,5 @@ def summarise(
     if "age" not in snapshot.latency_ms:
         values["age p50/p95/p99 [ms]"] = "n/a (stamps are not of this node's clock, or no frame yet)"
     values |= {f"count.{name}": str(count) for name, count in sorted(snapshot.counts.items())}
-    return Summary(level, text, values)
-
-
-def diagnostic_array(summary: Summary, stamp: Any, name: str, hardware_id: str) -> DiagnosticArray:
-    """The message of one status, whose name is "<node>: <what>"."""
-    status = DiagnosticStatus(level=bytes([summary.level]), name=name, message=summary.text, hardware_id=hardware_id)
-    status.values = [KeyValue(key=key, value=value) for key, value in summary.values.items()]
-    array = DiagnosticArray(status=[status])
-    array.header.stamp = stamp
-    return array
+    entries = [KeyValue(key=key, value=value) for key, value in values.items()]
+    return DiagnosticStatus(level=bytes([level]), message=text, values=entries)

@@ -28,25 +28,32 @@ def problem(kind, level):
     return Problem(kind, level, f"text of {kind}", 0)
 
 
+def said(*arguments, **state):
+    """(level, sentence) of the status."""
+    status = summarise(*arguments, **state)
+    return status.level[0], status.message
+
+
 def test_a_working_node_says_its_rate_and_percentiles():
-    summary = summarise(snapshot(), [], {"device": "cpu"}, active=True, wanted=True)
-    assert (summary.level, summary.text) == (0, "publishing at 10.0 Hz")
-    assert summary.values["total p50/p95/p99 [ms]"] == "15.00 / 19.50 / 19.90"
-    assert summary.values["count.frames_out"] == "11"
-    assert summary.values["device"] == "cpu"
+    status = summarise(snapshot(), [], {"device": "cpu"}, active=True, wanted=True)
+    assert (status.level, status.message) == (b"\0", "publishing at 10.0 Hz")
+    values = {entry.key: entry.value for entry in status.values}
+    assert values["total p50/p95/p99 [ms]"] == "15.00 / 19.50 / 19.90"
+    assert values["count.frames_out"] == "11"
+    assert values["device"] == "cpu"
 
 
 def test_the_worst_recent_problem_decides():
     problems = [problem("newer", "info"), problem("w", "warn"), problem("e", "error")]
-    assert summarise(snapshot(), problems, {}, active=True, wanted=True)[:2] == (2, "[e] text of e")
-    assert summarise(snapshot(), problems[:2], {}, active=True, wanted=True)[:2] == (1, "[w] text of w")
-    assert summarise(snapshot(), problems[:1], {}, active=True, wanted=True).level == 0
+    assert said(snapshot(), problems, {}, active=True, wanted=True) == (2, "[e] text of e")
+    assert said(snapshot(), problems[:2], {}, active=True, wanted=True) == (1, "[w] text of w")
+    assert said(snapshot(), problems[:1], {}, active=True, wanted=True)[0] == 0
 
 
 def test_idle_and_inactive_are_no_faults():
-    assert "nobody subscribes" in summarise(snapshot(), [], {}, active=True, wanted=False).text
-    text = summarise(snapshot(), [problem("e", "error")], {"state": "inactive"}, active=False, wanted=False).text
-    assert text == "inactive: takes no images"
+    assert "nobody subscribes" in said(snapshot(), [], {}, active=True, wanted=False)[1]
+    inactive = said(snapshot(), [problem("e", "error")], {"state": "inactive"}, active=False, wanted=False)
+    assert inactive == (0, "inactive: takes no images")
 
 
 def test_node_publishes_its_diagnostics(ros):

@@ -20,7 +20,7 @@ from rclpy.duration import Duration
 from pagnet_ros.errors import ConfigError, DeviceError
 from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.ros.compat import after_parameters_are_set
-from pagnet_ros.ros.diagnostics import diagnostic_array, summarise
+from pagnet_ros.ros.diagnostics import summarise
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.node.between_frames import BetweenFrames
 from pagnet_ros.ros.node.inputs import Inputs, LatestOnlyQueue, MessagePair
@@ -276,7 +276,7 @@ class PagnetNode(ManagedNode):
 
     def _diagnose(self) -> None:
         wanted = self._outputs is not None and (self._outputs.wanted() or not self.settings.lazy)
-        summary = summarise(
+        status = summarise(
             self.health.snapshot(time.monotonic_ns()),
             self.reporter.recent(max(_RECENT_S, 2 * self.settings.report_period_s)),
             {"state": self.state, **self._facts, **self._quality_facts()},
@@ -284,9 +284,11 @@ class PagnetNode(ManagedNode):
             wanted=wanted,
             failure=self.failure,
         )
-        name = f"{self.get_fully_qualified_name().lstrip('/')}: depth_hr"
-        device = self._facts.get("device", "")
-        self._diagnostics.publish(diagnostic_array(summary, self.get_clock().now().to_msg(), name, device))
+        status.name = f"{self.get_fully_qualified_name().lstrip('/')}: depth_hr"
+        status.hardware_id = self._facts.get("device", "")
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
 
     def _quality_facts(self) -> dict[str, str]:
         processor = self._processor
