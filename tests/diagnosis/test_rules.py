@@ -42,6 +42,12 @@ def with_sim_time(found, start_ns=1_400_000_000_000_000_000):
     return tuple(replace(a, stamp_ns=a.stamp_ns + shift, sim_ns=a.system_ns + shift - 10 * MS) for a in found)
 
 
+def alike(found, **more):
+    """All that carry one camera's stamps come so: depth, colour and its calibration."""
+    same = {"arrivals": found}
+    return changed(depth=same, color=same, color_info=same, depth_info=None, **more)
+
+
 def broken(problem, text):
     return (ImageFacts(0, 0, "64FC1", 1000, FRAME, problem=problem, problem_text=text),)
 
@@ -98,14 +104,7 @@ PLANTED = {
         ),
         changed(depth={"arrivals": lossy(arrivals(seed=1), lambda i: i % 7 in (0, 1, 3))}, depth_info=None),
     ],
-    "low_rate": [
-        changed(
-            depth={"arrivals": arrivals(7, 1.5)},
-            depth_info={"arrivals": arrivals(7, 1.5)},
-            color={"arrivals": arrivals(7, 1.5)},
-            color_info={"arrivals": arrivals(7, 1.5)},
-        )
-    ],
+    "low_rate": [alike(arrivals(7, 1.5))],
     "rates_apart": [
         changed(color={"arrivals": arrivals(50, 10.0)}, color_info={"arrivals": arrivals(50, 10.0)}),
         changed(depth={"arrivals": arrivals(50, 10.0)}, depth_info={"arrivals": arrivals(50, 10.0)}),
@@ -117,32 +116,13 @@ PLANTED = {
         )
     ],
     "frozen_stamps": [changed(depth={"arrivals": arrivals(stamp=lambda i, ns: START_NS)}, depth_info=None)],
-    "backward_stamps": [
-        changed(
-            depth={"arrivals": arrivals(stamp=lambda i, ns: START_NS + (i % 75) * 33 * MS + i)},
-            color={"arrivals": arrivals(stamp=lambda i, ns: START_NS + (i % 75) * 33 * MS + i)},
-            depth_info=None,
-            color_info={"arrivals": arrivals(stamp=lambda i, ns: START_NS + (i % 75) * 33 * MS + i)},
-        )
-    ],
+    "backward_stamps": [alike(arrivals(stamp=lambda i, ns: START_NS + (i % 75) * 33 * MS + i))],
     "other_clock": [
         changed(depth={"arrivals": arrivals(stamp=lambda i, ns: ns - START_NS + 5_000 * MS)}, depth_info=None),
         changed(depth={"arrivals": arrivals(stamp=lambda i, ns: ns - 3 * YEAR_NS)}, depth_info=None),
-        changed(
-            depth={"arrivals": arrivals(stamp=lambda i, ns: ns - YEAR_NS)},
-            color={"arrivals": arrivals(stamp=lambda i, ns: ns - YEAR_NS)},
-            color_info={"arrivals": arrivals(stamp=lambda i, ns: ns - YEAR_NS)},
-            depth_info=None,
-        ),
+        alike(arrivals(stamp=lambda i, ns: ns - YEAR_NS)),
     ],
-    "stamps_ahead": [
-        changed(
-            depth={"arrivals": arrivals(stamp=lambda i, ns: ns + 60 * MS)},
-            color={"arrivals": arrivals(stamp=lambda i, ns: ns + 60 * MS)},
-            color_info={"arrivals": arrivals(stamp=lambda i, ns: ns + 60 * MS)},
-            depth_info=None,
-        )
-    ],
+    "stamps_ahead": [alike(arrivals(stamp=lambda i, ns: ns + 60 * MS))],
     "drifting_stamps": [
         changed(
             depth={"arrivals": arrivals(stamp=lambda i, ns: ns + (ns - START_NS) // 100 + 190 * MS)}, depth_info=None
@@ -166,13 +146,7 @@ PLANTED = {
     "camera_info_unsynchronised": [changed(color_info={"arrivals": arrivals(stamp=lambda i, ns: ns + 3 * MS)})],
     "no_clock": [
         changed(consumers={"use_sim_time": True}),
-        changed(
-            depth={"arrivals": with_sim_time(arrivals(seed=1))},
-            color={"arrivals": with_sim_time(arrivals(seed=2))},
-            color_info={"arrivals": with_sim_time(arrivals())},
-            depth_info=None,
-            clock_publishers=("/bag_player",),
-        ),
+        alike(with_sim_time(arrivals()), clock_publishers=("/bag_player",)),
     ],
     "unknown_encoding": [
         changed(color={"images": broken("unknown_encoding", "unknown colour encoding '64FC1'; expected rgb8.")})
@@ -312,15 +286,8 @@ def test_images_of_different_shape_with_both_calibrations_are_healthy_as_the_nod
 
 
 def test_a_recording_on_its_own_time_is_healthy():
-    seen = changed(
-        depth={"arrivals": with_sim_time(arrivals(seed=1))},
-        color={"arrivals": with_sim_time(arrivals(seed=2))},
-        depth_info={"arrivals": with_sim_time(arrivals())},
-        color_info={"arrivals": with_sim_time(arrivals())},
-        consumers={"use_sim_time": True},
-        clock_publishers=("/bag_player",),
-    )
-    assert names(seen) == []
+    on_it = {"consumers": {"use_sim_time": True}, "clock_publishers": ("/bag_player",)}
+    assert names(alike(with_sim_time(arrivals()), **on_it)) == []
 
 
 def test_a_node_that_subscribes_in_two_ways_to_get_what_is_latched_is_healthy():
