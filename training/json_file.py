@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from pagnet_ros.system.files import replaced
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_LEAST_FREE_BYTES = 1 << 20
 
 
 @contextmanager
@@ -36,6 +39,21 @@ def explained(path: Path, what: str) -> Iterator[None]:
         raise ConfigError(
             f"{path}: {what} cannot be written: {error.strerror or error}; free some space, or choose another file"
         ) from error
+
+
+def check_room(folder: Path) -> None:
+    """Refuse a disk that is full already: TensorBoard's thread would tell of it in its own words only.
+
+    Raises:
+        ConfigError: less than a megabyte is free where the folder is or will be.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
+    if free < _LEAST_FREE_BYTES:
+        raise ConfigError(
+            f"{folder}: {free >> 10} kB are free there; expected room for checkpoints and curves, at least "
+            f"{_LEAST_FREE_BYTES >> 20} MB: free some space, or choose another --out"
+        )
 
 
 def write_json(path: Path, figures: Any) -> None:

@@ -39,6 +39,7 @@ from pagnet_training.data.known_sensor import Sensors
 from pagnet_training.data.patches import Patches, PatchStream
 from pagnet_training.data.sources import load_sources, without_missing
 from pagnet_training.data.surface_patches import SurfacePatches
+from pagnet_training.json_file import check_room
 from pagnet_training.module import SuperResolution, SurfaceChoice, Training
 from pagnet_training.phases import Phase, phases_on, silent
 from pagnet_training.precision import training_precision
@@ -316,6 +317,7 @@ def main(arguments: list[str] | None = None) -> int:
             recipe = _with_cache(recipe, options.cache)
         limit = None if options.time_limit is None else options.time_limit - _process_age_s() / 60
         folder = options.out or Path("runs") / recipe.name
+        check_room(folder)
         train(
             recipe,
             folder,
@@ -332,8 +334,9 @@ def main(arguments: list[str] | None = None) -> int:
             validate_on=options.validate_on,
             phase=silent if options.quiet else phases_on(Console(stderr=True)),
         )
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
+    except (PagnetError, OSError) as error:
+        mend = f"; expected room in {folder}: free some, and go on with --resume" if isinstance(error, OSError) else ""
+        sys.stderr.write(f"error: {error}{mend}\n")
         return 2
     except SIGTERMException:
         sys.stderr.write(f"ended by a signal; {folder} holds what was reached: go on with --resume\n")

@@ -25,6 +25,7 @@ from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import COMPRESSED, find_rgbd_topics
 from pagnet_ros.replay.pictures import Scene, draw_scene
+from pagnet_ros.system.files import replaced
 from pagnet_ros.system.settings import Settings, add_flags, setting
 from pagnet_ros.system.transport import enter_own_domain
 from pagnet_ros.system.units import in_metres
@@ -312,4 +313,5 @@ def draw_panel(scene: Scene, path: Path) -> None:
     """Write the frame as PNG, each method's RMSE in its title."""
     rmse_m = common_rmse_m(scene) if scene.reference_m is not None else {}
     notes = {name: f", RMSE {1e3 * value:.1f} mm" for name, value in rmse_m.items()}
-    draw_scene(dataclasses.replace(scene, notes=notes)).savefig(path, dpi=110)
+    with replaced(path) as temporary:
+        draw_scene(dataclasses.replace(scene, notes=notes)).savefig(temporary, format="png", dpi=110)

@@ -2,13 +2,15 @@
 
 import errno
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from matplotlib.figure import Figure
 
 from pagnet_ros.errors import ConfigError
-from pagnet_training.json_file import append_json, write_json, write_picture
+from pagnet_training.json_file import append_json, check_room, write_json, write_picture
 from tests.limits import file_size_limit
 
 
@@ -58,3 +60,10 @@ def test_a_line_without_room_leaves_the_file_as_it_was(tmp_path):
     assert path.read_bytes() == before
     append_json(path, {"step": 3})
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 3]
+
+
+def test_a_disk_that_is_full_already_is_refused_before_anything_begins(tmp_path, monkeypatch):
+    check_room(tmp_path / "runs" / "new")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3000))
+    with pytest.raises(ConfigError, match=r"new: 2 kB are free there; expected room .* at least 1 MB"):
+        check_room(tmp_path / "runs" / "new")

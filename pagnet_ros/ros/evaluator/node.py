@@ -7,6 +7,7 @@ Metrics, report, JSON and CSV come from the replay, whose `--result` scores the 
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -165,6 +166,17 @@ def main(args: list[str] | None = None) -> int:
     except ConfigError as error:
         sys.stderr.write(f"evaluate: {error}\n")
         return 1
+    try:
+        return _record_and_score()
+    except OSError as error:
+        sys.stderr.write(
+            f"evaluate: the recording cannot be written: {error.strerror or error}; expected room for it in "
+            f"{os.environ.get('TMPDIR', '/tmp')}: free some space there, or set TMPDIR\n"
+        )
+        return 1
+
+
+def _record_and_score() -> int:
     with tempfile.TemporaryDirectory(prefix="evaluate-") as scratch:
         node: Evaluator | None = None
         try:
