@@ -206,7 +206,8 @@ def _shadow(sums: Array, weights: Array) -> tuple[str, Resampled, Resampled, Arr
     total = sums.sum(0)
     crossings = total.sum(1)
     one_sided = np.divide(total[:, 1:].sum(1), np.maximum(crossings, 1))
-    none = "none", *(Resampled.unknown(len(weights)),) * 2, one_sided
+    unknown = Resampled.unknown(len(weights))
+    none = ("none", unknown, unknown, one_sided)
     if crossings.min() < MIN_CROSSINGS:
         return none
     drawn = np.einsum("db,bsn->dsn", weights, sums)

@@ -103,7 +103,7 @@ def simulated_frame(moment: Moment, profile: SensorProfile, seed: int) -> Depth:
         PinholeCamera(fx, fy, cx, cy, width, height),
         profile,
         seed,
-        cos_incidence=np.cos(angle),
+        cos_incidence=np.asarray(np.cos(angle), np.float32),
         brightness=scene.grey,
     )
 
