@@ -1,15 +1,15 @@
-"""A learned model of what is missing, against a profile, on a recording whose holes lie on dark surfaces."""
+"""A learned model of what is missing, against a profile's curves."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from studies.missing_model import FIGURES, features, main
+from pagnet_ros.sensors import SensorProfile
+from studies.comparison import Truth
+from studies.missing_model import LearntFrame, features, judge, main, profile_probability, train
 from tests.studies.test_realism import write_recording
 
 
@@ -25,16 +25,27 @@ def test_features_tell_a_pixel_behind_an_edge_from_one_before_it() -> None:
     assert np.abs(away).max() == 0
 
 
-@pytest.mark.slow
-def test_what_decides_is_learnt_from_the_first_half(tmp_path: Path) -> None:
-    folder = write_recording(tmp_path / "recording")
-    for path in sorted(folder.glob("*.depth.png")):  # bright surfaces do not answer, which no curve of a profile sees
-        depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        grey = cv2.imread(str(path).replace(".depth.", ".color.")).mean(axis=2)
-        depth[(grey > 100) & (grey < 140)] = 0
-        cv2.imwrite(str(path), depth)
-    assert main([str(folder), "--steps", "300", "--json", str(tmp_path / "r.json")]) == 0
-    results = json.loads((tmp_path / "r.json").read_text())
-    assert set(results) == {"real", "the same everywhere", "profile", "learned"}
-    assert set(FIGURES) <= set(results["real"])
-    assert results["learned"]["bits"] < 0.8 * results["the same everywhere"]["bits"]
+def frame(seed: int) -> LearntFrame:
+    """A wall of squares, of which those of one brightness do not answer, whatever their depth."""
+    rng = np.random.default_rng(seed)
+    brightness = np.kron(rng.choice([0.2, 0.5, 0.8], (8, 8)), np.ones((8, 8))).astype(np.float32)
+    depth = np.full(brightness.shape, rng.uniform(1, 3), np.float32)
+    cosine, all_of_it = np.ones_like(depth), np.ones(depth.shape, np.bool_)
+    inputs = features(depth, brightness, cosine)
+    return LearntFrame(Truth(depth, brightness, np.eye(4)), cosine, inputs, brightness == 0.5, all_of_it)
+
+
+def test_what_decides_is_learnt_and_told_from_a_profile_that_does_not_know_it() -> None:
+    profile = SensorProfile("even", missing=1 / 3, hole_size_px=1.0)
+    judged = [frame(seed) for seed in range(100, 103)]
+    learned = judge(judged, train([frame(seed) for seed in range(8)], 120), profile, 1)
+    even = judge(judged, profile_probability(profile), profile, 1)
+    share = np.mean([each.missing.mean() for each in judged])
+    assert even["bits"] == pytest.approx(-share * np.log2(1 / 3) - (1 - share) * np.log2(2 / 3), rel=1e-3)
+    assert learned["bits"] < 0.5 * even["bits"]
+    assert learned["missing"] == pytest.approx(100 * share, abs=6)
+
+
+def test_a_recording_without_poses_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(write_recording(tmp_path / "recording", poses=False))]) == 2
+    assert "no pose" in capsys.readouterr().err
