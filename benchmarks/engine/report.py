@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.engine.results import Failure, Result
 from pagnet_ros.system.files import replaced
@@ -62,11 +62,20 @@ class Report:
         sys.stderr.write("".join(f"{line}\n" for line in [*lines, *map(_said, failures)]))
         sys.stderr.flush()
 
-    def print(self) -> None:
+    @classmethod
+    def read(cls, path: Path) -> Report:
+        """What `write` wrote."""
+        figures = json.loads(path.read_text(encoding="utf-8"))
+        results = [Result(**each) for each in figures["results"]]
+        failures = [Failure(**each) for each in figures["failures"]]
+        return cls(figures["machine"], results, failures, figures["start_up"], figures["remarks"])
+
+    def print(self, file: IO[str] | None = None) -> None:
         """The table, and below it what is missing in it."""
         from rich.console import Console
 
-        console = Console(width=None if sys.stdout.isatty() else 240)
+        file = file or sys.stdout
+        console = Console(file=file, width=None if file.isatty() else 240)
         console.print(self._table())
         lines = [*map(_said, self.failures)]
         if self.start_up is not None:
@@ -74,7 +83,7 @@ class Report:
             lines.append(f"process start to first output: cold {cold:.1f} s, warm {warm:.1f} s")
         for line in lines + self.remarks:
             console.print(line, markup=False)
-        sys.stdout.flush()
+        file.flush()
 
     def _table(self) -> Any:
         from rich.box import MARKDOWN
