@@ -98,18 +98,18 @@ def train(frames: Sequence[LearntFrame], steps: int) -> Model:
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.01, steps)
     sides = [min(SIDE, length) for length in frames[0].missing.shape]
     for _ in range(steps):
-        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        parts: list[list[Tensor]] = []
         for _ in range(BATCH):
             frame = frames[int(rng.integers(len(frames)))]
             corner = [int(rng.integers(n - k + 1)) for n, k in zip(frame.missing.shape, sides, strict=True)]
             rows, columns = (slice(at, at + side) for at, side in zip(corner, sides, strict=True))
             inputs = (frame.inputs[:, rows, columns] - mean) / spread
-            masks = (frame.missing[rows, columns], frame.judged[rows, columns])
-            parts.append((torch.from_numpy(inputs), *(torch.from_numpy(mask.astype(np.float32)) for mask in masks)))
+            masks = (mask[rows, columns].astype(np.float32) for mask in (frame.missing, frame.judged))
+            parts.append([torch.from_numpy(plane) for plane in (inputs, *masks)])
         inputs, missing, judged = (torch.stack(each) for each in zip(*parts, strict=True))
         loss = binary_cross_entropy_with_logits(net(inputs)[:, 0], missing, judged)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
 

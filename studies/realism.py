@@ -200,13 +200,13 @@ def judge(
     rows = {profile.name: compare(real, simulated_counts(profile, truths, real, seeds)) for profile in profiles}
     rows["first half"] = compare(real, first)
     missing = float(real.by_range[:, 1].sum() / real.by_range.sum())
-    truth = realism.RealismCounts()
+    there = realism.RealismCounts()
     for each in truths:
-        truth.add(each.depth_m, judged, each.measured)
+        there.add(each.depth_m, judged, each.measured)
     return {
         "real": {"frames": len(truths), "missing_rate": missing, "realism": real.realism.figures()},
         "rows": rows,
-        "what was there": truth.figures(),
+        "what was there": there.figures(),
     }
 
 

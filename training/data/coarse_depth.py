@@ -95,8 +95,8 @@ def processed(depth: Depth, scale: int, rng: Rng) -> Depth:
     The point spread is 0.5 to 2 coarse pixels wide.
     """
     low = footprint_mean(depth, np.ones(depth.shape, np.bool_), scale, 0.0)
-    low = cv2.GaussianBlur(low, (0, 0), rng.uniform(0.5, 2.0))
-    return np.asarray(np.rint(low * 1000) / 1000, np.float32)
+    spread = cv2.GaussianBlur(low, (0, 0), rng.uniform(0.5, 2.0))
+    return np.asarray(np.rint(spread * 1000) / 1000, np.float32)
 
 
 def with_outliers(low: Depth, rng: Rng) -> Depth:

@@ -212,7 +212,8 @@ def record(scene: Scene, scale: int, rng: Rng) -> Recording:
         reflectivity = scene.albedo.astype(np.float32) * (scene.cosine.astype(np.float32) / np.float32(255))
         present &= ~effects.dark_surfaces(reflectivity, rng)
     if happens(SILENT):
-        present &= ~effects.silent_surfaces(cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2GRAY), edge, rng)
+        grey = np.asarray(cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+        present &= ~effects.silent_surfaces(grey, edge, rng)
     if happens(SPECKLE):
         present &= ~effects.speckle(shape, SPECKLE_MOST, rng)
     return Recording(effects.in_whole_millimetres(depth), surfaces, present, present & ~_hidden(edge, scale, rng))
