@@ -5,6 +5,7 @@ What stands between the two marks of the page is replaced; everything else stays
 
 from __future__ import annotations
 
+import argparse
 import io
 import sys
 from collections.abc import Sequence
@@ -39,9 +40,13 @@ def with_figures(page: str, reports: Sequence[Report]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program; returns the exit code."""
-    *runs, name = map(Path, sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(description="Put the figures of runs between the marks of a page.")
+    parser.add_argument("runs", nargs="+", type=Path, help="what `python -m benchmarks.engine --json` wrote")
+    parser.add_argument("page", type=Path, help="with both marks")
+    given = parser.parse_args(arguments)
+    name: Path = given.page
     try:
-        page = with_figures(name.read_text(encoding="utf-8"), [Report.read(run) for run in runs])
+        page = with_figures(name.read_text(encoding="utf-8"), [Report.read(run) for run in given.runs])
     except ValueError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return 1
