@@ -60,7 +60,7 @@ def _warm_start_surfaces(net: SurfaceNetwork, tensors: Mapping[str, Tensor]) -> 
         elif source.shape == target.shape:
             target.copy_(source)
             copied += 1
-        elif _fits(source, target) and _is_widened(name, source, target, narrow, wide):
+        elif narrow and _fits(source, target) and _is_widened(name, source, target, narrow, wide):
             _embed(source, target, (narrow,), (wide,))
             copied += 1
     return copied
