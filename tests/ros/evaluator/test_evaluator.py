@@ -115,7 +115,7 @@ def test_results_that_are_there_are_kept_and_refused_before_anything_is_recorded
         ({"input_reliability": "some"}, "input_reliability"),
         ({"frames": "many"}, "frames = 'many' is a str; expected a int"),
         ({"with_refrence": True}, "unknown parameter 'with_refrence'; did you mean 'with_reference'?"),
-        ({"metrics.voxel_m": -1.0}, "voxel_m=-1.0"),
+        ({"metrics.voxel_m": -1.0}, "voxel_m = -1.0 is out of range"),
         ({"metrics.voxle_m": 0.1}, "did you mean 'voxel_m'?"),
         ({"baselines": ["bicubik"]}, "did you mean 'bicubic'?"),
     ],
