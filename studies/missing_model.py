@@ -208,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.missing_model", description=__doc__)
     parser.add_argument("recording", type=Path, help="bag or folder of frames, with poses and intrinsics")
-    parser.add_argument("--every", type=int, default=1, help="take every so-manieth frame")
+    parser.add_argument("--every", type=int, default=1, help="take one frame of so many")
     parser.add_argument("--steps", type=int, default=800, help="of training")
     parser.add_argument("--draws", type=int, default=1, help="how often holes are drawn on every frame")
     parser.add_argument("--json", type=Path, help="write every figure here")

@@ -250,7 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("recording", type=Path, help="bag or folder of frames, with poses and intrinsics")
     parser.add_argument("--profiles", nargs="*", default=[], help="more profiles, shipped names or YAML files")
     parser.add_argument("--no-fit", action="store_true", help="judge the named profiles only")
-    parser.add_argument("--every", type=int, default=1, help="take every so-manieth frame")
+    parser.add_argument("--every", type=int, default=1, help="take one frame of so many")
     parser.add_argument("--draws", type=int, default=12, help="how often each sensor is simulated on the sequence")
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args(arguments)

@@ -26,7 +26,7 @@ Depth = NDArray[np.float32]
 Area = tuple[slice, slice]
 
 UNKNOWN, NOT_GIVEN = "0.47", "0.08"
-COLUMNS, TILE_IN, SIDE_PX = 4, 3.2, 480
+MOST_COLUMNS, TILE_IN, SIDE_PX = 5, 3.2, 480
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,17 @@ def draw_scene(scene: Scene) -> Figure:
     error = {name: depth - _against(scene) for name, depth in scene.depths_m.items()}
     first = next(iter(scene.depths_m))
     whole, window = (slice(None), slice(None)), _telling_window(error[first])
+    depths = _depths(scene, list(scene.depths_m))
     blocks: list[tuple[Area, list[tuple[str, NDArray[Any]]]]] = [
         (whole, [("colour", scene.rgb), *_depths(scene, [first])]),
         (whole, list(error.items())),
-        (window, [("colour, enlarged", scene.rgb), *_depths(scene, list(scene.depths_m))]),
+        (window, [("colour, enlarged", scene.rgb), *depths]),
     ]
-    rows = [(area, tiles[i : i + COLUMNS]) for area, tiles in blocks for i in range(0, len(tiles), COLUMNS)]
+    columns = min(1 + len(depths), MOST_COLUMNS)
+    rows = [(area, tiles[i : i + columns]) for area, tiles in blocks for i in range(0, len(tiles), columns)]
     ratio = scene.rgb.shape[0] / scene.rgb.shape[1]
-    figure = new_figure(TILE_IN * COLUMNS, (TILE_IN * ratio + 0.25) * len(rows) + 0.8)
-    axes = figure.subplots(len(rows), COLUMNS, squeeze=False)
+    figure = new_figure(TILE_IN * columns, (TILE_IN * ratio + 0.25) * len(rows) + 0.8)
+    axes = figure.subplots(len(rows), columns, squeeze=False)
     low, high = _span(scene)
     limit = _error_limit(error[first])
     depth_style = {"cmap": colormaps["turbo"].with_extremes(bad=UNKNOWN), "vmin": low, "vmax": high}
