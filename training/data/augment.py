@@ -44,6 +44,8 @@ class Augmentation:
         grey: the guidance loses its colour; at 1 the network learns from brightness alone, and export makes it so.
         stepped: the truth is rounded to whole levels after all other changes, as published disparity is: slanted
             surfaces become stairs.
+        enlarge: the image is enlarged before the patch is cut, log-uniformly by 1 to 3: published training images are
+            small, cameras and the images of the published tables are not.
     """
 
     turn: float = 1.0
@@ -57,6 +59,7 @@ class Augmentation:
     sensor: float = 0.0
     grey: float = 0.0
     stepped: float = 0.0
+    enlarge: float = 0.0
 
     @classmethod
     def paper(cls) -> Augmentation:

@@ -28,6 +28,7 @@ __all__ = ["PatchBatch", "PatchStream", "Patches", "Source"]
 
 LEAST_SPAN = 8.0
 LEAST_MEASURED = 0.05
+MOST_ENLARGED = 3.0
 
 
 class PatchBatch(TypedDict):
@@ -95,11 +96,13 @@ class Patches(Dataset[PatchBatch]):
         chosen = min(int(np.searchsorted(self._cumulative, rng.uniform(), side="right")), len(self.images) - 1)
         image = self.images[chosen]
         odds = self.augmentation
-        rare = (odds.sensor, odds.grey, odds.stepped)
+        rare = (odds.sensor, odds.grey, odds.stepped, odds.enlarge)
         later = (rng.uniform() if odd else 1.0 for odd in rare)
         chance = Augmentation(*rng.uniform(size=8).tolist(), *later)
-        window = draw_window(image.depth.shape, self.patch, 2 * self.scale, chance.turn < odds.turn, rng)
-        rgb = np.asarray(window.inside(window.cut(image.rgb)), np.float32) / np.float32(255)
+        enlarged = MOST_ENLARGED ** (chance.enlarge / odds.enlarge) if chance.enlarge < odds.enlarge else 1.0
+        turned = chance.turn < odds.turn
+        window = draw_window(image.depth.shape, self.patch, 2 * self.scale, turned, rng, enlarged)
+        rgb = np.asarray(window.inside(window.cut_colour(image.rgb)), np.float32) / np.float32(255)
         if chance.colour < odds.colour:
             rgb = augment.shift_colours(rgb, rng)
         if chance.grey < odds.grey:
@@ -108,7 +111,7 @@ class Patches(Dataset[PatchBatch]):
             rgb = rgb + rng.uniform(0, 0.03) * rng.standard_normal(rgb.shape, np.float32)
         dice = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, 1, index]))
         profile = self.sensors.draw(dice) if chance.sensor < odds.sensor else None
-        depth = np.ascontiguousarray(window.cut(image.depth), np.float32)
+        depth = window.cut_depth(image.depth)
         if chance.invert < odds.invert:
             depth = augment.invert(depth)
         if chance.tilt < odds.tilt:
@@ -197,5 +200,5 @@ class PatchStream(Sampler[int]):
 
 def _as_seen(depth: NDArray[np.float32], image: RgbdImage, window: Window) -> MetricPatch:
     """The patch with its margin; brightness is what a fit of a sensor takes for it, too."""
-    brightness = np.asarray(np.asarray(window.cut(image.rgb), np.float32).mean(axis=2) / 255.0, np.float32)
+    brightness = np.asarray(np.asarray(window.cut_colour(image.rgb), np.float32).mean(axis=2) / 255.0, np.float32)
     return MetricPatch(depth, brightness, brightness, None, 1.0)

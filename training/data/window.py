@@ -1,9 +1,10 @@
-"""Which pixels of an image a patch consists of: a square with a margin, mirrored outside the image, perhaps turned."""
+"""Which part of an image a patch shows: a square with a margin, mirrored outside, perhaps enlarged and turned."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,18 +14,62 @@ __all__ = ["Window", "draw_window"]
 
 T = TypeVar("T", bound=np.generic)
 
+STEP = 3.0  # levels; neighbours that differ by more lie on two surfaces, between which nothing is interpolated
+
 
 class Window(NamedTuple):
-    """Where a patch lies in its image: rows and columns with a margin, mirrored outside, and which way it is turned."""
+    """Where a patch lies in its image, and which way it is turned.
+
+    Attributes:
+        rows: of the image as enlarged, with the margin, mirrored outside.
+        columns: likewise.
+        code: which flip and rotation.
+        margin: on each side.
+        enlarged: by how much the image is enlarged before it is cut, 1 or more.
+    """
 
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
     code: int
     margin: int
+    enlarged: float = 1.0
 
     def cut(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
-        """With its margin."""
-        return augment.turn(array[np.ix_(self.rows, self.columns)], self.code)
+        """With its margin; an enlarged image gives the pixel that holds each point."""
+        rows, columns = (np.rint(at).astype(np.int64) for at in self._places(array.shape))
+        return augment.turn(array[np.ix_(rows, columns)], self.code)
+
+    def cut_colour(self, rgb: NDArray[np.uint8]) -> NDArray[np.generic]:
+        """``[H, W, 3]`` uint8 with its margin, enlarged by bicubic interpolation."""
+        if self.enlarged == 1.0:
+            return self.cut(rgb)
+        return augment.turn(self._sampled(rgb, cv2.INTER_CUBIC), self.code)
+
+    def cut_depth(self, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``[H, W]`` float32 levels with its margin, enlarged surface by surface, so that steps keep their height."""
+        if self.enlarged == 1.0:
+            return np.ascontiguousarray(self.cut(depth), np.float32)
+        between = self._sampled(depth, cv2.INTER_LINEAR)
+        rows, columns = (at.astype(np.int64) for at in self._places(depth.shape))
+        below, right = (np.minimum(at + 1, size - 1) for at, size in zip((rows, columns), depth.shape, strict=True))
+        corners = np.stack([depth[np.ix_(y, x)] for y in (rows, below) for x in (columns, right)])
+        least, most = corners.min(axis=0), corners.max(axis=0)
+        nearer = np.where(between - least < most - between, least, most)
+        enlarged = np.where(most - least > STEP, nearer, between)
+        return np.ascontiguousarray(augment.turn(enlarged, self.code), np.float32)
+
+    def _places(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Rows and columns of the image as it is that the patch's pixels lie at."""
+        rows, columns = (
+            np.clip((index + 0.5) / self.enlarged - 0.5, 0, size - 1)
+            for index, size in zip((self.rows, self.columns), shape[:2], strict=True)
+        )
+        return rows, columns
+
+    def _sampled(self, array: NDArray[T], interpolation: int) -> NDArray[T]:
+        rows, columns = (at.astype(np.float32) for at in self._places(array.shape))
+        grid = np.meshgrid(columns, rows)
+        return cv2.remap(array, *grid, interpolation, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
 
     def inside(self, cut: NDArray[T]) -> NDArray[T]:
         """What was cut without its margin."""
@@ -32,7 +77,9 @@ class Window(NamedTuple):
         return cut[self.margin : height, self.margin : width]
 
 
-def draw_window(shape: tuple[int, ...], side: int, margin: int, turned: bool, rng: np.random.Generator) -> Window:
+def draw_window(
+    shape: tuple[int, ...], side: int, margin: int, turned: bool, rng: np.random.Generator, enlarged: float = 1.0
+) -> Window:
     """A random place.
 
     Args:
@@ -41,14 +88,15 @@ def draw_window(shape: tuple[int, ...], side: int, margin: int, turned: bool, rn
         margin: on each side.
         turned: whether it may be flipped and rotated.
         rng: draws place and turn.
+        enlarged: by how much the image is enlarged first, 1 or more.
     """
-    height, width = shape[:2]
+    height, width = (int(size * enlarged) for size in shape[:2])
     top = int(rng.integers(0, max(1, height - side + 1)))
     left = int(rng.integers(0, max(1, width - side + 1)))
     code = int(rng.integers(8)) if turned else 0
     rows = _mirrored(top - margin, side + 2 * margin, height)
     columns = _mirrored(left - margin, side + 2 * margin, width)
-    return Window(rows, columns, code, margin)
+    return Window(rows, columns, code, margin, enlarged)
 
 
 def _mirrored(start: int, count: int, size: int) -> NDArray[np.int64]:

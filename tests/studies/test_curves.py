@@ -1,0 +1,40 @@
+"""Journals of trainings as one picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from pagnet_ros.errors import ConfigError
+from studies import curves
+
+
+def journal(folder: Path, errors: list[float]) -> Path:
+    folder.mkdir()
+    path = folder / "validation.jsonl"
+    lines = [{"step": 500 * n, "seconds": 1.0, "cones": error, "venus": 2 * error} for n, error in enumerate(errors, 1)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_a_journal_gives_steps_and_the_figures_of_each_image(tmp_path: Path) -> None:
+    steps, figures = curves.read_journal(journal(tmp_path / "run", [2.0, 1.5]))
+    assert steps == [500, 1000]
+    assert figures == {"cones": [2.0, 1.5], "venus": [4.0, 3.0]}
+
+
+def test_several_runs_become_one_picture(tmp_path: Path) -> None:
+    paths = [str(journal(tmp_path / name, [2.0, 1.5, 1.2])) for name in ("one", "two")]
+    assert curves.main([*paths, "--out", str(tmp_path / "curves.png")]) == 0
+    assert cv2.imread(str(tmp_path / "curves.png")).shape[1] > 600
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", "no json\n", '{"step": 1, "cones": 2.0}\n{"step": 2}\n', "[]\n"])
+def test_what_is_no_journal_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "validation.jsonl"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"validation\.jsonl: no journal of a training"):
+        curves.read_journal(path)
