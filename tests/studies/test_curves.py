@@ -29,7 +29,9 @@ def test_a_journal_gives_steps_and_the_figures_of_each_image(tmp_path: Path) -> 
 def test_several_runs_become_one_picture(tmp_path: Path) -> None:
     paths = [str(journal(tmp_path / name, [2.0, 1.5, 1.2])) for name in ("one", "two")]
     assert curves.main([*paths, "--out", str(tmp_path / "curves.png")]) == 0
-    assert cv2.imread(str(tmp_path / "curves.png")).shape[1] > 600
+    picture = cv2.imread(str(tmp_path / "curves.png"))
+    assert picture is not None
+    assert picture.shape[1] > 600
 
 
 @pytest.mark.parametrize("text", ["", "{}\n", "no json\n", '{"step": 1, "cones": 2.0}\n{"step": 2}\n', "[]\n"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -66,15 +66,9 @@ class Window(NamedTuple):
         )
         return rows, columns
 
-    def _sampled(self, array: NDArray[T], interpolation: int) -> NDArray[T]:
+    def _sampled(self, array: NDArray[Any], interpolation: int) -> NDArray[Any]:
         rows, columns = (at.astype(np.float32) for at in self._places(array.shape))
-        grid = np.meshgrid(columns, rows)
-        return cv2.remap(array, *grid, interpolation, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
-
-    def inside(self, cut: NDArray[T]) -> NDArray[T]:
-        """What was cut without its margin."""
-        height, width = (side - self.margin for side in cut.shape[:2])
-        return cut[self.margin : height, self.margin : width]
+        return cv2.remap(array, *np.meshgrid(columns, rows), interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
 def draw_window(

@@ -17,7 +17,7 @@ def window(enlarged: float, side: int = 16, margin: int = 4) -> Window:
 
 def slanted() -> NDArray[np.float32]:
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(np.float32)
-    return rows * np.float32(0.5) + columns * np.float32(0.25) + np.float32(20)
+    return np.asarray(rows * 0.5 + columns * 0.25 + 20, np.float32)
 
 
 @pytest.mark.parametrize("enlarged", [1.0, 1.7, 3.0])
