@@ -58,6 +58,11 @@ class Window(NamedTuple):
         enlarged = np.where(most - least > STEP, nearer, between)
         return np.ascontiguousarray(augment.turn(enlarged, self.code), np.float32)
 
+    def inside(self, cut: NDArray[T]) -> NDArray[T]:
+        """What was cut without its margin."""
+        height, width = (side - self.margin for side in cut.shape[:2])
+        return cut[self.margin : height, self.margin : width]
+
     def _places(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Rows and columns of the image as it is that the patch's pixels lie at."""
         rows, columns = (
