@@ -284,7 +284,7 @@ class DepthUpsampler:
         self._upsampled(depth, np.zeros((*rgb_size, 3), np.uint8), self._limits(depth))
 
     def prepare(self, depth: NDArray[np.generic], rgb: NDArray[np.uint8]) -> bool:
-        """On a GPU, run frames of a new size once before the first of them counts.
+        """On a GPU, run the first frame of a new size once before it counts.
 
         That takes seconds once per size: cuDNN measures its algorithms, and the frame's computation is recorded.
 
@@ -296,12 +296,13 @@ class DepthUpsampler:
             Whether it took place.
 
         Raises:
+            InputError: arrays that break the depth contract.
             DeviceError: the device ran out of memory, or failed.
         """
-        shape = (self._level, depth.shape, depth.dtype, rgb.shape)
+        shape = (self._level, depth.shape, depth.dtype, rgb.shape, self.options.depth_unit_m)
         if self._engines.device.type == "cpu" or shape in self._prepared:
             return False
-        self.warm_up((depth.shape[0], depth.shape[1]), (rgb.shape[0], rgb.shape[1]), depth.dtype.type)
+        self(depth, rgb)
         self._prepared.add(shape)
         return True
 

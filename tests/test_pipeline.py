@@ -275,6 +275,18 @@ def test_on_a_gpu_frames_of_a_new_size_run_once_before_they_count(monkeypatch):
     assert up.prepare(depth, rgb)
 
 
+@pytest.mark.parametrize("unit_m", [0.001, 0.0001])
+def test_on_a_gpu_counts_of_any_unit_are_prepared_as_they_are_computed(monkeypatch, unit_m):
+    up = pagnet_ros.DepthUpsampler.bicubic(4, device="cpu", options=UpsamplerOptions(depth_unit_m=unit_m))
+    monkeypatch.setattr(up._engines, "device", torch.device("cuda:0"))
+    ran = []
+    monkeypatch.setattr(up, "_upsampled", lambda depth, rgb, limits: ran.append((depth.dtype, limits)))
+    depth, rgb = np.full((30, 40), 1500, np.uint16), colour((120, 160))
+    assert up.prepare(depth, rgb)
+    up(depth, rgb)
+    assert ran[0] == ran[1]  # else the first frame is recorded anew
+
+
 def test_depth_and_colour_of_different_shape_are_warned_of_once(recwarn):
     up = bicubic()
     for _ in range(2):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from pagnet_ros.errors import first_line
 from pagnet_ros.runtime.recent import Recent
 
-__all__ = ["RECORDING", "CudaGraph", "GraphCache", "NotRecordableError", "Recorded", "recorded"]
+__all__ = ["RECORDING", "CudaGraph", "GraphCache", "NotRecordableError", "Recorded", "give_back", "recorded"]
 
 RECORDING = threading.RLock()
 """Held while a graph is recorded, while functions run that are not recorded, and while memory is given back.
@@ -70,11 +70,32 @@ class CudaGraph:
         self._graph = torch.cuda.CUDAGraph()
         # thread_local: another thread's calls to CUDA must not break the recording
         recording = torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local")
-        self.outputs: Sequence[Tensor] = list(recorded(recording, function, self.inputs))
+        try:
+            self.outputs: Sequence[Tensor] = list(recorded(recording, function, self.inputs))
+        except NotRecordableError:
+            _end_recording_into(pool)
+            raise
 
     def replay(self) -> None:
         """See `Recorded.replay`."""
         self._graph.replay()
+
+
+def give_back() -> None:
+    """Give the memory that torch keeps and nobody uses back to the driver, while no thread records."""
+    with RECORDING, suppress(RuntimeError):  # torch may take a recording that failed for one that goes on
+        torch.cuda.empty_cache()
+
+
+def _end_recording_into(pool: Any) -> None:
+    """Tell torch that a recording is over that failed, which torch before 2.13 forgets (pytorch/pytorch#180395).
+
+    It would give no memory back for the rest of the process: neither when asked, nor when it has none left.
+    """
+    for name in ("_cuda_endAllocateToPool", "_cuda_endAllocateCurrentStreamToPool"):  # the second one before 2.8
+        if (end := getattr(torch._C, name, None)) is not None and pool is not None:
+            with suppress(RuntimeError):  # where torch did not forget
+                end(torch.cuda.current_device(), pool)
 
 
 def recorded(recording: AbstractContextManager[Any], function: Function, inputs: Sequence[Tensor]) -> Sequence[Tensor]:

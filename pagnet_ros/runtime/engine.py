@@ -10,9 +10,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from pagnet_ros.errors import DeviceError, OutOfMemoryError
 from pagnet_ros.model.network import Bicubic, PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
 from pagnet_ros.model.surfaces import Choice
-from pagnet_ros.runtime.cuda_graph import RECORDING, GraphCache, NotRecordableError
+from pagnet_ros.runtime.cuda_graph import RECORDING, GraphCache, NotRecordableError, give_back
 from pagnet_ros.runtime.devices import (
     PRECISIONS,
     check_backend,
@@ -44,6 +44,7 @@ from pagnet_ros.runtime.devices import (
     compute_float32_exactly,
     named_device_errors,
 )
+from pagnet_ros.runtime.frame_settings import FrameLimits, FrameSettings, for_belief, for_network
 from pagnet_ros.runtime.native import NativePagNet, NativeSurfaces, NativeUnavailableError, load_library
 from pagnet_ros.runtime.padding import pad_for_tensor_cores
 from pagnet_ros.runtime.streams import Buffers, CpuBuffers, CudaBuffers
@@ -78,23 +79,6 @@ _NATIVE: dict[type, Any] = {PagNet: NativePagNet, SurfaceNetwork: NativeSurfaces
 Network = PagNet | SurfaceNetwork | Bicubic | PlacedNetwork
 
 
-class FrameLimits(NamedTuple):
-    """What bounds one frame's depth, in its unit.
-
-    Attributes:
-        minimum: smallest depth that counts as measured.
-        maximum: largest depth that counts as measured.
-        noise: the sensor's standard deviation is ``noise_floor + noise * depth**2`` (triangulation; Khoshelham and
-            Elberink 2012).
-        noise_floor: its constant part.
-    """
-
-    minimum: float
-    maximum: float
-    noise: float
-    noise_floor: float = 0.0
-
-
 @dataclass(frozen=True)
 class EngineOutput:
     """One frame's result, as NumPy arrays the caller owns.
@@ -114,40 +98,6 @@ class EngineOutput:
     stage_ms: dict[str, float]
     confidence: NDArray[np.uint8] | None = None
     disagreeing: int = 0
-
-
-class _Frame(NamedTuple):
-    """Everything but its images that a frame's computation depends on.
-
-    A recording holds for all that its part of the computation reads, so each part is given only that: a change of a
-    fill policy must not record the network anew.
-    """
-
-    size: WorkingSize
-    rgb_size: tuple[int, int]
-    limits: FrameLimits
-    options: validity.TrustOptions
-
-    def for_network(self) -> _Frame:
-        """Without what only `Engine._believe` reads."""
-        limits = FrameLimits(self.limits.minimum, self.limits.maximum, _UNREAD, _UNREAD)
-        return self._replace(limits=limits, options=validity.TrustOptions(estimate=self.options.estimate))
-
-    def for_belief(self, *, chosen: bool) -> _Frame:
-        """Without what only `Engine._predict` reads.
-
-        The range counts for a chosen surface, noise only where the measurement is as fine as the output, or finer.
-        """
-        finer = self.size.pooled or self.size.low == self.rgb_size
-        noise = (self.limits.noise, self.limits.noise_floor) if finer else (_UNREAD, _UNREAD)
-        read = {field.name: getattr(self.options, field.name) for field in fields(validity.TrustOptions)}
-        inside = (self.limits.minimum, self.limits.maximum) if chosen else (_UNREAD, _UNREAD)
-        limits = FrameLimits(*inside, *noise)
-        return self._replace(limits=limits, options=validity.TrustOptions(**{**read, "estimate": "surface"}))
-
-
-_UNREAD = float("nan")
-"""Spoils every result that reads it after all; one object, so that two frames with it are equal."""
 
 
 class Engine:
@@ -207,14 +157,14 @@ class Engine:
             OutOfMemoryError: the device ran out of memory.
             DeviceFailureError: the device failed.
         """
-        frame, buffers = _Frame(size, (rgb.shape[0], rgb.shape[1]), limits, options), self._buffers
+        frame, buffers = FrameSettings(size, (rgb.shape[0], rgb.shape[1]), limits, options), self._buffers
         try:
             with named_device_errors(self.device), torch.inference_mode(), buffers.frame():
                 uploaded = buffers.upload(depth, rgb)
                 buffers.mark("upload")
-                predicted = self._run(self._predict, frame.for_network(), uploaded)
+                predicted = self._run(self._predict, for_network(frame), uploaded)
                 buffers.mark("network")
-                believed = self._run(self._believe, frame.for_belief(chosen=self._chooses), predicted)
+                believed = self._run(self._believe, for_belief(frame, chosen=self._chooses), predicted)
                 buffers.mark("trust")
                 buffers.download(believed)
                 buffers.mark("download")
@@ -227,7 +177,7 @@ class Engine:
         disagreeing = int(trust[2].item()) if trust[2:] else 0
         return EngineOutput(believed_depth, sigma, origin, stage_ms, confidence, disagreeing)
 
-    def _predict(self, frame: _Frame, raw: Tensor, colour: Tensor) -> list[Tensor]:
+    def _predict(self, frame: FrameSettings, raw: Tensor, colour: Tensor) -> list[Tensor]:
         """Raw images ``[h, w]``, ``[H, W, 3]`` -> depth at colour size, the three parts of `Measurement`, sigma if any.
 
         A network that chooses surfaces adds the rest of its `Choice`.
@@ -246,7 +196,7 @@ class Engine:
             tensors.append(_resample(predicted.log_sigma.exp() * normal.span, frame.rgb_size))
         return tensors
 
-    def _choose(self, frame: _Frame, measurement: Measurement, colour: Tensor) -> list[Tensor]:
+    def _choose(self, frame: FrameSettings, measurement: Measurement, colour: Tensor) -> list[Tensor]:
         """The chosen surface of every output pixel; nothing after the choice mixes two of them."""
         size, limits = frame.size, (frame.limits.minimum, frame.limits.maximum)
         depth, seen = measurement.depth, measurement.valid | measurement.beyond
@@ -258,7 +208,7 @@ class Engine:
         return [choice.depth, *measurement, *choice[1:]]
 
     def _believe(
-        self, frame: _Frame, result: Tensor, measured: Tensor, valid: Tensor, beyond: Tensor, *more: Tensor
+        self, frame: FrameSettings, result: Tensor, measured: Tensor, valid: Tensor, beyond: Tensor, *more: Tensor
     ) -> list[Tensor]:
         """What `_predict` returns -> believed depth, its provenance, its sigma if any; ``[1, 1, H, W]`` each.
 
@@ -280,7 +230,9 @@ class Engine:
         believed, origin, doubtful = validity.believe(result, valid, beyond, frame.options)
         return [believed, origin, *(each.masked_fill(doubtful, float("nan")) for each in more)]
 
-    def _run(self, function: Callable[..., list[Tensor]], frame: _Frame, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    def _run(
+        self, function: Callable[..., list[Tensor]], frame: FrameSettings, tensors: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
         if self._graphs is not None:
             try:
                 return self._graphs.run((function.__name__, frame), partial(function, frame), tensors)
@@ -296,8 +248,7 @@ class Engine:
         self._graphs, self.backend = None, "eager" if self.backend == "graph" else self.backend
         self.fallback_reason = f"without CUDA graphs: {error}"
         if self.device.type == "cuda":
-            with self._alone:
-                torch.cuda.empty_cache()
+            give_back()
 
     def _guidance(self, colour: Tensor, size: tuple[int, int]) -> Tensor:
         """``[1, 3, H, W]`` uint8 -> the network's colour input at the working size, -0.5 to 0.5."""
@@ -329,11 +280,12 @@ class Engine:
             pad_for_tensor_cores(network)
         network = network.eval().requires_grad_(False).cast_features(self._dtype)
         moved: Any = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if backend == "compiled":
-            moved = torch.compile(moved, dynamic=False)
+        run = partial(choose_surfaces, moved) if self._chooses else moved
+        if backend == "compiled":  # the choice too, most of whose time goes into reading and writing between operations
+            run = torch.compile(run, dynamic=False)
         elif backend == "auto":
             backend = "graph" if self.device.type == "cuda" else "eager"
-        return backend, partial(choose_surfaces, moved) if self._chooses else moved
+        return backend, run
 
     def _give_up_memory(self, error: BaseException | None) -> None:
         """Give up what the failed frame and the recordings hold; else it would stay as long as the error does."""
@@ -343,8 +295,7 @@ class Engine:
         if self._graphs is not None:
             self._graphs.clear()
         if self.device.type == "cuda":
-            with self._alone:
-                torch.cuda.empty_cache()
+            give_back()
 
 
 def _precision_of(network: Network, asked: str, device: torch.device) -> str:

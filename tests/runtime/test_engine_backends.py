@@ -37,14 +37,15 @@ def test_every_way_to_run_gives_the_same_depth(backend, precision):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_a_compiled_network_gives_the_same_depth():
+@pytest.mark.timeout(1800)
+@EITHER
+def test_a_compiled_network_gives_the_same_depth(make, kept):
     if shutil.which("g++") is None:
         pytest.skip("torch.compile needs a C++ compiler, and there is none")
-    tiny = {"channels": 4, "growth": 2, "convolutions": 1, "blocks": 1, "attention": False}
-    expected = infer(Engine(random_network(**tiny), "cpu", "fp32", "eager"), *scene()).depth
-    ours = infer(Engine(random_network(**tiny), "cpu", "fp32", "compiled"), *scene()).depth
-    assert np.sqrt(np.nanmean((ours - expected) ** 2)) < CLOSE_M["fp32"]
+    tiny = {"channels": 4, "growth": 2, "convolutions": 1, "blocks": 1} if make is random_network else {}
+    expected = infer(Engine(make(**tiny), "cpu", "fp32", "eager"), *scene()).depth
+    ours = infer(Engine(make(**tiny), "cpu", "fp32", "compiled"), *scene()).depth
+    assert rms(ours, expected, kept) < CLOSE_M["fp32"]
 
 
 def test_without_a_compiler_torch_runs_and_the_engine_says_why(monkeypatch):
@@ -173,9 +174,13 @@ def test_a_live_parameter_records_only_the_part_of_a_choice_that_reads_it(scale)
 
 
 @EITHER
-def test_after_one_recording_that_failed_none_is_tried_again_and_the_engine_says_why(make, kept):
+def test_after_one_recording_that_failed_none_is_tried_again_and_the_engine_says_why(make, kept, monkeypatch):
+    def refuse():
+        raise RuntimeError("captures_underway.empty() INTERNAL ASSERT FAILED")  # torch before 2.13 may
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", refuse)
     engine = Engine(make(), "cpu", "fp32", "eager")
-    engine.backend, tries = "graph", []
+    engine.device, engine.backend, tries = torch.device("cuda:0"), "graph", []
 
     def fail(function, inputs, pool):
         tries.append(pool)

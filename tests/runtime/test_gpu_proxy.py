@@ -17,11 +17,12 @@ from torch.utils._pytree import tree_leaves
 
 from pagnet_ros.core.depth import working_size
 from pagnet_ros.core.validity import TrustOptions
-from pagnet_ros.model.config import ModelConfig
+from pagnet_ros.model.config import SURFACE_SCALES, ModelConfig
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
 from pagnet_ros.model.surface_network import choose_surfaces
 from pagnet_ros.model.weights import build_network
-from pagnet_ros.runtime.engine import Engine, FrameLimits, _Frame
+from pagnet_ros.runtime.engine import Engine
+from pagnet_ros.runtime.frame_settings import FrameLimits, FrameSettings, for_belief, for_network
 
 LIMITS = FrameLimits(0.1, 10.0, 0.001425, 0.001)
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal", "is_nonzero", "bincount")
@@ -33,7 +34,7 @@ NETWORKS = {
 }
 SURFACES = {
     f"fast-x{scale}": ModelConfig(scale=scale, channels=8, blocks=1, feature_stride=4, output="surfaces")
-    for scale in (1, 2, 4, 8)
+    for scale in SURFACE_SCALES
 }
 OPTIONS = {
     "default": TrustOptions(),
@@ -112,12 +113,12 @@ def run(network, dtype, depth_size, rgb_size, raw=torch.uint16, options=OPTIONS[
             forward = engine._forward
             engine._forward = lambda *given, **more: act(forward(*given, **more))
         size = working_size(depth_size, rgb_size, network.scale)
-        frame = _Frame(size.halved() if halved else size, rgb_size, LIMITS, options)
+        frame = FrameSettings(size.halved() if halved else size, rgb_size, LIMITS, options)
         depth = torch.empty(depth_size, dtype=raw, device="cuda")
         rgb = torch.empty((*rgb_size, 3), dtype=torch.uint8, device="cuda")
         with WithoutCuda(), OnTheGpu() as watch:
-            predicted = engine._predict(frame.for_network(), depth, rgb)
-            results = engine._believe(frame.for_belief(chosen=engine._chooses), *predicted)
+            predicted = engine._predict(for_network(frame), depth, rgb)
+            results = engine._believe(for_belief(frame, chosen=engine._chooses), *predicted)
     return results, watch
 
 
