@@ -4,7 +4,8 @@
 # neither ROS, nor rosbags, nor git, nor a network is needed.
 #
 #   scripts/gpu_lease.sh checks [SECONDS]     versions, tests, times, training's speed, probes, torch.compile (default: 270)
-#   scripts/gpu_lease.sh train  [SECONDS]     a recipe whose schedule ends with the time, its weights and scores (default: 430)
+#   scripts/gpu_lease.sh train  [SECONDS]     a recipe whose schedule ends with the time, its weights and scores (default: 430);
+#                                             goes on from what a command left behind that was killed before its end
 #
 #   OUT=out/gpu        where the results go: at most eight files, each below 16 MB
 #   PYTHON=python3     the interpreter;  DEVICE=cuda|cpu;  SMALL=1: the smallest sizes, to try the script itself on a CPU;
@@ -15,7 +16,7 @@
 #   STEP_MS=32         time of a training step; else what `checks` measured on this machine, else measured first
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-usage() { sed -n 2,16p scripts/gpu_lease.sh >&2; exit 2; }
+usage() { sed -n 2,17p scripts/gpu_lease.sh >&2; exit 2; }
 what=${1:-}
 case $what in
     checks) budget=${2:-270} ;;
@@ -144,7 +145,7 @@ checks() {
 }
 
 train_and_export() {
-    local start=${START:-} step_ms=${STEP_MS:-} count left weights validation=()
+    local start=${START:-} step_ms=${STEP_MS:-} run=$work/run-$recipe_name reached=0 resume=() count left weights validation=()
     if [ -n "$start" ] && [ ! -f "$start" ]; then
         cat "$start".part-* >"$work/start.safetensors" || exit 1 # a checkpoint larger than what may travel in one file
         start=$work/start.safetensors
@@ -161,24 +162,34 @@ print(1000 * yaml.safe_load(Path(sys.argv[1]).read_text())["batch"] / patches_pe
 PY
         ) || { echo "no time of a step: set STEP_MS, or let checks run first" >&2; exit 1; }
     fi
+    if [ -f "$run/checkpoint.safetensors" ]; then # of a command that was ended before its time
+        reached=$("$PYTHON" - "$run/checkpoint.safetensors" <<'PY'
+import sys
+from pathlib import Path
+from pagnet_training.checkpoint import read_checkpoint
+print(read_checkpoint(Path(sys.argv[1])).step)
+PY
+        ) && resume=(--resume) && echo "going on from step $reached of $run"
+    fi
+    [ -n "${resume[*]}" ] || rm -rf "$run"
     left=$((end - SECONDS))
     # importing, cutting the first patches, validations, the weights file and its scores come on top of the steps
     count=$(awk "BEGIN { n = int(1000 * ($left - ${OVERHEAD_SECONDS:-80}) * 0.97 / $step_ms); print (n > 1 ? n : 1) }")
     echo "$count steps of $step_ms ms in $left s"
-    rm -rf "$work/run"
-    step train "$((left - 35))" 30 bash -c 'train "$@"' train "$work/run" "${SCENES:-0.25}" "$count" \
-        "$(minutes_of $((left - 45)))" --warm-start "$start"
+    step train "$((left - 35))" 30 bash -c 'train "$@"' train "$run" "${SCENES:-0.25}" "$((reached + count))" \
+        "$(minutes_of $((left - 45)))" --warm-start "$start" ${resume[@]+"${resume[@]}"}
     weights=$OUT/$(sed -n 's/^name: //p' "$work/$recipe_name-${SCENES:-0.25}.yaml").safetensors
     if [ -d "$DATA/middlebury_val" ] && ! grep -q 'output: surfaces' "$work/$recipe_name-${SCENES:-0.25}.yaml"; then
         validation=(--validation "$DATA/middlebury_val") # the paper's protocol, for networks that regress depth
     fi
-    step export 60 3 "$PYTHON" -m pagnet_training.export "$work/run/checkpoint.safetensors" "$weights" \
+    step export 60 3 "$PYTHON" -m pagnet_training.export "$run/checkpoint.safetensors" "$weights" \
         --command "scripts/gpu_lease.sh train" ${validation[@]+"${validation[@]}"}
-    cat "$work/run/validation.jsonl" "$work/run/throughput.jsonl" >"$OUT/journal.jsonl" 2>/dev/null
+    cat "$run/validation.jsonl" "$run/throughput.jsonl" >"$OUT/journal.jsonl" 2>/dev/null
     # what a later loan goes on from exactly, in parts that may come back; without room for it the weights do
-    if [ "$(stat -c %s "$work/run/checkpoint.safetensors" 2>/dev/null || echo 99999999)" -lt 60000000 ]; then
-        split -b 15M "$work/run/checkpoint.safetensors" "$OUT/checkpoint.safetensors.part-"
+    if [ "$(stat -c %s "$run/checkpoint.safetensors" 2>/dev/null || echo 99999999)" -lt 60000000 ]; then
+        split -b 15M "$run/checkpoint.safetensors" "$OUT/checkpoint.safetensors.part-"
     fi
+    grep -q '"step": "train", "status": "done"' "$steps" && rm -rf "$run" # else the next command goes on from it
 }
 
 if [ "$what" = checks ]; then checks; else train_and_export; fi

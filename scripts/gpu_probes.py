@@ -141,6 +141,18 @@ def padding(case: Case) -> Figures:
     return found
 
 
+def fused(case: Case) -> Figures:
+    """What cuDNN's convolution, bias and ReLU in one would give, milliseconds: 64 channels at the output's size."""
+    if not case.device.startswith("cuda"):
+        return {"skipped": "needs a GPU"}
+    layer = torch.nn.Conv2d(64, 64, 3, padding=1, device=case.device, dtype=torch.float16).requires_grad_(False)
+    layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    image = torch.rand(1, 64, *case.size[::-1], device=case.device, dtype=torch.float16)
+    image = image.contiguous(memory_format=torch.channels_last)
+    one = partial(torch.cudnn_convolution_relu, image, layer.weight, layer.bias, (1, 1), (1, 1), (1, 1), 1)
+    return {"three kernels": _graph_ms(lambda: torch.relu_(layer(image))), "one": _graph_ms(one)}
+
+
 def window(case: Case) -> Figures:
     """The smallest value in a window: shifts against pooling, milliseconds at 1280x720."""
     image = torch.rand(1, 1, 720, 1280, device=case.device)
@@ -216,7 +228,7 @@ def _plain_ms(work: Callable[[], object]) -> float:
     return float(np.median(spans)) * 1e3
 
 
-PROBES: list[Callable[[Case], Figures]] = [half_precision, two_engines, waiting, padding, window, first_frame]
+PROBES: list[Callable[[Case], Figures]] = [half_precision, two_engines, waiting, padding, fused, window, first_frame]
 
 
 def main(arguments: list[str] | None = None) -> int:

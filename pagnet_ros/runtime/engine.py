@@ -280,7 +280,7 @@ class Engine:
             pad_for_tensor_cores(network)
         network = network.eval().requires_grad_(False).cast_features(self._dtype)
         moved: Any = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        run = partial(choose_surfaces, moved) if self._chooses else moved
+        run: Callable[..., Any] = partial(choose_surfaces, moved) if self._chooses else moved
         if backend == "compiled":  # the choice too, most of whose time goes into reading and writing between operations
             run = torch.compile(run, dynamic=False)
         elif backend == "auto":

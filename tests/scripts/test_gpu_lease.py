@@ -6,11 +6,16 @@ Nothing of ROS, of rosbags or of the network can be reached, and there is no git
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from pagnet_training.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = """
@@ -54,6 +59,7 @@ def refuse(*arguments):
     raise OSError("there is no network")
 socket.socket.connect = refuse
 """
+ONE_STEP = {"STEP_MS": "100", "OVERHEAD_SECONDS": "9999"}
 FILES, FILE_BYTES = 8, 16 << 20
 """What comes back from such a machine: so many files, each so large at most."""
 
@@ -119,7 +125,7 @@ def test_the_checks_run_without_ros_rosbags_git_and_network(machine):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_training_ends_with_the_time_and_goes_on_from_its_parts(machine):
-    steps, out = run(machine, "train", "200", STEP_MS="100", OVERHEAD_SECONDS="199")
+    steps, out = run(machine, "train", "2000", **ONE_STEP)
     assert steps == {"versions": "done", "train": "done", "export": "done"}
     weights = out / "tiny-x2-clean.safetensors"
     parts = sorted(out.glob("checkpoint.safetensors.part-*"))
@@ -128,8 +134,46 @@ def test_a_training_ends_with_the_time_and_goes_on_from_its_parts(machine):
     start = machine[0].parent / "kept"
     for part in parts:
         shutil.copy(part, f"{start}.{part.name.rpartition('.')[2]}")
-    steps, _ = run(machine, "train", "201", STEP_MS="100", OVERHEAD_SECONDS="200", START=str(start))
+    steps, _ = run(machine, "train", "2001", START=str(start), **ONE_STEP)
     assert steps["train"] == "done"
+
+
+def of_session(leader):
+    """The processes that a new session's leader has started, and itself."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(name)) == leader:
+                yield int(name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_training_that_was_killed_in_the_middle_goes_on_from_its_checkpoint(machine):
+    checkout, environment = machine
+    recipe = checkout.parent / "killed.yaml"
+    recipe.write_text(RECIPE.replace("checkpoint_every: 1000", "checkpoint_every: 2"))
+    kept = checkout / "out/gpu_work/run-killed/checkpoint.safetensors"
+    first = subprocess.Popen(
+        ["bash", "scripts/gpu_lease.sh", "train", "3000"],
+        cwd=checkout,
+        env=environment | {"OUT": str(checkout.parent / "killed"), "RECIPE": str(recipe), "STEP_MS": "1"},
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 1500
+        while not kept.is_file() and first.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.5)
+    finally:
+        for each in [*of_session(first.pid)]:  # `timeout` gives its command a process group of its own
+            os.kill(each, signal.SIGKILL)
+        first.wait()
+    reached = read_checkpoint(kept).step
+    steps, out = run(machine, "train", "2002", RECIPE=str(recipe), **ONE_STEP)
+    assert steps == {"versions": "done", "train": "done", "export": "done"}
+    whole = checkout.parent / "whole.safetensors"
+    whole.write_bytes(b"".join(part.read_bytes() for part in sorted(out.glob("checkpoint.safetensors.part-*"))))
+    assert read_checkpoint(whole).step == reached + 1
+    assert not kept.parent.exists()  # the next command starts anew
 
 
 def test_what_does_not_fit_into_the_time_is_left_out_and_named(machine):

@@ -80,3 +80,6 @@ def test_ros_keeps_the_numpy_it_was_compiled_for_or_its_major_version(present, e
     spec.loader.exec_module(module)
     assert module.constraint("numpy", present) == expected
     assert module.constraint("torch", "2.7.0") == "torch==2.7.0"
+    assert module.constraint("numpy", present, "jazzy") == expected
+    on_humble = "numpy==1.26.4" if present == "1.26.4" else "numpy<2"
+    assert module.constraint("numpy", present, "humble") == on_humble

@@ -126,6 +126,18 @@ def test_no_configuration_ends_in_silent_bicubic(ros, monkeypatch):
     assert rig.node.trigger_configure().name == "FAILURE"
 
 
+def test_a_gpu_that_torch_cannot_use_is_warned_of_with_the_mend(ros, capfd):
+    def load(parameters):
+        upsampler = DepthUpsampler.bicubic(device="cpu")
+        upsampler._engines.gpu_problem = "frames are computed on the CPU though this machine has an NVIDIA device"
+        return upsampler
+
+    rig = Rig(ros, activate=False, load=load)
+    assert rig.node.trigger_configure().name == "SUCCESS"
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "NVIDIA device" in line]
+    assert "WARN" in line
+
+
 def test_live_parameters_act_at_once(ros):
     rig = Rig(ros)
     rig.send(START_NS)
