@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.model.zoo import DEFAULT_WEIGHTS
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.sensors import PROFILES, PinholeCamera, sense, to_millimetres
 from pagnet_ros.simulation import Renderer, Scene
 
@@ -35,7 +36,7 @@ class _Result(NamedTuple):
 
     spent_ms: float
     rmse_mm: float
-    believed: float
+    valid: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,10 +97,10 @@ def _print(results: dict[str, list[_Result]], options: argparse.Namespace) -> No
     from rich.table import Table
 
     title = f"{options.weights}, {options.width}x{options.height} out, {options.profile}, {options.scenes} scenes"
-    table = Table("level", "p50 ms", "RMSE mm, median", "believed, %", title=title)
+    table = Table("level", "p50 ms", "RMSE mm, median", "valid, %", title=title)
     for level, taken in results.items():
-        spent_ms, rmse_mm, believed = (float(np.median(column)) for column in zip(*taken, strict=True))
-        table.add_row(level, f"{spent_ms:.1f}", f"{rmse_mm:.1f}", f"{100 * believed:.1f}")
+        spent_ms, rmse_mm, valid = (float(np.median(column)) for column in zip(*taken, strict=True))
+        table.add_row(level, f"{spent_ms:.1f}", f"{rmse_mm:.1f}", f"{100 * valid:.1f}")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 

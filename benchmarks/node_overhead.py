@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from benchmarks.run import spin_until_told, spinning, write_figures
 from pagnet_ros.core.degradation import NETWORK
 from pagnet_ros.demo.processes import Children
-from pagnet_ros.pipeline import UpsampledDepth, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import UpsampledDepth
 from pagnet_ros.system.transport import enter_own_domain
 
 PATHS = ("node", "relay")

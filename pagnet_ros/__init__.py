@@ -3,14 +3,15 @@
 >>> import pagnet_ros
 >>> up = pagnet_ros.DepthUpsampler.from_zoo("rt-x4-clean")
 >>> out = up(depth, rgb)  # depth [h, w] float32 or uint16 mm, rgb [H, W, 3] uint8
->>> out.depth  # [H, W] float32, NaN where not believed
+>>> out.depth  # [H, W] float32, NaN where unknown
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pagnet_ros.model.zoo import zoo
-    from pagnet_ros.pipeline import DepthUpsampler, UpsampledDepth, UpsamplerOptions
+    from pagnet_ros.options import UpsamplerOptions
+    from pagnet_ros.pipeline import DepthUpsampler, UpsampledDepth
 
 __all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions", "zoo"]
 __version__ = "0.1.0"

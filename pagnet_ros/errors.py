@@ -8,23 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = [
-    "ConfigError",
-    "DeviceError",
-    "DeviceFailureError",
-    "DeviceLostError",
-    "InputError",
-    "MessageError",
-    "OutOfMemoryError",
-    "PagnetError",
-    "RecordingError",
-    "WeightsError",
-    "did_you_mean",
-    "first_line",
-    "printable",
-    "quoted",
-]
-
 _SHOWN_CHARACTERS = 60
 _SHOWN_ITEMS = 8
 

@@ -1,4 +1,4 @@
-"""What a user sets of the up-sampler: what counts as measured, what to believe, how depth comes to lie on colour."""
+"""What a user sets of the up-sampler: what counts as measured, what is published, how depth comes to lie on colour."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pagnet_ros.core.alignment.offset import offset_px
-from pagnet_ros.core.validity import TrustOptions
+from pagnet_ros.core.validity import ValidityOptions
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.runtime.engine import FrameLimits
 from pagnet_ros.system.settings import setting
 
-__all__ = ["UpsamplerOptions"]
-
 
 @dataclass(frozen=True)
-class UpsamplerOptions(TrustOptions):
-    """What counts as measured, and what to believe of the result (`TrustOptions`).
+class UpsamplerOptions(ValidityOptions):
+    """What counts as measured, and which depth is published (`ValidityOptions`).
 
     Each field made by `setting` is a live parameter of the node, too. Range limits and noise apply to metric depth
     only: uint16 input, and float32 input where `metric` is set.
@@ -35,8 +33,8 @@ class UpsamplerOptions(TrustOptions):
     """
 
     depth_unit_m: float = setting(0.001, "metres per count of 16UC1 depth", low=1e-6, high=1, live=True)
-    min_depth_m: float = setting(0.1, "nearest measurement that is believed, m", low=0, high=100, live=True)
-    max_depth_m: float = setting(10.0, "farthest measurement that is believed, m", low=0, high=1000, live=True)
+    min_depth_m: float = setting(0.1, "nearest depth that counts as measured, m", low=0, high=100, live=True)
+    max_depth_m: float = setting(10.0, "farthest depth that counts as measured, m", low=0, high=1000, live=True)
     noise_per_m: float = setting(
         0.001425, "the sensor's standard deviation is this times depth squared, 1/m", low=0, high=0.1, live=True
     )

@@ -29,15 +29,13 @@ from pagnet_ros.runtime.engine_pool import EnginePool, Loaders
 from pagnet_ros.runtime.onnx import OnnxNetwork
 from pagnet_ros.system.units import from_counts
 
-__all__ = ["DepthUpsampler", "UpsampledDepth", "UpsamplerOptions"]
-
 
 @dataclass(frozen=True)
 class UpsampledDepth:
     """High-resolution depth.
 
     Attributes:
-        depth: ``[H, W]`` float32, the size of the colour image, NaN where nothing may be believed; metres for uint16
+        depth: ``[H, W]`` float32, the size of the colour image, NaN where unknown; metres for uint16
             input, the input's own unit for float32.
         sigma: ``[H, W]`` float32, standard deviation in the same unit, or None where the network predicts none.
         provenance: ``[H, W]`` uint8: 0 nothing known, 1 measured, 2 refined (the surface of a measurement beside it), 3
@@ -62,7 +60,7 @@ class UpsampledDepth:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing at all may be believed, as for a frame without a single measurement."""
+        """Whether every pixel is unknown, as for a frame without a single measurement."""
         return not bool(np.isfinite(self.depth).any())
 
 
@@ -74,7 +72,7 @@ class DepthUpsampler:
 
     Attributes:
         name: what reports call it.
-        options: what to believe; may be changed between frames.
+        options: what counts as measured and what is published; may be changed between frames.
         levels: quality levels at hand, best first.
     """
 
@@ -96,7 +94,7 @@ class DepthUpsampler:
             levels: quality levels at hand, best first; the first runs what `loaders` give.
             device: as of `from_zoo`.
             precision: as of `from_zoo`.
-            options: what to believe.
+            options: what counts as measured and what is published.
         """
         self.name = name
         self.options = options or UpsamplerOptions()
@@ -143,7 +141,7 @@ class DepthUpsampler:
                 one runs.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``.
             precision: ``auto``, ``fp32``, ``bf16``, ``fp16``.
-            options: what to believe.
+            options: what counts as measured and what is published.
 
         Raises:
             WeightsError: no such network.

@@ -18,20 +18,6 @@ from pagnet_training.sensors.realism import RealismCounts
 from studies.fusion import moved_points
 from studies.regions import distance_to
 
-__all__ = [
-    "BRIGHTNESS_EDGES",
-    "EDGE_PX_EDGES",
-    "HOLE_PX_EDGES",
-    "RANGE_EDGES_M",
-    "TEMPORAL_CLEARANCE_PX",
-    "Counts",
-    "Truth",
-    "kolmogorov_smirnov",
-    "missing_distance",
-    "temporal_distance",
-    "total_variation",
-]
-
 RANGE_EDGES_M = np.array([0.0, *np.arange(0.5, 3.0, 0.25), 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, np.inf])
 BRIGHTNESS_EDGES = np.linspace(0.0, 1.0, 13)
 EDGE_PX_EDGES = np.array([0.0, 0.5, 1.5, 2.5, 3.5, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0, np.inf])

@@ -17,8 +17,6 @@ from pagnet_ros.core.depth import fill_holes
 from pagnet_ros.errors import InputError
 from pagnet_training.sensors.images import SHADOW_SHARE, along_plane, farther, gaps_closed
 
-__all__ = ["carried", "cos_incidence", "filled", "fused_depth", "moved_points"]
-
 SAME_SURFACE = 0.03
 MIN_VIEWS = 3
 

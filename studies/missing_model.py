@@ -34,8 +34,6 @@ from pagnet_training.sensors.recorded import Selection
 from studies.comparison import Truth
 from studies.realism import probable_truths, read_posed, surface_cosine
 
-__all__ = ["FIGURES", "LearntFrame", "features", "judge", "main", "network", "profile_probability", "train"]
-
 FIGURES = ("holes", "large_holes", "missing_at_edges", "missing")
 SIDE, BATCH, RATE = 96, 6, 3e-3
 REACHES_PX = (4, 12)

@@ -15,7 +15,8 @@ import yaml
 from numpy.typing import NDArray
 from rich.progress import track
 
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.methods import Method, Network, make_baselines
 from pagnet_ros.replay.metrics import FrameContexts, FrameTruth, MetricSettings

@@ -33,8 +33,6 @@ from pagnet_training.sensors.images import Depth, metres
 from pagnet_training.sensors.realism import FIGURES, RealismCounts, delivered_part
 from studies.sequences import HELD_OUT
 
-__all__ = ["JUDGED", "Camera", "main", "nearest", "random_figures", "read_camera"]
-
 JUDGED = ("edge_mixing", "holes", "large_holes", "missing_at_edges", "noise")
 LEAST = {"edge_mixing": 1.0, "holes": 1.0, "large_holes": 1.0, "missing_at_edges": 1.0, "noise": 0.05}
 """Of each figure: what lies below it counts as this, so that nought and next to nought are alike."""

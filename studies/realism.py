@@ -39,8 +39,6 @@ from studies.comparison import (
 )
 from studies.fusion import cos_incidence, filled, fused_depth
 
-__all__ = ["BASELINES", "FIGURES", "compare", "main", "probable_truths", "simulated_counts", "surface_cosine"]
-
 BASELINES = ("tof_paper", "kinect_paper")
 FIGURES = {
     "temporal": "temporal differences by range, KS",

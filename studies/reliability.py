@@ -29,7 +29,8 @@ from pagnet_ros.model import surfaces
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.model.weights import load_weights
 from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, zoo_members, zoo_path
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.recordings.layouts import detect_layout
 from pagnet_ros.system.units import in_metres

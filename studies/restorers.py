@@ -14,7 +14,8 @@ from pagnet_ros.core import filters
 from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.weights import read_header
 from pagnet_ros.model.zoo import zoo, zoo_path
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_training.evaluate import Method
 from studies.regions import nearest_filled
 

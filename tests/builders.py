@@ -7,7 +7,8 @@ from torch import nn
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 
 EVERYTHING = UpsamplerOptions(fill="all", remove_flying=False)
 

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,12 @@ def foreign(folder, is_foreign):
 def test_the_root_holds_the_pipeline_and_nothing_beside_it():
     files = {path.name for path in (ROOT / "pagnet_ros").glob("*.py")}
     assert files == {"__init__.py", "errors.py", "options.py", "pipeline.py"}
+
+
+def test_only_packages_list_what_they_offer():
+    """A list of public names is kept where names are gathered; in a module an underscore tells what is private."""
+    listing = [path for path in sources() if re.search(r"^__all__", (ROOT / path).read_text(encoding="utf-8"), re.M)]
+    assert not [path for path in listing if path.startswith("pagnet_ros/") and not path.endswith("__init__.py")]
 
 
 def test_imports_point_inwards():

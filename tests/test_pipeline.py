@@ -9,7 +9,7 @@ import torch
 import pagnet_ros
 from pagnet_ros.core import validity
 from pagnet_ros.errors import ConfigError, InputError
-from pagnet_ros.pipeline import UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
 from tests.builders import bicubic, colour, slanted, small_network, upsampler, with_holes
 
 

@@ -92,7 +92,7 @@ def test_every_level_gives_the_colour_size_and_says_its_name():
         out = up(depth, rgb)
         assert out.level == level
         assert out.depth.shape == (192, 256)
-        assert set(out.stage_ms) == {"upload", "network", "trust", "download"}
+        assert set(out.stage_ms) == {"upload", "network", "mask", "download"}
         np.testing.assert_allclose(out.depth[16:-16, 16:-16], slanted((192, 256))[16:-16, 16:-16], atol=0.3)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pagnet_ros.core import validity
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.pipeline import UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.recordings.coarse import coarse_depth
 from tests.builders import EVERYTHING, bicubic, upsampler
 from tests.core.alignment.boxes import boxes

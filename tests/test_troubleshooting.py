@@ -48,4 +48,4 @@ def test_every_stage_is_explained():
     text = (ROOT / "pagnet_ros/ros/node/processing.py").read_text(encoding="utf-8")
     spans = [*re.findall(r"^ {12}\"(\w+)\": ", text, re.MULTILINE), "age", "receive"]
     explained = TEXT.split("`<stage> p50/p95/p99 [ms]`")[1].split("\n")[0]
-    assert set(re.findall(r"`(\w+)`", explained)) == {*spans, "reproject", "upload", "network", "trust", "download"}
+    assert set(re.findall(r"`(\w+)`", explained)) == {*spans, "reproject", "upload", "network", "mask", "download"}

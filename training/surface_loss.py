@@ -33,8 +33,6 @@ from pagnet_ros.model.surfaces import (
     distribution,
 )
 
-__all__ = ["Footprints", "SurfaceLoss", "mixture_loss", "sample_footprints", "surface_loss"]
-
 SPECIAL_SPAN = 1.015  # measurements around that differ by this factor: an edge, or a steep plane
 SPECIAL_WEIGHT = 3.0
 SHARES, SHARES_AT_1 = (1.0, 0.25), (0.25, 0.05)  # of special and of other footprints that are taken

@@ -19,8 +19,6 @@ from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
 
-__all__ = ["warm_start"]
-
 
 def warm_start(net: PagNet | SurfaceNetwork, tensors: Mapping[str, Tensor]) -> int:
     """Copy what fits from `tensors` (a ``state_dict`` of any scale, as wide or narrower) into `net`, in place.

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from pagnet_ros.core.depth import working_size
-from pagnet_ros.pipeline import UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.runtime.engine import Engine, EngineOutput
 
 WARM_UPS = 2

@@ -95,7 +95,7 @@ class Report:
             f"{machine['device']}, {machine['threads']} threads, {machine['busy']} busy neighbours; "
             f"matrices, GFLOP/s: {rates}; copies {machine['copy_gbs']:.0f} GB/s"
         )
-        heads = ["weights", "size", "way", "precision", "GFLOP", "p50 ms", "p99 ms", "network", "trust", "memory MB"]
+        heads = ["weights", "size", "way", "precision", "GFLOP", "p50 ms", "p99 ms", "network", "mask", "memory MB"]
         heads += ["RMS to fp32 mm", "of matrix rate", "roofline ms", "p50 / roofline"]
         table = Table(*heads, title=title, title_justify="left", box=MARKDOWN)
         for result in self.results:

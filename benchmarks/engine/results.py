@@ -40,7 +40,7 @@ class Result(NamedTuple):
     p50: float
     p99: float
     network: float
-    trust: float
+    mask: float
     memory_mb: float
     rms_to_fp32_mm: float | None
     matrix_share: float
@@ -187,6 +187,6 @@ def _result(
     width = PRECISIONS[precision].itemsize
     stages = taken.stage_ms
     share = need.gflop / (stages["network"] / 1e3) / rate
-    times = p50, p99, stages["network"], stages["trust"]
+    times = p50, p99, stages["network"], stages["mask"]
     roofline = need.roofline_ms(rate, copy_gbs, width)
     return Result(name, size, way, precision, need.gflop, *times, memory, rms_mm, share, roofline)

@@ -27,8 +27,6 @@ from pagnet_ros.ros.players.simulated_frames import (
 from pagnet_ros.ros.qos import image_qos
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["main"]
-
 BASE, SCALE = (160, 120), 4
 PARAMETERS = {"size": "160x120", "streams": "both", "stamps": "now", "clock": "none", "rate_hz": 30.0}
 LOOP_S = 0.4

@@ -15,8 +15,6 @@ from pagnet_ros.ros.node.node import PagnetNode
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.running import run_node
 
-__all__ = ["main"]
-
 
 def _load(parameters: NodeParameters) -> Any:
     upsampler = load_upsampler(parameters)

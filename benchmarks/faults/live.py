@@ -12,8 +12,6 @@ import numpy as np
 
 from benchmarks.faults.rig import NODE, FaultError, Process, Rig, fault
 
-__all__ = ["DICE"]
-
 DICE = random.Random(0)
 SILENCE_S = 2.5
 STORM_S = 5.0

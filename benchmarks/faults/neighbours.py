@@ -15,8 +15,6 @@ from typing import Any
 import rclpy
 from sensor_msgs.msg import CameraInfo, Image
 
-__all__ = ["main"]
-
 MOST, PAUSE_S = 20, 0.02
 INPUTS = {"/depth": Image, "/color": Image, "/color/camera_info": CameraInfo}
 

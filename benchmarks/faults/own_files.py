@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["enter_own_files", "small_disk"]
-
 _MARK = "PAGNET_OWN_FILES"
 SHM, DISK = "512m", "4m"
 

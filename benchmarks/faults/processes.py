@@ -12,8 +12,6 @@ from pathlib import Path
 from benchmarks.faults.live import DICE
 from benchmarks.faults.rig import FaultError, Rig, fault
 
-__all__ = ["shm_files"]
-
 SHM = Path("/dev/shm")
 LOG_FULL_S = 3.0
 KILLS = 10

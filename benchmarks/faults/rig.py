@@ -21,8 +21,6 @@ from benchmarks.run import Memory, memory_of, spinning
 from pagnet_ros.errors import PagnetError
 from pagnet_ros.system.processes import words
 
-__all__ = ["FAULTS", "Fault", "FaultError", "Outcome", "Output", "Rig", "fault", "try_fault"]
-
 FLOW_S, ANSWER_S, ASK_AGAIN_S = 150.0, 30.0, 5.0
 STEADY_S, STEADY_FRAMES, STEADY_TRIES = 2.0, 5, 5
 DIAGNOSTICS_S = 2.5

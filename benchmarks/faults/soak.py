@@ -24,8 +24,6 @@ from benchmarks.faults.rig import FAULTS, FaultError, Outcome, Rig, try_fault
 from benchmarks.run import write_figures
 from pagnet_ros.system.transport import enter_own_domain
 
-__all__ = ["main"]
-
 CALM_S = 6.0
 WARM_UP_ROUNDS = 2
 """Rounds of all faults before growth is measured: code and heap take in the first, and a little in the second, what

@@ -17,8 +17,6 @@ from typing import Final, NamedTuple
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.system.units import NS_PER_MS
 
-__all__ = ["BICUBIC", "HALF_SIZE", "LEVELS", "NETWORK", "Degradation", "LevelChange"]
-
 NETWORK: Final = "network"
 HALF_SIZE: Final = "half size"
 BICUBIC: Final = "bicubic"

@@ -21,23 +21,6 @@ from torch import Tensor
 from pagnet_ros.errors import InputError
 from pagnet_ros.model.resize import cubic_kernel
 
-__all__ = [
-    "MILLIMETRES_PER_METRE",
-    "Measurement",
-    "Normalisation",
-    "WorkingSize",
-    "back_project",
-    "check_depth",
-    "check_rgb",
-    "decode_depth",
-    "fill_holes",
-    "imresize",
-    "pick_pixels",
-    "pool_valid",
-    "unmasked",
-    "working_size",
-]
-
 MILLIMETRES_PER_METRE = 1000.0
 MAX_SIDE_PX = 8192
 

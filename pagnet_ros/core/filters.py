@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core.depth import fill_holes, imresize
 
-__all__ = ["bicubic", "bilinear", "guided", "joint_bilateral", "nearest"]
-
 Depth = NDArray[np.float32]
 Colour = NDArray[np.uint8]
 

@@ -17,8 +17,6 @@ from torch import Tensor
 
 from pagnet_ros.messages.calibration import EQUIDISTANT, NO_DISTORTION, Calibration
 
-__all__ = ["distort", "pixel_rays", "reach"]
-
 _WIDEST = math.tan(math.radians(87.0))
 _MOST_ERROR_PX = 0.01
 _ITERATIONS = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-12)

@@ -18,8 +18,6 @@ from typing import Generic, TypeVar
 
 from pagnet_ros.errors import ConfigError
 
-__all__ = ["NearestPairing", "Pair", "PairingCounts"]
-
 D = TypeVar("D")
 C = TypeVar("C")
 T = TypeVar("T")

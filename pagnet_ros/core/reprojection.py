@@ -20,8 +20,6 @@ from pagnet_ros.errors import InputError
 from pagnet_ros.messages.calibration import Calibration
 from pagnet_ros.system.units import MILLIMETRES_PER_METRE
 
-__all__ = ["Reprojection"]
-
 _LARGEST_STEP = 0.05
 """Neighbours further apart than this share of their depth lie on two surfaces."""
 _HALF = 0.55

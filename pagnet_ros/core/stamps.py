@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from pagnet_ros.system.units import NS_PER_MS
 
-__all__ = ["Arrival", "ArrivalLog", "PairingFault", "pairing_fault"]
-
 Cause = Literal["frozen", "drift", "late", "other_clock", "offset"]
 _Times = NDArray[np.int64]
 

@@ -1,4 +1,4 @@
-"""What may be believed: provenance, fill policy, flying pixels. Pure functions on tensors.
+"""Which depth is valid: provenance, fill policy, flying pixels. Pure functions on tensors.
 
 A consumer such as a costmap takes every finite value as a surface. So a pixel is published only when it was
 measured, or lies close enough to a measurement, and does not float between two surfaces; everything else is NaN.
@@ -17,24 +17,6 @@ from pagnet_ros.core.depth import Measurement
 from pagnet_ros.model.surfaces import Choice
 from pagnet_ros.system.settings import Settings, setting
 
-__all__ = [
-    "CONTESTED",
-    "ESTIMATES",
-    "FILLED",
-    "FILL_POLICIES",
-    "MEASURED",
-    "NOTHING",
-    "OUT_OF_RANGE",
-    "REFINED",
-    "Belief",
-    "TrustOptions",
-    "believe",
-    "believe_choice",
-    "disagreeing",
-    "flying_pixels",
-    "provenance",
-]
-
 NOTHING, MEASURED, REFINED, FILLED, OUT_OF_RANGE, CONTESTED = range(6)
 """Provenance of an output pixel: nothing is known; its own measurement's surface; the surface of a measurement beside
 it, its own belonging to another; missing, the surface of a measurement near by; measured out of range; given, but
@@ -49,12 +31,12 @@ _AS = {"nan": float("nan"), "inf": float("inf")}
 
 
 @dataclass(frozen=True)
-class TrustOptions(Settings):
-    """What to believe. Flying pixels are those of what is regressed or interpolated: a chosen surface has none.
+class ValidityOptions(Settings):
+    """Which depth is published. Flying pixels are looked for in what is regressed or interpolated only.
 
     Attributes:
-        trust: whether a chosen surface comes with sigma and confidence; without, and with nothing that depends on them,
-            no time is spent on them.
+        uncertainty: whether a chosen surface comes with sigma and confidence; without, and with nothing that depends
+            on them, no time is spent on them.
 
     Raises:
         ConfigError: values out of range; all problems in one message.
@@ -95,18 +77,18 @@ class TrustOptions(Settings):
     max_sigma_m: float = setting(
         0.0, "standard deviation above which depth is contested, m; 0: any", low=0, high=100, live=True
     )
-    trust: bool = True
+    uncertainty: bool = True
 
     @property
-    def weighs_doubt(self) -> bool:
+    def needs_uncertainty(self) -> bool:
         """Whether sigma and what is contested have to be known."""
-        return self.trust or self.publish_contested != "value" or self.max_sigma_m > 0
+        return self.uncertainty or self.publish_contested != "value" or self.max_sigma_m > 0
 
 
-def believe(
-    result: Tensor, valid: Tensor, beyond: Tensor | None, options: TrustOptions
+def mask_depth(
+    result: Tensor, valid: Tensor, beyond: Tensor | None, options: ValidityOptions
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Keep what may be believed of a result that was regressed or interpolated.
+    """Mask what is unknown in a result that was regressed or interpolated.
 
     Args:
         result: ``[B, 1, H, W]`` float32 depth.
@@ -129,23 +111,25 @@ def believe(
     return published, origin, ~torch.isfinite(published)
 
 
-class Belief(NamedTuple):
-    """What is believed of a chosen surface, each ``[B, 1, H, W]``.
+class MaskedChoice(NamedTuple):
+    """A chosen surface with what is unknown masked, each ``[B, 1, H, W]``.
 
     Attributes:
         depth: float32, as published; not finite where nothing is.
         origin: uint8 provenance.
-        trust: sigma float32 (NaN where depth is not finite), confidence uint8 in per cent (0 there), and how many
+        uncertainty: sigma float32 (NaN where depth is not finite), confidence uint8 in per cent (0 there), and how many
             measurements disagree with their footprint, int32 ``[1, 1, 1, 1]``; nothing where it is not asked for.
     """
 
     depth: Tensor
     origin: Tensor
-    trust: tuple[Tensor, ...]
+    uncertainty: tuple[Tensor, ...]
 
 
-def believe_choice(choice: Choice, state: Measurement, limits: tuple[float, float], options: TrustOptions) -> Belief:
-    """Keep what may be believed of a chosen surface: what is measured, or filled as the policy allows, and in range.
+def mask_choice(
+    choice: Choice, state: Measurement, limits: tuple[float, float], options: ValidityOptions
+) -> MaskedChoice:
+    """Mask what is unknown in a chosen surface. Kept is what is measured, or filled as the policy allows, and in range.
 
     Args:
         choice: the chosen surface of every output pixel, each ``[B, 1, H, W]``.
@@ -166,8 +150,8 @@ def believe_choice(choice: Choice, state: Measurement, limits: tuple[float, floa
         published = published.masked_fill(beyond & ~near, torch.inf).masked_fill(beyond & near, -torch.inf)
     if options.publish_filled != "value":
         published = published.masked_fill(origin == FILLED, _AS[options.publish_filled])
-    if not options.weighs_doubt:
-        return Belief(published, origin, ())
+    if not options.needs_uncertainty:
+        return MaskedChoice(published, origin, ())
     disagree = disagreeing(torch.where(origin == OUT_OF_RANGE, torch.nan, depth), choice.sigma, state)
     contested = (choice.rival > RIVAL_MOST) | (choice.probability < CHOSEN_LEAST) | _enlarged(disagree, origin)
     if options.max_sigma_m > 0:
@@ -180,7 +164,7 @@ def believe_choice(choice: Choice, state: Measurement, limits: tuple[float, floa
     right = torch.erf(CONFIDENT_SHARE * (2**-0.5) * depth / choice.sigma) * choice.probability
     confidence = (100 * right).masked_fill(nothing, 0).round().to(torch.uint8)
     count = disagree.sum(dtype=torch.int32).view(1, 1, 1, 1)
-    return Belief(published, origin, (choice.sigma.masked_fill(nothing, torch.nan), confidence, count))
+    return MaskedChoice(published, origin, (choice.sigma.masked_fill(nothing, torch.nan), confidence, count))
 
 
 def disagreeing(depth: Tensor, sigma: Tensor, state: Measurement) -> Tensor:
@@ -202,7 +186,7 @@ def _enlarged(mask: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(mask.to(torch.float32), size=like.shape[-2:], mode="nearest-exact") > 0
 
 
-def provenance(valid: Tensor, beyond: Tensor | None, size: tuple[int, int], options: TrustOptions) -> Tensor:
+def provenance(valid: Tensor, beyond: Tensor | None, size: tuple[int, int], options: ValidityOptions) -> Tensor:
     """Where each output pixel comes from.
 
     Args:

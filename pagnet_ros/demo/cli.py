@@ -21,7 +21,8 @@ import numpy as np
 
 from pagnet_ros.demo.processes import Children
 from pagnet_ros.errors import ConfigError, PagnetError
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import COMPRESSED, find_rgbd_topics
 from pagnet_ros.replay.pictures import Scene, draw_scene
@@ -32,8 +33,6 @@ from pagnet_ros.system.units import in_metres
 
 if TYPE_CHECKING:
     from pagnet_ros.ros.demo_recorder import DemoFrame, DemoRecorder, StreamState
-
-__all__ = ["DemoOptions", "common_rmse_m", "draw_panel", "main"]
 
 FIRST_OUTPUT_S = 120.0
 SCORE_EVERY_S = 1.0

@@ -15,8 +15,6 @@ from types import FrameType, TracebackType
 from pagnet_ros.errors import PagnetError
 from pagnet_ros.system.processes import words
 
-__all__ = ["Child", "ChildError", "Children"]
-
 # Signals in turn, and how long each is given, seconds.
 ENDING = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 # The wheels' start-up marks its process; a child in another environment must set its library path up itself.

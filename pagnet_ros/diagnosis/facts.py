@@ -16,8 +16,6 @@ from pagnet_ros.errors import MessageError
 from pagnet_ros.messages.camera_info import as_delivered
 from pagnet_ros.messages.pair import read_color, read_depth
 
-__all__ = ["camera_info_facts", "depth_facts", "image_facts"]
-
 _MOST_VALUES: Final = 80_000
 """Values looked at of one depth image: its quantiles need no more."""
 

@@ -13,8 +13,6 @@ from typing import Literal, NamedTuple
 
 from pagnet_ros.diagnosis.observation import Observation
 
-__all__ = ["Fault", "Finding", "Rule", "Severity", "rule"]
-
 Severity = Literal["error", "warning"]
 """An error: nothing, or something wrong, comes out. A warning: it works, at a cost or by luck."""
 

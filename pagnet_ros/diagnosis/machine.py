@@ -15,8 +15,6 @@ from typing import Final
 
 from pagnet_ros.diagnosis.observation import Machine
 
-__all__ = ["PROFILE_VARIABLES", "look_at_machine"]
-
 PROFILE_VARIABLES: Final = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 COMPILERS: Final = ("c++", "g++", "clang++")
 NEEDED: Final = {

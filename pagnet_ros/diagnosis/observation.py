@@ -11,22 +11,6 @@ from typing import Final, Literal
 
 from pagnet_ros.core.stamps import Arrival
 
-__all__ = [
-    "CAMERA_INFO_TYPE",
-    "COMPRESSED_TYPE",
-    "IMAGE_TYPE",
-    "CameraInfoFacts",
-    "DepthFacts",
-    "Endpoint",
-    "ImageFacts",
-    "Machine",
-    "ManagedNode",
-    "NodeFacts",
-    "Observation",
-    "Process",
-    "Stream",
-]
-
 IMAGE_TYPE: Final = "sensor_msgs/msg/Image"
 COMPRESSED_TYPE: Final = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO_TYPE: Final = "sensor_msgs/msg/CameraInfo"

@@ -15,8 +15,6 @@ from typing import Final
 from pagnet_ros.diagnosis.machine import PROFILE_VARIABLES
 from pagnet_ros.diagnosis.observation import Process
 
-__all__ = ["is_here", "process_of"]
-
 _FAST_DDS: Final = (0x01, 0x0F)
 _SEGMENT_LOCK: Final = re.compile(r"^((?:fastrtps|fastdds)_[0-9a-f]{16})_el$")
 

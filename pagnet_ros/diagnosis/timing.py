@@ -15,17 +15,6 @@ from numpy.typing import NDArray
 from pagnet_ros.core.stamps import Arrival
 from pagnet_ros.system.units import NS_PER_MS, NS_PER_S
 
-__all__ = [
-    "OTHER_CLOCK_S",
-    "age_ms",
-    "clock_offset_s",
-    "drift_ms_per_s",
-    "median_age_ms",
-    "nearest_offsets_ms",
-    "rate_hz",
-    "share_received",
-]
-
 OTHER_CLOCK_S: Final = 10.0
 """Stamps farther than this from the clock are of another clock, not late, seconds."""
 _LEAST_FOR_DRIFT: Final = 15

@@ -19,8 +19,6 @@ from pagnet_ros.diagnosis.machine import look_at_machine
 from pagnet_ros.diagnosis.observation import Machine, Observation
 from pagnet_ros.doctor.report import as_json, print_report
 
-__all__ = ["FINDINGS", "HEALTHY", "INTERRUPTED", "USAGE", "main"]
-
 HEALTHY, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 _EXIT_CODES = """exit codes:
   0    nothing found

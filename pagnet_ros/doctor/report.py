@@ -12,8 +12,6 @@ from pagnet_ros.diagnosis.finding import Finding
 from pagnet_ros.diagnosis.observation import Observation, Stream
 from pagnet_ros.diagnosis.timing import median_age_ms, rate_hz
 
-__all__ = ["as_json", "print_report"]
-
 _STYLES: Final = {"error": "bold red", "warning": "yellow", "good": "green", "name": "bold", "dim": "dim", "": ""}
 VERSION: Final = 1
 

@@ -13,8 +13,6 @@ from typing import Any, Final
 from pagnet_ros.errors import MessageError, quoted
 from pagnet_ros.messages.camera_info import camera_info_for
 
-__all__ = ["EQUIDISTANT", "IDENTITY", "NO_DISTORTION", "POLYNOMIAL", "Calibration", "is_rectified", "read_calibration"]
-
 NO_DISTORTION: Final = "none"
 POLYNOMIAL: Final = "polynomial"
 EQUIDISTANT: Final = "equidistant"

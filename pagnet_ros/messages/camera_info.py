@@ -13,8 +13,6 @@ from typing import Any, Final, TypeVar
 
 from pagnet_ros.errors import MessageError
 
-__all__ = ["as_delivered", "camera_info_for", "scale_camera_info"]
-
 _Info = TypeVar("_Info")
 _ASPECT_TOLERANCE: Final = 0.02
 

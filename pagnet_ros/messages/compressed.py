@@ -19,8 +19,6 @@ from pagnet_ros.messages.containers import decode, header_of
 from pagnet_ros.messages.encodings import Role, role_of
 from pagnet_ros.messages.rvl import decode_rvl
 
-__all__ = ["CompressedLike", "color_from_compressed", "compressed_role", "depth_from_compressed"]
-
 _T = TypeVar("_T")
 
 _CONFIG_HEADER: Final = struct.Struct("<iff")

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import MessageError
 
-__all__ = ["MAX_PIXELS", "ImageHeader", "check_size", "decode", "header_of"]
-
 MAX_PIXELS: Final = 1 << 26
 """Largest image that is looked at, pixels (67 million): what claims to be larger is refused before any allocation."""
 HEAD_BYTES: Final = 1 << 20

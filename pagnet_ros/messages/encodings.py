@@ -11,8 +11,6 @@ from typing import Final, Literal, NamedTuple
 import cv2
 import numpy as np
 
-__all__ = ["COLOR", "DEPTH", "UNORDERED", "Layout", "Role", "role_of"]
-
 Role = Literal["depth", "color", "either", ""]
 
 

@@ -24,18 +24,6 @@ from pagnet_ros.messages.encodings import COLOR as _COLOR
 from pagnet_ros.messages.encodings import DEPTH as _DEPTH
 from pagnet_ros.messages.encodings import role_of
 
-__all__ = [
-    "MAX_PIXELS",
-    "ImageLike",
-    "color_from_image",
-    "depth_from_image",
-    "fill_depth_image",
-    "fill_image",
-    "millimetres",
-    "pixels_from_image",
-    "stamp_ns",
-]
-
 
 class _Stamp(Protocol):
     sec: int

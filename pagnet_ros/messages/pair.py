@@ -18,8 +18,6 @@ from pagnet_ros.messages.encodings import UNORDERED
 from pagnet_ros.messages.image import color_from_image, depth_from_image
 from pagnet_ros.system.units import MILLIMETRE, from_counts
 
-__all__ = ["PairReader", "differ_in_shape", "read_color", "read_depth"]
-
 Array = NDArray[Any]
 _Shape = tuple[int, ...]
 _ASPECT_TOLERANCE: Final = 0.02  # sizes are rounded: 854 x 480 is 16:9
@@ -179,11 +177,11 @@ class PairReader:
             )
 
     def report_range(self, depth: Array, min_depth_m: float, max_depth_m: float) -> None:
-        """Say if much of what a frame measured lies outside the range that is believed, and why that may be.
+        """Say if much of what a frame measured lies outside the range asked for, and why that may be.
 
         Args:
             depth: As read.
-            min_depth_m: Nearest measurement that is believed, metres.
+            min_depth_m: Nearest depth that counts as measured, metres.
             max_depth_m: Farthest one.
         """
         step = max(1, round((depth.size / _SAMPLES) ** 0.5))
@@ -214,10 +212,10 @@ class PairReader:
         elif median > 100.0:
             mend = "these look like millimetres, and 32FC1 must be metres (REP 118): publish 16UC1 instead"
         if share >= _USELESS_SHARE:
-            text = f"{self._depth_topic}: {came}. Next to nothing of the output is believed; {mend}"
+            text = f"{self._depth_topic}: {came}. The output is next to empty; {mend}"
             self._report("no_valid_depth", text)
         else:
-            self._report("depth_out_of_range", f"{self._depth_topic}: {came}. That part is not believed; {mend}")
+            self._report("depth_out_of_range", f"{self._depth_topic}: {came}. That part counts as missing; {mend}")
 
 
 def _outside(depth: Array, min_depth_m: float, max_depth_m: float) -> tuple[float, Array]:

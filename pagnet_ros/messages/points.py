@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["make_points"]
-
 
 def make_points(
     depth_m: NDArray[np.float32],

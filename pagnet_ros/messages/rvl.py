@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from pagnet_ros.errors import MessageError
 from pagnet_ros.messages.containers import check_size
 
-__all__ = ["decode_rvl"]
-
 _HEADER: Final = struct.Struct("<ii")
 _MAX_GROUPS: Final = 10  # 30 bits; a difference of depths takes 17, a run length at most 27
 _DOUBLINGS: Final = 5

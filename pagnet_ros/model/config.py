@@ -9,8 +9,6 @@ from typing import Any
 
 from pagnet_ros.errors import ConfigError, did_you_mean
 
-__all__ = ["SCALES", "ModelConfig"]
-
 SCALES = (2, 4, 8, 16)
 SURFACE_SCALES = (1, *SCALES)
 SURFACE_STRIDES = (2, 4)

@@ -25,8 +25,6 @@ from pagnet_ros.model.config import SCALES, ModelConfig
 from pagnet_ros.model.planarity import planarity_gate
 from pagnet_ros.model.resize import BicubicDownsample, BicubicUpsample
 
-__all__ = ["Bicubic", "PagNet", "PagNetOutput"]
-
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     """A size-keeping 3x3 convolution."""

@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["BicubicDownsample", "BicubicUpsample", "cubic_kernel", "pad_mirrored"]
-
 
 def cubic_kernel(x: Tensor) -> Tensor:
     """Keys' cubic convolution kernel with a = -0.5 (Keys 1981; the kernel of MATLAB's ``imresize``)."""

@@ -39,8 +39,6 @@ from pagnet_ros.model.surfaces import (
     nearest_measured,
 )
 
-__all__ = ["SurfaceNetwork", "choose_surfaces"]
-
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with a ReLU between them, added to their input."""

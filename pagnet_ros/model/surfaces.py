@@ -21,23 +21,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = [
-    "CANDIDATES",
-    "ENTERING",
-    "LEAVING",
-    "Candidates",
-    "Choice",
-    "Placement",
-    "Rays",
-    "as_range_of_one",
-    "candidates",
-    "choose",
-    "distribution",
-    "entering_features",
-    "footprint_colour",
-    "nearest_measured",
-]
-
 NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
 CENTRE = 4
 CANDIDATES = 10

@@ -24,17 +24,6 @@ from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.system.files import replaced
 
-__all__ = [
-    "FORMAT_VERSION",
-    "WeightsHeader",
-    "build_network",
-    "checked_file",
-    "load_depth_weights",
-    "load_weights",
-    "read_header",
-    "save_weights",
-]
-
 FORMAT_VERSION = 1
 HEADER_KEY = "pagnet"
 MAX_FILE_BYTES = 256 * 1024 * 1024

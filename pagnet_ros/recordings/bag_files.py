@@ -1,6 +1,6 @@
 """Which files make up a bag, and each of them in a form that can be opened.
 
-`metadata.yaml` is believed about names and nothing else: the files know best what is in them. Files that are packed
+`metadata.yaml` is asked for names and nothing else: the files know best what is in them. Files that are packed
 with zstd as a whole, and databases with rows in a write-ahead log, are read from a copy, which is gone once the bag is
 closed; no file of the bag is ever changed.
 """
@@ -21,17 +21,6 @@ from typing import Any, Final
 from pagnet_ros.errors import RecordingError, quoted
 from pagnet_ros.recordings.frame_files import visible
 from pagnet_ros.system.files import TextFileError, load_yaml
-
-__all__ = [
-    "ROS1_SUFFIX",
-    "STORAGE_SUFFIXES",
-    "BagFiles",
-    "find_files",
-    "opened",
-    "storage_suffix",
-    "zstd_module",
-    "zstd_unpacked",
-]
 
 ROS1_SUFFIX: Final = ".bag"
 STORAGE_SUFFIXES: Final = (".mcap", ".db3")

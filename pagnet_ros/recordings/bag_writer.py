@@ -25,8 +25,6 @@ from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, pose_quater
 from pagnet_ros.system.settings import Settings, setting
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["STORAGES", "BagOptions", "MessageBuilder", "frame_messages", "write_bag"]
-
 STORAGES = ("mcap", "sqlite3")
 POSE_TOPIC = "/camera_pose"
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
     from rosbags.typesys.store import Typestore
 
-__all__ = ["Bag", "BagMessage", "BagTopic", "nearest_names", "require_rosbags"]
-
 MAX_MESSAGE_BYTES = 512 * 1024 * 1024
 MAX_CHUNK_BYTES = 2 * 1024 * 1024 * 1024
 

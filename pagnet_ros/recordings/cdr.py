@@ -11,8 +11,6 @@ import struct
 
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["header_stamp_ns", "starts_with_header", "with_header_stamp"]
-
 _STAMP_OFFSET = 4
 
 # Types that are played often and whose bags may come without definitions (recorded before ROS 2 Iron in sqlite3).

@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 from pagnet_ros.errors import RecordingError
 
-__all__ = ["CdrCompressedImage", "CdrHeader", "CdrImage", "CdrStamp", "image_from_cdr"]
-
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 _PLAIN_CDR = (0, 1)  # big and little endian, version 1

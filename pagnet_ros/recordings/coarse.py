@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from pagnet_ros.errors import InputError
 from pagnet_ros.system.units import MILLIMETRES_PER_METRE, in_metres
 
-__all__ = ["coarse_depth", "coarse_intrinsics"]
-
 SURFACE_RELATIVE = 0.01
 SURFACE_MIN = 0.005
 MIN_VALID = 0.25
@@ -55,8 +53,8 @@ def coarse_depth(
     with np.errstate(invalid="ignore"):
         same = np.abs(blocks - median) <= np.maximum(SURFACE_RELATIVE * median, SURFACE_MIN)
     total = np.where(same, blocks, 0.0).sum(axis=2, dtype=np.float64)
-    believed = count >= max(1, MIN_VALID * scale * scale)
-    mean = np.where(believed, total / np.maximum(same.sum(axis=2), 1), np.nan)
+    enough = count >= max(1, MIN_VALID * scale * scale)
+    mean = np.where(enough, total / np.maximum(same.sum(axis=2), 1), np.nan)
     if depth.dtype == np.uint16:
         return np.nan_to_num(np.rint(mean * MILLIMETRES_PER_METRE), nan=0.0).astype(np.uint16)
     return mean.astype(np.float32)

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from pagnet_ros.system.files import TextFileError, read_text
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["FrameFiles", "Listing", "Pose", "read_rows", "seconds_to_ns", "visible"]
-
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 
 Pose = Path | tuple[float, ...]

@@ -18,8 +18,6 @@ from pagnet_ros.recordings.frame_files import FrameFiles, Listing, read_rows
 from pagnet_ros.recordings.images import DEPTH_TYPES, ImageInfo, probe, read_depth, read_rgb
 from pagnet_ros.recordings.layouts import LAYOUTS, MAX_FRAMES, detect_layout
 
-__all__ = ["FrameFolder", "RecordedFrame", "open_frames", "pose_quaternion", "quaternion_pose"]
-
 _SHOWN_PROBLEMS = 20
 _LAYOUT_HELP = (
     "frame-NNNNNN.color.png + frame-NNNNNN.depth.png; rgb/ + depth/ with rgb.txt + depth.txt (TUM); color/ + depth/ or "

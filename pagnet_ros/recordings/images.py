@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 from pagnet_ros.errors import MessageError, RecordingError, quoted
 from pagnet_ros.messages.containers import HEAD_BYTES, MAX_PIXELS, decode, header_of
 
-__all__ = ["COLOR_SUFFIXES", "DEPTH_SUFFIXES", "MAX_PIXELS", "ImageInfo", "probe", "read_depth", "read_rgb"]
-
 MAX_FILE_BYTES = 1 << 30
 COLOR_SUFFIXES = (".png", ".jpg", ".jpeg")
 DEPTH_SUFFIXES = (".png", ".npy", ".tif", ".tiff")

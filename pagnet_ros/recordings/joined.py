@@ -19,8 +19,6 @@ from pagnet_ros.recordings.bag_files import find_files
 from pagnet_ros.recordings.bags import Bag, BagMessage, BagTopic, require_rosbags
 from pagnet_ros.recordings.recovery import RecoveredFile
 
-__all__ = ["JoinedBags"]
-
 Piece = Bag | RecoveredFile
 
 

@@ -19,8 +19,6 @@ from pagnet_ros.recordings.images import COLOR_SUFFIXES, DEPTH_SUFFIXES
 from pagnet_ros.recordings.named_pairs import find_folders, is_named, list_folders, list_named
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["LAYOUTS", "FrameFiles", "detect_layout"]
-
 TUM_DEPTH_SCALE = 5000.0
 TUM_PAIR_SLOP_NS = 20_000_000
 MAX_FRAMES = 1_000_000

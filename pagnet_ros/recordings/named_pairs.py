@@ -23,8 +23,6 @@ from pagnet_ros.recordings.images import COLOR_SUFFIXES, DEPTH_SUFFIXES
 from pagnet_ros.system.files import TextFileError, read_text
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["find_folders", "is_named", "list_folders", "list_named"]
-
 COLOR_FOLDERS: Final = ("rgb", "color", "colour", "images", "image", "rgb_images", "color_images")
 DEPTH_FOLDERS: Final = ("depth", "depths", "depth_images", "depth_raw", "aligned_depth", "depth_aligned")
 _COLOR_WORDS: Final = frozenset({"color", "colour", "rgb", "image", "img", "frame", "left"})

@@ -23,8 +23,6 @@ from pagnet_ros.recordings.bag_files import ZSTD_MAGIC, opened, storage_suffix, 
 from pagnet_ros.recordings.bags import MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES, BagMessage, BagTopic
 from pagnet_ros.recordings.cdr import starts_with_header
 
-__all__ = ["RecoveredFile", "what_is_readable"]
-
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
 

@@ -14,8 +14,6 @@ from pagnet_ros.messages.compressed import compressed_role
 from pagnet_ros.messages.encodings import Role, role_of
 from pagnet_ros.recordings.bags import Bag, BagTopic
 
-__all__ = ["RgbdTopics", "find_rgbd_topics"]
-
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection, TopicInfo
 
-__all__ = ["Ros1Reader"]
-
 
 class Ros1Reader:
     """A ROS 1 bag; a context manager.

@@ -16,8 +16,6 @@ from pagnet_ros.errors import PagnetError
 from pagnet_ros.replay.frame import SourceOptions
 from pagnet_ros.replay.source import open_source
 
-__all__ = ["main"]
-
 ALIGNED, OFF, BAD_INPUT = 0, 1, 2
 
 

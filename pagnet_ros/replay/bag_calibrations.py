@@ -16,8 +16,6 @@ from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, RgbdTopics
 from pagnet_ros.replay.stats import ReplayStats
 from pagnet_ros.runtime.aligner import Aligner
 
-__all__ = ["BagCalibrations"]
-
 _TF_STATIC, _TF_TYPE = "/tf_static", "tf2_msgs/msg/TFMessage"
 
 

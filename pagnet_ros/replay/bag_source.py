@@ -27,8 +27,6 @@ from pagnet_ros.replay.frame import ReplayFrame, Source, SourceOptions
 from pagnet_ros.replay.results import Recording
 from pagnet_ros.system.units import MILLIMETRE, NS_PER_S, from_counts
 
-__all__ = ["BagSource", "Companions"]
-
 MAX_LATE_NS = 10 * NS_PER_S
 """How much later than its partner an image may come: it bounds the memory where one stream is silent for long."""
 WAITING = 100

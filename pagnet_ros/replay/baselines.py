@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core import filters
 from pagnet_ros.core.depth import fill_holes
-from pagnet_ros.core.validity import TrustOptions, believe
+from pagnet_ros.core.validity import ValidityOptions, mask_depth
 from pagnet_ros.errors import InputError
-
-__all__ = ["ABSENT_BASELINES", "BASELINES", "baselines"]
 
 Depth = NDArray[np.float32]
 Colour = NDArray[np.uint8]
@@ -34,7 +32,7 @@ _XIMGPROC: Any = getattr(cv2, "ximgproc", None)  # of opencv-contrib only
 FGS_SIGMA_LEVELS = 4.0
 
 
-def baselines(options: TrustOptions | None = None) -> Mapping[str, Filter]:
+def baselines(options: ValidityOptions | None = None) -> Mapping[str, Filter]:
     """The filters of this installation, by name.
 
     Args:
@@ -44,7 +42,7 @@ def baselines(options: TrustOptions | None = None) -> Mapping[str, Filter]:
         Functions of low-resolution depth ``[h, w]`` float32 metres (NaN = not measured) and colour ``[H, W, 3]``
         uint8 that return depth ``[H, W]`` float32 metres (NaN = not given).
     """
-    trust = TrustOptions(remove_flying=False) if options is None else options
+    rules = ValidityOptions(remove_flying=False) if options is None else options
     methods: dict[str, Filter] = {
         "nearest": filters.nearest,
         "bilinear": filters.bilinear,
@@ -54,7 +52,7 @@ def baselines(options: TrustOptions | None = None) -> Mapping[str, Filter]:
     }
     if _XIMGPROC is not None:
         methods["fast-global-smoother"] = fast_global_smoother
-    return MappingProxyType({name: _trusted(method, trust) for name, method in methods.items()})
+    return MappingProxyType({name: _masked(method, rules) for name, method in methods.items()})
 
 
 def fast_global_smoother(low: Depth, rgb: Colour) -> Depth:
@@ -68,7 +66,7 @@ def fast_global_smoother(low: Depth, rgb: Colour) -> Depth:
     )
 
 
-def _trusted(method: Filter, options: TrustOptions) -> Filter:
+def _masked(method: Filter, options: ValidityOptions) -> Filter:
     """A filter between filling and the fill policy."""
 
     def run(low: Depth, rgb: Colour) -> Depth:
@@ -77,8 +75,8 @@ def _trusted(method: Filter, options: TrustOptions) -> Filter:
         measured = torch.from_numpy(np.isfinite(low) & (low > 0))[None, None]
         depth = torch.from_numpy(np.ascontiguousarray(low))[None, None]
         result = method(fill_holes(depth, measured)[0, 0].numpy(), rgb)
-        believed, _, _ = believe(torch.from_numpy(result)[None, None], measured, None, options)
-        return np.asarray(believed[0, 0].numpy(), np.float32)
+        masked, _, _ = mask_depth(torch.from_numpy(result)[None, None], measured, None, options)
+        return np.asarray(masked[0, 0].numpy(), np.float32)
 
     return run
 

@@ -39,8 +39,6 @@ from pagnet_ros.replay.run_options import RunOptions
 from pagnet_ros.replay.source import FolderSource
 from pagnet_ros.system.files import replaced
 
-__all__ = ["Comparison", "compare_cameras", "main", "page"]
-
 BASE, SIMPLE = "bilinear", ("bilinear", "nearest")
 COLUMNS = (
     "rmse_common_m", "mae_common_m", "rmse_flat_common_m", "rmse_rest_common_m", "flying_common", "coverage",

@@ -18,8 +18,6 @@ from pagnet_ros.replay.tables import BASELINE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["by_range", "calibration", "over_time", "times"]
-
 LEAST_SHARE = 0.001
 """Distances with a smaller share of the reference's pixels are not drawn: a handful of pixels would set the scale."""
 

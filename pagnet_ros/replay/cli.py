@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pagnet_ros.errors import ConfigError, PagnetError, did_you_mean
-from pagnet_ros.pipeline import UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.replay.files import OutputError, refuse_present
 from pagnet_ros.replay.frame import Source, SourceOptions
 from pagnet_ros.replay.gate import Verdict, compare, parse_share
@@ -33,8 +33,6 @@ from pagnet_ros.replay.tables import print_summary
 from pagnet_ros.system.allocator import keep_freed_memory
 from pagnet_ros.system.files import TextFileError, parse_yaml
 from pagnet_ros.system.settings import add_flags, fields_of, typed
-
-__all__ = ["BAD_INPUT", "CANNOT_WRITE", "FELL", "FINE", "INTERRUPTED", "PARTLY_READ", "check", "main"]
 
 FINE, FELL, BAD_INPUT, PARTLY_READ, CANNOT_WRITE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 _EXIT_CODES = """exit codes:

@@ -15,8 +15,6 @@ from pathlib import Path
 
 from pagnet_ros.errors import RecordingError
 
-__all__ = ["OutputError", "OutputFolder", "refuse_present"]
-
 
 class OutputError(RecordingError):
     """Results cannot be written: a full disk, no permission, or something is there already."""

@@ -16,8 +16,6 @@ from pagnet_ros.replay.results import Pairing, Recording
 from pagnet_ros.replay.stats import ReplayStats
 from pagnet_ros.system.settings import Settings, setting
 
-__all__ = ["RawDepth", "ReplayFrame", "Source", "SourceOptions"]
-
 RawDepth = NDArray[np.uint16] | NDArray[np.float32]
 S = TypeVar("S", bound="Source")
 
@@ -134,7 +132,7 @@ class Source:
         raise NotImplementedError
 
     def report_range(self, depth: RawDepth, min_depth_m: float, max_depth_m: float) -> None:
-        """Note where much of a frame lies outside the range that is believed."""
+        """Note where much of a frame lies outside the range that counts as measured."""
         self._reader.report_range(depth, min_depth_m, max_depth_m)
 
     @property

@@ -13,8 +13,6 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.replay.metrics import METRICS
 from pagnet_ros.replay.results import MethodResult, Results
 
-__all__ = ["Fall", "Verdict", "compare", "parse_share"]
-
 FRAMES = "frames"
 """Name under which a smaller number of answered frames falls."""
 

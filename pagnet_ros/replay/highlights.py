@@ -17,8 +17,6 @@ from pagnet_ros.replay.pictures import Scene, draw_scene, picture_url
 from pagnet_ros.replay.run import Given
 from pagnet_ros.replay.run_options import Outputs, Scores
 
-__all__ = ["Chosen", "Picture", "Ranking", "draw_chosen"]
-
 WORST, APART_S = 3, 1.0
 """How many of the worst frames are shown, and how many seconds apart, so that they are not all of one moment."""
 

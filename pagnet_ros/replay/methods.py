@@ -19,21 +19,11 @@ from numpy.typing import NDArray
 from pagnet_ros.core.alignment.offset import Shift, offset_px
 from pagnet_ros.errors import ConfigError, InputError, did_you_mean
 from pagnet_ros.model.zoo import resolve_weights
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.replay.baselines import ABSENT_BASELINES, baselines
 from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.system.units import in_metres
-
-__all__ = [
-    "Baseline",
-    "Identity",
-    "Method",
-    "MethodOutput",
-    "Network",
-    "RecordedResult",
-    "make_baselines",
-    "make_networks",
-]
 
 Depth = NDArray[np.float32]
 
@@ -173,7 +163,7 @@ def make_networks(
 
     Args:
         weights: whatever the node takes (`pagnet_ros.model.zoo.resolve_weights`), and ``identity``.
-        options: what the pipeline believes.
+        options: what counts as measured and what is published.
         device: as `DepthUpsampler` takes it.
         precision: likewise.
 

@@ -22,8 +22,6 @@ from pagnet_ros.replay.run_options import Observer
 from pagnet_ros.replay.tables import FrameTable, write_methods
 from pagnet_ros.replay.write_bag import BagCopy
 
-__all__ = ["OutputOptions", "ReplayOutputs"]
-
 REPORT, RESULTS, METHODS, FRAMES, BAG, RERUN = (
     "report.html", "results.json", "methods.csv", "frames.csv", "bag", "replay.rrd",
 )  # fmt: skip

@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Scene", "draw_scene", "label", "new_figure", "picture_url", "visible"]
-
 Depth = NDArray[np.float32]
 Area = tuple[slice, slice]
 

@@ -19,8 +19,6 @@ from pagnet_ros.replay.pictures import visible
 from pagnet_ros.replay.results import Results
 from pagnet_ros.replay.tables import BASELINE, change, metric_rows
 
-__all__ = ["render", "write_report"]
-
 AGAINST = {
     "self": "scored against the recorded depth, made {scale} times coarser as input",
     "reference": "scored against {reference}",

@@ -25,8 +25,6 @@ from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import METRICS, FrameTruth
 from pagnet_ros.replay.run_options import Outputs, Scores
 
-__all__ = ["RerunLog"]
-
 LEADING = tuple(metric.name for metric in METRICS.values() if metric.lead)
 INPUT, REFERENCE = "input", "reference"
 JPEG_QUALITY = 90

@@ -18,18 +18,6 @@ from typing import Any
 from pagnet_ros.errors import ConfigError, quoted
 from pagnet_ros.system.files import TextFileError, read_text
 
-__all__ = [
-    "FORMAT",
-    "Counts",
-    "MethodResult",
-    "Pairing",
-    "Problem",
-    "Recording",
-    "Results",
-    "plain",
-    "read_results",
-]
-
 FORMAT = 2
 """Version of the schema. A reader refuses any other: metrics whose meaning changed must not be compared."""
 

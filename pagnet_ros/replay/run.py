@@ -26,8 +26,6 @@ from pagnet_ros.replay.results import MethodResult, Results, plain
 from pagnet_ros.replay.run_options import Metres, Observer, Outputs, RunOptions, Scores, downsampled
 from pagnet_ros.replay.timeline import Timeline, Times, versions
 
-__all__ = ["Given", "answers", "evaluate", "main_method"]
-
 
 def evaluate(
     source: Source,

@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core.depth import MILLIMETRES_PER_METRE
 from pagnet_ros.errors import ConfigError, InputError
-from pagnet_ros.pipeline import UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.recordings.coarse import coarse_depth, coarse_intrinsics
 from pagnet_ros.replay.frame import RawDepth, ReplayFrame
 from pagnet_ros.replay.methods import MethodOutput
 from pagnet_ros.replay.metrics import FrameTruth, MetricSettings
-
-__all__ = ["MODES", "Metres", "Observer", "Outputs", "RunOptions", "Scores", "downsampled"]
 
 MODES = ("reference", "self", "none")
 SCALES = (2, 16)
@@ -53,7 +51,7 @@ class RunOptions:
     Attributes:
         mode: "reference", "self", "none", or "auto": self with a `scale`, else reference where there is one.
         scale: factor of mode "self", 2 to 16; None in the others.
-        pipeline: what counts as measured (in inputs and references) and what networks believe.
+        pipeline: what counts as measured (in inputs and references) and which depth of the networks is published.
         metrics: what counts as what in the metrics.
         score: False only runs the methods, for their outputs and times.
     """

@@ -24,8 +24,6 @@ from pagnet_ros.replay.frame import ReplayFrame, Source, SourceOptions
 from pagnet_ros.replay.results import Recording
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["FolderSource", "open_source"]
-
 FILES = "files"
 
 

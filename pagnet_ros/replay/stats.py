@@ -14,8 +14,6 @@ from pagnet_ros.core.pairing import PairingCounts
 from pagnet_ros.replay.results import Counts, Pairing, Problem
 from pagnet_ros.system.units import NS_PER_MS, NS_PER_S
 
-__all__ = ["ReplayStats"]
-
 JUMP_NS = NS_PER_S
 JUMP_PERIODS = 10
 

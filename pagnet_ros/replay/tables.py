@@ -19,8 +19,6 @@ from pagnet_ros.replay.metrics import METRICS, FrameTruth, Metric
 from pagnet_ros.replay.results import Results
 from pagnet_ros.replay.run_options import Outputs, Scores
 
-__all__ = ["BASELINE", "Cell", "FrameTable", "Row", "change", "metric_rows", "print_summary", "write_methods"]
-
 BASELINE = "bilinear"
 """The method that others are compared with."""
 _AGAINST = {"reference": "the reference", "self": "the recorded depth", "none": "the measurement"}

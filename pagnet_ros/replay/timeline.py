@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Timeline", "Times", "versions"]
-
 BINS = 240
 FIRST_WIDTH_S = 1 / 64
 

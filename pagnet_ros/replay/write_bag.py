@@ -21,8 +21,6 @@ from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import FrameTruth
 from pagnet_ros.replay.run_options import Outputs, Scores
 
-__all__ = ["BagCopy"]
-
 IMAGE, CAMERA_INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
 _NO_DIGEST = "RIHS01_" + "0" * 64
 

@@ -11,11 +11,12 @@ from typing import Any
 from rcl_interfaces.msg import SetParametersResult
 
 try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+    from rclpy import event_handler as qos_events
 except ImportError:  # Humble
-    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+    from rclpy import qos_event as qos_events
 
-__all__ = ["PublisherEventCallbacks", "SubscriptionEventCallbacks", "after_parameters_are_set"]
+PublisherEventCallbacks = qos_events.PublisherEventCallbacks
+SubscriptionEventCallbacks = qos_events.SubscriptionEventCallbacks
 
 
 def after_parameters_are_set(node: Any, apply: Callable[[list[Any]], None]) -> None:

@@ -23,8 +23,6 @@ from pagnet_ros.messages.compressed import color_from_compressed, depth_from_com
 from pagnet_ros.messages.image import color_from_image, depth_from_image, stamp_ns
 from pagnet_ros.system.units import in_metres
 
-__all__ = ["DemoFrame", "DemoRecorder", "StreamState"]
-
 KEPT_MESSAGES = 45
 WINDOW_S = 3.0
 
@@ -37,7 +35,7 @@ class DemoFrame:
         stamp_ns: stamp of the depth frame, nanoseconds.
         color: ``[H, W, 3]`` uint8, nearest in time.
         depth: the measured depth, ``[h, w]`` uint16 mm or float32 m.
-        output: ``[H, W]`` float32 metres, NaN where not believed.
+        output: ``[H, W]`` float32 metres, NaN where unknown.
         truth: ``[H, W]`` metres, NaN where unknown, or None where none is published.
     """
 

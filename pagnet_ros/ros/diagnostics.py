@@ -14,8 +14,6 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from pagnet_ros.ros.reporter import Problem
 from pagnet_ros.system.health import HealthSnapshot
 
-__all__ = ["summarise"]
-
 OK, WARN, ERROR = 0, 1, 2
 
 

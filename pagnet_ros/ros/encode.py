@@ -14,8 +14,6 @@ from pagnet_ros.errors import InputError
 from pagnet_ros.messages.image import fill_image
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["camera_info_message", "image_message", "set_stamp"]
-
 _ENCODINGS = {("uint8", 3): "rgb8", ("uint16", 1): "16UC1", ("float32", 1): "32FC1"}
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["TopicNames", "below_output", "resolve_topics"]
-
 
 class TopicNames(NamedTuple):
     """Absolute topic names; those of the inputs have their transport's suffix."""

@@ -16,8 +16,6 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.system.settings import Settings, fields_of, problems_of, typed, unknown_name
 
-__all__ = ["declare", "declare_and_read", "overrides", "read"]
-
 S = TypeVar("S", bound=Settings)
 _Field = dataclasses.Field[Any]
 

@@ -22,8 +22,6 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from pagnet_ros.ros.compat import PublisherEventCallbacks, SubscriptionEventCallbacks
 from pagnet_ros.ros.reporter import Reporter
 
-__all__ = ["image_qos", "overriding_options", "publisher_events", "subscription_events"]
-
 _RELIABILITY: Final = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
 IMAGE_DEPTH: Final = 5
 """Messages DDS keeps per topic. Callbacks only store, so this bridges a pause of the executor and adds no

@@ -16,8 +16,6 @@ from pagnet_ros.errors import printable
 from pagnet_ros.system.health import Health, RateLimiter
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["Problem", "Reporter"]
-
 Level = Literal["info", "warn", "error"]
 PREFIX: Final = "problem."
 """What the counters of problems begin with in a health snapshot."""

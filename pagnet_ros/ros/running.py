@@ -22,8 +22,6 @@ from rclpy.logging import get_logging_directory
 
 from pagnet_ros.errors import ConfigError
 
-__all__ = ["init_ros", "run_node", "spin"]
-
 _PAUSE_S: Final = 0.01
 """Rest after an exception, so that one that comes back at once does not take the whole processor."""
 _REPORT_PERIOD_S: Final = 5.0

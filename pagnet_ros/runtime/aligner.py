@@ -19,8 +19,6 @@ from pagnet_ros.messages.calibration import Calibration, is_rectified, read_cali
 from pagnet_ros.messages.pair import differ_in_shape
 from pagnet_ros.runtime.devices import named_device_errors
 
-__all__ = ["Aligner"]
-
 Lookup = Callable[[str, str], "NDArray[np.float64] | str"]
 """The transform ``[4, 4]`` to one frame from another one, metres, or why there is none."""
 

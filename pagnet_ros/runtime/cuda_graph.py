@@ -18,8 +18,6 @@ from torch import Tensor
 from pagnet_ros.errors import first_line
 from pagnet_ros.runtime.recent import Recent
 
-__all__ = ["RECORDING", "CudaGraph", "GraphCache", "NotRecordableError", "Recorded", "give_back", "recorded"]
-
 RECORDING = threading.RLock()
 """Held while a graph is recorded, while functions run that are not recorded, and while memory is given back.
 

@@ -12,17 +12,6 @@ import torch
 
 from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError, first_line
 
-__all__ = [
-    "BACKENDS",
-    "PRECISIONS",
-    "check_backend",
-    "choose_device",
-    "choose_precision",
-    "compute_float32_exactly",
-    "named_device_errors",
-    "unusable_gpu",
-]
-
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 BACKENDS = {"cpu": ("auto", "native", "eager", "compiled"), "cuda": ("auto", "graph", "eager", "compiled")}
 """Ways to run a network on each kind of device, see `pagnet_ros.runtime.engine.Engine`."""

@@ -1,6 +1,6 @@
 """One network on one device. NumPy in, NumPy out.
 
-`Engine.infer` is the hot path: upload -> decode, fill, normalise -> forward -> trust -> download, and one wait for all
+`Engine.infer` is the hot path: upload -> decode, fill, normalise -> forward -> mask -> download, and one wait for all
 of it. Raw uint16 and uint8 images are uploaded as they come (`pagnet_ros.runtime.streams`); everything else happens on
 the device.
 """
@@ -44,13 +44,11 @@ from pagnet_ros.runtime.devices import (
     compute_float32_exactly,
     named_device_errors,
 )
-from pagnet_ros.runtime.frame_settings import FrameLimits, FrameSettings, for_belief, for_network
+from pagnet_ros.runtime.frame_settings import FrameLimits, FrameSettings, for_mask, for_network
 from pagnet_ros.runtime.native import NativePagNet, NativeSurfaces, NativeUnavailableError, load_library
 from pagnet_ros.runtime.padding import pad_for_tensor_cores
 from pagnet_ros.runtime.streams import Buffers, CpuBuffers, CudaBuffers
 from pagnet_ros.system.allocator import keep_freed_memory
-
-__all__ = ["Engine", "EngineOutput", "FrameLimits", "Network", "choose_device", "choose_precision"]
 
 
 class PlacedNetwork(Protocol):
@@ -84,10 +82,10 @@ class EngineOutput:
     """One frame's result, as NumPy arrays the caller owns.
 
     Attributes:
-        depth: ``[H, W]`` float32, NaN where not believed, unit of the input (metres for uint16).
+        depth: ``[H, W]`` float32, NaN where unknown, unit of the input (metres for uint16).
         sigma: ``[H, W]`` float32, same unit, or None where the network predicts none.
         provenance: ``[H, W]`` uint8, see `pagnet_ros.core.validity`.
-        stage_ms: milliseconds per stage: upload, network, trust, download.
+        stage_ms: milliseconds per stage: upload, network, mask, download.
         confidence: ``[H, W]`` uint8, per cent, or None.
         disagreeing: how many measurements no output pixel of their footprint agrees with.
     """
@@ -149,7 +147,7 @@ class Engine:
         rgb: NDArray[np.uint8],
         size: WorkingSize,
         limits: FrameLimits,
-        options: validity.TrustOptions,
+        options: validity.ValidityOptions,
     ) -> EngineOutput:
         """Up-sample one checked frame: ``depth [h, w]`` uint16 or float32, ``rgb [H, W, 3]`` uint8.
 
@@ -164,18 +162,18 @@ class Engine:
                 buffers.mark("upload")
                 predicted = self._run(self._predict, for_network(frame), uploaded)
                 buffers.mark("network")
-                believed = self._run(self._believe, for_belief(frame, chosen=self._chooses), predicted)
-                buffers.mark("trust")
-                buffers.download(believed)
+                masked = self._run(self._mask, for_mask(frame, chosen=self._chooses), predicted)
+                buffers.mark("mask")
+                buffers.download(masked)
                 buffers.mark("download")
                 arrays, stage_ms = buffers.wait()
         except OutOfMemoryError as error:
             self._give_up_memory(error)
             raise
-        believed_depth, origin, *trust = arrays
-        sigma, confidence = (trust[at] if len(trust) > at else None for at in (0, 1))
-        disagreeing = int(trust[2].item()) if trust[2:] else 0
-        return EngineOutput(believed_depth, sigma, origin, stage_ms, confidence, disagreeing)
+        masked_depth, origin, *extra = arrays
+        sigma, confidence = (extra[at] if len(extra) > at else None for at in (0, 1))
+        disagreeing = int(extra[2].item()) if extra[2:] else 0
+        return EngineOutput(masked_depth, sigma, origin, stage_ms, confidence, disagreeing)
 
     def _predict(self, frame: FrameSettings, raw: Tensor, colour: Tensor) -> list[Tensor]:
         """Raw images ``[h, w]``, ``[H, W, 3]`` -> depth at colour size, the three parts of `Measurement`, sigma if any.
@@ -207,12 +205,12 @@ class Engine:
         choice = self._forward(depth, seen, guide, image, limits, mean=mean)
         return [choice.depth, *measurement, *choice[1:]]
 
-    def _believe(
+    def _mask(
         self, frame: FrameSettings, result: Tensor, measured: Tensor, valid: Tensor, beyond: Tensor, *more: Tensor
     ) -> list[Tensor]:
-        """What `_predict` returns -> believed depth, its provenance, its sigma if any; ``[1, 1, H, W]`` each.
+        """What `_predict` returns -> masked depth, its provenance, its sigma if any; ``[1, 1, H, W]`` each.
 
-        Of a chosen surface, what else `pagnet_ros.core.validity.Belief` holds.
+        Of a chosen surface, what else `pagnet_ros.core.validity.MaskedChoice` holds.
         """
         limits = frame.limits
         if self._chooses:
@@ -222,13 +220,13 @@ class Engine:
                 kept = torch.minimum(torch.maximum(result, measured - noise), measured + noise)
                 result = torch.where(own & valid, kept, result)
             choice, state = Choice(result, *more), Measurement(measured, valid, beyond)
-            belief = validity.believe_choice(choice, state, (limits.minimum, limits.maximum), frame.options)
-            return [belief.depth, belief.origin, *belief.trust]
+            chosen = validity.mask_choice(choice, state, (limits.minimum, limits.maximum), frame.options)
+            return [chosen.depth, chosen.origin, *chosen.uncertainty]
         if frame.size.pooled:
             noise = limits.noise_floor + limits.noise * measured.square()
             result = back_project(result, measured, valid, noise)
-        believed, origin, doubtful = validity.believe(result, valid, beyond, frame.options)
-        return [believed, origin, *(each.masked_fill(doubtful, float("nan")) for each in more)]
+        masked, origin, doubtful = validity.mask_depth(result, valid, beyond, frame.options)
+        return [masked, origin, *(each.masked_fill(doubtful, float("nan")) for each in more)]
 
     def _run(
         self, function: Callable[..., list[Tensor]], frame: FrameSettings, tensors: Sequence[Tensor]

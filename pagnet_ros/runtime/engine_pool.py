@@ -9,10 +9,8 @@ from collections.abc import Callable, Mapping
 
 from pagnet_ros.core.degradation import BICUBIC
 from pagnet_ros.model.network import Bicubic
-from pagnet_ros.runtime.devices import unusable_gpu
-from pagnet_ros.runtime.engine import Engine, Network, choose_device, choose_precision
-
-__all__ = ["EnginePool", "Loaders"]
+from pagnet_ros.runtime.devices import choose_device, choose_precision, unusable_gpu
+from pagnet_ros.runtime.engine import Engine, Network
 
 Loaders = Mapping[int, Callable[[], Network]]
 """By scale, what loads its network."""

@@ -35,8 +35,6 @@ from pagnet_ros.runtime.devices import PRECISIONS, choose_device
 from pagnet_ros.runtime.onnx import INPUTS, PRECISION_KEY, OnnxNetwork
 from pagnet_ros.system.files import replaced
 
-__all__ = ["MOST_DIFFERENT", "MOST_FLIPPED", "Difference", "difference_to_torch", "export_onnx", "main"]
-
 MOST_DIFFERENT = {"fp32": 1e-4, "fp16": 2e-3}
 """Largest difference of any pixel to torch in float32, by the file's precision, in the frame's range."""
 MOST_FLIPPED = {"fp32": 1e-3, "fp16": 2e-2}

@@ -11,9 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pagnet_ros.core.depth import WorkingSize
-from pagnet_ros.core.validity import TrustOptions
-
-__all__ = ["FrameLimits", "FrameSettings", "for_belief", "for_network"]
+from pagnet_ros.core.validity import ValidityOptions
 
 
 class FrameLimits(NamedTuple):
@@ -39,7 +37,7 @@ class FrameSettings(NamedTuple):
     size: WorkingSize
     rgb_size: tuple[int, int]
     limits: FrameLimits
-    options: TrustOptions
+    options: ValidityOptions
 
 
 _UNREAD = float("nan")
@@ -50,18 +48,18 @@ _UNREAD = float("nan")
 def for_network(frame: FrameSettings) -> FrameSettings:
     """Without what only the judgement of a result reads."""
     limits = FrameLimits(frame.limits.minimum, frame.limits.maximum, _UNREAD, _UNREAD)
-    return frame._replace(limits=limits, options=TrustOptions(estimate=frame.options.estimate))
+    return frame._replace(limits=limits, options=ValidityOptions(estimate=frame.options.estimate))
 
 
 @lru_cache(maxsize=16)
-def for_belief(frame: FrameSettings, *, chosen: bool) -> FrameSettings:
+def for_mask(frame: FrameSettings, *, chosen: bool) -> FrameSettings:
     """Without what only the network and its input read.
 
     The range counts for a chosen surface, noise only where the measurement is as fine as the output, or finer.
     """
     finer = frame.size.pooled or frame.size.low == frame.rgb_size
     noise = (frame.limits.noise, frame.limits.noise_floor) if finer else (_UNREAD, _UNREAD)
-    read = {field.name: getattr(frame.options, field.name) for field in fields(TrustOptions)}
+    read = {field.name: getattr(frame.options, field.name) for field in fields(ValidityOptions)}
     inside = (frame.limits.minimum, frame.limits.maximum) if chosen else (_UNREAD, _UNREAD)
     limits = FrameLimits(*inside, *noise)
-    return frame._replace(limits=limits, options=TrustOptions(**{**read, "estimate": "surface"}))
+    return frame._replace(limits=limits, options=ValidityOptions(**{**read, "estimate": "surface"}))

@@ -15,8 +15,6 @@ import torch
 import pagnet_ros
 from pagnet_ros.runtime.devices import PRECISIONS, named_device_errors
 
-__all__ = ["MachineRates", "commit", "describe_machine", "device_name", "matrix_gflops", "measure_machine"]
-
 REPEATS = 20
 
 

@@ -23,8 +23,6 @@ from pagnet_ros.model.surfaces import Choice, as_range_of_one
 from pagnet_ros.model.weights import HEADER_KEY, WeightsHeader, checked_file
 from pagnet_ros.runtime.native.library import NativeUnavailableError, cache_folder
 
-__all__ = ["INPUTS", "PRECISION_KEY", "OnnxNetwork"]
-
 INPUTS = {"depth": ("depth", "rgb", "valid"), "surfaces": ("depth", "seen", "rgb", "colour", "limits", "mean")}
 """What a file takes, by what its network gives: see `PagNet.forward` and `choose_surfaces`."""
 PRECISION_KEY = "pagnet_precision"

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from pagnet_ros.model.network import AttentionGuidance, ResidualDenseBlock
 
-__all__ = ["pad_for_tensor_cores"]
-
 MULTIPLE = 8
 
 

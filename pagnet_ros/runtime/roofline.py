@@ -12,8 +12,6 @@ from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.model.surfaces import ENTERING
 from pagnet_ros.model.weights import build_network
 
-__all__ = ["Need", "need_of"]
-
 
 class Need(NamedTuple):
     """Of one frame.

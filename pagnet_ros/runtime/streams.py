@@ -16,8 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Buffers", "CpuBuffers", "CudaBuffers", "FrameArrays"]
-
 
 class FrameArrays(NamedTuple):
     """What comes back of a frame.

@@ -10,8 +10,6 @@ from pagnet_ros.errors import did_you_mean
 from pagnet_ros.sensors.curves import curve_problem, is_number, shown
 from pagnet_ros.sensors.evidence import Evidence
 
-__all__ = ["CURVES", "REDUCTIONS", "SHADOW_SIDES", "nearest", "problems_of"]
-
 REDUCTIONS = ("area", "bicubic", "nearest")
 SHADOW_SIDES = ("none", "left", "right")
 

@@ -27,8 +27,6 @@ from pagnet_ros.sensors.profile_checks import CURVES, nearest
 from pagnet_ros.system.files import TextFileError, load_yaml, replaced
 from pagnet_ros.system.resources import config_path
 
-__all__ = ["PROFILES", "load_profile", "save_profile", "sensor_profile"]
-
 MAX_PROBLEMS = 20
 _FOLDER = "sensors"
 _FIELDS = {each.name: each for each in fields(SensorProfile)}

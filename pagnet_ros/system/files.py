@@ -19,8 +19,6 @@ import yaml
 
 from pagnet_ros.errors import PagnetError, quoted
 
-__all__ = ["TextFileError", "load_yaml", "parse_yaml", "read_text", "replaced"]
-
 MAX_YAML_BYTES: Final = 1 << 20
 _MAX_DEPTH: Final = 20
 _MAX_VALUES: Final = 100_000

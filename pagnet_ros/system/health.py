@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["Health", "HealthSnapshot", "Percentiles", "RateLimiter"]
-
 
 @dataclass(frozen=True)
 class Percentiles:

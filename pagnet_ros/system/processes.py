@@ -12,8 +12,6 @@ import runpy
 import signal
 import sys
 
-__all__ = ["end_with_parent", "main", "words"]
-
 PR_SET_PDEATHSIG = 1
 
 

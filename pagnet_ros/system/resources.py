@@ -10,8 +10,6 @@ from pathlib import Path
 
 from pagnet_ros.errors import did_you_mean
 
-__all__ = ["config_path", "share_path"]
-
 _PACKAGE = "pagnet_ros"
 
 

@@ -17,8 +17,6 @@ from typing import Any, TypeVar
 
 from pagnet_ros.errors import ConfigError, did_you_mean
 
-__all__ = ["Settings", "add_flags", "build", "fields_of", "problems_of", "setting", "typed", "unknown_name"]
-
 S = TypeVar("S", bound="Settings")
 _KINDS = {"int | None": int, "float | None": float}
 """Of fields whose default is None."""

@@ -15,8 +15,6 @@ from typing import Any, Final
 
 from pagnet_ros.system.threads import wait_passively
 
-__all__ = ["start"]
-
 _PACKAGES: Final = {"cv2": "opencv-python-headless", "yaml": "PyYAML"}
 """How pip calls what is imported by another name."""
 _ROS: Final = (

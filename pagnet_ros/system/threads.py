@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["wait_passively"]
-
 
 def wait_passively() -> None:
     """Let OpenMP's idle threads sleep instead of spin, unless the user's environment says otherwise.

@@ -15,8 +15,6 @@ from pathlib import Path
 from pagnet_ros.system.allocator import keep_freed_memory
 from pagnet_ros.system.resources import config_path
 
-__all__ = ["enter_own_domain", "image_environment", "prepare_process"]
-
 _PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # up to Jazzy; from Kilted
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
 _SMALL_SHM_BYTES = 128 * 1024 * 1024

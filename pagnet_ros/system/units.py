@@ -7,8 +7,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MILLIMETRE", "MILLIMETRES_PER_METRE", "NS_PER_MS", "NS_PER_S", "from_counts", "in_metres"]
-
 NS_PER_S: Final = 1_000_000_000
 NS_PER_MS: Final = 1_000_000
 MILLIMETRES_PER_METRE: Final = 1000.0

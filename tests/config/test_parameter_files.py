@@ -79,7 +79,7 @@ def test_nav2_reads_the_cloud_that_is_made(name):
     assert [source["clearing"] for source in sources].count(True) == 1
 
 
-def test_both_layers_of_nav2_believe_the_same_range():
+def test_both_layers_of_nav2_take_the_same_range():
     (voxel,) = nav2_sources("depth_hr_obstacles").values()
     stvl = nav2_sources("depth_hr_stvl")
     assert stvl["mark"]["obstacle_range"] == voxel["obstacle_max_range"]

@@ -1,4 +1,4 @@
-"""What is believed: options, provenance under each fill policy, and which pixels fly."""
+"""Which depth is valid: options, provenance under each fill policy, and which pixels fly."""
 
 import math
 
@@ -11,7 +11,7 @@ from pagnet_ros.core.validity import (
     FILLED,
     MEASURED,
     NOTHING,
-    TrustOptions,
+    ValidityOptions,
     _window_min,
     flying_pixels,
     pooled_min,
@@ -23,7 +23,7 @@ from pagnet_ros.model.resize import BicubicUpsample
 
 def test_all_problems_of_the_options_are_listed_at_once():
     with pytest.raises(ConfigError) as caught:
-        TrustOptions(fill="nere", fill_radius_px=-1, remove_flying="no", flying_gap=0)
+        ValidityOptions(fill="nere", fill_radius_px=-1, remove_flying="no", flying_gap=0)
     for part in ("fill = 'nere'", "did you mean 'near'", "radius_px = -1", "0 to 256", "flying = 'no'", "gap = 0"):
         assert part in str(caught.value)
 
@@ -43,7 +43,7 @@ def test_all_problems_of_the_options_are_listed_at_once():
 )
 def test_a_value_of_the_wrong_type_is_refused(values):
     with pytest.raises(ConfigError, match=next(iter(values))):
-        TrustOptions(**values)
+        ValidityOptions(**values)
 
 
 def measured_at(*places, size=(9, 12)):
@@ -57,7 +57,7 @@ def measured_at(*places, size=(9, 12)):
     ("fill", "radius", "filled"), [("none", 8, 0), ("near", 2, 24), ("near", 0, 0), ("all", 0, 107)]
 )
 def test_the_fill_policy_decides_which_missing_pixels_count(fill, radius, filled):
-    origin = provenance(measured_at((4, 5)), None, (9, 12), TrustOptions(fill=fill, fill_radius_px=radius))
+    origin = provenance(measured_at((4, 5)), None, (9, 12), ValidityOptions(fill=fill, fill_radius_px=radius))
     assert (origin == MEASURED).sum().item() == 1
     assert (origin == FILLED).sum().item() == filled
     assert origin.dtype == torch.uint8
@@ -66,7 +66,9 @@ def test_the_fill_policy_decides_which_missing_pixels_count(fill, radius, filled
 @pytest.mark.parametrize("radius", [1, 2, 3, 5, 8, 30])
 def test_near_reaches_as_far_as_its_radius_and_not_beyond(radius):
     places = [(0, 0), (4, 9), (20, 3)]
-    origin = provenance(measured_at(*places, size=(21, 26)), None, (21, 26), TrustOptions(fill_radius_px=radius))[0, 0]
+    origin = provenance(measured_at(*places, size=(21, 26)), None, (21, 26), ValidityOptions(fill_radius_px=radius))[
+        0, 0
+    ]
     for y in range(21):
         for x in range(26):
             distance = min(max(abs(y - py), abs(x - px)) for py, px in places)
@@ -76,17 +78,17 @@ def test_near_reaches_as_far_as_its_radius_and_not_beyond(radius):
 
 @pytest.mark.parametrize("fill", ["none", "near", "all"])
 def test_a_frame_without_any_measurement_is_nothing_throughout(fill):
-    assert not provenance(measured_at(), None, (36, 48), TrustOptions(fill=fill)).any()
+    assert not provenance(measured_at(), None, (36, 48), ValidityOptions(fill=fill)).any()
 
 
 def test_one_empty_frame_of_a_batch_stays_empty():
     valid = torch.cat((measured_at(), measured_at((4, 5))))
-    origin = provenance(valid, None, (9, 12), TrustOptions(fill="all"))
+    origin = provenance(valid, None, (9, 12), ValidityOptions(fill="all"))
     assert [frame.any().item() for frame in origin] == [False, True]
 
 
 def test_provenance_covers_the_footprint_of_a_measured_pixel():
-    origin = provenance(measured_at((1, 2)), None, (36, 48), TrustOptions(fill="none"))[0, 0]
+    origin = provenance(measured_at((1, 2)), None, (36, 48), ValidityOptions(fill="none"))[0, 0]
     assert origin[4:8, 8:12].eq(MEASURED).all()
     assert origin.sum().item() == 16 * MEASURED
 
@@ -94,7 +96,7 @@ def test_provenance_covers_the_footprint_of_a_measured_pixel():
 @pytest.mark.parametrize("size", [(24, 32), (16, 11), (29, 40)])
 def test_provenance_has_no_handedness_at_fractional_ratios(size):
     valid = torch.rand(1, 1, 9, 3, generator=torch.Generator().manual_seed(0)) > 0.5
-    options = TrustOptions(fill="none")
+    options = ValidityOptions(fill="none")
     turned = provenance(valid.flip(-1, -2), None, size, options).flip(-1, -2)
     assert torch.equal(provenance(valid, None, size, options), turned)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pagnet_ros.core import filters
-from pagnet_ros.core.validity import NOTHING, TrustOptions, provenance
+from pagnet_ros.core.validity import NOTHING, ValidityOptions, provenance
 from pagnet_ros.errors import InputError
 from pagnet_ros.replay.baselines import ABSENT_BASELINES, BASELINES, baselines
 
@@ -46,7 +46,7 @@ def test_an_absent_baseline_says_how_to_get_it():
 @pytest.mark.parametrize("name", sorted(ALL))
 @pytest.mark.parametrize("fill", ["none", "near", "all"])
 def test_what_is_given_follows_the_fill_policy(frame, name, fill):
-    options = TrustOptions(fill=fill, fill_radius_px=2, remove_flying=False)
+    options = ValidityOptions(fill=fill, fill_radius_px=2, remove_flying=False)
     methods = baselines(options)
     if name not in methods:
         pytest.skip(ABSENT_BASELINES[name])
@@ -60,7 +60,7 @@ def test_what_is_given_follows_the_fill_policy(frame, name, fill):
 @pytest.mark.parametrize("name", sorted(BASELINES))
 def test_the_default_is_the_policy_of_the_node(frame, name):
     low, rgb = frame
-    assert np.array_equal(np.isfinite(BASELINES[name](low, rgb)), given_by(low, (72, 96), TrustOptions()))
+    assert np.array_equal(np.isfinite(BASELINES[name](low, rgb)), given_by(low, (72, 96), ValidityOptions()))
 
 
 @pytest.mark.parametrize("name", sorted(BASELINES))
@@ -97,7 +97,7 @@ def test_flying_pixels_stay_unless_told(frame):
     _, rgb = frame
     low = np.where(np.arange(24) < EDGE, 1.0, 2.0).astype(np.float32) * np.ones((18, 1), np.float32)
     assert np.isfinite(BASELINES["bilinear"](low, rgb)).all()
-    assert np.isnan(baselines(TrustOptions())["bilinear"](low, rgb)).any()
+    assert np.isnan(baselines(ValidityOptions())["bilinear"](low, rgb)).any()
 
 
 def test_depth_of_another_type_is_refused():

@@ -6,7 +6,8 @@ import pytest
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 
 from pagnet_ros.errors import ConfigError, InputError, RecordingError
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.replay.frame import ReplayFrame, SourceOptions
 from pagnet_ros.replay.methods import Baseline, Identity, Network
 from pagnet_ros.replay.run import evaluate

@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 from pagnet_ros.core.depth import working_size
-from pagnet_ros.core.validity import TrustOptions
+from pagnet_ros.core.validity import ValidityOptions
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
 from pagnet_ros.runtime.engine import FrameLimits
 from tests.builders import small_surfaces
 
 LIMITS = FrameLimits(0.1, 10.0, 0.001425)
-EVERYTHING = TrustOptions(fill="all", remove_flying=False)
+EVERYTHING = ValidityOptions(fill="all", remove_flying=False)
 CLOSE_M = {"fp32": 5e-5, "bf16": 2e-3}  # RMS, metres, on a scene of 0.6 to 5.3 m
 
 

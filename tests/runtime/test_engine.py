@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pagnet_ros.core.validity import TrustOptions
+from pagnet_ros.core.validity import ValidityOptions
 from pagnet_ros.errors import DeviceError, OutOfMemoryError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import Bicubic, PagNet
@@ -183,7 +183,7 @@ def test_a_frame_too_large_for_memory_is_a_device_error(monkeypatch):
 def test_sigma_comes_in_the_unit_of_the_depth_and_is_missing_where_depth_is():
     depth, rgb = scene(holes=0.3)
     network = PagNet(ModelConfig(scale=4, channels=8, growth=4, residual=True, log_sigma=True))
-    out = infer(Engine(network, "cpu", "fp32"), depth, rgb, TrustOptions(fill="none"))
+    out = infer(Engine(network, "cpu", "fp32"), depth, rgb, ValidityOptions(fill="none"))
     # an untrained head gives log sigma 0: one span of the frame
     span = (int(depth.max()) - int(depth[depth > 0].min())) / 1000
     assert np.array_equal(np.isnan(out.sigma), np.isnan(out.depth))
@@ -194,5 +194,5 @@ def test_sigma_comes_in_the_unit_of_the_depth_and_is_missing_where_depth_is():
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_the_time_of_every_stage_is_reported(device):
     stages = infer(Engine(Bicubic(4), device), *scene()).stage_ms
-    assert list(stages) == ["upload", "network", "trust", "download"]
+    assert list(stages) == ["upload", "network", "mask", "download"]
     assert all(milliseconds >= 0 for milliseconds in stages.values())

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from pagnet_ros.core.validity import TrustOptions
+from pagnet_ros.core.validity import ValidityOptions
 from pagnet_ros.errors import DeviceError, OutOfMemoryError
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
 from pagnet_ros.options import UpsamplerOptions
@@ -148,7 +148,7 @@ def parts_recorded(make, *, equal):
         assert np.array_equal(ours.provenance, expected.provenance)
         return recordings.parts
 
-    assert parts() == ["_predict", "_believe"]
+    assert parts() == ["_predict", "_mask"]
     assert parts() == []
     return parts
 
@@ -156,9 +156,9 @@ def parts_recorded(make, *, equal):
 @pytest.mark.parametrize("pooled", [False, True])
 def test_a_live_parameter_records_only_the_part_of_a_frame_that_reads_it(pooled):
     parts = parts_recorded(random_network, equal=pooled)
-    assert parts(flying_gap=0.1) == ["_believe"]
-    assert parts(fill="none") == ["_believe"]
-    assert parts(noise=0.01) == (["_believe"] if pooled else [])
+    assert parts(flying_gap=0.1) == ["_mask"]
+    assert parts(fill="none") == ["_mask"]
+    assert parts(noise=0.01) == (["_mask"] if pooled else [])
     assert parts(maximum=2.0) == ["_predict"]
     assert parts(registration="none") == []
 
@@ -167,9 +167,9 @@ def test_a_live_parameter_records_only_the_part_of_a_frame_that_reads_it(pooled)
 def test_a_live_parameter_records_only_the_part_of_a_choice_that_reads_it(scale):
     parts = parts_recorded(partial(small_surfaces, scale), equal=scale == 1)
     assert parts(estimate="mean") == ["_predict"]
-    assert parts(fill="none") == ["_believe"]
-    assert parts(noise=0.01) == (["_believe"] if scale == 1 else [])
-    assert parts(maximum=2.0) == ["_predict", "_believe"]
+    assert parts(fill="none") == ["_mask"]
+    assert parts(noise=0.01) == (["_mask"] if scale == 1 else [])
+    assert parts(maximum=2.0) == ["_predict", "_mask"]
     assert parts(registration="none") == []
 
 
@@ -218,7 +218,7 @@ def test_a_gpu_takes_changing_sizes_and_settings(make, kept, backend):
     engine = Engine(make(**shape), "cuda", "fp32", backend)
     eager = Engine(make(**shape), "cpu", "fp32", "eager")
     for size in ((24, 32), (40, 20), (24, 32), (16, 16), (12, 30), (24, 32)):
-        for options in (EVERYTHING, TrustOptions()):
+        for options in (EVERYTHING, ValidityOptions()):
             depth, rgb = scene(size)
             ours, expected = infer(engine, depth, rgb, options), infer(eager, depth, rgb, options)
             assert rms(ours.depth, expected.depth, kept) < CLOSE_M["fp32"]

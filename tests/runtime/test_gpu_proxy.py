@@ -16,13 +16,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pagnet_ros.core.depth import working_size
-from pagnet_ros.core.validity import TrustOptions
+from pagnet_ros.core.validity import ValidityOptions
 from pagnet_ros.model.config import SURFACE_SCALES, ModelConfig
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
 from pagnet_ros.model.surface_network import choose_surfaces
 from pagnet_ros.model.weights import build_network
 from pagnet_ros.runtime.engine import Engine
-from pagnet_ros.runtime.frame_settings import FrameLimits, FrameSettings, for_belief, for_network
+from pagnet_ros.runtime.frame_settings import FrameLimits, FrameSettings, for_mask, for_network
 
 LIMITS = FrameLimits(0.1, 10.0, 0.001425, 0.001)
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal", "is_nonzero", "bincount")
@@ -37,11 +37,11 @@ SURFACES = {
     for scale in SURFACE_SCALES
 }
 OPTIONS = {
-    "default": TrustOptions(),
-    "all filled": TrustOptions(fill="all"),
-    "as measured": TrustOptions(fill="none", remove_flying=False),
+    "default": ValidityOptions(),
+    "all filled": ValidityOptions(fill="all"),
+    "as measured": ValidityOptions(fill="none", remove_flying=False),
 }
-ESTIMATES = [TrustOptions(), TrustOptions(estimate="mean", fill="all")]
+ESTIMATES = [ValidityOptions(), ValidityOptions(estimate="mean", fill="all")]
 
 
 class OnTheGpu(TorchDispatchMode):
@@ -118,7 +118,7 @@ def run(network, dtype, depth_size, rgb_size, raw=torch.uint16, options=OPTIONS[
         rgb = torch.empty((*rgb_size, 3), dtype=torch.uint8, device="cuda")
         with WithoutCuda(), OnTheGpu() as watch:
             predicted = engine._predict(for_network(frame), depth, rgb)
-            results = engine._believe(for_belief(frame, chosen=engine._chooses), *predicted)
+            results = engine._mask(for_mask(frame, chosen=engine._chooses), *predicted)
     return results, watch
 
 

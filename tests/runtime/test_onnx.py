@@ -10,13 +10,14 @@ from torch import nn
 
 from pagnet_ros.core.degradation import BICUBIC, NETWORK
 from pagnet_ros.core.depth import working_size
-from pagnet_ros.core.validity import TrustOptions
+from pagnet_ros.core.validity import ValidityOptions
 from pagnet_ros.errors import ConfigError, DeviceError, InputError, WeightsError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.runtime import export_onnx as exporter
 from pagnet_ros.runtime import onnx as onnx_network
 from pagnet_ros.runtime.engine import Engine, FrameLimits
@@ -240,7 +241,7 @@ def test_the_engine_runs_a_file_like_the_network(small):
         rgb,
         working_size((12, 16), (48, 64), 4),
         FrameLimits(0.1, 10.0, 0.001),
-        TrustOptions(fill="all"),
+        ValidityOptions(fill="all"),
     )
     engine = Engine(OnnxNetwork(path), "cpu", "fp32")
     assert engine.backend == "onnx"

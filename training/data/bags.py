@@ -19,8 +19,6 @@ from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
 from pagnet_ros.system.units import in_metres
 from pagnet_training.data.images import RgbdImage, fit_levels, make_image, reduce_rgb
 
-__all__ = ["read_bag"]
-
 SLOP_NS = 20_000_000
 
 

@@ -11,10 +11,6 @@ from numpy.typing import NDArray
 
 from pagnet_training.data.recorded_depth import NEAREST_M, Depth, Mask, Rng, log_uniform
 
-__all__ = [
-    "centre_sample", "footprint_mean", "main_surface", "processed", "summed_up", "with_foreign_patch", "with_outliers",
-]  # fmt: skip
-
 SURFACE_SHARE, SURFACE_M = 0.01, 0.005  # what lies within this share, or this many metres, of the median counts
 LEAST_MEASURED = 0.25  # share of a footprint that has to be measured for its main surface to be known
 COARSE_NOISE, COARSE_SPECKLE, OUTLIERS, FOREIGN_PATCH = 0.3, 0.25, 0.06, 0.05  # shares of patches

@@ -17,8 +17,6 @@ from pagnet_ros.errors import RecordingError
 from pagnet_ros.system.units import MILLIMETRES_PER_METRE
 from pagnet_training.data.images import RgbdImage, fit_levels, make_image, read_array, read_rgb, reduce_rgb
 
-__all__ = ["LAYOUTS", "read_folder", "read_frames", "read_middlebury", "read_sintel"]
-
 Converter = Callable[[NDArray[np.floating]], NDArray[np.floating]]
 
 

@@ -18,8 +18,6 @@ from pagnet_ros.errors import RecordingError
 from pagnet_training.data.known_sensor import MetricDepth
 from pagnet_training.data.numpy_files import MAX_FILE_BYTES, read_numpy
 
-__all__ = ["LEVELS", "RgbdImage", "fit_levels", "make_image", "read_array", "read_rgb", "reduce_rgb"]
-
 LEVELS = 255.0
 
 

@@ -19,15 +19,6 @@ from pagnet_ros.sensors.profile import SensorProfile
 from pagnet_ros.sensors.profile_yaml import load_profile
 from pagnet_ros.sensors.simulate import sense
 
-__all__ = [
-    "UNKNOWN",
-    "MetricDepth",
-    "MetricPatch",
-    "Sensors",
-    "focal_length",
-    "observe",
-]
-
 UNKNOWN = "unknown"
 PAPER_LEVELS = 255.0
 _FIELD_OF_VIEW = (45.0, 75.0)

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import RecordingError
 
-__all__ = ["MAX_FILE_BYTES", "read_numpy"]
-
 MAX_FILE_BYTES = 256 * 2**20
 MAX_ARRAY_BYTES = 2**30
 _ERRORS = (OSError, ValueError, EOFError, KeyError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error)

@@ -27,8 +27,6 @@ from pagnet_training.data.known_sensor import MetricDepth
 from pagnet_training.data.numpy_files import read_numpy
 from pagnet_training.recipe import SourceRecipe
 
-__all__ = ["STYLES", "render_scene", "render_scenes"]
-
 STYLES = ("tabletop", "clutter", "tabletop", "room", "traps", "clutter")
 METRIC_SHARE = 0.3
 WHOLE_LEVELS_SHARE = 0.5

@@ -11,30 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "bent",
-    "blobs",
-    "dark_surfaces",
-    "depth_edges",
-    "fattened",
-    "hidden_parts",
-    "in_whole_millimetres",
-    "log_uniform",
-    "median_filtered",
-    "noisy",
-    "off_colour",
-    "parallax",
-    "projector_shadow",
-    "quantised_in_disparity",
-    "ragged",
-    "silent_surfaces",
-    "smooth_field",
-    "speckle",
-    "stereo_matched",
-    "with_flying_pixels",
-    "with_wrong_measurements",
-]
-
 Depth = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Rng = np.random.Generator

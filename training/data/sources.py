@@ -17,8 +17,6 @@ from pagnet_training.recipe import DataRecipe, SourceRecipe
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["load_sources", "without_missing"]
-
 
 def without_missing(recipe: DataRecipe, root: Path | None = None) -> DataRecipe:
     """Leave out the sources that are optional and whose folder is not there, and warn of each.

@@ -30,17 +30,6 @@ from pagnet_training.data.recorded_depth import Depth, Mask, Rng, log_uniform
 
 T = TypeVar("T", bound=np.generic)
 
-__all__ = [
-    "Recording",
-    "Scene",
-    "SurfaceBatch",
-    "SurfacePatches",
-    "at_random_distance",
-    "change_colours",
-    "draw_scene",
-    "record",
-]
-
 MARGIN = 8
 """Pixels on each side of a patch that a camera's windows see and the network does not."""
 RANGE_M = (0.12, 25.0)

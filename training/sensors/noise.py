@@ -208,7 +208,7 @@ def _misfit(sums: _Sums, how: _How, *, with_angle: bool) -> float:
     """Weighted mean square of the logarithms that base, brightness, jitter and (perhaps) angle leave."""
     n = sums.counts.sum(-1).reshape(-1, NB, NA)
     noise, jitter, both = (part.reshape(-1, NB, NA) for part in how.cells(sums))
-    weight = _trust(both, n)
+    weight = _reliability(both, n)
     parts = backfit(0.5 * np.log(noise), weight * (noise / both) ** 2, with_angle=with_angle, rounds=8)
     model = np.exp(2 * sum(spread(np.nan_to_num(part), axis) for axis, part in enumerate(parts))) + jitter
     left = np.where(weight > 0, 0.5 * np.log(np.maximum(model, 1e-12) / both), 0.0)
@@ -237,7 +237,7 @@ class _Draw(NamedTuple):
         noise, _, both = how.cells(sums)
         variance = noise * tail.robust
         n = sums.counts.sum(-1)
-        weight = _trust(both, n) * (noise / both) ** 2
+        weight = _reliability(both, n) * (noise / both) ** 2
         logs, weight = (part.reshape(-1, NB, NA) for part in (0.5 * np.log(variance), weight))
         parts = backfit(logs, weight, with_angle=True, rounds=25)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -247,7 +247,7 @@ class _Draw(NamedTuple):
         return cls(*parts, marginal)
 
 
-def _trust(variance: Array, n: Array) -> Array:
+def _reliability(variance: Array, n: Array) -> Array:
     """Weight of a cell: all large cells count alike, so that one wall does not decide everything."""
     return np.where((n > 100) & np.isfinite(variance), n / (n + 2000.0), 0.0)
 

@@ -15,8 +15,6 @@ from pagnet_ros.sensors import PinholeCamera, SensorProfile, sense
 from pagnet_training.sensors.images import Depth, Mask, away_from_edges, edge_mask, fill_holes
 from pagnet_training.sensors.scenes import Moment
 
-__all__ = ["FIGURES", "RealismCounts", "delivered_part", "real_and_simulated", "simulated_frame"]
-
 FIGURES = {
     "edge_mixing": "pixels at edges that lie between the two surfaces, %",
     "holes": "holes in 100,000 pixels",

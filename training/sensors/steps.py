@@ -71,19 +71,19 @@ def _inverse_step(z: Array, storage: float) -> float:
     blur = storage * w**2
     gaps = np.diff(w)
     error = 0.5 * (blur[1:] + blur[:-1])
-    trusted = gaps > 3 * error
-    if trusted.sum() < MIN_VALUES // 2:
+    certain = gaps > 3 * error
+    if certain.sum() < MIN_VALUES // 2:
         return 0.0
-    guess = float(np.quantile(gaps[trusted], 0.15))
+    guess = float(np.quantile(gaps[certain], 0.15))
     for _ in range(8):
         multiple = np.maximum(np.rint(gaps / guess), 1.0)
-        fine = trusted & (multiple <= 3) & (np.abs(gaps / guess - multiple) < 0.3)
+        fine = certain & (multiple <= 3) & (np.abs(gaps / guess - multiple) < 0.3)
         if fine.sum() < MIN_VALUES // 2:
             return 0.0
         weight = 1.0 / np.square(error[fine] + 1e-3 * guess)
         guess = float((weight * gaps[fine] * multiple[fine]).sum() / (weight * multiple[fine] ** 2).sum())
-    off = np.abs(gaps[trusted] / guess - np.maximum(np.rint(gaps[trusted] / guess), 1.0))
-    tolerance = 0.1 + 1.2 * (error / guess)[trusted]
+    off = np.abs(gaps[certain] / guess - np.maximum(np.rint(gaps[certain] / guess), 1.0))
+    tolerance = 0.1 + 1.2 * (error / guess)[certain]
     if (off < tolerance).mean() < 0.85:
         return 0.0
     chance = np.minimum(2 * tolerance, 1.0).mean()

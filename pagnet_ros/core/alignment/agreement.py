@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core.alignment.edges import EdgePoints, colour_edges, depth_edges, working_scale
 
-__all__ = ["REACH", "Agreement", "agreement"]
-
 Image = NDArray[np.float32]
 
 REACH: Final = 12

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from pagnet_ros.core.alignment.agreement import Agreement, agreement
 from pagnet_ros.core.alignment.estimate import Estimate, estimate
 
-__all__ = ["AlignmentCheck"]
-
 PERIOD: Final = 64
 """One frame in this many is looked at while a node runs."""
 MEMORY: Final = 0.85
@@ -51,7 +49,7 @@ class AlignmentCheck:
             maximum: farthest depth that counts, likewise.
 
         Returns:
-            The latest estimate, believable or not; None before any depth edge was seen.
+            The latest estimate, sure or not; None before any depth edge was seen.
         """
         sizes = depth.shape, rgb.shape
         if sizes != self._sizes:

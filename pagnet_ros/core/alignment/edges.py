@@ -13,8 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EdgePoints", "colour_edges", "depth_edges", "working_scale"]
-
 Image = NDArray[np.float32]
 Indices = NDArray[np.intp]
 

@@ -1,4 +1,4 @@
-"""From agreement by offset to an offset that may be believed, or to the reasons why it may not.
+"""From agreement by offset to an offset that is sure, or to the reasons why it is not.
 
 Pure. Evidence comes in tiles (`agreement.py`), and everything is judged by how tiles differ, so
 one poster on a wall or one lucky object decides nothing. Constants are measured: see docs/registration.md.
@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.core.alignment.agreement import Agreement
-
-__all__ = ["Estimate", "estimate"]
 
 Surface = NDArray[np.floating]
 
@@ -67,7 +65,7 @@ class Estimate:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Why the offset may not be believed; empty where it may."""
+        """Why the offset is not sure; empty where it is."""
         checks = (
             (self.tiles >= LEAST_TILES, f"depth edges in {self.tiles} places only, expected {LEAST_TILES}"),
             (

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from pagnet_ros.errors import ConfigError
 
-__all__ = ["NONE", "SENSOR", "Shift", "offset_px"]
-
 NONE: Final = "none"
 """Not `off`, which YAML takes for false."""
 SENSOR: Final = "sensor"

@@ -11,8 +11,6 @@ from pagnet_ros.replay.metrics.frame import Result
 from pagnet_ros.replay.metrics.registry import EIGEN, Group, Metric, Sums, Values, add_metrics, ratio, root
 from pagnet_ros.replay.metrics.settings import MetricSettings
 
-__all__ = ["Accuracy", "Common", "Deltas"]
-
 DELTAS = {"1_05": 1.05, "1_10": 1.10, "1_25": 1.25, "1_25_2": 1.25**2, "1_25_3": 1.25**3}
 DELTA_LABELS = ("1.05", "1.10", "1.25", "1.25²", "1.25³")
 KNOWN, SCORED, ERROR, ABSOLUTE, SQUARE, RELATIVE = range(6)

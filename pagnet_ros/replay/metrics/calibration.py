@@ -9,8 +9,6 @@ import numpy as np
 from pagnet_ros.replay.metrics.frame import Result
 from pagnet_ros.replay.metrics.registry import Group, Metric, Sums, Values, add_metrics, ratio, root
 
-__all__ = ["Calibration"]
-
 FIRST_SIGMA_M = 0.0025
 ROWS = 9
 """Rows of the table: sigma below 2.5 mm, then each row up to twice the sigma of the one before; the last is open."""

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from pagnet_ros.replay.metrics.regions import Image, Mask
 from pagnet_ros.replay.metrics.settings import MetricSettings
 
-__all__ = ["Surroundings", "between_surfaces", "ramps", "surroundings"]
-
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 

@@ -21,8 +21,6 @@ from pagnet_ros.replay.metrics.obstacles import VoxelGrid
 from pagnet_ros.replay.metrics.regions import Image, Mask, depth_steps, grey, grown, nearest_up, texture
 from pagnet_ros.replay.metrics.settings import MetricSettings
 
-__all__ = ["FrameContext", "FrameContexts", "FrameTruth", "Known", "Result", "Still"]
-
 MIN_TEXTURED = 100
 
 

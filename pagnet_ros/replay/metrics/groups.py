@@ -14,8 +14,6 @@ from pagnet_ros.replay.metrics.regions import Image, Mask, footprint_depth, grey
 from pagnet_ros.replay.metrics.registry import Group, Metric, Sums, Values, add_metrics, ratio, root
 from pagnet_ros.replay.metrics.settings import MetricSettings
 
-__all__ = ["Alignment", "Flicker", "Flying", "FlyingRate", "Measurement", "Obstacles", "Texture", "depth_ridges"]
-
 WINDOW_PX = 9
 MIN_SHARE = 0.5
 MIN_VARIANCE = 1.0

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from pagnet_ros.replay.metrics.regions import Image, Mask
 from pagnet_ros.replay.metrics.settings import MetricSettings
 
-__all__ = ["VoxelGrid", "unmatched"]
-
 
 @dataclass(frozen=True)
 class VoxelGrid:

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from pagnet_ros.recordings.coarse import SURFACE_MIN, SURFACE_RELATIVE, coarse_depth
 
-__all__ = ["depth_steps", "footprint_depth", "grey", "grown", "nearest_up", "texture"]
-
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 

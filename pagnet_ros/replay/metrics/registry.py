@@ -20,8 +20,6 @@ from pagnet_ros.replay.metrics.settings import MetricSettings
 if TYPE_CHECKING:
     from pagnet_ros.replay.metrics.frame import Result
 
-__all__ = ["GROUPS", "METRICS", "Group", "Metric", "Sums", "Values", "add_metrics", "markdown_table", "ratio", "root"]
-
 Better = Literal["lower", "higher", "target"]
 Needs = Literal["any", "reference", "sigma"]
 Sums = NDArray[np.float64]

@@ -12,8 +12,6 @@ from pagnet_ros.replay.metrics.registry import GROUPS, METRICS, Sums, Values
 from pagnet_ros.replay.metrics.settings import MetricSettings
 from pagnet_ros.replay.results import plain
 
-__all__ = ["Scorer"]
-
 
 class Scorer:
     """The metrics of one method. Feed it every frame of the run, in order, as the run's `FrameContexts` makes them."""

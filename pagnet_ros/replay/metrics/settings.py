@@ -8,8 +8,6 @@ from itertools import pairwise
 
 from pagnet_ros.system.settings import Settings, setting
 
-__all__ = ["MetricSettings"]
-
 MAX_CELLS = 50_000_000
 
 

@@ -8,8 +8,6 @@ from typing import Any, Final
 from pagnet_ros.diagnosis.observation import CAMERA_INFO_TYPE, COMPRESSED_TYPE, IMAGE_TYPE, Endpoint
 from pagnet_ros.diagnosis.processes import is_here, process_of
 
-__all__ = ["Graph", "full_name", "image_type"]
-
 _UNKNOWN: Final = "_NODE_NAME_UNKNOWN_"
 _NO_LIMIT_NS: Final = 1 << 62
 _IMAGES: Final = (IMAGE_TYPE, COMPRESSED_TYPE)

@@ -26,8 +26,6 @@ from pagnet_ros.diagnosis.observation import CAMERA_INFO_TYPE, COMPRESSED_TYPE, 
 from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.ros.running import spin
 
-__all__ = ["Listener", "TopicLog"]
-
 _KINDS: Final = {IMAGE_TYPE: Image, COMPRESSED_TYPE: CompressedImage, CAMERA_INFO_TYPE: CameraInfo}
 _ANY: Final = QoSProfile(depth=30, reliability=ReliabilityPolicy.BEST_EFFORT)
 """As the node subscribes: best effort and volatile, which every publisher accepts."""

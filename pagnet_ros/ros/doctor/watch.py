@@ -23,8 +23,6 @@ from pagnet_ros.diagnosis.observation import (
 from pagnet_ros.ros.doctor.graph import Graph, image_type
 from pagnet_ros.ros.doctor.listener import Listener, TopicLog
 
-__all__ = ["Options", "watch"]
-
 _DISCOVERY_S: Final = 3.0
 _SETTLED_S: Final = 1.0
 _MANAGER: Final = "nav2_msgs/srv/ManageLifecycleNodes"

@@ -35,8 +35,6 @@ from pagnet_ros.system.settings import Settings, setting
 from pagnet_ros.system.transport import prepare_process
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["Evaluator", "main"]
-
 
 @dataclass(frozen=True)
 class EvaluatorOptions(Settings):

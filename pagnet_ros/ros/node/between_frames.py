@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["BetweenFrames"]
-
 
 class BetweenFrames:
     """Runs one job after the next frame where frames come, else at once. Thread-safe."""

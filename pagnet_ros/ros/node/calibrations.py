@@ -15,8 +15,6 @@ from sensor_msgs.msg import CameraInfo
 from pagnet_ros.ros.compat import SubscriptionEventCallbacks
 from pagnet_ros.ros.names import TopicNames
 
-__all__ = ["Calibrations"]
-
 Subscribe = Callable[[list[Any], str, Any, Callable[[Any], None]], None]
 """Takes the list to add to, the topic, its type and the callback."""
 

@@ -33,8 +33,6 @@ from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
 
-__all__ = ["TOLD_BY_THE_NODE", "Examination", "StreamName"]
-
 StreamName = Literal["depth", "color", "camera_info"]
 _ROLES: Final[dict[StreamName, Literal["depth", "color", "color_info"]]] = {
     "depth": "depth",

@@ -32,8 +32,6 @@ from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
 from pagnet_ros.system.units import NS_PER_MS
 
-__all__ = ["Inputs", "LatestOnlyQueue", "MessagePair", "Received", "make_pairing", "reader_of"]
-
 T = TypeVar("T")
 
 

@@ -16,8 +16,6 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from pagnet_ros.errors import PagnetError
 
-__all__ = ["ManagedNode"]
-
 _RETRY_S: Final = 5.0
 
 

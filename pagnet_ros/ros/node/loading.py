@@ -13,8 +13,6 @@ from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sensor_limits import SensorLimits, sensor_limits
 
-__all__ = ["choose_weights", "load_upsampler"]
-
 _WARM_UP_DEPTH: Final = (48, 64)
 _WARM_UP_COLOR: Final = (192, 256)
 

@@ -16,8 +16,6 @@ from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["TopicMonitor"]
-
 _IMAGES: Final[tuple[StreamName, ...]] = ("depth", "color")
 _ALL: Final[tuple[StreamName, ...]] = (*_IMAGES, "camera_info")
 _SILENT_S: Final = 1.0

@@ -18,7 +18,8 @@ from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 
 from pagnet_ros.errors import ConfigError, DeviceError
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.compat import after_parameters_are_set
 from pagnet_ros.ros.diagnostics import summarise
 from pagnet_ros.ros.names import resolve_topics
@@ -37,8 +38,6 @@ from pagnet_ros.ros.running import init_ros, run_node
 from pagnet_ros.system.health import Health
 from pagnet_ros.system.settings import fields_of
 from pagnet_ros.system.transport import prepare_process
-
-__all__ = ["PagnetNode", "main"]
 
 _CHECK_PERIOD_S: Final = 1.0
 _RECENT_S: Final = 10.0

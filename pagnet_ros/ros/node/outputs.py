@@ -25,8 +25,6 @@ from pagnet_ros.ros.node.points import Points
 from pagnet_ros.ros.qos import image_qos, overriding_options, publisher_events
 from pagnet_ros.ros.reporter import Reporter
 
-__all__ = ["LAYERS", "Layer", "Outputs"]
-
 
 class Layer(NamedTuple):
     """An image beside the depth.

@@ -14,8 +14,6 @@ from pagnet_ros.core.frame_tree import pose_matrix
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.system.settings import setting
 
-__all__ = ["NodeParameters"]
-
 _NOT_TURNED: Final = "0,0,0,1"
 
 

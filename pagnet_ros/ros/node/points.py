@@ -20,8 +20,6 @@ from pagnet_ros.messages.points import make_points
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
 
-__all__ = ["Points", "cloud_message"]
-
 _FIELDS: Final = ("x", "y", "z", "rgb")
 
 

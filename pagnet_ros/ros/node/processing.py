@@ -30,7 +30,8 @@ from pagnet_ros.errors import (
     OutOfMemoryError,
 )
 from pagnet_ros.messages.pair import PairReader
-from pagnet_ros.pipeline import DepthUpsampler, UpsampledDepth, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler, UpsampledDepth
 from pagnet_ros.ros.node.inputs import LatestOnlyQueue, MessagePair
 from pagnet_ros.ros.node.outputs import Outputs
 from pagnet_ros.ros.node.parameters import NodeParameters
@@ -39,8 +40,6 @@ from pagnet_ros.system.units import NS_PER_MS
 
 if TYPE_CHECKING:
     from pagnet_ros.ros.node.node import PagnetNode
-
-__all__ = ["FrameProcessor", "Worker"]
 
 T = TypeVar("T")
 _MAX_AGE_NS: Final = 3600 * 1_000_000_000
@@ -99,9 +98,9 @@ class Worker(Generic[T]):
 
 
 @lru_cache(maxsize=4)
-def _trusting(options: UpsamplerOptions, trust: bool) -> UpsamplerOptions:
+def _with_uncertainty(options: UpsamplerOptions, asked: bool) -> UpsamplerOptions:
     """The options with what is made for the layers beside the depth, or without."""
-    return replace(options, trust=trust)
+    return replace(options, uncertainty=asked)
 
 
 class FrameProcessor:
@@ -151,7 +150,7 @@ class FrameProcessor:
 
     def _process(self, pair: MessagePair, settings: NodeParameters) -> None:
         started = time.monotonic_ns()
-        options = self._upsampler.options = _trusting(self._node.options, self._outputs.layers_wanted())
+        options = self._upsampler.options = _with_uncertainty(self._node.options, self._outputs.layers_wanted())
         self._reader.depth_unit_m = options.depth_unit_m
         depth, rgb = self._reader.read(pair.depth.message, pair.color.message)
         if self._reader.unaligned:

@@ -15,8 +15,6 @@ from pagnet_ros.system.units import NS_PER_MS
 if TYPE_CHECKING:
     from pagnet_ros.ros.node.node import PagnetNode
 
-__all__ = ["Reprojecting"]
-
 _GRACE_NS: Final = 2_000_000_000
 """For so long calibrations and tf may come later than the first images, before their lack is told."""
 

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.pipeline import UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.system.settings import build
 
 if TYPE_CHECKING:
     from pagnet_ros.sensors.profile import SensorProfile
-
-__all__ = ["ANY_SENSOR", "SensorLimits", "SensorNoise", "options_of", "sensor_limits"]
 
 _FARTHEST_M: Final = 10.0
 _MOST_PER_M: Final = 0.1

@@ -14,8 +14,6 @@ from pagnet_ros.core.pairing import Pair
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.image import stamp_ns
 
-__all__ = ["FilterPairing"]
-
 
 class FilterPairing:
     """ApproximateTimeSynchronizer or TimeSynchronizer. Not thread-safe: the caller locks.

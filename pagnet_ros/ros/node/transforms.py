@@ -15,8 +15,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from pagnet_ros.core.frame_tree import FrameTree
 
-__all__ = ["Transforms"]
-
 _KEPT: Final = 100
 """Messages kept, as tf2 has it: each publisher of static transforms sends one."""
 

@@ -35,8 +35,6 @@ from pagnet_ros.ros.players.player import (
 from pagnet_ros.system.settings import setting
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["BagPlayer", "BagPlayerOptions", "main", "parse_arguments"]
-
 QOS_CHOICES = ("reliable", "best_effort", "recorded")
 QUEUE_DEPTH = 10
 MESSAGE_OVERHEAD = 256

@@ -14,8 +14,6 @@ from typing import Any
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["PlaybackClock", "clock_publisher"]
-
 MAX_LATE_NS = 200_000_000
 
 

@@ -35,8 +35,6 @@ from pagnet_ros.ros.players.player import (
 from pagnet_ros.system.settings import setting
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["FramePlayer", "FramePlayerOptions", "main", "parse_arguments"]
-
 QUEUE_DEPTH = 5
 KEPT_BYTES = 512 << 20
 

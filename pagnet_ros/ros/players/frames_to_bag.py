@@ -14,8 +14,6 @@ from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
 from pagnet_ros.recordings.frames import FrameFolder, open_frames
 from pagnet_ros.system.settings import add_flags, fields_of
 
-__all__ = ["add_folder", "main", "open_folder"]
-
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that name and describe a folder of frames."""

@@ -27,8 +27,6 @@ from pagnet_ros.system.settings import Settings, fields_of, setting
 from pagnet_ros.system.transport import prepare_process
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["LONGEST_S", "Player", "PlayerOptions", "parse_options", "play_while_spinning", "player_main"]
-
 P = TypeVar("P", bound="PlayerOptions")
 T = TypeVar("T")
 LONGEST_S: Final = 1e6

@@ -34,8 +34,6 @@ from pagnet_ros.ros.players.simulated_frames import (
 from pagnet_ros.sensors import PinholeCamera
 from pagnet_ros.system.units import NS_PER_S
 
-__all__ = ["SimulatedCamera", "main"]
-
 QUEUE_DEPTH = 5
 LIVE_AHEAD = 2
 

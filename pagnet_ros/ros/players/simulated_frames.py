@@ -18,8 +18,6 @@ from pagnet_ros.sensors import PinholeCamera, SensorMemory, load_profile, sense,
 from pagnet_ros.simulation import STYLES, LookAround, Renderer, Scene
 from pagnet_ros.system.settings import Settings, setting
 
-__all__ = ["SimulatedCameraOptions", "SimulatedFrame", "SimulatedView", "loop_of_frames"]
-
 LIVE_SHARE = 0.6
 MAX_LOOP_BYTES = 2 << 30
 

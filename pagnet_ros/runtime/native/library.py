@@ -24,8 +24,6 @@ from torch import Tensor
 
 from pagnet_ros.errors import PagnetError
 
-__all__ = ["Library", "NativeUnavailableError", "load_library"]
-
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.cpp", "surfaces.cpp"))
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-march=native", "-std=c++20", "-shared", "-fPIC", "-pthread", "-Wno-psabi")

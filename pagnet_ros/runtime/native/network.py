@@ -27,16 +27,6 @@ from pagnet_ros.runtime.native.library import Library, NativeUnavailableError
 from pagnet_ros.runtime.native.program import FeatureMap, Op, Program
 from pagnet_ros.runtime.recent import Recent
 
-__all__ = [
-    "NativePagNet",
-    "add_attention",
-    "add_conv",
-    "add_upsample",
-    "point_at_colour",
-    "refuse_unknown_parts",
-    "weights_of",
-]
-
 KEPT_SIZES = 2
 
 

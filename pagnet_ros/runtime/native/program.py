@@ -18,8 +18,6 @@ from torch import Tensor
 
 from pagnet_ros.runtime.native.library import Library
 
-__all__ = ["FeatureMap", "Program"]
-
 MARGIN_ROWS = 4  # the attention's 9 taps reach 4 pixels out
 MARGIN_COLUMNS = 16  # one vector of the widest instruction set, so that rows start aligned
 CELL_BYTES = 4

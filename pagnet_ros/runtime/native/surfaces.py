@@ -38,8 +38,6 @@ from pagnet_ros.runtime.native.network import (
 from pagnet_ros.runtime.native.program import FeatureMap, Program
 from pagnet_ros.runtime.recent import Recent
 
-__all__ = ["NativeSurfaces"]
-
 KEPT_SIZES = 2
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pagnet_ros.core.validity import MEASURED, TrustOptions, provenance
+from pagnet_ros.core.validity import MEASURED, ValidityOptions, provenance
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.replay.metrics.regions import depth_steps, footprint_depth, grown, nearest_up, texture
 
@@ -60,7 +60,7 @@ sides = st.integers(2, 9)
 def test_nearest_pixels_are_those_of_provenance(height, width, taller, wider, seed):
     valid = np.random.default_rng(seed).random((height, width)) < 0.5
     size = (height + taller, width + wider)
-    origin = provenance(torch.from_numpy(valid)[None, None], None, size, TrustOptions(fill="none"))[0, 0].numpy()
+    origin = provenance(torch.from_numpy(valid)[None, None], None, size, ValidityOptions(fill="none"))[0, 0].numpy()
     assert np.array_equal(nearest_up(valid, size), origin == MEASURED)
 
 

@@ -84,12 +84,12 @@ def test_compressed_inputs_are_read_from_image_transports_topics(ros):
     np.testing.assert_allclose(depth_from_image(rig.out.wait_for(1)[0]), 1.5, rtol=1e-3)
 
 
-def test_trust_has_the_depth_images_stamp_and_is_made_while_somebody_subscribes(ros):
+def test_uncertainty_has_the_depth_images_stamp_and_is_made_while_somebody_subscribes(ros):
     asked = []
 
     class Watched(DepthUpsampler):
         def __call__(self, depth, rgb):
-            asked.append(self.options.trust)
+            asked.append(self.options.uncertainty)
             return super().__call__(depth, rgb)
 
     rig = Rig(ros, load=lambda settings: Watched("small", surface_networks(4), device="cpu"))

@@ -1,4 +1,4 @@
-"""A sensor profile narrows what is believed: shipped names, YAML files, and refusals."""
+"""A sensor profile narrows the range: shipped names, YAML files, and refusals."""
 
 import pytest
 

@@ -11,9 +11,9 @@ from pagnet_ros.core.validity import (
     FILLED,
     MEASURED,
     OUT_OF_RANGE,
-    TrustOptions,
-    believe_choice,
+    ValidityOptions,
     disagreeing,
+    mask_choice,
 )
 from pagnet_ros.model.surfaces import Choice
 
@@ -39,14 +39,14 @@ def choice(**changes):
 
 
 def published(**options):
-    return believe_choice(choice(), state(), LIMITS, TrustOptions(fill="all", **options))
+    return mask_choice(choice(), state(), LIMITS, ValidityOptions(fill="all", **options))
 
 
 def test_a_surface_with_a_rival_is_contested_and_published_by_default():
-    belief = published()
-    assert (belief.origin[0, 0, :, CONTEST] == CONTESTED).all()
-    assert (belief.origin[0, 0, :, :4] == MEASURED).all()
-    assert (belief.depth[0, 0, :, CONTEST] == 2).all()
+    masked = published()
+    assert (masked.origin[0, 0, :, CONTEST] == CONTESTED).all()
+    assert (masked.origin[0, 0, :, :4] == MEASURED).all()
+    assert (masked.depth[0, 0, :, CONTEST] == 2).all()
 
 
 @pytest.mark.parametrize(("as_", "value"), [("nan", math.nan), ("inf", math.inf)])
@@ -57,8 +57,8 @@ def test_each_kind_of_doubt_has_its_own_policy(as_, value):
     assert (filled.depth[0, 0, 0, CONTEST] == 2).all()
     assert contested.depth[0, 0, 0, CONTEST].isclose(wanted, equal_nan=True).all()
     assert (contested.depth[0, 0, 0, MISSING] == 1).all()
-    for belief, where in ((filled, MISSING), (contested, CONTEST)):
-        sigma, confidence, _ = belief.trust
+    for masked, where in ((filled, MISSING), (contested, CONTEST)):
+        sigma, confidence, _ = masked.uncertainty
         assert sigma[0, 0, 0, where].isnan().all()
         assert not confidence[0, 0, 0, where].any()
     assert (filled.origin[0, 0, 0, MISSING] == FILLED).all()
@@ -66,36 +66,36 @@ def test_each_kind_of_doubt_has_its_own_policy(as_, value):
 
 def test_out_of_range_is_nan_or_infinite_on_the_side_where_it_lies():
     assert published().depth[0, 0, 0, FAR].isnan().all()
-    belief = published(publish_out_of_range="inf")
-    assert (belief.depth[0, 0, 0, FAR] == math.inf).all()
-    assert (belief.depth[0, 0, 0, INFINITE] == math.inf).all()
-    assert (belief.depth[0, 0, 0, NEAR] == -math.inf).all()
-    assert (belief.origin[0, 0, 0, FAR] == OUT_OF_RANGE).all()
+    masked = published(publish_out_of_range="inf")
+    assert (masked.depth[0, 0, 0, FAR] == math.inf).all()
+    assert (masked.depth[0, 0, 0, INFINITE] == math.inf).all()
+    assert (masked.depth[0, 0, 0, NEAR] == -math.inf).all()
+    assert (masked.origin[0, 0, 0, FAR] == OUT_OF_RANGE).all()
 
 
 def test_nothing_is_cleared_where_something_too_near_was_measured_and_the_wall_behind_was_chosen():
     behind = choice()
     behind.depth[..., NEAR] = 9.0
-    belief = believe_choice(behind, state(), LIMITS, TrustOptions(publish_out_of_range="inf"))
-    assert (belief.depth[0, 0, 0, NEAR] == -math.inf).all()
+    masked = mask_choice(behind, state(), LIMITS, ValidityOptions(publish_out_of_range="inf"))
+    assert (masked.depth[0, 0, 0, NEAR] == -math.inf).all()
 
 
 def test_a_limit_of_sigma_contests_what_is_above_it():
     wide = choice()
     wide.sigma[..., 0] = 0.2
-    belief = believe_choice(wide, state(), LIMITS, TrustOptions(max_sigma_m=0.1, publish_contested="nan"))
-    assert belief.depth[0, 0, :, 0].isnan().all()
-    assert (belief.depth[0, 0, :, 1] == 1).all()
+    masked = mask_choice(wide, state(), LIMITS, ValidityOptions(max_sigma_m=0.1, publish_contested="nan"))
+    assert masked.depth[0, 0, :, 0].isnan().all()
+    assert (masked.depth[0, 0, :, 1] == 1).all()
 
 
 def test_a_measurement_that_no_pixel_of_its_footprint_agrees_with_is_contested_and_counted():
     off = choice()
     off.depth[..., :2] = 1.3  # all of the first footprint
     off.depth[..., 0, 2] = 1.3  # one pixel of the second, as an edge may run through it
-    belief = believe_choice(off, state(), LIMITS, TrustOptions(fill="all"))
-    assert (belief.origin[0, 0, :, :2] == CONTESTED).all()
-    assert (belief.origin[0, 0, :, 2:4] == MEASURED).all()
-    assert belief.trust[2].item() == 1
+    masked = mask_choice(off, state(), LIMITS, ValidityOptions(fill="all"))
+    assert (masked.origin[0, 0, :, :2] == CONTESTED).all()
+    assert (masked.origin[0, 0, :, 2:4] == MEASURED).all()
+    assert masked.uncertainty[2].item() == 1
 
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 9), (3, 4), (2, 3)])
@@ -110,7 +110,7 @@ def test_agreement_is_asked_at_any_ratio_of_sizes(size):
 def test_confidence_falls_with_sigma_and_with_the_probability_of_the_choice():
     doubt = choice()
     doubt.sigma[..., 0], doubt.probability[..., 1] = 0.02, 0.8
-    confidence = believe_choice(doubt, state(), LIMITS, TrustOptions()).trust[1][0, 0, 0]
+    confidence = mask_choice(doubt, state(), LIMITS, ValidityOptions()).uncertainty[1][0, 0, 0]
     assert confidence.dtype == torch.uint8
     assert confidence[2] == 100  # 2 % are four sigma
     assert confidence[0] == 68  # 2 % are one sigma
@@ -118,6 +118,6 @@ def test_confidence_falls_with_sigma_and_with_the_probability_of_the_choice():
 
 
 def test_what_nobody_asks_for_is_not_made_and_policies_hold_all_the_same():
-    assert published(trust=False).trust == ()
-    assert (published(trust=False).origin[0, 0, :, CONTEST] == MEASURED).all()
-    assert published(trust=False, publish_contested="nan").depth[0, 0, :, CONTEST].isnan().all()
+    assert published(uncertainty=False).uncertainty == ()
+    assert (published(uncertainty=False).origin[0, 0, :, CONTEST] == MEASURED).all()
+    assert published(uncertainty=False, publish_contested="nan").depth[0, 0, :, CONTEST].isnan().all()

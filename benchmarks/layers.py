@@ -1,6 +1,6 @@
 """What sigma, confidence and provenance cost while somebody subscribes to them, and while nobody does.
 
-``python -m benchmarks.trust``. One simulated frame; the cases take turns, so that noise of the machine meets all
+``python -m benchmarks.layers``. One simulated frame; the cases take turns, so that noise of the machine meets all
 alike. Beside the time that passes, the processor's: what others on the machine do hardly enters it.
 """
 
@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from pagnet_ros.pipeline import DepthUpsampler, UpsamplerOptions
+from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.sensors import PinholeCamera, load_profile, sense, to_millimetres
 from pagnet_ros.simulation import Renderer, Scene
 
@@ -26,13 +27,13 @@ LAYERS = ("sigma", "confidence", "provenance")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.trust", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40, help="frames of each case (default 40)")
     options = parser.parse_args(arguments)
     scene, camera = Scene.random(0, "room"), PinholeCamera.from_fov(SIZE[1], SIZE[0], 60.0)
     seen = Renderer(scene)(camera, noise_seed=0)
     depth = to_millimetres(sense(seen.depth_m, camera, load_profile("kinect_v1"), 0, factor=SCALE))
-    quiet = UpsamplerOptions(metric=True, trust=False)
+    quiet = UpsamplerOptions(metric=True, uncertainty=False)
     upsampler = DepthUpsampler.from_weights(options=quiet)
 
     def upsample(chosen: UpsamplerOptions) -> Any:
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cases: dict[str, Callable[[], Any]] = {
         "nobody subscribes": lambda: upsample(quiet),
         "publish_contested: nan": lambda: upsample(replace(quiet, publish_contested="nan")),
-        "sigma, confidence, provenance": lambda: _with_messages(upsample(replace(quiet, trust=True))),
+        "sigma, confidence, provenance": lambda: _with_messages(upsample(replace(quiet, uncertainty=True))),
     }
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     for turn in range(options.rounds + 1):
