@@ -6,10 +6,13 @@ is; an encoding that names no order of channels ("8UC3") is read as cv_bridge wr
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
 
 import cv2
 import numpy as np
+
+from pagnet_ros.errors import MessageError
 
 Role = Literal["depth", "color", "either", ""]
 
@@ -80,3 +83,33 @@ def role_of(encoding: str) -> Role:
     if encoding in COLOR:
         return "either" if encoding in DEPTH else "color"
     return "depth" if encoding in DEPTH else ""
+
+
+@dataclass
+class YuvPlane:
+    """An image of YUV 4:2:0 as one plane of bytes: the rows of brightness, then those of colour."""
+
+    height: int
+    width: int
+    step: int
+    data: Any
+    encoding: str
+    is_bigendian: int = 0
+    header: Any = None
+
+
+def with_color_plane(message: Any) -> YuvPlane:
+    """All rows of an nv12 or nv21 image; its `height` may count those of brightness only, or the colour's too.
+
+    Raises:
+        MessageError: The rows do not make up both planes.
+    """
+    height, step = int(message.height), int(message.step)
+    rows = len(message.data) // step if step > 0 else 0
+    if not (rows == height and height % 3 == 0) and 2 * rows != 3 * height:
+        raise MessageError(
+            "truncated_data",
+            f"{message.encoding} image of {message.width} x {height} has {rows} rows of {step} bytes; expected "
+            f"{height} rows of brightness and half as many of colour. The publisher must send both planes.",
+        )
+    return YuvPlane(rows, int(message.width), step, message.data, message.encoding)

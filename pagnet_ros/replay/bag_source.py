@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from pagnet_ros.core.pairing import Pair
 from pagnet_ros.errors import ConfigError, MessageError, RecordingError
+from pagnet_ros.messages.image import CdrCompressedImage, CdrImage, image_from_cdr
 from pagnet_ros.messages.pair import PairReader, read_depth
 from pagnet_ros.recordings.bags import BagMessage
-from pagnet_ros.recordings.cdr_images import CdrCompressedImage, CdrImage, image_from_cdr
 from pagnet_ros.recordings.joined import JoinedBags
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, COMPRESSED, IMAGE, RgbdTopics, find_rgbd_topics

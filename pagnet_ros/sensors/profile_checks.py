@@ -1,71 +1,114 @@
-"""What may stand in each field of a sensor profile. Pure: values in, problems out, all of them at once."""
+"""How a field of a sensor profile is declared, and what may stand in it: values in, all problems at once out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, field, fields
 from typing import Any
 
 from pagnet_ros.errors import did_you_mean
 from pagnet_ros.sensors.curves import curve_problem, is_number, shown
 from pagnet_ros.sensors.evidence import Evidence
 
-REDUCTIONS = ("area", "bicubic", "nearest")
-SHADOW_SIDES = ("none", "left", "right")
-
-_CHOICES = {"reduction": REDUCTIONS, "shadow_side": SHADOW_SIDES}
-_TEXTS = ("name", "description", "provenance", "weights")
-_WHOLE = ("width", "height", "registration_width")
-_ABOVE_ZERO = ("min_range_m", "max_range_m", "baseline_m", "native_focal_px", "wiggle_period_m", "edge_jump")
-_SIGNED = (
-    "bias_m", "bias_scale", "noise_z0_m", "wiggle_phase_rad", "cx", "cy", "registration_x_px", "registration_y_px",
-)  # fmt: skip
-_BELOW_ONE = ("noise_persistence", "lateral_persistence", "hole_persistence")
-_MOST = {
-    "footprint_px": 2.0,
-    "edge_width_px": 16.0,
-    "noise_tail": 0.4,
-    "noise_correlation_px": 16.0,
-    "hole_size_px": 64.0,
-    "hole_large_px": 512.0,
-    "hole_large_share": 1.0,
-    "shadow_share": 1.0,
-    **dict.fromkeys(("flying", "missing", "missing_far", "missing_grazing", "missing_dark", "missing_edge"), 1.0),
-    "noise_fixed": 1.0,
-    "dark_brightness": 1.0,
-}
 _INF = math.inf
-CURVES: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = {
-    "noise_range_curve": ((0.0, _INF), (0.0, _INF)),
-    "noise_brightness_curve": ((0.0, 1.0), (0.0, _INF)),
-    "noise_angle_curve": ((0.0, math.pi / 2), (0.0, _INF)),
-    "bias_curve": ((0.0, _INF), (-_INF, _INF)),
-    "missing_range_curve": ((0.0, _INF), (0.0, 1.0)),
-    "missing_brightness_curve": ((0.0, 1.0), (-1.0, 1.0)),
-    "missing_angle_curve": ((0.0, math.pi / 2), (-1.0, 1.0)),
-    "missing_dark_angle_curve": ((0.0, math.pi / 2), (0.0, 1.0)),
-    "missing_edge_curve": ((0.0, 16.0), (0.0, 1.0)),
-}
-"""Field -> limits of x and of y."""
+_Limits = tuple[float, float]
+Check = Callable[[Any], str]
+"""What was expected in the place of a value; empty where the value is sound."""
 
 
-def problems_of(values: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the fields of a profile, one text each.
+def text(about: str, *, required: bool = False) -> Any:
+    """A field that holds a text, empty unless it is required."""
 
-    Args:
-        values: Every field of a profile by name.
-    """
+    def check(value: Any) -> str:
+        return "" if isinstance(value, str) and (value or not required) else "a text"
+
+    return _declared(MISSING if required else "", about, check, unit_free=True)
+
+
+def choice(about: str, *choices: str, unit_free: bool = False) -> Any:
+    """A field that holds one of some texts, the first unless given."""
+
+    def check(value: Any) -> str:
+        return "" if value in choices else f"one of {', '.join(choices)}"
+
+    return _declared(choices[0], about, check, unit_free)
+
+
+def whole(about: str) -> Any:
+    """A field that holds a number of pixels, 0 where it is not known."""
+
+    def check(value: Any) -> str:
+        if not is_number(value):
+            return "a finite number"
+        fine = isinstance(value, int) and 0 <= value <= 65536
+        return "" if fine else "a whole number of pixels, 0 where it is not known"
+
+    return _declared(0, about, check, unit_free=True)
+
+
+def number(
+    about: str,
+    default: float = 0.0,
+    *,
+    most: float = _INF,
+    signed: bool = False,
+    above_zero: bool = False,
+    below_one: bool = False,
+    unit_free: bool = False,
+) -> Any:
+    """A field that holds a finite number, 0 to `most` unless one of the flags says otherwise."""
+
+    def check(value: Any) -> str:
+        if not is_number(value):
+            return "a finite number"
+        if above_zero:
+            return "" if value > 0 else "more than 0"
+        if below_one:
+            return "" if 0 <= value < 1 else "0 to below 1"
+        if signed or 0 <= value <= most:
+            return ""
+        return "0 or more" if most == _INF else f"0 to {most:g}"
+
+    return _declared(default, about, check, unit_free)
+
+
+def curve(about: str, x: _Limits = (0.0, _INF), y: _Limits = (0.0, _INF), *, unit_free: bool = False) -> Any:
+    """A field that holds a curve of points within limits, none unless given."""
+    metadata = {"about": about, "unit_free": unit_free, "limits": (x, y)}
+    return field(default=(), metadata=metadata)
+
+
+def mapping(about: str) -> Any:
+    """A field that holds a mapping, empty unless given."""
+    return field(default_factory=dict, hash=False, metadata={"about": about, "unit_free": True})
+
+
+def _declared(default: Any, about: str, check: Check, unit_free: bool) -> Any:
+    return field(default=default, metadata={"about": about, "unit_free": unit_free, "check": check})
+
+
+def is_curve(declared: Field[Any]) -> bool:
+    """Whether a field of a profile holds a curve."""
+    return "limits" in declared.metadata
+
+
+def problems_of(profile: Any) -> list[str]:
+    """What is wrong with the fields of a profile, one text each."""
+    values = {each.name: getattr(profile, each.name) for each in fields(profile)}
+    curves = {each.name for each in fields(profile) if is_curve(each)}
     problems = []
-    for name, value in values.items():
-        if name in CURVES:
-            if value != () and (problem := curve_problem(value, *CURVES[name])):
+    for each in fields(profile):
+        name, value = each.name, values[each.name]
+        if is_curve(each):
+            if value != () and (problem := curve_problem(value, *each.metadata["limits"])):
                 problems.append(f"{name} {problem}" if problem.startswith("with") else f"{name}={problem}")
         elif name == "evidence":
-            problems += _evidence_problems(value, values)
+            problems += _evidence_problems(value, values, curves)
         elif name == "covered":
             problems += _covered_problems(value)
-        elif problem := _scalar_problem(name, value):
-            problems.append(problem)
+        elif expected := each.metadata["check"](value):
+            problems.append(f"{name}={shown(value)} (expected {expected})")
     return problems or _combination_problems(values)
 
 
@@ -73,28 +116,6 @@ def nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
     """A hint at what a mistyped name may mean, to append to a message."""
     listed = f"known: {', '.join(known)}" if len(known) <= 10 else "docs/sensors.md lists the fields"
     return did_you_mean(name, known, listed)
-
-
-def _scalar_problem(name: str, value: Any) -> str:
-    """What is wrong with one field, or nothing."""
-    came = f"{name}={shown(value)}"
-    if choices := _CHOICES.get(name):
-        return "" if value in choices else f"{came} (expected one of {', '.join(choices)})"
-    if name in _TEXTS:
-        fine = isinstance(value, str) and (value or name != "name")
-        return "" if fine else f"{came} (expected a text)"
-    if not is_number(value):
-        return f"{came} (expected a finite number)"
-    if name in _WHOLE and not (isinstance(value, int) and 0 <= value <= 65536):
-        return f"{came} (expected a whole number of pixels, 0 where it is not known)"
-    if name in _ABOVE_ZERO and value <= 0:
-        return f"{came} (expected more than 0)"
-    if name in _BELOW_ONE and not 0 <= value < 1:
-        return f"{came} (expected 0 to below 1)"
-    most = _MOST.get(name, _INF)
-    if name not in _SIGNED and not 0 <= value <= most:
-        return f"{came} (expected {'0 or more' if most == _INF else f'0 to {most:g}'})"
-    return ""
 
 
 def _combination_problems(values: Mapping[str, Any]) -> list[str]:
@@ -115,7 +136,7 @@ def _combination_problems(values: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _evidence_problems(evidence: object, values: Mapping[str, Any]) -> list[str]:
+def _evidence_problems(evidence: object, values: Mapping[str, Any], curves: set[str]) -> list[str]:
     if not isinstance(evidence, Mapping):
         return [f"evidence={shown(evidence)} (expected a mapping of field to Evidence)"]
     known = [name for name in values if name not in ("name", "evidence", "covered")]
@@ -126,7 +147,7 @@ def _evidence_problems(evidence: object, values: Mapping[str, Any]) -> list[str]
         elif not isinstance(entry, Evidence):
             problems.append(f"evidence of {name} is {type(entry).__name__} (expected Evidence)")
         elif entry.low is not None:
-            wanted = len(values[name]) if name in CURVES and isinstance(values[name], tuple) else None
+            wanted = len(values[name]) if name in curves and isinstance(values[name], tuple) else None
             if entry.knots() != wanted:
                 shape = "one number" if wanted is None else f"{wanted} numbers, one per knot"
                 problems.append(f"evidence of {name} has low={shown(entry.low)} (expected {shape})")

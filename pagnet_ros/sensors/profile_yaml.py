@@ -23,14 +23,13 @@ from pagnet_ros.errors import ConfigError, did_you_mean
 from pagnet_ros.sensors.curves import shown
 from pagnet_ros.sensors.evidence import Evidence
 from pagnet_ros.sensors.profile import SensorProfile
-from pagnet_ros.sensors.profile_checks import CURVES, nearest
+from pagnet_ros.sensors.profile_checks import is_curve, nearest
 from pagnet_ros.system.files import TextFileError, load_yaml, replaced
 from pagnet_ros.system.resources import config_path
 
 MAX_PROBLEMS = 20
 _FOLDER = "sensors"
 _FIELDS = {each.name: each for each in fields(SensorProfile)}
-_TEXTS = ("name", "description", "provenance", "weights", "reduction", "shadow_side")
 _EVIDENCE = tuple(each.name for each in fields(Evidence))
 
 
@@ -184,11 +183,11 @@ def _take_evidence(
 
 def _value(key: str, entry: Any) -> Any:
     """YAML 1.1 reads 1e-3 as a text; where a number belongs it is one."""
-    if key in _TEXTS:
+    if key == "name" or isinstance(_FIELDS[key].default, str):
         return entry
     if key == "covered" and isinstance(entry, dict):
         return {name: _number(span) for name, span in entry.items()}
-    if key in CURVES:
+    if is_curve(_FIELDS[key]):
         return [_number(pair) for pair in entry] if isinstance(entry, list) else entry
     return _number(entry)
 

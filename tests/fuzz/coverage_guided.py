@@ -14,9 +14,8 @@ import atheris
 with atheris.instrument_imports(include=["pagnet_ros"]):
     from pagnet_ros.errors import MessageError, RecordingError
     from pagnet_ros.messages.compressed import color_from_compressed, compressed_role, depth_from_compressed
-    from pagnet_ros.messages.image import color_from_image, depth_from_image
+    from pagnet_ros.messages.image import color_from_image, depth_from_image, image_from_cdr
     from pagnet_ros.messages.rvl import decode_rvl
-    from pagnet_ros.recordings.cdr_images import image_from_cdr
 
 from tests.fuzz.test_messages import FILES, FORMATS
 

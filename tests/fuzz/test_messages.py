@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pagnet_ros.errors import MessageError, RecordingError
 from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.messages.encodings import COLOR, DEPTH
+from pagnet_ros.messages.image import image_from_cdr
 from pagnet_ros.messages.pair import PairReader
-from pagnet_ros.recordings.cdr_images import image_from_cdr
 from tests.fuzz.budget import examples
 
 RNG = np.random.default_rng(0)

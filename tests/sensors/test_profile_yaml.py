@@ -8,7 +8,7 @@ import yaml
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.sensors import PROFILES, Evidence, SensorProfile, load_profile, save_profile
-from pagnet_ros.sensors.profile_checks import CURVES
+from pagnet_ros.sensors.profile_checks import is_curve
 
 FITTED = SensorProfile(
     "mine",
@@ -41,7 +41,8 @@ def test_random_profiles_come_back(tmp_path):
         values = {name: dice.uniform(0.001, 0.39) for name, value in vars(SensorProfile("x")).items()
                   if type(value) is float and name not in ("fx", "fy", "max_range_m")}  # fmt: skip
         values["registration_width"] = 640
-        values |= {name: ((0.1, dice.random()), (1.0, dice.random())) for name in CURVES if dice.random() < 0.5}
+        curves = [each.name for each in dataclasses.fields(SensorProfile) if is_curve(each)]
+        values |= {name: ((0.1, dice.random()), (1.0, dice.random())) for name in curves if dice.random() < 0.5}
         profile = SensorProfile(f"p{number}", **values)
         save_profile(profile, tmp_path / "p.yaml")
         assert load_profile(tmp_path / "p.yaml") == profile

@@ -13,7 +13,6 @@ from pagnet_ros.model.weights import WeightsHeader, save_weights
 from pagnet_training.evaluate import BASELINES, Method, evaluate, main, method_of_weights
 from pagnet_training.protocol import ProtocolImage, bicubic, make_case, read_protocol_images, rmse, self_ensemble
 
-SHARED_VALIDATION = Path(__file__).resolve().parents[3] / "shared" / "data" / "middlebury_val"
 BICUBIC = {
     "moebius": (0.894, 1.349, 1.985, 2.863), "dolls": (0.943, 1.335, 1.881, 2.643),
     "dolls>9": (0.914, 1.304, 1.854, 2.623), "cones": (2.526, 3.846, 5.527, 7.650),
@@ -31,11 +30,10 @@ def scene(height: int = 67, width: int = 90) -> ProtocolImage:
     return ProtocolImage("scene", rgb, disparity)
 
 
-@pytest.mark.skipif(not SHARED_VALIDATION.is_dir(), reason=f"needs the validation images in {SHARED_VALIDATION}")
 @pytest.mark.parametrize("index", range(4))
-def test_bicubic_reproduces_the_published_figures(index: int) -> None:
+def test_bicubic_reproduces_the_published_figures(data_folder: Path, index: int) -> None:
     scale = (2, 4, 8, 16)[index]
-    images = read_protocol_images(SHARED_VALIDATION)
+    images = read_protocol_images(data_folder / "middlebury_val")
     scores = evaluate([Method("bicubic", bicubic, (scale,))], images, [scale], ["rounded"])
     assert {score.image for score in scores} == set(BICUBIC)
     for score in scores:

@@ -19,8 +19,7 @@ from std_msgs.msg import Header
 from pagnet_ros.core.pairing import NearestPairing, Pair
 from pagnet_ros.core.stamps import PairingFault, pairing_fault
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.messages.image import stamp_ns
-from pagnet_ros.recordings.cdr_images import image_from_cdr
+from pagnet_ros.messages.image import image_from_cdr, stamp_ns
 from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.node.calibrations import Calibrations
 from pagnet_ros.ros.node.examination import Examination

@@ -9,7 +9,7 @@ pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 from rosbags.typesys import Stores, get_typestore
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.recordings.cdr_images import COMPRESSED, IMAGE, image_from_cdr
+from pagnet_ros.messages.image import COMPRESSED, IMAGE, image_from_cdr
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 words = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=9)
