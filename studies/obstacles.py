@@ -18,7 +18,7 @@ from rich.progress import track
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.replay.frame import ReplayFrame
-from pagnet_ros.replay.methods import Method, Network, make_baselines
+from pagnet_ros.replay.methods import Method, NetworkMethod, make_baselines
 from pagnet_ros.replay.metrics import FrameContexts, FrameTruth, MetricSettings
 from pagnet_ros.replay.metrics.frame import Result
 from pagnet_ros.replay.metrics.groups import Flying, Measurement, Obstacles
@@ -91,7 +91,7 @@ def _methods() -> dict[str, Method]:
             text = config_path(f"presets/{name}.yaml").read_text(encoding="utf-8")
             changes = yaml.safe_load(text)["/**"]["ros__parameters"]
         options = UpsamplerOptions(metric=True, registration="none", **changes)
-        methods[name] = Network(name, DepthUpsampler.from_weights(options=options), {})
+        methods[name] = NetworkMethod(name, DepthUpsampler.from_weights(options=options), {})
     methods |= {method.name: method for method in make_baselines(BASELINES, UpsamplerOptions(metric=True))}
     return methods
 

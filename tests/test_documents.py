@@ -175,6 +175,22 @@ def test_files_of_the_tree_that_are_named_exist(path):
                 assert any(ROOT.glob(name.rstrip("/"))), f"{_name(path)} names {word}"
 
 
+def _named(path: Path) -> set[tuple[str, str]]:
+    """Modules of the packages that a document's code names, each with what is taken from it, or nothing."""
+    lines = _spans(path)
+    taken = [re.match(r"from (pagnet_ros[.\w]*|pagnet_training[.\w]*) import (.+)", line) for line in lines]
+    names = {(found[1], name.split()[0]) for found in taken if found for name in found[2].strip("()").split(",")}
+    dotted = [line for line in lines if re.fullmatch(r"pagnet_(ros|training)(\.\w+)+(\(\))?", line)]
+    return names | {(name[0], name[2]) for line in dotted if (name := line.removesuffix("()").rpartition("."))}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+def test_names_of_the_packages_that_are_written_exist(path):
+    for module, name in _named(path):
+        if not hasattr(_import(module), name):
+            _import(f"{module}.{name}")
+
+
 def test_every_picture_is_shown_somewhere():
     text = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
     unseen = [path.name for path in (ROOT / "docs/images").iterdir() if f"images/{path.name}" not in text]

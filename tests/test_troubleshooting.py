@@ -40,7 +40,7 @@ def test_every_counter_and_stream_is_explained():
     section = TEXT.split("## The values on")[1]
     counted = {value for name, value in _calls({"count"})}
     assert counted == set(re.findall(r"`count\.(\w+)`", section))
-    seen = {value for name, value in _calls({"saw"})} | STREAMS
+    seen = {value for name, value in _calls({"tick"})} | STREAMS
     assert seen == set(re.findall(r"`(\w+)`", section.split("streams: ")[1].split("|")[0]))
 
 

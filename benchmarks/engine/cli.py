@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PagnetError as error:
         failed = _failed(error)
     except KeyboardInterrupt:
-        report.remarks.append("interrupted; the results that are missing were not measured")
+        report.notes.append("interrupted; the results that are missing were not measured")
     written = report.write(options.json)
     if report.results or not failed:
         report.print()

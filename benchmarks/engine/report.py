@@ -21,17 +21,17 @@ class Report:
         results: in the order they were measured.
         failures: results that there are not, and why.
         start_up: seconds from a new process to its first output, if asked for.
-        remarks: what else did not work, in whole sentences.
+        notes: what else did not work, in whole sentences.
     """
 
     machine: dict[str, Any]
     results: list[Result] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     start_up: dict[str, float] | None = None
-    remarks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def write(self, path: Path | None) -> bool:
-        """All of it as JSON, if a file is named; what stands in the way becomes a remark below the table.
+        """All of it as JSON, if a file is named; what stands in the way becomes a note below the table.
 
         Returns:
             Whether it was written, where a file is named.
@@ -42,15 +42,15 @@ class Report:
             "results": [result._asdict() for result in self.results],
             "failures": [each._asdict() for each in self.failures],
         }
-        figures = {"machine": self.machine, **tables, "start_up": self.start_up, "remarks": self.remarks}
+        figures = {"machine": self.machine, **tables, "start_up": self.start_up, "notes": self.notes}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replaced(path) as temporary:
                 temporary.write_text(json.dumps(figures, indent=1), encoding="utf-8")
         except OSError as error:
-            remark = f"{path}: not written: {error.strerror or error}; free some space, or choose another file"
-            if remark not in self.remarks:
-                self.remarks.append(remark)
+            note = f"{path}: not written: {error.strerror or error}; free some space, or choose another file"
+            if note not in self.notes:
+                self.notes.append(note)
             return False
         return True
 
@@ -68,7 +68,7 @@ class Report:
         figures = json.loads(path.read_text(encoding="utf-8"))
         results = [Result(**each) for each in figures["results"]]
         failures = [Failure(**each) for each in figures["failures"]]
-        return cls(figures["machine"], results, failures, figures["start_up"], figures["remarks"])
+        return cls(figures["machine"], results, failures, figures["start_up"], figures["notes"])
 
     def print(self, file: IO[str] | None = None) -> None:
         """The table, and below it what is missing in it."""
@@ -81,7 +81,7 @@ class Report:
         if self.start_up is not None:
             cold, warm = self.start_up["cold_s"], self.start_up["warm_s"]
             lines.append(f"process start to first output: cold {cold:.1f} s, warm {warm:.1f} s")
-        for line in lines + self.remarks:
+        for line in lines + self.notes:
             console.print(line, markup=False)
         file.flush()
 

@@ -141,12 +141,12 @@ def _write_bag(path: Any) -> None:
 
 @fault("20 subscribers that come and go for 5 s")
 def _subscribers(rig: Rig) -> float:
-    return _neighbour(rig, "subscribers", lambda: rig.ears.count_subscribers("/depth_hr") > 5)
+    return _neighbour(rig, "subscribers", lambda: rig.listener.count_subscribers("/depth_hr") > 5)
 
 
 @fault("bytes that are no messages on every input for 5 s")
 def _bytes(rig: Rig) -> float:
-    return _neighbour(rig, "bytes", lambda: rig.ears.count_publishers("/depth") > 1)
+    return _neighbour(rig, "bytes", lambda: rig.listener.count_publishers("/depth") > 1)
 
 
 def _neighbour(rig: Rig, what: str, is_there: Callable[[], bool]) -> float:

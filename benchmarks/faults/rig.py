@@ -1,4 +1,4 @@
-"""The node and a camera in processes of their own, ears for what comes out, and hands for what goes wrong.
+"""The node and a camera in processes of their own, a listener for what comes out, and what makes things go wrong.
 
 A fault is a function of a `Rig` that returns when its input is back (seconds of the monotonic clock); `FAULTS` holds
 all of them by name, `try_fault` runs one and tells how long frames took to flow again and what /diagnostics said.
@@ -89,7 +89,7 @@ class Rig:
     Attributes:
         node: The node's process.
         camera: The camera's process, `benchmarks.faults.camera`.
-        ears: The ROS node that listens and asks.
+        listener: The ROS node that listens and asks.
         folder: For logs.
         disk: A small file system of its own for faults of the disk, None where none can be mounted.
         values: Newest values on /diagnostics.
@@ -105,7 +105,7 @@ class Rig:
 
         self.folder, self.disk, self.rate_hz = folder, disk, rate_hz
         self.parameters = {**PARAMETERS, **parameters}
-        self.ears = rclpy.create_node("ears")
+        self.listener = rclpy.create_node("listener")
         self.values: dict[str, str] = {}
         self._said: dict[str, int] = {}
         self._outputs: list[Output] = []
@@ -113,16 +113,16 @@ class Rig:
         self._changed = threading.Condition()
         self.frames_in = self.frames_out = 0
         self._clients: dict[str, Any] = {}
-        self.ears.create_subscription(Image, "/depth_hr", self._hear, image_qos("best_effort"))
-        self.ears.create_subscription(CameraInfo, "/color/camera_info", self._see, image_qos("best_effort"))
-        self.ears.create_subscription(DiagnosticArray, "/diagnostics", self._diagnose, 10)
+        self.listener.create_subscription(Image, "/depth_hr", self._on_output, image_qos("best_effort"))
+        self.listener.create_subscription(CameraInfo, "/color/camera_info", self._see, image_qos("best_effort"))
+        self.listener.create_subscription(DiagnosticArray, "/diagnostics", self._diagnose, 10)
         self.node: Process
         self.camera: Process
 
     @contextmanager
     def running(self) -> Iterator[Rig]:
         """The node and the camera, until the context is left."""
-        with spinning(self.ears):
+        with spinning(self.listener):
             self.start_node()
             self.start_camera()
             try:
@@ -132,10 +132,10 @@ class Rig:
                 for process in (self.camera, self.node):
                     process.signal(signal.SIGCONT)
                     process.end()
-        self.ears.destroy_node()
+        self.listener.destroy_node()
 
     def start_node(self, module: str = "pagnet_ros.ros.node", environ: Mapping[str, str] | None = None) -> Process:
-        """Start the node; ears hear it once it works."""
+        """Start the node; the listener gets its output once it works."""
         given = [word for name, value in self.parameters.items() for word in ("-p", f"{name}:={value}")]
         self.values = {}
         self.node = Process(self.folder / "node.log", module, "--ros-args", *given, environ=environ)
@@ -149,7 +149,7 @@ class Rig:
 
     # What came
 
-    def _hear(self, message: Any) -> None:
+    def _on_output(self, message: Any) -> None:
         stamp = message.header.stamp
         age_ms = (time.time_ns() - stamp.sec * 10**9 - stamp.nanosec) / 1e6
         with self._changed:
@@ -210,7 +210,7 @@ class Rig:
     def said(self, kinds: tuple[str, ...], timeout_s: float = 8.0) -> tuple[str, ...]:
         """Problems that /diagnostics has counted since `forget`; waits for those that are expected."""
         with suppress(FaultError):
-            self.wait_for("report", lambda: not _untold(kinds, self._said), timeout_s)
+            self.wait_for("report", lambda: not _unreported(kinds, self._said), timeout_s)
         return tuple(sorted(self._said))
 
     def forget(self) -> None:
@@ -249,7 +249,7 @@ class Rig:
             FaultError: No answer.
         """
         if service not in self._clients:  # kept: to make and destroy them beside a spinning executor can lock rclpy up
-            self._clients[service] = self.ears.create_client(kind, service)
+            self._clients[service] = self.listener.create_client(kind, service)
         client, deadline = self._clients[service], time.monotonic() + timeout_s
         while client.wait_for_service(max(deadline - time.monotonic(), 0.0)) and time.monotonic() < deadline:
             done, future = threading.Event(), client.call_async(request)
@@ -309,7 +309,7 @@ def _flows(rig: Rig) -> bool:
     return len(rig.take_outputs()) >= STEADY_FRAMES
 
 
-def _untold(kinds: tuple[str, ...], said: Collection[str]) -> list[str]:
+def _unreported(kinds: tuple[str, ...], said: Collection[str]) -> list[str]:
     return [each for each in kinds if not {*each.split("|")} & {*said}]
 
 
@@ -325,8 +325,8 @@ def try_fault(rig: Rig, each: Fault) -> Outcome:
         said = rig.said(each.says)
         if not any(_flows(rig) for _ in range(STEADY_TRIES)):
             broken = f"fewer than {STEADY_FRAMES} frames in {STEADY_S:g} s for long afterwards"
-        if untold := _untold(each.says, said):
-            broken = f"not told: {', '.join(untold)}"
+        if unreported := _unreported(each.says, said):
+            broken = f"not reported: {', '.join(unreported)}"
         if each.keeps and rig.node.pid != pid:
             broken = "another process"
     except (PagnetError, OSError) as error:

@@ -127,7 +127,7 @@ class NodeFacts:
 
 
 @dataclass(frozen=True)
-class ManagedNode:
+class BondState:
     """A node that a Nav2 lifecycle manager looks after."""
 
     name: str
@@ -169,7 +169,7 @@ class Observation:
     color_info: Stream | None = None
     nodes: tuple[str, ...] = ()  # full names of all nodes, each as often as it is there
     consumers: tuple[NodeFacts, ...] = ()  # nodes that take both images
-    managed: tuple[ManagedNode, ...] = ()
+    managed: tuple[BondState, ...] = ()
     clock_publishers: tuple[str, ...] = ()  # nodes that publish /clock
     machine: Machine = Machine()
     domain: int = 0  # the ROS_DOMAIN_ID that was looked at

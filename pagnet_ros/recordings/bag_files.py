@@ -37,12 +37,12 @@ class BagFiles:
     Attributes:
         files: In order.
         promised: Number of messages that metadata.yaml promises; None where nothing can be compared.
-        remarks: What is wrong with metadata.yaml, one sentence each.
+        notes: What is wrong with metadata.yaml, one sentence each.
     """
 
     files: tuple[Path, ...]
     promised: int | None = None
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def storage_suffix(path: Path) -> str:
@@ -81,28 +81,24 @@ def _files_of(folder: Path) -> BagFiles:
         return BagFiles(tuple(there))
     try:
         names, promised = _read_metadata(metadata)
-        remarks = []
+        notes = []
     except TextFileError as error:
         names, promised = [], None
-        remarks = [f"{metadata}: {error}; the bag is read from its files alone"]
+        notes = [f"{metadata}: {error}; the bag is read from its files alone"]
     listed = [next((file for file in there if file.name in (name, f"{name}.zstd")), None) for name in names]
     missing = [name for name, file in zip(names, listed, strict=True) if file is None]
     if missing:
-        remarks.append(
-            f"{metadata} names {', '.join(map(quoted, missing[:5]))}, which is not there; copy the whole bag"
-        )
+        notes.append(f"{metadata} names {', '.join(map(quoted, missing[:5]))}, which is not there; copy the whole bag")
     if not there:
         expected = ", ".join(map(quoted, missing[:5])) or "one"
         raise RecordingError(f"{folder}: no .mcap or .db3 file in it; expected {expected}, as its metadata.yaml says")
     files = [file for file in listed if file is not None]
     if missing or not files:
-        return BagFiles(tuple(there), None, tuple(remarks))
+        return BagFiles(tuple(there), None, tuple(notes))
     others = [file.name for file in there if file not in files]
     if others:
-        remarks.append(
-            f"{metadata} does not name {', '.join(others[:5])}, which is left out; name that file to read it"
-        )
-    return BagFiles(tuple(files), promised, tuple(remarks))
+        notes.append(f"{metadata} does not name {', '.join(others[:5])}, which is left out; name that file to read it")
+    return BagFiles(tuple(files), promised, tuple(notes))
 
 
 def _read_metadata(path: Path) -> tuple[list[str], int | None]:

@@ -82,7 +82,7 @@ class Bag:
         topics: By name.
         start_ns: Recording time of the first message (0 for an empty bag).
         end_ns: One past the recording time of the last message.
-        remarks: What is odd about the bag although it can be read, one sentence each; messages that its index promises
+        notes: What is odd about the bag although it can be read, one sentence each; messages that its index promises
             and damage hides are only known once all were read.
     """
 
@@ -112,18 +112,16 @@ class Bag:
         except BaseException:
             self._stack.close()
             raise
-        self.remarks = list(found.remarks)
+        self.notes = list(found.notes)
         held = sum(reader.message_count for reader in self._readers)
         others = sorted({c.topic for reader in self._readers for c in reader.connections if not _is_cdr(c)})
         if others:
-            self.remarks.append(
-                f"{self.path}: {', '.join(others[:5])} is not in CDR, ROS 2's own form, and is left out"
-            )
+            self.notes.append(f"{self.path}: {', '.join(others[:5])} is not in CDR, ROS 2's own form, and is left out")
         unread = sorted({topic for reader in self._readers for topic in getattr(reader, "left_out", ())})
         if unread:
-            self.remarks.append(f"{self.path}: {', '.join(unread[:5])} has a type of ROS 1 alone, and is left out")
+            self.notes.append(f"{self.path}: {', '.join(unread[:5])} has a type of ROS 1 alone, and is left out")
         if found.promised not in (None, held):
-            self.remarks.append(f"{self.path}: metadata.yaml promises {found.promised} messages, its files hold {held}")
+            self.notes.append(f"{self.path}: metadata.yaml promises {found.promised} messages, its files hold {held}")
         times = [(r.start_time, r.end_time) for r in self._readers if r.message_count]
         self.start_ns = min((t[0] for t in times), default=0)
         self.end_ns = max((t[1] for t in times), default=0)
@@ -173,8 +171,8 @@ class Bag:
     def _compare(self, reader: Reader | Ros1Reader, came: int, promised: int) -> None:
         """Remark on messages that an index promises and that did not come: rosbags steps over damaged records."""
         text = f"{reader.path}: damaged on the way: {came} of the {promised} messages its index promises are readable"
-        if came < promised and text not in self.remarks:
-            self.remarks.append(text)
+        if came < promised and text not in self.notes:
+            self.notes.append(text)
 
     def first(self, topic: str) -> BagMessage | None:
         """First message of a topic, or None if it has none."""

@@ -75,8 +75,8 @@ class JoinedBags(Bag):
             for message in piece.messages(topics, start_ns, stop_ns):
                 last_ns = message.stamp_ns
                 yield message
-            for remark in piece.remarks:
-                self._note(remark)
+            for note in piece.notes:
+                self._note(note)
             return
         except RecordingError as error:
             self._note(str(error))
@@ -89,7 +89,7 @@ class JoinedBags(Bag):
         """The bag, or what is left of it."""
         try:
             bag = self._stack.enter_context(Bag(path, describe=False))
-            self.damage += bag.remarks
+            self.damage += bag.notes
             return [bag]
         except RecordingError as error:
             files = _storage_files(path)

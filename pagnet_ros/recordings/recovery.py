@@ -43,7 +43,7 @@ class RecoveredFile:
         topics: By name, with the number of messages that can be read.
         start_ns: Recording time of the earliest of them (0 without any).
         end_ns: One past that of the latest.
-        remarks: Always empty: that it is damaged is known to who asks for it.
+        notes: Always empty: that it is damaged is known to who asks for it.
         broken_chunks: Chunks of an mcap file that were left out, because they do not unpack or their checksum is wrong.
     """
 
@@ -58,7 +58,7 @@ class RecoveredFile:
         """
         self.path = path
         self.topics: dict[str, BagTopic] = {}
-        self.remarks: list[str] = []
+        self.notes: list[str] = []
         self.broken_chunks = 0
         self.start_ns, self.end_ns = 0, 0
         stamps: list[int] = []

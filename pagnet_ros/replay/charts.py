@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pagnet_ros.replay.metrics import METRICS
 from pagnet_ros.replay.pictures import label, new_figure
 from pagnet_ros.replay.results import MethodResult, Results
-from pagnet_ros.replay.tables import BASELINE
+from pagnet_ros.replay.tables import COMPARED_WITH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +53,7 @@ def by_range(results: Results) -> str | None:
 def over_time(results: Results) -> str | None:
     """The leading metrics of the judged method and the baseline over the recording."""
     series = {str(entry["name"]): entry for entry in results.timeline}
-    pair = [method for method in results.methods if method.name in (results.main, BASELINE)]
+    pair = [method for method in results.methods if method.name in (results.main, COMPARED_WITH)]
     charts = []
     for metric in METRICS.values():
         lines = [(m, series[key]) for m in pair if (key := f"{m.name}/{metric.name}") in series]
@@ -82,7 +82,7 @@ def calibration(results: Results) -> str | None:
 def times(results: Results) -> str | None:
     """Time per frame of the methods, and the offset of the pairs' stamps."""
     series = {str(entry["name"]): entry for entry in results.timings.get("timeline", ())}
-    pair = [method for method in results.methods if method.name in (results.main, BASELINE)]
+    pair = [method for method in results.methods if method.name in (results.main, COMPARED_WITH)]
     lines = [(method, series[f"{method.name}/ms"]) for method in pair if f"{method.name}/ms" in series]
     offsets = [entry for entry in results.timeline if entry["name"] == "pairing/offset_ms"]
     charts: list[tuple[str, Callable[[Any], None]]] = []

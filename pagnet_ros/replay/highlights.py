@@ -15,7 +15,7 @@ from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import METRICS, FrameTruth
 from pagnet_ros.replay.pictures import Scene, draw_scene, picture_url
 from pagnet_ros.replay.run import Given
-from pagnet_ros.replay.run_options import Outputs, Scores
+from pagnet_ros.replay.run_options import MethodOutputs, Scores
 
 WORST, APART_S = 3, 1.0
 """How many of the worst frames are shown, and how many seconds apart, so that they are not all of one moment."""
@@ -53,7 +53,7 @@ class Ranking:
         self._first_ns: int | None = None
         self._rows = array("d")
 
-    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, scores: Scores) -> None:
+    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: MethodOutputs, scores: Scores) -> None:
         """Note one frame."""
         if self._first_ns is None:
             self._first_ns = frame.recorded_ns

@@ -60,7 +60,7 @@ class Method:
         raise NotImplementedError
 
 
-class Network(Method):
+class NetworkMethod(Method):
     """A network through the very pipeline of the node."""
 
     kind = "network"
@@ -86,7 +86,7 @@ class Network(Method):
         return MethodOutput(result.depth, result.sigma)
 
 
-class Baseline(Method):
+class FilterMethod(Method):
     """A classical filter, its depth moved onto the colour image as the pipeline would."""
 
     kind = "baseline"
@@ -205,17 +205,17 @@ def make_baselines(
     if problems:
         raise ConfigError("baselines: " + "; ".join(problems))
     chosen = known if names is None else dict.fromkeys(names)
-    return [Baseline(name, known[name], options.registration, options.known_offset) for name in chosen]
+    return [FilterMethod(name, known[name], options.registration, options.known_offset) for name in chosen]
 
 
-def _network(name: str, where: dict[str, Any]) -> Network:
+def _network(name: str, where: dict[str, Any]) -> NetworkMethod:
     choice = resolve_weights(name)
     upsampler = DepthUpsampler.from_weights(name, **where)
     if choice.kind == "bicubic":
-        return Network("node-bicubic", upsampler, {"weights": "none"})
+        return NetworkMethod("node-bicubic", upsampler, {"weights": "none"})
     names = [upsampler.name] if choice.kind == "file" else list(choice.files)  # a file's own name stands in its header
     digests = [_sha256(path) for path in choice.files.values()]
-    return Network(upsampler.name, upsampler, {"weights": dict(zip(names, digests, strict=True))})
+    return NetworkMethod(upsampler.name, upsampler, {"weights": dict(zip(names, digests, strict=True))})
 
 
 def _sha256(path: Path) -> str:

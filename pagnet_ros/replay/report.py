@@ -17,7 +17,7 @@ from pagnet_ros.replay.highlights import Picture
 from pagnet_ros.replay.metrics import METRICS
 from pagnet_ros.replay.pictures import visible
 from pagnet_ros.replay.results import Results
-from pagnet_ros.replay.tables import BASELINE, change, metric_rows
+from pagnet_ros.replay.tables import COMPARED_WITH, change, metric_rows
 
 AGAINST = {
     "self": "scored against the recorded depth, made {scale} times coarser as input",
@@ -58,7 +58,7 @@ def render(results: Results, pictures: Sequence[Picture] = ()) -> str:
         recording=results.recording,
         against=against,
         verdict=_verdict(results),
-        baseline=BASELINE if results.method(BASELINE) else "",
+        baseline=COMPARED_WITH if results.method(COMPARED_WITH) else "",
         tables=[[row for row in rows if row.metric.lead == lead] for lead in (True, False)],
         rows=rows,
         absent=len(METRICS) - len(rows),
@@ -80,7 +80,7 @@ def write_report(path: Path, results: Results, pictures: Sequence[Picture] = ())
 
 def _verdict(results: Results) -> str:
     """The answer in two sentences, from the same values as the table."""
-    main, baseline = results.method(results.main), results.method(BASELINE)
+    main, baseline = results.method(results.main), results.method(COMPARED_WITH)
     names = ("rmse_common_m", "rmse_m", "consistency_m")
     name = next((name for name in names if main is not None and main.metrics.get(name) is not None), None)
     if main is None or name is None:
@@ -89,7 +89,9 @@ def _verdict(results: Results) -> str:
     text = f"{main.name}: {metric.label} {metric.shown(main.metrics[name])} {metric.shown_unit}"
     if baseline is not None and main is not baseline:
         difference, _ = change(metric, main.metrics[name], baseline.metrics.get(name))
-        text += f", {difference} against {BASELINE} ({metric.shown(baseline.metrics.get(name))} {metric.shown_unit})"
+        text += (
+            f", {difference} against {COMPARED_WITH} ({metric.shown(baseline.metrics.get(name))} {metric.shown_unit})"
+        )
     place = results.methods.index(main)
     scored = [row for row in metric_rows(results) if row.metric.lead and any(cell.is_best for cell in row.cells)]
     behind = [row.metric.label for row in scored if not row.cells[place].is_best]

@@ -23,7 +23,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.recordings.coarse import coarse_intrinsics
 from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import METRICS, FrameTruth
-from pagnet_ros.replay.run_options import Outputs, Scores
+from pagnet_ros.replay.run_options import MethodOutputs, Scores
 
 LEADING = tuple(metric.name for metric in METRICS.values() if metric.lead)
 INPUT, REFERENCE = "input", "reference"
@@ -71,7 +71,7 @@ class RerunLog:
         finally:
             self._stream.disconnect()
 
-    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, scores: Scores) -> None:
+    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: MethodOutputs, scores: Scores) -> None:
         """Log one frame; without intrinsics there are no point clouds, without a pose the camera stays at the origin.
 
         Raises:

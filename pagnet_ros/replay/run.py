@@ -23,7 +23,7 @@ from pagnet_ros.replay.frame import ReplayFrame, Source
 from pagnet_ros.replay.methods import Method, MethodOutput
 from pagnet_ros.replay.metrics import METRICS, FrameContexts, FrameTruth, Scorer
 from pagnet_ros.replay.results import MethodResult, Results, plain
-from pagnet_ros.replay.run_options import Metres, Observer, Outputs, RunOptions, Scores, downsampled
+from pagnet_ros.replay.run_options import MethodOutputs, Metres, Observer, RunOptions, Scores, downsampled
 from pagnet_ros.replay.timeline import Timeline, Times, versions
 
 
@@ -287,7 +287,7 @@ class _Run:
         )
 
 
-def _common(outputs: Outputs) -> NDArray[np.bool_] | None:
+def _common(outputs: MethodOutputs) -> NDArray[np.bool_] | None:
     """Pixels that every method gives; None where no method answered."""
     if not outputs:
         return None

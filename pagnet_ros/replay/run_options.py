@@ -26,13 +26,13 @@ MODES = ("reference", "self", "none")
 SCALES = (2, 16)
 
 Scores = Mapping[str, Mapping[str, float]]
-Outputs = Mapping[str, MethodOutput]
+MethodOutputs = Mapping[str, MethodOutput]
 
 
 class Observer(Protocol):
     """Sees every evaluated frame, in order. Arrays must not be kept without a copy, nor written to."""
 
-    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, scores: Scores) -> None:
+    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: MethodOutputs, scores: Scores) -> None:
         """Look at one frame.
 
         Args:

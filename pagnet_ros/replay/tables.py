@@ -1,6 +1,6 @@
 """Metrics as tables: what the replay prints, what its report shows, and the CSV files.
 
-Each row marks its best value, and each value its difference from that of `BASELINE`.
+Each row marks its best value, and each value its difference from that of `COMPARED_WITH`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from rich.table import Table
 from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import METRICS, FrameTruth, Metric
 from pagnet_ros.replay.results import Results
-from pagnet_ros.replay.run_options import Outputs, Scores
+from pagnet_ros.replay.run_options import MethodOutputs, Scores
 
-BASELINE = "bilinear"
+COMPARED_WITH = "bilinear"
 """The method that others are compared with."""
 _AGAINST = {"reference": "the reference", "self": "the recorded depth", "none": "the measurement"}
 _MIN_WIDTH = 60
@@ -52,7 +52,7 @@ class Row:
 
 def metric_rows(results: Results) -> list[Row]:
     """Every metric that some method has, those that lead first."""
-    baseline = results.method(BASELINE)
+    baseline = results.method(COMPARED_WITH)
     rows = []
     for metric in sorted(METRICS.values(), key=lambda metric: not metric.lead):
         values = [method.metrics.get(metric.name) for method in results.methods]
@@ -129,7 +129,7 @@ class FrameTable:
     def __exit__(self, *exc: object) -> None:
         self._file.close()
 
-    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, scores: Scores) -> None:
+    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: MethodOutputs, scores: Scores) -> None:
         """Write one row for each method."""
         which = (frame.index, frame.name, frame.depth_stamp_ns, frame.color_stamp_ns)
         for name, values in scores.items():

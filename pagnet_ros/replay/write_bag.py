@@ -19,7 +19,7 @@ from pagnet_ros.recordings.bags import BagMessage, BagTopic, require_rosbags
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.replay.frame import ReplayFrame
 from pagnet_ros.replay.metrics import FrameTruth
-from pagnet_ros.replay.run_options import Outputs, Scores
+from pagnet_ros.replay.run_options import MethodOutputs, Scores
 
 IMAGE, CAMERA_INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
 _NO_DIGEST = "RIHS01_" + "0" * 64
@@ -79,7 +79,7 @@ class BagCopy:
             return
         self._writer.write(self._connections[name], message.stamp_ns, message.raw)
 
-    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: Outputs, scores: Scores) -> None:
+    def on_frame(self, frame: ReplayFrame, truth: FrameTruth, outputs: MethodOutputs, scores: Scores) -> None:
         """Add one result, calibration first, both with the depth image's stamp."""
         build = MessageBuilder(self._store, frame.frame_id or BagOptions.frame_id)
         if self._from_folder:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from pagnet_ros.ros.reporter import Problem
+from pagnet_ros.ros.reporter import Occurrence
 from pagnet_ros.system.health import HealthSnapshot
 
 OK, WARN, ERROR = 0, 1, 2
@@ -19,7 +19,7 @@ OK, WARN, ERROR = 0, 1, 2
 
 def summarise(
     snapshot: HealthSnapshot,
-    problems: Sequence[Problem],
+    problems: Sequence[Occurrence],
     facts: Mapping[str, str],
     *,
     active: bool,

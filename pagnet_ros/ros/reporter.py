@@ -27,7 +27,7 @@ class _Logger(Protocol):
     def error(self, message: str) -> object: ...
 
 
-class Problem(NamedTuple):
+class Occurrence(NamedTuple):
     """The latest occurrence of one kind of problem; `at_ns` on the steady clock."""
 
     kind: str
@@ -58,7 +58,7 @@ class Reporter:
         self._health = health
         self._steady_ns = steady_ns
         self._lock = threading.Lock()
-        self._recent: dict[str, Problem] = {}
+        self._recent: dict[str, Occurrence] = {}
         self._limiter = RateLimiter(int(period_s * NS_PER_S))
 
     def set_period(self, period_s: float) -> None:
@@ -97,7 +97,7 @@ class Reporter:
         now_ns = self._steady_ns()
         self._health.count(PREFIX + kind)
         with self._lock:
-            self._recent[key] = Problem(kind, level, text, now_ns)
+            self._recent[key] = Occurrence(kind, level, text, now_ns)
         return now_ns
 
     def _write(self, line: str, level: Level) -> None:
@@ -109,7 +109,7 @@ class Reporter:
         else:
             self._logger.info(line)
 
-    def recent(self, within_s: float) -> list[Problem]:
+    def recent(self, within_s: float) -> list[Occurrence]:
         """Problems seen within the last `within_s` seconds, newest first."""
         since_ns = self._steady_ns() - int(within_s * NS_PER_S)
         with self._lock:

@@ -83,7 +83,7 @@ class Health:
         with self._lock:
             self._counts[name] = self._counts.get(name, 0) + n
 
-    def saw(self, stream: str, now_ns: int) -> None:
+    def tick(self, stream: str, now_ns: int) -> None:
         """Note that a frame of a stream passed at `now_ns` (steady clock, nanoseconds)."""
         with self._lock:
             _named(self._seen_ns, stream, 1024, np.int64).append(now_ns)
@@ -110,7 +110,7 @@ class Health:
         return rates
 
     def snapshot(self, now_ns: int) -> HealthSnapshot:
-        """The state at `now_ns`, same clock as `saw`."""
+        """The state at `now_ns`, same clock as `tick`."""
         with self._lock:
             counts = dict(self._counts)
             latency = {name: values.values() for name, values in self._latency_ms.items()}

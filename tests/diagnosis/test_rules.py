@@ -9,9 +9,9 @@ from pagnet_ros.diagnosis.observation import (
     CAMERA_INFO_TYPE,
     COMPRESSED_TYPE,
     IMAGE_TYPE,
+    BondState,
     DepthFacts,
     ImageFacts,
-    ManagedNode,
     Observation,
     Process,
 )
@@ -199,7 +199,7 @@ PLANTED = {
     ],
     "node_inactive": [changed(consumers={"state": "inactive"})],
     "node_reports": [changed(consumers={"diagnostics_level": 2, "diagnostics": "[device_failed] no kernel image"})],
-    "bond": [changed(managed=(ManagedNode("/pagnet_node", "/lifecycle_manager", 4.0, has_bond=False),))],
+    "bond": [changed(managed=(BondState("/pagnet_node", "/lifecycle_manager", 4.0, has_bond=False),))],
     "small_shm": [
         changed(machine={"shm_bytes": 64 << 20, "shm_free_bytes": 64 << 20}),
         changed(machine={"shm_bytes": 0}),

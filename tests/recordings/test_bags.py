@@ -231,8 +231,8 @@ def test_metadata_that_is_bad_old_or_edited_costs_no_message(tmp_path, storage, 
         assert len(list(bag.messages())) == 10
         assert bag.topics["/cam/depth"].qos == tuple(QOS)
         assert (bag.start_ns, bag.end_ns) == (1_000_000_005, 1_400_000_010)
-        assert len(bag.remarks) == (change in BAD_METADATA)
-        assert all("metadata.yaml" in remark and "damaged" not in remark for remark in bag.remarks)
+        assert len(bag.notes) == (change in BAD_METADATA)
+        assert all("metadata.yaml" in note and "damaged" not in note for note in bag.notes)
 
 
 def test_a_promise_of_other_numbers_of_messages_is_told(tmp_path):
@@ -241,7 +241,7 @@ def test_a_promise_of_other_numbers_of_messages_is_told(tmp_path):
     file.write_text(file.read_text().replace("message_count: 10", "message_count: 66"))
     with Bag(path) as bag:
         assert len(list(bag.messages())) == 10
-        assert bag.remarks == [f"{path}: metadata.yaml promises 66 messages, its files hold 10"]
+        assert bag.notes == [f"{path}: metadata.yaml promises 66 messages, its files hold 10"]
 
 
 def test_a_missing_part_is_named_and_a_part_too_many_too(tmp_path):
@@ -251,12 +251,12 @@ def test_a_missing_part_is_named_and_a_part_too_many_too(tmp_path):
     file.write_text(whole.replace("  - bag.mcap", "  - bag.mcap\n  - bag_1.mcap", 1))
     with Bag(path) as bag:
         assert bag.count == 10
-        assert "names 'bag_1.mcap', which is not there" in bag.remarks[0]
+        assert "names 'bag_1.mcap', which is not there" in bag.notes[0]
     file.write_text(whole)
     shutil.copy(path / "bag.mcap", path / "copy.mcap")
     with Bag(path) as bag:
         assert bag.count == 10
-        assert "does not name copy.mcap, which is left out" in bag.remarks[0]
+        assert "does not name copy.mcap, which is left out" in bag.notes[0]
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
@@ -320,7 +320,7 @@ def test_messages_of_another_serialisation_are_left_out_and_named(tmp_path):
     with Bag(file) as bag:
         assert list(bag.topics) == ["/cam/depth"]
         assert len(list(bag.messages())) == 5
-        assert "/cam/color is not in CDR" in bag.remarks[0]
+        assert "/cam/color is not in CDR" in bag.notes[0]
 
 
 @pytest.mark.parametrize("stamp", ["soon", 1.5, b"xx", None])
@@ -368,9 +368,9 @@ def test_messages_that_a_zeroed_block_hides_are_told(tmp_path, reader):
     file.write_bytes(content)
 
     with reader(path) as bag:
-        assert not (bag.remarks if isinstance(bag, Bag) and not isinstance(bag, JoinedBags) else bag.damage)
+        assert not (bag.notes if isinstance(bag, Bag) and not isinstance(bag, JoinedBags) else bag.damage)
         came = len(list(bag.messages()))
-        told = bag.damage if isinstance(bag, JoinedBags) else bag.remarks
+        told = bag.damage if isinstance(bag, JoinedBags) else bag.notes
         assert 0 < came < 400
         assert len(told) == 1
         assert f"{came} of the 400 messages its index promises are readable" in told[0]
@@ -399,7 +399,7 @@ def test_a_bag_of_ros_1_is_read_as_one_of_ros_2(tmp_path):
         assert messages[2].header_stamp_ns == 7 * 10**9 + 7
         assert (decoded.encoding, decoded.header.frame_id, decoded.step) == ("16UC1", "cam", 12)
         assert decoded.data.view(np.uint16).tolist() == [2] * 24
-        assert bag.remarks == [f"{path}: /log has a type of ROS 1 alone, and is left out"]
+        assert bag.notes == [f"{path}: /log has a type of ROS 1 alone, and is left out"]
 
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(RecordingError, match=r"old\.bag: cannot be read as a bag"):

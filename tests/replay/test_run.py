@@ -9,7 +9,7 @@ from pagnet_ros.errors import ConfigError, InputError, RecordingError
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.replay.frame import ReplayFrame, SourceOptions
-from pagnet_ros.replay.methods import Baseline, Identity, Network
+from pagnet_ros.replay.methods import FilterMethod, Identity, NetworkMethod
 from pagnet_ros.replay.run import evaluate
 from pagnet_ros.replay.run_options import Metres, RunOptions, downsampled
 from pagnet_ros.replay.source import open_source
@@ -87,7 +87,7 @@ def test_a_reference_can_be_left_aside(tmp_path):
 
 def test_networks_get_the_messages_arrays_as_in_the_node(tmp_path):
     upsampler = DepthUpsampler.bicubic(2, device="cpu", options=OPTIONS)
-    _, seen = replay(write(tmp_path / "bag", rgbd(2, depth_size=LOW)), [Network("net", upsampler, {})])
+    _, seen = replay(write(tmp_path / "bag", rgbd(2, depth_size=LOW)), [NetworkMethod("net", upsampler, {})])
     expected = DepthUpsampler.bicubic(2, device="cpu", options=OPTIONS)(depth_mm(1, LOW), color(1)).depth
     np.testing.assert_array_equal(seen[1][2]["net"].depth_m, expected)
 
@@ -105,7 +105,7 @@ def test_errors_are_compared_on_the_pixels_that_all_methods_give(tmp_path):
         return depth
 
     bag = write(tmp_path / "bag", rgbd())
-    results, _ = replay(bag, [Baseline("half", left_half), Identity()], RunOptions(scale=4))
+    results, _ = replay(bag, [FilterMethod("half", left_half), Identity()], RunOptions(scale=4))
     half, identity = results.methods
     assert half.metrics["rmse_common_m"] == pytest.approx(half.metrics["rmse_m"])
     assert identity.metrics["rmse_common_m"] == 0.0
@@ -121,7 +121,7 @@ def test_a_method_that_fails_on_a_frame_is_counted_and_the_others_go_on(tmp_path
             raise InputError("not this one")
         return np.ones(rgb.shape[:2], np.float32)
 
-    results, seen = replay(write(tmp_path / "bag", rgbd(3)), [Baseline("moody", moody), Identity()])
+    results, seen = replay(write(tmp_path / "bag", rgbd(3)), [FilterMethod("moody", moody), Identity()])
     assert [(m.name, m.frames, m.failed) for m in results.methods] == [("moody", 2, 1), ("identity", 3, 0)]
     assert [problem.kind for problem in results.problems] == ["moody_failed"]
     assert [set(outputs) for _, _, outputs, _ in seen] == [{"moody", "identity"}, {"identity"}, {"moody", "identity"}]

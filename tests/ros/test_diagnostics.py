@@ -9,7 +9,7 @@ from rclpy.parameter import Parameter
 
 from pagnet_ros.ros.diagnostics import summarise
 from pagnet_ros.ros.node.node import PagnetNode
-from pagnet_ros.ros.reporter import Problem
+from pagnet_ros.ros.reporter import Occurrence
 from pagnet_ros.system.health import Health
 
 SECOND = 1_000_000_000
@@ -18,14 +18,14 @@ SECOND = 1_000_000_000
 def snapshot():
     health = Health()
     for index in range(11):
-        health.saw("output", index * SECOND // 10)
+        health.tick("output", index * SECOND // 10)
         health.record_ms("total", 10.0 + index)
     health.count("frames_out", 11)
     return health.snapshot(SECOND)
 
 
 def problem(kind, level):
-    return Problem(kind, level, f"text of {kind}", 0)
+    return Occurrence(kind, level, f"text of {kind}", 0)
 
 
 def said(*arguments, **state):

@@ -13,7 +13,7 @@ from pagnet_ros.system.units import NS_PER_S
 def test_a_steady_stream_shows_its_rate():
     health = Health()
     for i in range(300):
-        health.saw("depth", i * NS_PER_S // 30)
+        health.tick("depth", i * NS_PER_S // 30)
     snapshot = health.snapshot(299 * NS_PER_S // 30)
     assert snapshot.rates_hz["depth"] == pytest.approx(30, abs=1e-3)
     assert snapshot.silent_s["depth"] == 0
@@ -22,7 +22,7 @@ def test_a_steady_stream_shows_its_rate():
 def test_the_rate_falls_while_a_stream_is_silent_and_ends_at_zero():
     health = Health(window_ns=5 * NS_PER_S)
     for i in range(31):
-        health.saw("depth", i * NS_PER_S // 30)
+        health.tick("depth", i * NS_PER_S // 30)
     rates = [health.snapshot(NS_PER_S * t).rates_hz["depth"] for t in (1, 2, 4, 7)]
     assert rates == [pytest.approx(30), pytest.approx(15), pytest.approx(7.5), 0]
     assert health.snapshot(7 * NS_PER_S).silent_s["depth"] == pytest.approx(6)
@@ -30,14 +30,14 @@ def test_the_rate_falls_while_a_stream_is_silent_and_ends_at_zero():
 
 def test_one_frame_has_no_rate():
     health = Health()
-    health.saw("depth", 5)
+    health.tick("depth", 5)
     assert health.snapshot(10).rates_hz == {"depth": 0.0}
 
 
 def test_a_stream_faster_than_the_memory_still_shows_its_rate():
     health = Health()
     for i in range(5000):
-        health.saw("fast", i * NS_PER_S // 1000)
+        health.tick("fast", i * NS_PER_S // 1000)
     assert health.snapshot(4999 * NS_PER_S // 1000).rates_hz["fast"] == pytest.approx(1000, rel=1e-3)
 
 
@@ -46,7 +46,7 @@ def test_streams_and_counters_do_not_mix():
     health.count("paired")
     health.count("paired", 4)
     health.count("dropped", 0)
-    health.saw("color", 1)
+    health.tick("color", 1)
     snapshot = health.snapshot(1)
     assert dict(snapshot.counts) == {"paired": 5, "dropped": 0}
     assert set(snapshot.rates_hz) == {"color"}
@@ -73,12 +73,12 @@ def test_percentiles_are_those_of_numpy(count):
 def test_frames_leave_no_memory_behind():
     health = Health(samples=64)
     for i in range(5000):
-        health.saw("depth", i)
+        health.tick("depth", i)
         health.record_ms("network", 0.1 * i)
     tracemalloc.start()
     try:
         for i in range(5000, 10_000):
-            health.saw("depth", i)
+            health.tick("depth", i)
             health.record_ms("network", 0.1 * i)
         held = sum(trace.size for trace in tracemalloc.take_snapshot().traces)
     finally:

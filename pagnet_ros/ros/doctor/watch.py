@@ -14,8 +14,8 @@ from pagnet_ros.diagnosis.facts import camera_info_facts, image_facts
 from pagnet_ros.diagnosis.observation import (
     CAMERA_INFO_TYPE,
     IMAGE_TYPE,
+    BondState,
     Machine,
-    ManagedNode,
     NodeFacts,
     Observation,
     Stream,
@@ -152,7 +152,7 @@ def _node_facts(node: str, parameters: dict[str, Any], listener: Listener, graph
     )
 
 
-def _managed(nodes: Sequence[str], listener: Listener, graph: Graph) -> list[ManagedNode]:
+def _managed(nodes: Sequence[str], listener: Listener, graph: Graph) -> list[BondState]:
     """Those of our nodes that a Nav2 lifecycle manager looks after."""
     with_bond = {endpoint.node for endpoint in graph.publishers("/bond")}
     found = []
@@ -163,7 +163,7 @@ def _managed(nodes: Sequence[str], listener: Listener, graph: Graph) -> list[Man
         timeout_s = float(parameters.get("bond_timeout", _DEFAULT_BOND_S))
         named = {str(name).lstrip("/") for name in parameters.get("node_names", ())}
         found += [
-            ManagedNode(node, manager, timeout_s, node in with_bond)
+            BondState(node, manager, timeout_s, node in with_bond)
             for node in nodes
             if node.lstrip("/") in named or node.rpartition("/")[2] in named
         ]

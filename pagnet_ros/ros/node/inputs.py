@@ -67,8 +67,8 @@ class LatestOnlyQueue(Generic[T]):
             self._changed.notify_all()
             return replaced
 
-    def take(self) -> T | None:
-        """Wait for an item; None once the queue is closed. Who takes has done with the item before."""
+    def get(self) -> T | None:
+        """Wait for an item; None once the queue is closed. Who asks has done with the item before."""
         with self._changed:
             self._in_hand = False
             self._changed.notify_all()
@@ -84,7 +84,7 @@ class LatestOnlyQueue(Generic[T]):
             return self._changed.wait_for(lambda: not self._in_hand, timeout_s)
 
     def close(self) -> None:
-        """Let every `take` return None from now on."""
+        """Let every `get` return None from now on."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -224,14 +224,14 @@ class Inputs:
         self._on_image("color", message)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        self._health.saw("camera_info", time.monotonic_ns())
+        self._health.tick("camera_info", time.monotonic_ns())
         self.examination.note("camera_info", message)
 
     def _on_image(self, stream: Literal["depth", "color"], message: Any) -> None:
         """Store one message; the newest pair it completes goes into the queue."""
         try:
             now_ns = time.monotonic_ns()
-            self._health.saw(stream, now_ns)
+            self._health.tick(stream, now_ns)
             self.examination.note(stream, message)
             stamp = stamp_ns(message)
             if stamp == 0:
@@ -244,7 +244,7 @@ class Inputs:
             if pairs:
                 self._paired_ns = time.monotonic_ns()
                 self._health.count("pairs", len(pairs))
-                self._health.saw("pairs", now_ns)
+                self._health.tick("pairs", now_ns)
                 self._health.count("superseded", len(pairs) - 1 + self._queue.put(pairs[-1]))
         except Exception as error:
             self._reporter.report("internal_error", f"{stream} callback: {type(error).__name__}: {error}", "error")

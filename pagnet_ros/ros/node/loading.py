@@ -37,7 +37,7 @@ def choose_weights(parameters: NodeParameters, sensor: SensorLimits) -> tuple[st
 
     Returns:
         The parameter where it is set; else the network, or family of networks, that was trained for the sensor; else
-        the one for any sensor. And a remark, empty where the choice needs none.
+        the one for any sensor. And a note, empty where the choice needs none.
     """
     asked = sensor.weights if parameters.weights == "auto" else parameters.weights
     current = current_name(asked)

@@ -124,8 +124,8 @@ class PagnetNode(ManagedNode):
         settings = self.settings = read(self, NodeParameters)
         self._sensor = sensor_limits(settings.sensor)
         self.options = options_of(settings, self._sensor)
-        if remark := choose_weights(settings, self._sensor)[1]:
-            self.get_logger().info(remark)
+        if note := choose_weights(settings, self._sensor)[1]:
+            self.get_logger().info(note)
         self.health = Health()
         self.reporter = reporter = Reporter(self.get_logger(), self.health, settings.report_period_s)
         topics = resolve_topics(self, settings.depth_transport, settings.color_transport)

@@ -88,7 +88,7 @@ class Worker(Generic[T]):
             built.set_exception(error)
             return
         built.set_result(None)
-        while (item := self._queue.take()) is not None:
+        while (item := self._queue.get()) is not None:
             try:
                 step(item)
             except Exception as error:
@@ -168,7 +168,7 @@ class FrameProcessor:
         done = time.monotonic_ns()
         if not is_first_of_its_size:  # else its seconds would stand for what the next ones take
             self._record(pair, result, (started, decoded, computed, encoded, done))
-        self._health.saw("output", done)
+        self._health.tick("output", done)
         self._health.count("frames_out")
         if result.disagreeing:
             self._health.count("measurements_contested", result.disagreeing)

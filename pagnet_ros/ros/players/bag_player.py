@@ -80,7 +80,7 @@ class BagPlayer(Player[BagMessage]):
         super().__init__("bag_player", options, stop, **kwargs)
         self.skipped: dict[str, str] = {}
         self._bag, self._options = bag, options
-        self._remarks_said = 0
+        self._notes_said = 0
         self._begins_ns = bag.start_ns + round(options.start_s * NS_PER_S)
         self._stop_ns = bag.end_ns
         if options.duration_s:
@@ -101,9 +101,9 @@ class BagPlayer(Player[BagMessage]):
 
     def _say_remarks(self) -> None:
         """Warn of what is odd about the bag; some of it is known only once all was read."""
-        for remark in self._bag.remarks[self._remarks_said :]:
-            self.get_logger().warning(remark)
-        self._remarks_said = len(self._bag.remarks)
+        for note in self._bag.notes[self._notes_said :]:
+            self.get_logger().warning(note)
+        self._notes_said = len(self._bag.notes)
 
     def _awaited(self) -> tuple[Collection[Any], str]:
         wanted, all_ = self._options.wait_topics, self._outputs.values()
@@ -191,7 +191,7 @@ def _run(arguments: list[str], stop: threading.Event) -> None:
     given, options = parse_arguments(arguments)
     with Bag(given.bag) as bag:
         if given.list:
-            sys.stdout.write("\n".join([bag.describe(), *bag.remarks, ""]))
+            sys.stdout.write("\n".join([bag.describe(), *bag.notes, ""]))
             return
         player = BagPlayer(bag, options, stop)
         try:

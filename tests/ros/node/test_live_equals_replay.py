@@ -18,7 +18,7 @@ from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.replay import cli as replay
 from pagnet_ros.replay.frame import SourceOptions
-from pagnet_ros.replay.methods import Network, make_baselines
+from pagnet_ros.replay.methods import NetworkMethod, make_baselines
 from pagnet_ros.replay.results import read_results
 from pagnet_ros.replay.run import evaluate
 from pagnet_ros.replay.run_options import RunOptions
@@ -82,7 +82,7 @@ def offline(bag, settings):
 
 
 class Live:
-    """The node, ears on its output, and a player that waits for each result before it goes on."""
+    """The node, a listener on its output, and a player that waits for each result before it goes on."""
 
     def __init__(self, ros, precision, **parameters):
         self.ros = ros
@@ -120,7 +120,7 @@ class Live:
         publishers = {t: self.player.create_publisher(kind, t, RELIABLE) for t, kind in TYPES.items()}
         for topic in ("/cam/depth", "/cam/color", "/cam/camera_info"):
             self.ros.wait_matched(publishers[topic], listeners)
-        self.ros.wait_until(self.node._outputs.wanted, what="ears on depth_hr")
+        self.ros.wait_until(self.node._outputs.wanted, what="a subscriber of depth_hr")
         self.sent = dict.fromkeys(TYPES, 0)
         for message in messages:
             topic = message.topic.name
@@ -202,7 +202,7 @@ def test_the_evaluator_finds_the_metrics_of_the_replay(ros, bag, tmp_path, with_
 
     upsampler = DepthUpsampler.from_zoo(WEIGHTS, device="cpu", precision="fp32", options=options_of(live.node.settings))
     options = RunOptions("reference" if with_reference else "none")
-    methods = [Network("depth_hr", upsampler, {}), *make_baselines(["bilinear", "bicubic"], options.pipeline)]
+    methods = [NetworkMethod("depth_hr", upsampler, {}), *make_baselines(["bilinear", "bicubic"], options.pipeline)]
     with open_source([bag], TOPICS) as source:
         expected = evaluate(source, methods, options)
     assert found.counts.evaluated == expected.counts.evaluated == 11

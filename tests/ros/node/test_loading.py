@@ -24,9 +24,9 @@ def test_weights_that_are_set_win_over_the_sensor(weights):
 
 @pytest.mark.parametrize("shipped", ["rt-clean", "rt-x4-clean"])
 def test_the_sensors_own_family_or_network_is_taken_where_it_is_shipped(shipped):
-    weights, remark = choose(SensorLimits(weights=shipped), sensor="mine")
+    weights, note = choose(SensorLimits(weights=shipped), sensor="mine")
     assert weights == shipped
-    assert "trained for the sensor mine" in remark
+    assert "trained for the sensor mine" in note
 
 
 def test_a_sensors_own_weights_file_is_taken():
@@ -34,16 +34,16 @@ def test_a_sensors_own_weights_file_is_taken():
 
 
 def test_weights_that_are_not_shipped_are_replaced_and_it_is_said():
-    weights, remark = choose(SensorLimits(weights="rt-lidar"), sensor="mine")
+    weights, note = choose(SensorLimits(weights="rt-lidar"), sensor="mine")
     assert weights == "fast-sensor"
-    assert "no weights rt-lidar for the sensor mine are shipped" in remark
+    assert "no weights rt-lidar for the sensor mine are shipped" in note
 
 
 @pytest.mark.parametrize("given", [{"weights": "rt-x4-kinect"}, {"sensor": "mine"}])
 def test_what_replaced_weights_that_are_no_longer_shipped_is_taken_and_it_is_said(given):
-    weights, remark = choose(SensorLimits(weights="rt-x4-kinect" if "sensor" in given else ""), **given)
+    weights, note = choose(SensorLimits(weights="rt-x4-kinect" if "sensor" in given else ""), **given)
     assert weights == "fast-x4-sensor"
-    assert "rt-x4-kinect are no longer shipped; taking fast-x4-sensor" in remark
+    assert "rt-x4-kinect are no longer shipped; taking fast-x4-sensor" in note
 
 
 def test_the_choice_reaches_the_upsampler(tmp_path, monkeypatch):

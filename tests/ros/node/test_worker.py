@@ -16,14 +16,14 @@ def test_queue_keeps_the_newest_and_says_what_it_replaced():
     box = LatestOnlyQueue()
     assert box.put(1) is False
     assert box.put(2) is True
-    assert box.take() == 2
+    assert box.get() == 2
     assert box.put(3) is False
 
 
 def test_closed_queue_gives_none_even_to_a_waiting_taker():
     box = LatestOnlyQueue()
     got = []
-    taker = threading.Thread(target=lambda: got.append(box.take()))
+    taker = threading.Thread(target=lambda: got.append(box.get()))
     taker.start()
     box.close()
     taker.join(TIMEOUT_S)
