@@ -52,7 +52,7 @@ class NoNetwork:
         """A constant depth map of the colour image's size."""
         size = (rgb.shape[0], rgb.shape[1])
         if self._result is None or self._result.depth.shape != size:
-            self._result = UpsampledDepth(np.ones(size, np.float32), None, np.ones(size, np.uint8), {}, 4)
+            self._result = UpsampledDepth(np.ones(size, np.float32), None, np.ones(size, np.uint8), {}, scale=4)
         return self._result
 
     def prepare(self, depth: NDArray[Any], rgb: NDArray[np.uint8]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,32 +31,18 @@ from pagnet_ros.system.units import from_counts
 
 
 @dataclass(frozen=True)
-class UpsampledDepth:
-    """High-resolution depth.
+class UpsampledDepth(EngineOutput):
+    """High-resolution depth of one frame, and how it came about.
 
     Attributes:
-        depth: ``[H, W]`` float32, the size of the colour image, NaN where unknown; metres for uint16
-            input, the input's own unit for float32.
-        sigma: ``[H, W]`` float32, standard deviation in the same unit, or None where the network predicts none.
-        provenance: ``[H, W]`` uint8: 0 nothing known, 1 measured, 2 refined (the surface of a measurement beside it), 3
-            filled, 4 measured out of range, 5 contested (another surface is nearly as likely).
-        stage_ms: milliseconds per stage.
         scale: factor of the network that ran.
         level: which quality level gave it, of `pagnet_ros.core.degradation.LEVELS`.
         offset_px: ``(x, y)`` that the measurement was moved by to lie on the colour image, colour pixels.
-        confidence: ``[H, W]`` uint8, how likely depth is right to within 2 %, per cent; None as `sigma`.
-        disagreeing: how many measurements no output pixel of their footprint lies within three sigma of.
     """
 
-    depth: NDArray[np.float32]
-    sigma: NDArray[np.float32] | None
-    provenance: NDArray[np.uint8]
-    stage_ms: Mapping[str, float]
-    scale: int
+    scale: int = 1
     level: str = NETWORK
     offset_px: tuple[float, float] = (0.0, 0.0)
-    confidence: NDArray[np.uint8] | None = None
-    disagreeing: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -326,11 +312,8 @@ class DepthUpsampler:
         size = depth_contract.working_size((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]), scale)
         if self._level == HALF_SIZE:
             size = size.halved()
-        out: EngineOutput = self._engines.get(self._level, scale).infer(depth, rgb, size, limits, self.options)
-        return UpsampledDepth(
-            out.depth, out.sigma, out.provenance, out.stage_ms, scale, self._level, confidence=out.confidence,
-            disagreeing=out.disagreeing,
-        )  # fmt: skip
+        out = self._engines.get(self._level, scale).infer(depth, rgb, size, limits, self.options)
+        return UpsampledDepth(**vars(out), scale=scale, level=self._level)
 
 
 def _placed(result: UpsampledDepth, shift: Shift, offset: tuple[float, float], *, fills: bool) -> UpsampledDepth:

@@ -25,26 +25,47 @@ LOOK_STEPS = 10
 PICTURE_SIDE = 384
 
 
-class Checkpoints(Callback):
-    """Writes the state every so many steps, when training ends, and when SIGTERM ends it after a step."""
+class Periodic(Callback):
+    """Does something every so many steps, in one process, as a pause of training.
 
-    def __init__(self, path: Path, every: int, pauses: Pauses) -> None:
-        self.path, self.every, self.pauses = path, every, pauses
+    Args:
+        every: steps from one time to the next.
+        pauses: grow by the time it takes.
+    """
+
+    def __init__(self, every: int, pauses: Pauses) -> None:
+        self.every, self.pauses = every, pauses
+
+    def act(self, module: Training) -> Any:
+        """Do it."""
+        raise NotImplementedError
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write if the step number says so."""
+        """Do it if the step number says so."""
         assert isinstance(pl_module, Training)
         if pl_module.step_number % self.every == 0 and trainer.is_global_zero:
             with self.pauses.pause(pl_module.device):
-                write_checkpoint(self.path, pl_module.state())
+                self.act(pl_module)
+
+
+class Checkpoints(Periodic):
+    """Writes the state every so many steps, when training ends, and when SIGTERM ends it after a step."""
+
+    def __init__(self, path: Path, every: int, pauses: Pauses) -> None:
+        super().__init__(every, pauses)
+        self.path = path
+
+    def act(self, module: Training) -> None:
+        """Write the state."""
+        write_checkpoint(self.path, module.state())
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the last state."""
         assert isinstance(pl_module, Training)
         if trainer.is_global_zero:
-            write_checkpoint(self.path, pl_module.state())
+            self.act(pl_module)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Write the state that SIGTERM found, which Lightning answers between two steps."""
@@ -107,7 +128,7 @@ class StepsBar(TQDMProgressBar):
             self.train_progress_bar.set_postfix(self.get_metrics(trainer, pl_module))
 
 
-class ProtocolValidation(Callback):
+class ProtocolValidation(Periodic):
     """Measures the averaged weights on images that are never trained on; one JSON line per validation.
 
     Args:
@@ -121,18 +142,10 @@ class ProtocolValidation(Callback):
     def __init__(
         self, images: list[ProtocolImage], every: int, journal: Path, pauses: Pauses, best: Best | None = None
     ) -> None:
-        self.images, self.every, self.journal, self.pauses, self.best = images, every, journal, pauses, best
+        super().__init__(every, pauses)
+        self.images, self.journal, self.best = images, journal, best
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Measure if the step number says so."""
-        assert isinstance(pl_module, Training)
-        if pl_module.step_number % self.every == 0 and trainer.is_global_zero:
-            with self.pauses.pause(pl_module.device):
-                self.measure(pl_module)
-
-    def measure(self, module: Training) -> dict[str, float]:
+    def act(self, module: Training) -> dict[str, float]:
         """RMSE per image with the low-resolution input in floating point."""
         scale = module.recipe.model.scale
         precision = torch.bfloat16 if module.recipe.precision == "bf16" else torch.float32

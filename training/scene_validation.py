@@ -19,7 +19,6 @@ import cv2
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
 from pagnet_ros.core.depth import Normalisation, fill_holes
@@ -31,6 +30,7 @@ from pagnet_ros.model.surfaces import as_range_of_one
 from pagnet_ros.replay.metrics.flying import between_surfaces, surroundings
 from pagnet_ros.replay.metrics.settings import MetricSettings
 from pagnet_training.best import Best
+from pagnet_training.callbacks import Periodic
 from pagnet_training.data.coarse_depth import main_surface
 from pagnet_training.data.known_sensor import MetricPatch, Sensors, observe
 from pagnet_training.data.recorded_depth import Depth, Mask, depth_edges, hidden_parts, in_whole_millimetres, ragged
@@ -210,7 +210,7 @@ def ratios(figures: NDArray[np.float64]) -> Figures:
         return Figures(*np.exp(np.nanmean(np.log(figures[:, 0] / figures[:, 1]), axis=0)).tolist())
 
 
-class SceneValidation(Callback):
+class SceneValidation(Periodic):
     """Measures the averaged weights on held-out scenes and on given recordings; one JSON line per validation.
 
     A line holds each figure over that of interpolation, below 1 where the network is better, as the geometric mean over
@@ -233,28 +233,21 @@ class SceneValidation(Callback):
         pauses: Pauses,
         best: Best | None = None,
     ) -> None:
-        self.recipe, self.every = recipe, recipe.validate_every
-        self.groups, self.journal, self.pauses, self.best = dict(recordings), journal, pauses, best
+        super().__init__(recipe.validate_every, pauses)
+        self.recipe, self.groups, self.journal, self.best = recipe, dict(recordings), journal, best
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Render the held-out scenes."""
         if self.recipe.data.held_out and trainer.is_global_zero:
             self.groups = {"validation": held_out_scenes(self.recipe), **self.groups}
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Measure if the step number says so."""
-        assert isinstance(pl_module, Training)
-        if self.groups and pl_module.step_number % self.every == 0 and trainer.is_global_zero:
-            with self.pauses.pause(pl_module.device):
-                self.measure(pl_module)
-
-    def measure(self, module: Training) -> dict[str, Figures]:
+    def act(self, module: Training) -> dict[str, Figures]:
         """Each group's figures over those of interpolation."""
+        found: dict[str, Figures] = {}
+        if not self.groups:
+            return found
         net = module.averaged.eval()
         assert isinstance(net, PagNet | SurfaceNetwork)
-        found: dict[str, Figures] = {}
         entry: dict[str, Any] = {"step": module.step_number, "seconds": round(module.state().seconds, 1)}
         for name, scenes in self.groups.items():
             figures = beside_interpolation(net, scenes)

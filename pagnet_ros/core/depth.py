@@ -20,8 +20,8 @@ from torch import Tensor
 
 from pagnet_ros.errors import InputError
 from pagnet_ros.model.resize import cubic_kernel
+from pagnet_ros.system.units import MILLIMETRES_PER_METRE
 
-MILLIMETRES_PER_METRE = 1000.0
 MAX_SIDE_PX = 8192
 
 

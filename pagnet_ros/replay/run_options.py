@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.core.depth import MILLIMETRES_PER_METRE
 from pagnet_ros.errors import ConfigError, InputError
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.recordings.coarse import coarse_depth, coarse_intrinsics
 from pagnet_ros.replay.frame import RawDepth, ReplayFrame
 from pagnet_ros.replay.methods import MethodOutput
 from pagnet_ros.replay.metrics import FrameTruth, MetricSettings
+from pagnet_ros.system.units import MILLIMETRES_PER_METRE
 
 MODES = ("reference", "self", "none")
 SCALES = (2, 16)

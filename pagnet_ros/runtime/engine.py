@@ -82,12 +82,14 @@ class EngineOutput:
     """One frame's result, as NumPy arrays the caller owns.
 
     Attributes:
-        depth: ``[H, W]`` float32, NaN where unknown, unit of the input (metres for uint16).
-        sigma: ``[H, W]`` float32, same unit, or None where the network predicts none.
-        provenance: ``[H, W]`` uint8, see `pagnet_ros.core.validity`.
+        depth: ``[H, W]`` float32, the size of the colour image, NaN where unknown; metres for uint16 input, the input's
+            own unit for float32.
+        sigma: ``[H, W]`` float32, standard deviation in the same unit, or None where the network predicts none.
+        provenance: ``[H, W]`` uint8: 0 nothing known, 1 measured, 2 refined (the surface of a measurement beside it), 3
+            filled, 4 measured out of range, 5 contested (another surface is nearly as likely).
         stage_ms: milliseconds per stage: upload, network, mask, download.
-        confidence: ``[H, W]`` uint8, per cent, or None.
-        disagreeing: how many measurements no output pixel of their footprint agrees with.
+        confidence: ``[H, W]`` uint8, how likely depth is right to within 2 %, per cent; None as `sigma`.
+        disagreeing: how many measurements no output pixel of their footprint lies within three sigma of.
     """
 
     depth: NDArray[np.float32]

@@ -10,6 +10,7 @@ import ctypes
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,32 +31,23 @@ class _Planes(ctypes.Structure):
     _fields_ = (("at", ctypes.c_void_p), ("row", ctypes.c_int64), ("plane", ctypes.c_int64))
 
 
+def of_type(kind: type[Any], *names: str) -> list[tuple[str, type[Any]]]:
+    """Fields of a C structure that follow each other and are of one type."""
+    return [(name, kind) for name in names]
+
+
 class Op(ctypes.Structure):
     """One operation; the fields are those of `Op` in ``kernels.cpp``."""
 
     _fields_ = (
-        ("kind", ctypes.c_int32),
-        ("height", ctypes.c_int32),
-        ("width", ctypes.c_int32),
-        ("sources", ctypes.c_int32),
-        ("channels", ctypes.c_int32),
-        ("kh", ctypes.c_int32),
-        ("kw", ctypes.c_int32),
-        ("pairs_in", ctypes.c_int32),
-        ("pairs_out", ctypes.c_int32),
-        ("relu", ctypes.c_int32),
-        ("eight_bit", ctypes.c_int32),
-        ("add", ctypes.c_int32),
+        *of_type(ctypes.c_int32, "kind", "height", "width", "sources", "channels", "kh", "kw", "pairs_in", "pairs_out"),
+        *of_type(ctypes.c_int32, "relu", "eight_bit", "add"),
         ("offset", ctypes.c_float),
         ("source", ctypes.POINTER(_Planes)),
-        ("weights", ctypes.c_void_p),
-        ("bias", ctypes.c_void_p),
-        ("target", _Planes),
-        ("residual", _Planes),
+        *of_type(ctypes.c_void_p, "weights", "bias"),
+        *of_type(_Planes, "target", "residual"),
         ("map", ctypes.c_void_p),
-        ("step_x", ctypes.c_int64),
-        ("step_y", ctypes.c_int64),
-        ("step_c", ctypes.c_int64),
+        *of_type(ctypes.c_int64, "step_x", "step_y", "step_c"),
     )
 
 

@@ -35,7 +35,7 @@ from pagnet_ros.runtime.native.network import (
     refuse_unknown_parts,
     weights_of,
 )
-from pagnet_ros.runtime.native.program import FeatureMap, Program
+from pagnet_ros.runtime.native.program import FeatureMap, Program, of_type
 from pagnet_ros.runtime.recent import Recent
 
 KEPT_SIZES = 2
@@ -46,36 +46,20 @@ class _Frame(ctypes.Structure):
 
     _fields_ = (
         ("rays", ctypes.c_void_p),
-        ("height", ctypes.c_int32),
-        ("width", ctypes.c_int32),
-        ("rows", ctypes.c_void_p),
-        ("columns", ctypes.c_void_p),
-        ("offset_y", ctypes.c_void_p),
-        ("offset_x", ctypes.c_void_p),
-        ("out_height", ctypes.c_int32),
-        ("out_width", ctypes.c_int32),
+        *of_type(ctypes.c_int32, "height", "width"),
+        *of_type(ctypes.c_void_p, "rows", "columns", "offset_y", "offset_x"),
+        *of_type(ctypes.c_int32, "out_height", "out_width"),
         ("logits", ctypes.c_void_p),
-        ("logits_row", ctypes.c_int64),
-        ("logits_plane", ctypes.c_int64),
-        ("stride", ctypes.c_int32),
-        ("mean", ctypes.c_int32),
-        ("minimum", ctypes.c_float),
-        ("maximum", ctypes.c_float),
-        ("grid_rows", ctypes.c_void_p),
-        ("grid_columns", ctypes.c_void_p),
+        *of_type(ctypes.c_int64, "logits_row", "logits_plane"),
+        *of_type(ctypes.c_int32, "stride", "mean"),
+        *of_type(ctypes.c_float, "minimum", "maximum"),
+        *of_type(ctypes.c_void_p, "grid_rows", "grid_columns"),
         ("tint", ctypes.c_void_p),
-        ("tint_row", ctypes.c_int64),
-        ("tint_plane", ctypes.c_int64),
+        *of_type(ctypes.c_int64, "tint_row", "tint_plane"),
         ("rgb", ctypes.c_void_p),
-        ("rgb_x", ctypes.c_int64),
-        ("rgb_y", ctypes.c_int64),
-        ("rgb_c", ctypes.c_int64),
+        *of_type(ctypes.c_int64, "rgb_x", "rgb_y", "rgb_c"),
         ("eight_bit", ctypes.c_int32),
-        ("depth", ctypes.c_void_p),
-        ("sigma", ctypes.c_void_p),
-        ("probability", ctypes.c_void_p),
-        ("rival", ctypes.c_void_p),
-        ("own", ctypes.c_void_p),
+        *of_type(ctypes.c_void_p, "depth", "sigma", "probability", "rival", "own"),
     )
 
 
