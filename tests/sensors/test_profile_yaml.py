@@ -2,6 +2,8 @@
 
 import dataclasses
 import random
+import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -71,6 +73,15 @@ def test_values_may_stand_alone_or_with_evidence_and_the_name_is_the_files(tmp_p
     profile = load(tmp_path, "missing: 0.1\nflying: {value: 0.2, low: 0.1, high: 0.3, samples: 9, source: fit}\n")
     assert (profile.name, profile.missing, profile.flying) == ("mine", 0.1, 0.2)
     assert profile.evidence == {"flying": Evidence(0.1, 0.3, 9, "fit")}
+
+
+def test_a_sensor_is_added_by_the_example_of_contributing(tmp_path):
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    profile = load(tmp_path, example)
+    assert len(example.splitlines()) <= 10
+    assert (profile.name, profile.max_range_m, profile.noise_quadratic_per_m) == ("mine", 6.0, 0.002)
+    assert profile.evidence["noise_quadratic_per_m"].samples == 120000
 
 
 def test_numbers_that_yaml_takes_for_texts_are_numbers(tmp_path):
