@@ -23,6 +23,7 @@ from pagnet_ros.model.resize import cubic_kernel
 from pagnet_ros.system.units import MILLIMETRES_PER_METRE
 
 MAX_SIDE_PX = 8192
+_WHOLE = 1 - 1e-5
 
 
 def unmasked(depth: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -242,7 +243,8 @@ def back_project(result: Tensor, measured: Tensor, valid: Tensor, noise: Tensor)
 
     The result, averaged over each measured pixel's footprint, is compared with that pixel; only the part of the
     difference that noise cannot explain is brought back. At equal sizes measured pixels so keep their measured
-    depth to within `noise`, while noise below that is smoothed by the network.
+    depth to within `noise`, while noise below that is smoothed by the network. Beside a hole the measured pixels alone
+    count.
 
     Args:
         result: ``[B, 1, H, W]`` float32, in the measurement's unit.
@@ -255,8 +257,9 @@ def back_project(result: Tensor, measured: Tensor, valid: Tensor, noise: Tensor)
     """
     difference = measured - _resized(result, measured)
     difference = difference - torch.minimum(torch.maximum(difference, -noise), noise)
-    difference = torch.where(valid, difference, 0.0)
-    return result + _resized(difference, result)
+    difference = _resized(torch.where(valid, difference, 0.0), result)
+    share = _resized(valid.to(difference.dtype), result)  # of what was interpolated that was measured
+    return result + torch.where(share < _WHOLE, difference / share.clamp_min(1e-6), difference)
 
 
 def _resized(image: Tensor, like: Tensor) -> Tensor:

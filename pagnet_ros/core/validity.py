@@ -6,6 +6,7 @@ measured, or lies close enough to a measurement, and does not float between two 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -206,7 +207,7 @@ def provenance(valid: Tensor, beyond: Tensor | None, size: tuple[int, int], opti
     elif options.fill == "all":
         known = measured.amax(dim=(-2, -1), keepdim=True).expand_as(measured)
     else:
-        known = _dilate(measured, round(options.fill_radius_px))
+        known = _dilate(measured, math.floor(options.fill_radius_px + 0.5))
     missing = torch.where(known > 0, FILLED, NOTHING)
     if beyond is not None:
         missing = torch.where(beyond, OUT_OF_RANGE, missing)

@@ -254,6 +254,15 @@ def test_at_larger_sizes_back_projection_brings_the_footprints_closer(size):
     assert left.abs().mean().item() < 0.45 * (measured - 1).abs().mean().item()
 
 
+def test_back_projection_moves_pixels_beside_a_hole_as_far_as_any():
+    measured, result = torch.full((1, 1, 6, 8), 2.0), torch.full((1, 1, 12, 16), 1.5)
+    valid = torch.ones(1, 1, 6, 8, dtype=torch.bool)
+    valid[..., 2:4, 3:5] = False
+    out = back_project(result, torch.where(valid, measured, 0.0), valid, torch.zeros(()))
+    footprints = torch.nn.functional.interpolate(valid.float(), size=(12, 16), mode="nearest") > 0
+    torch.testing.assert_close(out[footprints], torch.full_like(out[footprints], 2.0))
+
+
 def test_back_projection_makes_no_stairs_of_a_plane():
     plane = torch.arange(32.0).expand(1, 1, 24, 32)
     out = back_project(torch.zeros(1, 1, 25, 34), plane, torch.ones_like(plane, dtype=torch.bool), torch.zeros(()))

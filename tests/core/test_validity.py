@@ -54,7 +54,7 @@ def measured_at(*places, size=(9, 12)):
 
 
 @pytest.mark.parametrize(
-    ("fill", "radius", "filled"), [("none", 8, 0), ("near", 2, 24), ("near", 0, 0), ("all", 0, 107)]
+    ("fill", "radius", "filled"), [("none", 8, 0), ("near", 2, 24), ("near", 2.5, 48), ("near", 0, 0), ("all", 0, 107)]
 )
 def test_the_fill_policy_decides_which_missing_pixels_count(fill, radius, filled):
     origin = provenance(measured_at((4, 5)), None, (9, 12), ValidityOptions(fill=fill, fill_radius_px=radius))
@@ -66,9 +66,8 @@ def test_the_fill_policy_decides_which_missing_pixels_count(fill, radius, filled
 @pytest.mark.parametrize("radius", [1, 2, 3, 5, 8, 30])
 def test_near_reaches_as_far_as_its_radius_and_not_beyond(radius):
     places = [(0, 0), (4, 9), (20, 3)]
-    origin = provenance(measured_at(*places, size=(21, 26)), None, (21, 26), ValidityOptions(fill_radius_px=radius))[
-        0, 0
-    ]
+    valid, options = measured_at(*places, size=(21, 26)), ValidityOptions(fill_radius_px=radius)
+    origin = provenance(valid, None, (21, 26), options)[0, 0]
     for y in range(21):
         for x in range(26):
             distance = min(max(abs(y - py), abs(x - px)) for py, px in places)
