@@ -172,6 +172,7 @@ def test_the_comparison_would_notice_a_single_bit(ros, bag):
         )
 
 
+@pytest.mark.timeout(900)  # draws a report, which takes minutes on a starved machine
 @pytest.mark.parametrize("with_reference", [False, True])
 def test_the_evaluator_finds_the_metrics_of_the_replay(ros, bag, tmp_path, with_reference):
     out = tmp_path / "out"
