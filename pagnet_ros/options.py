@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pagnet_ros.core.alignment.offset import offset_px
 from pagnet_ros.core.validity import ValidityOptions
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.runtime.engine import FrameLimits
+from pagnet_ros.runtime.frame_settings import FrameLimits
 from pagnet_ros.system.settings import setting
 
 

@@ -24,8 +24,9 @@ from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, current_name, resolve_weights, zoo_members, zoo_path
 from pagnet_ros.options import UpsamplerOptions
-from pagnet_ros.runtime.engine import EngineOutput, FrameLimits, Network
+from pagnet_ros.runtime.engine import EngineOutput, Network
 from pagnet_ros.runtime.engine_pool import EnginePool, Loaders
+from pagnet_ros.runtime.frame_settings import FrameLimits
 from pagnet_ros.runtime.onnx import OnnxNetwork
 from pagnet_ros.system.units import from_counts
 

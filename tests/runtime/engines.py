@@ -9,7 +9,7 @@ from pagnet_ros.core.depth import working_size
 from pagnet_ros.core.validity import ValidityOptions
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
-from pagnet_ros.runtime.engine import FrameLimits
+from pagnet_ros.runtime.frame_settings import FrameLimits
 from tests.builders import small_surfaces
 
 LIMITS = FrameLimits(0.1, 10.0, 0.001425)

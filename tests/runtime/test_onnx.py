@@ -20,8 +20,9 @@ from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.runtime import export_onnx as exporter
 from pagnet_ros.runtime import onnx as onnx_network
-from pagnet_ros.runtime.engine import Engine, FrameLimits
+from pagnet_ros.runtime.engine import Engine
 from pagnet_ros.runtime.export_onnx import MOST_DIFFERENT, MOST_FLIPPED, difference_to_torch, export_onnx
+from pagnet_ros.runtime.frame_settings import FrameLimits
 from pagnet_ros.runtime.onnx import OnnxNetwork
 from tests.builders import small_surfaces
 
