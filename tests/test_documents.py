@@ -187,8 +187,10 @@ def _named(path: Path) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
 def test_names_of_the_packages_that_are_written_exist(path):
     for module, name in _named(path):
-        if not hasattr(_import(module), name):
-            _import(f"{module}.{name}")
+        if module.startswith("pagnet_training"):
+            pytest.importorskip("pagnet_training", reason="the project is not installed here (make setup)")
+        if not hasattr(importlib.import_module(module), name):
+            importlib.import_module(f"{module}.{name}")
 
 
 def test_every_picture_is_shown_somewhere():

@@ -92,7 +92,7 @@ def test_drain_waits_for_a_job_that_was_only_just_taken():
     taken, release, ran = threading.Event(), threading.Event(), []
     queue = LatestOnlyQueue()
     worker = Worker(queue, on_error=pytest.fail)
-    take = queue.take
+    take = queue.get
 
     def take_and_pause():
         job = take()
@@ -100,7 +100,7 @@ def test_drain_waits_for_a_job_that_was_only_just_taken():
         assert release.wait(TIMEOUT_S)
         return job
 
-    queue.take = take_and_pause
+    queue.get = take_and_pause
     worker.start(lambda: ran.append, lambda: True)
     queue.put("job")
     assert taken.wait(TIMEOUT_S)
