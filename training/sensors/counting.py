@@ -22,8 +22,10 @@ from pagnet_training.sensors.tallies import (
     PERSISTENCE_LAGS,
     RANGE_EDGES,
     RANGE_MIDDLES,
+    TILES,
     Tallies,
     bin_of,
+    tile_sums,
 )
 
 
@@ -74,6 +76,7 @@ class NoiseCounter:
         self.tallies = tallies
         self.scale = np.full(NZ, np.nan)
         self._tile = tile
+        self._shape = (tile.shape[0], tile.shape[1])
         self._residual_before: list[Depth] = []
         self._mean: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
@@ -194,19 +197,21 @@ class NoiseCounter:
         with np.errstate(invalid="ignore"):
             scaled = error / (np.sqrt(2.0) * self.scale[cell.z])
             scaled = np.where(np.abs(scaled) < CLIP, scaled, np.nan).astype(np.float32)
+        height, width = scaled.shape
         for distance in range(CORRELATION_PX + 1):
-            for image in (scaled, scaled.T) if distance else (scaled,):
-                first, second = image[:, distance:], image[:, : image.shape[1] - distance]
+            beside = (scaled[:, distance:], scaled[:, : width - distance])
+            below = (scaled[distance:], scaled[: height - distance])
+            for first, second in (beside, below) if distance else (beside,):
                 self._products("correlation", distance, CORRELATION_PX + 1, first, second)
 
     def _products(self, name: str, number: int, size: int, first: Depth, second: Depth) -> None:
         """Sums of products and of both squares, by tile."""
-        both = np.isfinite(first) & np.isfinite(second)
-        a, b = first[both], second[both]
-        tile = (self._tile if self._tile.shape[0] == both.shape[0] else self._tile.T)[:, : both.shape[1]][both]
-        for part, value in enumerate((np.ones_like(a), a * b, 0.5 * (a * a + b * b))):
-            index = np.full(a.size, number * 3 + part)
-            self.tallies.add(name, (size, 3), tile, index, value)
+        product = first * second
+        both = np.isfinite(product)
+        sums = np.zeros((TILES, size, 3))
+        for part, values in enumerate((both, product, 0.5 * (first * first + second * second))):
+            sums[:, number, part] = tile_sums(np.where(both, values, 0), self._shape)
+        self.tallies.add_sums(name, sums)
 
     def _update_scale(self) -> None:
         """The standard deviation by depth so far; refreshed whenever the number of frames has doubled."""
@@ -244,6 +249,8 @@ class NoiseCounter:
 HOLE_LAGS_PX = (1, 2, 3, 4, 6, 8, 12, 18, 27, 40)
 INTERIOR_MARGIN_PX = 8
 SHADOW_REACH_PX = 20
+PAIRED = np.array([[1, 0, 0, 0], [1, 0, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]])
+"""Numbers of pairs of neither, the second, the first, both missing -> of all pairs, the first, the second, both."""
 
 
 class HoleCounter:
@@ -321,8 +328,9 @@ class HoleCounter:
         usable: Mask,
         kind: NDArray[np.int64],
     ) -> None:
-        a, b, of = first[usable], second[usable], kind[usable]
+        """Number of pairs, those with the first missing, with the second, and with both."""
         tile = self._tile[: usable.shape[0], : usable.shape[1]][usable]
-        base = (number * shape[1] + of) * 4
-        for part, value in enumerate((None, a, b, a & b)):
-            self.tallies.add(name, shape, tile, base + part, None if value is None else value.astype(np.float64))
+        which = 2 * first[usable] + second[usable]  # of neither, the second, the first, both
+        place = ((tile * shape[0] + number) * shape[1] + kind[usable]) * 4 + which
+        counted = np.bincount(place, minlength=TILES * int(np.prod(shape))).reshape(TILES, *shape)
+        self.tallies.add_sums(name, counted @ PAIRED)

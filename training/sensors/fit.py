@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import cv2
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from pagnet_ros.errors import ConfigError, PagnetError
+from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import SensorProfile, save_profile
@@ -27,7 +27,7 @@ from pagnet_training.phases import phases_on
 from pagnet_training.sensors.collect import Collector, Quality
 from pagnet_training.sensors.edge_effects import fit_bias, fit_edges
 from pagnet_training.sensors.fitted_profile import Fits, build_profile, what_is_unobservable
-from pagnet_training.sensors.images import make_view, metres
+from pagnet_training.sensors.images import View, make_view, metres
 from pagnet_training.sensors.missing import MissingFit, fit_missing
 from pagnet_training.sensors.noise import NoiseFit, fit_noise
 from pagnet_training.sensors.recorded import Selection, count_frames, has_poses, recorded_frames
@@ -141,15 +141,9 @@ def fit_recording(
     notes: list[str] = []
     registration = RegistrationCheck()
     views = (make_view(frame) for frame in registration.watched(frames))
-    motion, stream = moments(views, notes, space_only=space_only)
-    collector = Collector(motion)
-    samples: list[Moment] = []
-    for number, moment in enumerate(stream, start=1):
-        collector.add(moment)
-        if number & (number - 1) == 0:
-            samples.append(replace(moment, before=(), scene_before=None, earlier=None))
-        if progress is not None:
-            progress(number)
+    collector, samples = _collected(views, notes, space_only, progress, 0)
+    if (moving := next(views, None)) is not None and moving.pose is not None:
+        collector, samples = _the_longer(collector, samples, chain([moving], views), notes, progress)
     collector.finish()
     steps = find_steps(collector.values, collector.values_full)
     noise, missing = fit_noise(collector, steps), fit_missing(collector)
@@ -163,6 +157,42 @@ def fit_recording(
     profile = registration.noted(build_profile(fits, name, provenance))
     warnings = (*notes, *registration.warnings, *what_is_unobservable(fits))
     return FitResult(**vars(fits), profile=profile, warnings=warnings, samples=tuple(samples))
+
+
+def _collected(
+    views: Iterator[View], notes: list[str], space_only: bool, progress: Callable[[int], None] | None, done: int
+) -> tuple[Collector, list[Moment]]:
+    """Count a recording, or as much of it as is read in one way, and keep some moments of it."""
+    motion, stream = moments(views, notes, space_only=space_only)
+    collector = Collector(motion)
+    samples: list[Moment] = []
+    for number, moment in enumerate(stream, start=1):
+        collector.add(moment)
+        if number & (number - 1) == 0:
+            samples.append(replace(moment, before=(), scene_before=None, earlier=None))
+        if progress is not None:
+            progress(done + number)
+    return collector, samples
+
+
+def _the_longer(
+    still: Collector, samples: list[Moment], views: Iterator[View], notes: list[str],
+    progress: Callable[[int], None] | None,
+) -> tuple[Collector, list[Moment]]:  # fmt: skip
+    """The part of a posed recording in which the camera stood still, or what came after it, whichever is longer."""
+    told: list[str] = []
+    try:
+        moving, later = _collected(views, told, False, progress, still.quality.frames)
+    except RecordingError:  # too short, or nothing to see
+        notes[-1] += "; only what came before was used"
+        return still, samples
+    frames = still.quality.frames, moving.quality.frames
+    if frames[0] > frames[1]:
+        notes[-1] += f"; the {frames[0]} frames before were used, not the {frames[1]} after"
+        return still, samples
+    notes[-1] += f"; the {frames[1]} frames after were used, by their poses, not the {frames[0]} before"
+    notes += told
+    return moving, later
 
 
 def _too_little(collector: Collector, noise: NoiseFit | None, missing: MissingFit | None) -> str:

@@ -86,10 +86,9 @@ def _landed(source: View, relative: Matrix, chosen: Mask) -> tuple[Any, Any, Mat
 def project(source: View, relative: Matrix) -> Depth:
     """The source's depth image as seen from another camera; the nearest surface wins, NaN where nothing falls."""
     row, column, _, _, depth = _landed(source, relative, np.ones(source.shape, np.bool_))
-    image = np.full(source.shape, np.nan, np.float64)
-    order = np.argsort(-depth, kind="stable")  # the nearest is written last
-    image[row[order], column[order]] = depth[order]
-    return image.astype(np.float32)
+    nearest = np.full(source.z.size, np.inf, np.float32)
+    np.minimum.at(nearest, row * source.shape[1] + column, depth.astype(np.float32))
+    return np.where(np.isfinite(nearest), nearest, np.float32(np.nan)).reshape(source.shape)
 
 
 class Residual(NamedTuple):

@@ -6,7 +6,6 @@ most `WINDOW` views are held.
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -181,14 +180,14 @@ def moments(views: Iterable[View], notes: list[str], *, space_only: bool = False
     """Read the first frames, decide how the recording is to be read, and give it moment by moment.
 
     Args:
-        views: The recording.
+        views: The recording; where a camera that stood still begins to move, its other frames are left.
         notes: Grows by what should be told.
         space_only: Take every frame on its own.
     """
     source = iter(views)
     pilot = list(islice(source, PILOT))
     motion = find_motion(pilot, space_only=space_only)
-    stream = _checked(chain(pilot, source), pilot[0].shape)
+    stream = _checked(chain(pilot, source), pilot[0].shape, notes)
     if motion.mode == "still":
         return motion, _still(stream, pilot, notes)
     if motion.mode == "poses":
@@ -196,20 +195,32 @@ def moments(views: Iterable[View], notes: list[str], *, space_only: bool = False
     return motion, _single(stream)
 
 
-def _checked(views: Iterator[View], shape: tuple[int, int]) -> Iterator[View]:
+def _checked(views: Iterator[View], shape: tuple[int, int], notes: list[str]) -> Iterator[View]:
+    before, repeated = None, 0
     for number, view in enumerate(views):
         if view.shape != shape:
             raise RecordingError(
                 f"depth frame {number + 1} is {view.shape[1]}x{view.shape[0]}, the first was {shape[1]}x{shape[0]}; "
                 "expected one size; name the topic of one depth camera with --depth"
             )
-        yield view
+        if before is not None and np.array_equal(view.z, before.z, equal_nan=True):
+            repeated += 1
+        else:
+            yield view
+        before = view
+    if repeated:
+        notes.append(
+            f"{repeated} depth frames are the one before them to the last bit and were left out: the driver had stopped "
+            "or sends each image more than once"
+        )
 
 
 def _median(stack: list[Depth]) -> Depth:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nanmedian(np.stack(stack), 0), np.float32)
+    """Median of what was measured; of two middles on two surfaces the nearer, never what lies between them."""
+    ordered = np.sort(np.stack(stack), axis=0)  # NaN last
+    last = np.maximum(np.isfinite(ordered).sum(0) - 1, 0)[None]
+    low, high = (np.take_along_axis(ordered, index // 2, 0)[0] for index in (last, last + 1))
+    return np.where(high - low > EDGE_JUMP * low, low, 0.5 * (low + high))
 
 
 def _still(views: Iterator[View], pilot: list[View], notes: list[str]) -> Iterator[Moment]:
@@ -219,10 +230,13 @@ def _still(views: Iterator[View], pilot: list[View], notes: list[str]) -> Iterat
     before: deque[View] = deque(maxlen=WINDOW - 1)
     gained = 0
     for number, view in enumerate(views):
-        if number % 8 == 7 and (shift := image_shift(pilot[0], view)) > 4 * STILL_PX:
+        moved = relative_pose(pilot[0], view)
+        by_image = moved is None and number % 8 == 7
+        shift = image_shift(pilot[0], view) if by_image else 0.0 if moved is None else pose_shift(pilot[0], moved)
+        if shift > 4 * STILL_PX:
             notes.append(
-                f"the camera began to move before frame {number + 1} (by {shift:.1f} pixels) and there are no poses; "
-                "only what came before was used"
+                f"the camera stood still and began to move before frame {number + 1} (by {shift:.1f} pixels)"
+                + ("; there are no poses, so only what came before was used" if view.pose is None else "")
             )
             return
         new = np.isfinite(view.z) & ~np.isfinite(known)

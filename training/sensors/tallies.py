@@ -55,6 +55,19 @@ def tile_of(shape: tuple[int, int]) -> NDArray[np.int64]:
     return np.asarray(rows[:, None] * TILE_COLUMNS + columns[None, :], np.int64)
 
 
+def tile_sums(values: NDArray[np.generic], shape: tuple[int, int]) -> Array:
+    """Sums of an image over the tiles, ``[TILES]``.
+
+    Args:
+        values: ``[h, w]``; where it is smaller than the image, its right and lower part is left out.
+        shape: Height and width of the image.
+    """
+    starts = [-(-np.arange(n) * side // n) for n, side in zip((TILE_ROWS, TILE_COLUMNS), shape, strict=True)]
+    whole = np.zeros(shape)
+    whole[: values.shape[0], : values.shape[1]] = values
+    return np.asarray(np.add.reduceat(np.add.reduceat(whole, starts[0], 0), starts[1], 1).ravel())
+
+
 class Tallies:
     """Named arrays of sums, ``[blocks, ...]`` each."""
 
@@ -101,10 +114,13 @@ class Tallies:
             weight: What to add, 1 if None.
         """
         size = int(np.prod(shape))
+        self.add_sums(name, np.bincount(tile * size + index, weight, TILES * size).reshape(TILES, *shape))
+
+    def add_sums(self, name: str, sums: NDArray[np.number]) -> None:
+        """Add what was already summed over each tile, ``[TILES, *shape]``, to a named array."""
         if name not in self._sums:
-            self._sums[name] = np.zeros((STRETCHES, TILES, *shape), np.float32)
-        counted = np.bincount(tile * size + index, weight, TILES * size)
-        self._sums[name][self._stretch] += counted.reshape(TILES, *shape)
+            self._sums[name] = np.zeros((STRETCHES, *sums.shape), np.float32)
+        self._sums[name][self._stretch] += sums
 
     def get(self, name: str, shape: tuple[int, ...]) -> Array:
         """A named array as ``[blocks, *shape]``; zeros if nothing was ever added."""

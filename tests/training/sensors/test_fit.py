@@ -1,5 +1,7 @@
 """Fits of recordings whose sensor is known."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -149,6 +151,29 @@ def test_bias_and_its_waves_are_found_against_a_reference():
     result = fit_recording(record(sensor, 12, step_m=0.03, reference=True))
     assert result.profile.wiggle_m == pytest.approx(0.012, abs=0.003)
     assert result.profile.wiggle_period_m == pytest.approx(0.6, abs=0.05)
+
+
+@pytest.mark.parametrize(("before", "after", "mode", "used"), [(16, 26, "poses", 24), (24, 16, "still", 25)])
+def test_of_a_camera_that_stands_still_and_then_moves_the_longer_part_is_used(before, after, mode, used):
+    sensor = gaussian(quadratic, 0.05)
+    result = fit_recording(chain(record(sensor, before), record(sensor, after, step_m=0.04, seed=2)))
+    assert (result.motion.mode, result.quality.frames) == (mode, used)
+    assert any("stood still" in warning and f"the {used} frames" in warning for warning in result.warnings)
+    check_sigma(result)
+
+
+def test_a_short_walk_after_standing_still_is_left_out():
+    sensor = gaussian(quadratic, 0.05)
+    result = fit_recording(chain(record(sensor, 16), record(sensor, 5, step_m=0.3, seed=2)))
+    assert result.motion.mode == "still"
+
+
+def test_frames_that_a_driver_repeats_are_left_out_and_told():
+    frames = list(record(gaussian(quadratic, 0.05), 24))
+    result = fit_recording([frames[index - index % 2] if index > 11 else frames[index] for index in range(24)])
+    assert result.quality.frames == 18
+    assert any("6 depth frames are the one before them to the last bit" in each for each in result.warnings)
+    check_sigma(result, 0.15)
 
 
 def test_frames_are_read_once_and_one_by_one():
