@@ -52,6 +52,12 @@ class Truth(NamedTuple):
     measured: NDArray[np.bool_] | None = None
     known: NDArray[np.bool_] | None = None
 
+    @property
+    def at_edges(self) -> NDArray[np.bool_] | None:
+        """Pixels that the real frame measured and of which others tell what is there; None for all."""
+        masks = [mask for mask in (self.measured, self.known) if mask is not None]
+        return np.logical_and.reduce(masks) if masks else None
+
 
 def _count(edges: Matrix) -> Count:
     return np.zeros((len(edges) - 1, 2), np.int64)
@@ -95,7 +101,7 @@ class Counts:
 
     def add(self, seen_m: Depth, truth: Truth) -> None:
         """Take in the next frame: what the sensor delivered ``[H, W]`` (NaN missing), and what was there."""
-        self.realism.add(seen_m, self.judged, truth.measured)
+        self.realism.add(seen_m, self.judged, truth.at_edges)
         edge_px = distance_to(edge_mask(truth.depth_m))
         judged = np.ones(seen_m.shape, np.bool_) if self.judged is None else self.judged
         missing = ~np.isfinite(seen_m) & judged

@@ -200,7 +200,7 @@ def judge(
     missing = float(real.by_range[:, 1].sum() / real.by_range.sum())
     there = realism.RealismCounts()
     for each in truths:
-        there.add(each.depth_m, judged, each.measured)
+        there.add(each.depth_m, judged, each.at_edges)
     return {
         "real": {"frames": len(truths), "missing_rate": missing, "realism": real.realism.figures()},
         "rows": rows,

@@ -67,6 +67,21 @@ def test_a_moving_camera_makes_no_difference_by_itself() -> None:
     assert high - low <= 1
 
 
+def test_a_ramp_that_fills_what_no_frame_saw_is_no_mixing() -> None:
+    depth = np.full((60, 80), 2.0, np.float32)
+    depth[:, 40:] = 1.0
+    depth[:, 39] = 1.5
+    known = np.ones(depth.shape, np.bool_)
+    brightness, pose = np.zeros_like(depth), np.eye(4)
+    mixed = []
+    for seen in (known, np.indices(depth.shape)[1] != 39):
+        counts = Counts(MATRIX)
+        counts.add(depth, Truth(depth, brightness, pose, known, seen))
+        mixed.append(counts.realism.figures()["edge_mixing"])
+    assert mixed[0] > 10
+    assert mixed[1] == 0
+
+
 def test_all_missing_and_nothing_missing_count() -> None:
     counts = counted(0.0, 0.0, 7)
     assert counts.by_edge[:, 1].sum() == 0

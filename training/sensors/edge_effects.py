@@ -123,6 +123,7 @@ MIN_PIXELS = 500
 SYSTEMATIC = 0.01
 SHADOW_RATIO = 11.3  # chi-squared of three parameters (side, baseline, share), one in a hundred
 LEAST_SHADOW = 0.1
+MOST_TELL = 0.9  # share of the resamplings in which the widths of the holes stand out
 TIMES_OTHER = 1.5  # so much more often are there holes on the shadow's side
 
 
@@ -221,8 +222,10 @@ def _shadow(sums: Array, weights: Array) -> tuple[str, Resampled, Resampled, Arr
     if 2 * (apart - _together(total)) / alike < SHADOW_RATIO or share < LEAST_SHADOW:
         return none
     found = np.array([_typical(draw) for draw in drawn[:, side]])
-    if not np.isfinite(found[0]):
+    told = np.isfinite(found)
+    if not told[0] or told.mean() < MOST_TELL:
         return none
+    found = np.where(told, found, found[0])
     shares = np.array([_mixture(draw[side], draw[1 - side])[1] for draw in drawn])
     return ("left", "right")[side], Resampled.of(found, 0.004, 0.0), Resampled.of(shares, 0.05, 0.0), one_sided
 

@@ -62,7 +62,8 @@ class RealismCounts:
             z: ``[H, W]`` metres, NaN where missing.
             judged: ``[H, W]`` pixels that count as measured or missing; None for all.
             at_edges: ``[H, W]`` pixels that count for the mixing at edges; None for all. Of a simulated frame, those
-                that the real one measured: what lies in its holes was put there, often as a ramp between two surfaces.
+                that the real one measured and of which others tell what is there: the rest of what it was simulated on
+                was filled, often by a ramp between two surfaces.
         """
         counted = np.ones(z.shape, np.bool_) if judged is None else judged
         missing = ~np.isfinite(z) & counted
