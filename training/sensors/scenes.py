@@ -210,8 +210,8 @@ def _checked(views: Iterator[View], shape: tuple[int, int], notes: list[str]) ->
         before = view
     if repeated:
         notes.append(
-            f"{repeated} depth frames are the one before them to the last bit and were left out: the driver had stopped "
-            "or sends each image more than once"
+            f"{repeated} depth frames are the one before them to the last bit and were left out: the driver had "
+            "stopped, or sends each image more than once"
         )
 
 
