@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import cv2
@@ -26,7 +28,7 @@ HEAD_BYTES: Final = 1 << 20
 _PNG_MAGIC: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC: Final = b"\xff\xd8\xff"
 _TIFF_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
-_MAX_CHUNKS: Final = 1 << 16
+_MAX_PARTS: Final = 1 << 16  # chunks of a PNG, segments of a JPEG
 _MAX_SCANS: Final = 100
 _FREE_SCANS: Final = 12  # a progressive JPEG as libjpeg writes it has ten
 _SCANNED_PIXELS: Final = 4 * MAX_PIXELS  # each scan goes over the whole image
@@ -34,6 +36,7 @@ _PNG_IMAGE: Final = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
 _PNG_SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PNG_BITS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _DEFLATE_RATIO: Final = 1032  # deflate packs at most 258 bytes into two bits (RFC 1951)
+_UNPACKED_UNSEEN: Final = 1 << 30  # libpng unpacks to the end, also what no pixel needs; so much takes it a second or two
 _JPEG_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})  # what libjpeg decodes
 _JPEG_BARE: Final = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 _JPEG_TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
@@ -149,7 +152,7 @@ def _png_header(data: bytes) -> ImageHeader:
 def _image_chunks(data: bytes, header: ImageHeader) -> bytes:
     """The PNG without what is no part of the image (texts, profiles, animation), every chunk checked to be there."""
     at, packed, parts = len(_PNG_MAGIC), 0, [_PNG_MAGIC]
-    for _ in range(_MAX_CHUNKS):
+    for _ in range(_MAX_PARTS):
         if at + 12 > len(data):
             raise _truncated(data, "the PNG has no end")
         length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
@@ -163,18 +166,34 @@ def _image_chunks(data: bytes, header: ImageHeader) -> bytes:
         if kind == b"IEND":
             break
     else:
-        raise MessageError("undecodable", f"a PNG of more than {_MAX_CHUNKS} chunks")
+        raise MessageError("undecodable", f"a PNG of more than {_MAX_PARTS} chunks")
     bits, kind_number = data[24], data[25]
     needed = header.height * (1 + (header.width * _PNG_SAMPLES[kind_number] * bits + 7) // 8)
     if packed * _DEFLATE_RATIO < needed and not data[28]:  # an interlaced image has other rows
         raise _truncated(data, f"{packed} packed bytes cannot hold {header.width} x {header.height} pixels")
+    if packed * _DEFLATE_RATIO > _UNPACKED_UNSEEN:
+        _check_unpacked([part[8:-4] for part in parts if part[4:8] == b"IDAT"], 2 * needed + HEAD_BYTES)
     return data if sum(map(len, parts)) == at == len(data) else b"".join(parts)
+
+
+def _check_unpacked(packed: list[bytes], most: int) -> None:
+    """Refuse PNG data that unpacks to far more than its pixels; damage is for libpng to find."""
+    unpacker, count = zlib.decompressobj(), 0
+    with suppress(zlib.error):
+        for part in packed:
+            while part and not unpacker.eof:
+                count += len(unpacker.decompress(part, HEAD_BYTES))
+                part = unpacker.unconsumed_tail
+                if count > most:
+                    raise MessageError("too_large", f"a PNG whose data unpacks to more than {most} bytes")
 
 
 def _walk_jpeg(data: bytes, *, to_end: bool) -> ImageHeader:
     """The frame header (ITU T.81, B.2.2), found as libjpeg finds it; to the end of the file, scans are counted too."""
     at, scans, found = 2, 0, None
-    while match := _JPEG_MARKER.search(data, at):
+    for _ in range(_MAX_PARTS):
+        if (match := _JPEG_MARKER.search(data, at)) is None:
+            break
         marker, at = data[match.start() + 1], match.end()
         if marker in _JPEG_BARE:
             continue
@@ -204,6 +223,8 @@ def _walk_jpeg(data: bytes, *, to_end: bool) -> ImageHeader:
         ):
             raise MessageError("too_large", f"a JPEG of {scans} scans or more, too many for its size")
         at += length
+    else:
+        raise MessageError("undecodable", f"a JPEG of more than {_MAX_PARTS} segments")
     if not to_end:
         raise _truncated(data, "the JPEG has no frame header")
     raise _truncated(data, "the JPEG has no end")

@@ -138,6 +138,22 @@ def test_texts_profiles_and_animation_do_not_reach_the_decoder():
     )
 
 
+def test_a_png_whose_data_unpacks_without_end_is_refused_before_decoding(monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder would unpack gigabytes"))
+    packer = zlib.compressobj(9)
+    start = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    again = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    with pytest.raises(MessageError, match="unpacks to more than"):
+        color_from_compressed(compressed(png(chunk(b"IDAT", start + again * 1100)), "png"))
+
+
+def test_a_large_png_is_read_whole():
+    rgb = np.random.default_rng(0).integers(0, 255, (640, 640, 3), np.uint8)
+    data = encode(".png", rgb[..., ::-1])
+    assert len(data) > 1 << 20  # so much could unpack to gigabytes
+    np.testing.assert_array_equal(color_from_compressed(compressed(data, "png")), rgb)
+
+
 def segment(marker, payload):
     return b"\xff" + bytes([marker]) + struct.pack(">H", len(payload) + 2) + payload
 
@@ -185,6 +201,14 @@ def test_a_jpeg_of_hundreds_of_scans_is_refused_before_decoding(monkeypatch):
         data = b"\xff\xd8" + frame_header(*size, marker=0xC2) + scan * scans + b"\xff\xd9"
         with pytest.raises(MessageError, match="scans or more, too many for its size"):
             color_from_compressed(compressed(data, "jpeg"))
+
+
+@pytest.mark.parametrize("part", [segment(0xFE, b""), b"\xff\x01"], ids=["comments", "bare markers"])
+def test_a_jpeg_of_a_million_segments_is_refused_soon(part, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder would go over all of them again"))
+    data = encode(".jpg", smooth_rgb())
+    with pytest.raises(MessageError, match="more than 65536 segments"):
+        color_from_compressed(compressed(data[:2] + part * 1_000_000 + data[2:], "jpeg"))
 
 
 @pytest.mark.parametrize("flags", [[cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 4], []])
