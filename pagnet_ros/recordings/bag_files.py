@@ -26,6 +26,7 @@ ROS1_SUFFIX: Final = ".bag"
 STORAGE_SUFFIXES: Final = (".mcap", ".db3")
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _MAX_METADATA_BYTES: Final = 4 << 20
+_TABLE: Final = re.compile(r"CREATE (TABLE|INDEX|UNIQUE INDEX|TRIGGER)\b")  # as SQLite itself begins them
 _KEPT_FREE: Final = 1 << 29
 _BLOCK: Final = 1 << 20
 
@@ -126,8 +127,16 @@ def opened(file: Path) -> Iterator[Path]:
     """A storage file as one that can be opened: itself, or a copy that is unpacked, or that holds the log's rows too.
 
     Raises:
-        RecordingError: There is no room for the copy.
+        RecordingError: There is no room for the copy, or it is no database of plain tables.
     """
+    with _unpacked(file) as plain:
+        if storage_suffix(file) == ".db3":
+            _check_tables(file, plain)
+        yield plain
+
+
+@contextmanager
+def _unpacked(file: Path) -> Iterator[Path]:
     log = file.with_name(f"{file.name}-wal")
     packed = file.suffix == ".zstd"
     if not packed and not (storage_suffix(file) == ".db3" and log.is_file() and log.stat().st_size > 0):
@@ -181,6 +190,21 @@ def _merge_log(file: Path, log: Path, copy: Path) -> None:
         pass  # a damaged database: who opens it says so
     finally:
         connection.close()
+
+
+def _check_tables(file: Path, plain: Path) -> None:
+    """Refuse a database that computes its rows: a view can go on without end, and a bag has none."""
+    connection = sqlite3.connect(f"{plain.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        connection.execute("PRAGMA writable_schema = ON")  # else a damaged list of tables hides what recovery would read
+        made = [str(row[0]) for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
+    except (sqlite3.Error, UnicodeDecodeError):
+        return  # a damaged database: who opens it says so
+    finally:
+        connection.close()
+    others = [sql for sql in made if not _TABLE.match(sql)]
+    if others:
+        raise RecordingError(f"{file}: holds {quoted(others[0])}; expected a bag's tables alone, and no view")
 
 
 def zstd_unpacked(data: bytes, max_bytes: int) -> bytes:

@@ -114,6 +114,9 @@ class Bag:
             raise
         self.notes = list(found.notes)
         held = sum(reader.message_count for reader in self._readers)
+        orphans = held - sum(connection.msgcount for reader in self._readers for connection in reader.connections)
+        if orphans > 0:
+            self.remarks.append(f"{self.path}: {orphans} of its {held} messages belong to no topic, and are left out")
         others = sorted({c.topic for reader in self._readers for c in reader.connections if not _is_cdr(c)})
         if others:
             self.notes.append(f"{self.path}: {', '.join(others[:5])} is not in CDR, ROS 2's own form, and is left out")
@@ -234,7 +237,7 @@ class Bag:
             reader = Ros1Reader(file) if path.suffix == ROS1_SUFFIX else Reader(file)
             self._stack.enter_context(reader)
             _check_chunk_sizes(reader)
-            _check_times(reader)
+            _check_values(reader)
             return reader
         except _read_errors() as error:
             from pagnet_ros.recordings.recovery import what_is_readable
@@ -296,10 +299,12 @@ def _checked(topic: str, stamp_ns: Any, raw: Any) -> bytes:
     return data
 
 
-def _check_times(reader: Reader | Ros1Reader) -> None:
-    """Refuse a database whose stamps are no whole numbers."""
+def _check_values(reader: Reader | Ros1Reader) -> None:
+    """Refuse a database whose stamps are no whole numbers, or whose names are no texts."""
     if reader.message_count and not (type(reader.start_time) is int and type(reader.end_time) is int):
         raise ValueError("stamps that are no whole numbers")
+    if not all(isinstance(text, str) for c in reader.connections for text in (c.topic, c.msgtype)):
+        raise ValueError("topics whose names are no texts")
 
 
 def _check_chunk_sizes(reader: Reader | Ros1Reader) -> None:

@@ -339,6 +339,55 @@ def test_stamps_that_are_no_whole_numbers_are_damage_and_nothing_worse(tmp_path,
         assert len(list(bags.messages())) == 5
 
 
+def changed(path, *statements):
+    """The database of a bag, changed."""
+    file = storage_file(write(path, rgbd(), "sqlite3"))
+    database = sqlite3.connect(file)
+    for statement in statements:
+        database.execute(statement)
+    database.commit()
+    database.close()
+    return file
+
+
+ENDLESS = (
+    "CREATE VIEW {name} AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x AS id, 1 AS "
+    "topic_id, x AS timestamp, x'00010000' AS data, '/t' || x AS name, 'std_msgs/msg/String' AS type, 'cdr' AS "
+    "serialization_format, '' AS offered_qos_profiles FROM c"
+)
+
+
+@pytest.mark.parametrize("name", ["messages", "topics"])
+@pytest.mark.parametrize("label", ["view", "table"])
+@pytest.mark.parametrize("reader", [Bag, lambda path: JoinedBags([path])], ids=["Bag", "JoinedBags"])
+def test_a_database_that_makes_rows_without_end_is_refused(tmp_path, name, label, reader):
+    file = changed(
+        tmp_path / "bag",
+        f"ALTER TABLE {name} RENAME TO other",
+        ENDLESS.format(name=name),
+        "PRAGMA writable_schema = ON",
+        f"UPDATE sqlite_master SET type = '{label}' WHERE name = '{name}'",
+    )
+    with pytest.raises(RecordingError, match="CREATE VIEW.*expected a bag's tables alone"):
+        reader(file)
+
+
+def test_topics_whose_names_are_no_texts_are_refused_or_recovered(tmp_path):
+    file = changed(tmp_path / "bag", "UPDATE topics SET name = x'ff00' WHERE id = 1")
+    with pytest.raises(RecordingError, match="names are no texts"):
+        Bag(file)
+    with JoinedBags([file]) as bags:
+        assert all(isinstance(name, str) for name in bags.topics)
+        assert len(list(bags.messages())) == 10
+
+
+def test_messages_of_no_topic_are_told(tmp_path):
+    file = changed(tmp_path / "bag", "UPDATE messages SET topic_id = 99 WHERE id <= 3")
+    with Bag(file) as bag:
+        assert len(list(bag.messages())) == 7
+        assert "3 of its 10 messages belong to no topic" in bag.remarks[0]
+
+
 @pytest.mark.parametrize("name", ["pipe.mcap", "loop.db3"])
 def test_what_is_no_plain_file_is_refused(tmp_path, name):
     if name == "pipe.mcap":
