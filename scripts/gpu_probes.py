@@ -23,8 +23,11 @@ import torch
 from benchmarks.engine.cases import frame, network_named
 from benchmarks.engine.measure import call
 from pagnet_ros.core.validity import _window_min, pooled_min
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.runtime.engine import Engine
 from pagnet_ros.runtime.padding import pad_for_tensor_cores
+from pagnet_ros.system.files import replaced
+from pagnet_training.json_file import explained
 
 Figures = dict[str, Any]
 REPEATS = 30
@@ -259,9 +262,19 @@ def main(arguments: list[str] | None = None) -> int:
         line = json.dumps(entry)
         print(line, flush=True)
         if options.out is not None:
-            with options.out.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            _add_line(options.out, line)
     return failed
+
+
+def _add_line(path: Path, line: str) -> None:
+    """One more line of a file, whole or not at all; where there is no room, the end in one sentence."""
+    try:
+        with explained(path, "the probes"):
+            before = path.read_text(encoding="utf-8") if path.exists() else ""
+            with replaced(path) as temporary:
+                temporary.write_text(before + line + "\n", encoding="utf-8")
+    except ConfigError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":
