@@ -36,7 +36,7 @@ _PNG_IMAGE: Final = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
 _PNG_SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PNG_BITS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _DEFLATE_RATIO: Final = 1032  # deflate packs at most 258 bytes into two bits (RFC 1951)
-_UNPACKED_UNSEEN: Final = 1 << 30  # libpng unpacks to the end, also what no pixel needs; so much takes it a second or two
+_UNPACKED_UNSEEN: Final = 1 << 30  # libpng unpacks what no pixel needs, too; so much takes it a second or two
 _JPEG_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})  # what libjpeg decodes
 _JPEG_BARE: Final = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 _JPEG_TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
@@ -181,9 +181,10 @@ def _check_unpacked(packed: list[bytes], most: int) -> None:
     unpacker, count = zlib.decompressobj(), 0
     with suppress(zlib.error):
         for part in packed:
-            while part and not unpacker.eof:
-                count += len(unpacker.decompress(part, HEAD_BYTES))
-                part = unpacker.unconsumed_tail
+            rest = part
+            while rest and not unpacker.eof:
+                count += len(unpacker.decompress(rest, HEAD_BYTES))
+                rest = unpacker.unconsumed_tail
                 if count > most:
                     raise MessageError("too_large", f"a PNG whose data unpacks to more than {most} bytes")
 

@@ -196,7 +196,7 @@ def _check_tables(file: Path, plain: Path) -> None:
     """Refuse a database that computes its rows: a view can go on without end, and a bag has none."""
     connection = sqlite3.connect(f"{plain.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
-        connection.execute("PRAGMA writable_schema = ON")  # else a damaged list of tables hides what recovery would read
+        connection.execute("PRAGMA writable_schema = ON")  # a damaged list of tables is read on, as by `recovery`
         made = [str(row[0]) for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
     except (sqlite3.Error, UnicodeDecodeError):
         return  # a damaged database: who opens it says so

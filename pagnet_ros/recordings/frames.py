@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import RecordingError
+from pagnet_ros.errors import RecordingError, printable
 from pagnet_ros.recordings.frame_files import FrameFiles, Listing, read_rows
 from pagnet_ros.recordings.images import DEPTH_TYPES, ImageInfo, probe, read_depth, read_rgb
 from pagnet_ros.recordings.layouts import LAYOUTS, MAX_FRAMES, detect_layout
@@ -156,7 +156,7 @@ def _open(folder: Path, hz: float | None, only: str, depth_unit_m: float | None)
     listing = Listing()
     problems = listing.problems
     LAYOUTS[layout](folder, hz or (1.0 if layout == "pairs" else 30.0), listing)
-    files = [f for f in listing.frames if only in f.name]
+    files = [replace(f, name=printable(f.name)) for f in listing.frames if only in f.name]  # any bytes make a file name
     if len(files) > MAX_FRAMES:
         raise RecordingError(f"{folder}: {len(files)} frames; expected at most {MAX_FRAMES}; split the folder")
     files.sort(key=lambda entry: entry.depth_stamp_ns)

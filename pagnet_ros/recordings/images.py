@@ -115,7 +115,7 @@ def read_depth(path: Path) -> NDArray[np.uint16] | NDArray[np.float32]:
         probe(path)
         try:
             depth = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise RecordingError(f"{path.name}: cannot be decoded: {error}") from error
     else:
         depth = _decode(path, cv2.IMREAD_UNCHANGED)

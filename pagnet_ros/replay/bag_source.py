@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pagnet_ros.core.pairing import Pair
-from pagnet_ros.errors import ConfigError, MessageError, RecordingError
+from pagnet_ros.errors import ConfigError, MessageError, RecordingError, printable
 from pagnet_ros.messages.image import CdrCompressedImage, CdrImage, image_from_cdr
 from pagnet_ros.messages.pair import PairReader, read_depth
 from pagnet_ros.recordings.bags import BagMessage
@@ -149,7 +149,7 @@ class BagSource(Source):
             self._topics.depth, self._topics.color, self.stats.report, self._unit_m, self._calibrations.align
         )
         self.recording = Recording(
-            paths=tuple(Path(path).name for path in paths),
+            paths=tuple(printable(Path(path).name) for path in paths),
             kind="bag",
             depth=self._topics.depth,
             color=self._topics.color,

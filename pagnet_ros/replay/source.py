@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pagnet_ros.core.pairing import Pair
-from pagnet_ros.errors import ConfigError, MessageError, RecordingError
+from pagnet_ros.errors import ConfigError, MessageError, RecordingError, printable
 from pagnet_ros.messages.pair import PairReader
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, open_frames
@@ -45,15 +45,15 @@ class FolderSource(Source):
             RecordingError: no frame lies in the time asked for.
         """
         super().__init__(options)
-        self._frames = frames
-        self._reader = PairReader(f"{frames.path.name}: depth", f"{frames.path.name}: colour", self.stats.report)
+        self._frames, self._name = frames, printable(frames.path.name)
+        self._reader = PairReader(f"{self._name}: depth", f"{self._name}: colour", self.stats.report)
         self._damage: list[str] = []
         for note in frames.notes:
-            self.stats.report("folder", f"{frames.path.name}: {note}", "info")
+            self.stats.report("folder", f"{self._name}: {note}", "info")
         self._events = self._choose()
         has_reference = options.use_reference and any(entry.reference for entry in frames.files)
         self.recording = Recording(
-            paths=(frames.path.name,),
+            paths=(self._name,),
             kind="frames",
             depth=FILES,
             color=FILES,
@@ -83,7 +83,7 @@ class FolderSource(Source):
     def _pairs(self) -> Iterator[Pair[int, int]]:
         for event in self._events:
             stream, add = ("depth", self._pairing.add_depth) if event.stream else ("color", self._pairing.add_color)
-            if self.stats.add_stamp(stream, f"{self._frames.path.name}: {stream}", event.stamp_ns):
+            if self.stats.add_stamp(stream, f"{self._name}: {stream}", event.stamp_ns):
                 yield from add(event.stamp_ns, event.file)
         yield from self._pairing.flush()
 

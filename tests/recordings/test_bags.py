@@ -368,7 +368,7 @@ def test_a_database_that_makes_rows_without_end_is_refused(tmp_path, name, label
         "PRAGMA writable_schema = ON",
         f"UPDATE sqlite_master SET type = '{label}' WHERE name = '{name}'",
     )
-    with pytest.raises(RecordingError, match="CREATE VIEW.*expected a bag's tables alone"):
+    with pytest.raises(RecordingError, match=r"CREATE VIEW.*expected a bag's tables alone"):
         reader(file)
 
 

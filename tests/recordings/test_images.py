@@ -47,6 +47,13 @@ def test_npy_with_pickled_objects_is_refused(tmp_path):
         images.read_depth(tmp_path / "d.npy")
 
 
+def test_an_npy_whose_sides_are_no_numbers_is_refused(tmp_path):
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (True, 8), }\n"
+    (tmp_path / "d.npy").write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(32))
+    with pytest.raises(RecordingError, match=r"d.npy"):
+        images.read_depth(tmp_path / "d.npy")
+
+
 def test_cut_npy_is_refused(tmp_path):
     buffer = io.BytesIO()
     np.save(buffer, np.ones((5, 7), np.float32))

@@ -4,10 +4,13 @@ import contextlib
 import csv
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
@@ -164,6 +167,21 @@ def test_refused_frames_are_told_by_the_exit_code(tmp_path, capsys):
     messages[3] = ("/cam/depth", messages[3][1], image(depth_mm(1), START_NS + 10**8, step=9))
     assert run(write(tmp_path / "bag", messages), *QUICK) == PARTLY_READ
     assert "wrong step" in capsys.readouterr().out
+
+
+def test_names_that_are_no_text_reach_report_and_tables_escaped(tmp_path, capsys):
+    folder = tmp_path / os.fsdecode(b"fol\xffder")
+    folder.mkdir()
+    name = os.fsdecode(b"\xfe\x1b-")
+    cv2.imwrite(str(tmp_path / "depth.png"), np.full((12, 16), 1500, np.uint16))
+    cv2.imwrite(str(tmp_path / "color.png"), np.full((24, 32, 3), 90, np.uint8))
+    for role in ("depth", "color"):
+        (tmp_path / f"{role}.png").rename(folder / f"{name}{role}.png")
+    assert run(folder, *QUICK, "--out", str(tmp_path / "out"), "--csv", "--html", "--json") == FINE
+    with (tmp_path / "out" / "frames.csv").open(encoding="utf-8") as file:
+        assert all(row["name"].isprintable() for row in csv.DictReader(file))
+    assert "fol\\udcffder" in capsys.readouterr().out
+    assert "fol\\udcffder" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
