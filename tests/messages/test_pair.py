@@ -91,7 +91,7 @@ def test_negative_metres_are_said_and_infinite_ones_are_not(reader, said):
         (np.full((2, 2), 1500.0, np.float32), "look like millimetres"),
     ],
 )
-def test_why_nothing_is_believed_is_said(reader, said, metres, words):
+def test_why_no_depth_is_valid_is_said(reader, said, metres, words):
     reader.report_range(metres, 0.1, 10.0)
     assert said[0][0] == "no_valid_depth"
     assert words in said[0][2]
@@ -189,7 +189,7 @@ def test_what_a_reprojection_lacks_is_said_once_and_depth_is_read_as_it_comes(sa
     assert reader.unaligned
 
 
-def test_depth_that_is_told_to_be_aligned_is_believed(said):
+def test_depth_that_is_told_to_be_aligned_is_taken_so(said):
     reader, _ = aligning_reader(said, "")
     reader.read(depth(frame_id="depth_optical"), color())
     assert not said

@@ -146,7 +146,7 @@ def test_depth_beyond_the_limits_counts_as_unknown_in_input_and_truth(tmp_path):
     assert np.nanmax(truth.reference_m) == np.nanmax(truth.measured_m) == 1.0
 
 
-def test_that_nothing_can_be_believed_is_said_as_by_the_node(tmp_path):
+def test_that_no_depth_is_valid_is_said_as_by_the_node(tmp_path):
     options = RunOptions(pipeline=UpsamplerOptions(metric=True, min_depth_m=5.0))
     results, _ = replay(write(tmp_path / "bag", rgbd(2)), options=options)
     (problem,) = results.problems

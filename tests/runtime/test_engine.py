@@ -111,7 +111,7 @@ def test_only_an_engine_on_a_gpu_sets_what_the_process_does_with_float32(monkeyp
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_what_is_not_finite_is_not_believed(value):
+def test_what_is_not_finite_is_masked(value):
     def spoil(up):
         up[..., 5:9, 6:8] = value
         return up

@@ -13,16 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "Augmentation",
-    "hide_measurements",
-    "invert",
-    "shift_colours",
-    "tilt",
-    "turn",
-    "turn_back",
-]
-
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 

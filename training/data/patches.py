@@ -24,8 +24,6 @@ from pagnet_training.data.images import RgbdImage
 from pagnet_training.data.known_sensor import MetricPatch, Sensors, observe
 from pagnet_training.data.window import Window, draw_window
 
-__all__ = ["PatchBatch", "PatchStream", "Patches", "Source"]
-
 LEAST_SPAN = 8.0
 LEAST_MEASURED = 0.05
 MOST_ENLARGED = 3.0

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from pagnet_training.data import augment
 
-__all__ = ["Window", "draw_window"]
-
 T = TypeVar("T", bound=np.generic)
 
 STEP = 3.0  # levels; neighbours that differ by more lie on two surfaces, between which nothing is interpolated

@@ -72,7 +72,7 @@ def test_tiny_images_are_no_trouble(size):
     assert answer is None or answer.doubts
 
 
-def test_an_offset_beyond_the_range_is_not_believed():
+def test_an_offset_beyond_the_range_is_not_sure():
     wide, rgb = boxes(seed=3, size=(240, 320), offset=(19, 0))
     answer = found(wide, rgb)
     assert answer.doubts

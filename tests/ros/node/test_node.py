@@ -324,7 +324,7 @@ def test_backward_clock_under_sim_time_drops_waiting_frames(ros):
     assert len(rig.node._inputs._pairing._depth) == 0
 
 
-def test_a_sensor_profile_narrows_what_the_node_believes(ros, tmp_path):
+def test_a_sensor_profile_narrows_the_range_of_the_node(ros, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("min_range_m: 0.5\nmax_range_m: 2.0\n")
     rig = Rig(ros, sensor=str(path), fill="none")
