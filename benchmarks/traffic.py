@@ -21,7 +21,7 @@ from benchmarks.engine.measure import call
 COLUMNS = ("network", "GFLOP", "operations", "GB read and written")
 
 
-class Traffic(TorchDispatchMode):
+class Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts operations and their bytes, but for those that only look at memory in another way.
 
     Attributes:
@@ -30,7 +30,7 @@ class Traffic(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations = self.bytes = 0
 
     def __torch_dispatch__(
