@@ -116,7 +116,7 @@ class Bag:
         held = sum(reader.message_count for reader in self._readers)
         orphans = held - sum(connection.msgcount for reader in self._readers for connection in reader.connections)
         if orphans > 0:
-            self.remarks.append(f"{self.path}: {orphans} of its {held} messages belong to no topic, and are left out")
+            self.notes.append(f"{self.path}: {orphans} of its {held} messages belong to no topic, and are left out")
         others = sorted({c.topic for reader in self._readers for c in reader.connections if not _is_cdr(c)})
         if others:
             self.notes.append(f"{self.path}: {', '.join(others[:5])} is not in CDR, ROS 2's own form, and is left out")

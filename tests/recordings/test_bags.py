@@ -385,7 +385,7 @@ def test_messages_of_no_topic_are_told(tmp_path):
     file = changed(tmp_path / "bag", "UPDATE messages SET topic_id = 99 WHERE id <= 3")
     with Bag(file) as bag:
         assert len(list(bag.messages())) == 7
-        assert "3 of its 10 messages belong to no topic" in bag.remarks[0]
+        assert "3 of its 10 messages belong to no topic" in bag.notes[0]
 
 
 @pytest.mark.parametrize("name", ["pipe.mcap", "loop.db3"])
