@@ -56,7 +56,7 @@ class Truth(NamedTuple):
     def at_edges(self) -> NDArray[np.bool_] | None:
         """Pixels that the real frame measured and of which others tell what is there; None for all."""
         masks = [mask for mask in (self.measured, self.known) if mask is not None]
-        return np.logical_and.reduce(masks) if masks else None
+        return np.asarray(np.logical_and.reduce(masks), np.bool_) if masks else None
 
 
 def _count(edges: Matrix) -> Count:

@@ -88,7 +88,7 @@ def project(source: View, relative: Matrix) -> Depth:
     row, column, _, _, depth = _landed(source, relative, np.ones(source.shape, np.bool_))
     nearest = np.full(source.z.size, np.inf, np.float32)
     np.minimum.at(nearest, row * source.shape[1] + column, depth.astype(np.float32))
-    return np.where(np.isfinite(nearest), nearest, np.float32(np.nan)).reshape(source.shape)
+    return np.asarray(np.where(np.isfinite(nearest), nearest, np.nan), np.float32).reshape(source.shape)
 
 
 class Residual(NamedTuple):

@@ -196,7 +196,8 @@ def moments(views: Iterable[View], notes: list[str], *, space_only: bool = False
 
 
 def _checked(views: Iterator[View], shape: tuple[int, int], notes: list[str]) -> Iterator[View]:
-    before, repeated = None, 0
+    before: View | None = None
+    repeated = 0
     for number, view in enumerate(views):
         if view.shape != shape:
             raise RecordingError(
@@ -220,7 +221,7 @@ def _median(stack: list[Depth]) -> Depth:
     ordered = np.sort(np.stack(stack), axis=0)  # NaN last
     last = np.maximum(np.isfinite(ordered).sum(0) - 1, 0)[None]
     low, high = (np.take_along_axis(ordered, index // 2, 0)[0] for index in (last, last + 1))
-    return np.where(high - low > EDGE_JUMP * low, low, 0.5 * (low + high))
+    return np.asarray(np.where(high - low > EDGE_JUMP * low, low, 0.5 * (low + high)), np.float32)
 
 
 def _still(views: Iterator[View], pilot: list[View], notes: list[str]) -> Iterator[Moment]:

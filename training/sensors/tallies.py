@@ -116,7 +116,7 @@ class Tallies:
         size = int(np.prod(shape))
         self.add_sums(name, np.bincount(tile * size + index, weight, TILES * size).reshape(TILES, *shape))
 
-    def add_sums(self, name: str, sums: NDArray[np.number]) -> None:
+    def add_sums(self, name: str, sums: NDArray[np.integer] | NDArray[np.floating]) -> None:
         """Add what was already summed over each tile, ``[TILES, *shape]``, to a named array."""
         if name not in self._sums:
             self._sums[name] = np.zeros((STRETCHES, *sums.shape), np.float32)
