@@ -110,7 +110,7 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         _check_events(text)
-        return yaml.load(text, _LOADER)  # noqa: S506 - a SafeLoader
+        return _LOADER(text).get_single_data()
     except _NotPlainError as error:
         raise TextFileError(f"not readable as YAML: {error}") from None
     except yaml.MarkedYAMLError as error:
