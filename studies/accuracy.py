@@ -91,10 +91,10 @@ def zoo_table(headers: Mapping[str, WeightsHeader]) -> str:
         recipe = header.recipe
         scores = header.scores.get("middlebury_val", {}).get("float", {})
         parameters = sum(p.numel() for p in load_weights(zoo_path(name))[0].parameters())
-        origin = str(recipe.get("warm_start", "")).split("/")[-2:]
+        origin = Path(str(recipe.get("warm_start", "")))  # a checkpoint in the folder of its run, or a shipped network
         figures = [f"{scores[i]:.3f}" if i in scores else "-" for i in ("moebius", "dolls>9", "cones", "venus")]
         minutes = f"{recipe.get('training_minutes', 0):.0f}"
-        origin_name = f"`{origin[0]}`" if len(origin) == 2 else "random weights"
+        origin_name = f"`{origin.parent.name or origin.name}`" if origin.name else "random weights"
         steps = f"{recipe.get('steps_done', 0):,}"
         guide = recipe.get("guided_by", "colour")
         rows.append(_row(f"`{name}`", header.variant, guide, f"{parameters:,}", steps, minutes, origin_name, *figures))
