@@ -13,7 +13,7 @@ from benchmarks.faults.live import DICE
 from benchmarks.faults.rig import FaultError, Rig, fault
 
 SHM = Path("/dev/shm")
-LOG_FULL_S = 3.0
+LOG_FULL_S = 6.0  # the node looks at its machine every five seconds
 KILLS = 10
 STAGES_S = (0.3, 0.8, 1.5, 2.5, 4.0)
 """Seconds after its start at which a node is asked to end: while Python starts, torch loads, ROS starts, frames run."""
