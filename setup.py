@@ -82,7 +82,7 @@ setup(
     package_data={
         "pagnet_ros": [
             "py.typed",
-            "runtime/native/*.cpp",
+            "runtime/native/*.[ch]pp",
             "replay/report.html",
             "model/zoo/*.safetensors",
             "model/zoo/*.md",

@@ -3,7 +3,7 @@
 `NativePagNet` has the interface of the network it is made of; `NativeSurfaces` adds the choice. Where that is not
 possible (no compiler, an odd configuration) `NativeUnavailableError` says why, and the caller stays with torch. Data
 flows: network -> `network` or `surfaces` (which convolution reads and writes what) -> `program` (buffers and operations
-in memory) -> ``kernels.cpp`` and ``surfaces.cpp``, built and loaded by `library`.
+in memory) -> ``kernels.cpp``, ``rays.cpp`` and ``surfaces.cpp``, built and loaded by `library`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Builds `kernels.cpp` and `surfaces.cpp` with the machine's C++ compiler, once per machine, and loads it.
+"""Builds `kernels.cpp`, `rays.cpp` and `surfaces.cpp` with the machine's C++ compiler, once per machine, and loads it.
 
 The built file lies in the user's cache (``$XDG_CACHE_HOME`` or ``~/.cache``, below ``pagnet_ros``) under a name that
 holds source, compiler and CPU; ``PAGNET_CACHE`` names another folder. It ends in its own checksum, and is loaded only
@@ -20,11 +20,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from pagnet_ros.errors import PagnetError
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.cpp", "surfaces.cpp"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.cpp", "rays.cpp", "surfaces.cpp"))
+HEADER = Path(__file__).with_name("lanes.hpp")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-march=native", "-std=c++20", "-shared", "-fPIC", "-pthread", "-Wno-psabi")
 BUILD_SECONDS = 120
@@ -53,10 +52,9 @@ class Library:
             self._rays, self._choose = self._library.pagnet_rays, self._library.pagnet_choose
             self._run.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
             self._run.restype = None
-            self._rays.argtypes = (ctypes.c_void_p,) * 5 + (ctypes.c_int,) * 4
-            self._choose.argtypes = (ctypes.c_void_p, ctypes.c_int)
+            self._rays.argtypes = self._choose.argtypes = (ctypes.c_void_p, ctypes.c_int)
             self._rays.restype = self._choose.restype = None
-            self.choice_bytes = int(self._library.pagnet_choice_bytes())
+            self.structure_bytes = self._library.pagnet_measured_bytes(), self._library.pagnet_choice_bytes()
             self.has_bf16 = bool(self._library.pagnet_has_bf16())
             self.op_bytes = int(self._library.pagnet_op_bytes())
         except (OSError, AttributeError) as error:
@@ -70,12 +68,9 @@ class Library:
         """Run operations on some threads, without the GIL."""
         self._run(ctypes.addressof(ops), count, threads)
 
-    def rays(
-        self, depth: Tensor, valid: Tensor, colour: Tensor, here: Tensor, rays: Tensor, reach: int, threads: int
-    ) -> None:
-        """`pagnet_ros.model.surfaces.nearest_measured` into ``rays [7, 9, h, w]``; dense tensors, `here` is scratch."""
-        pointers = (each.data_ptr() for each in (depth, valid, colour, here, rays))
-        self._rays(*pointers, depth.shape[-2], depth.shape[-1], reach, threads)
+    def rays(self, measured: ctypes.Structure, threads: int) -> None:
+        """`pagnet_ros.model.surfaces.nearest_measured` and what enters the network, without the GIL."""
+        self._rays(ctypes.addressof(measured), threads)
 
     def choose(self, frame: ctypes.Structure, threads: int) -> None:
         """`pagnet_ros.model.surfaces.choose` for what `frame` describes, without the GIL."""
@@ -165,7 +160,7 @@ def _fingerprint(compiler: str) -> str:
     except OSError:
         cpu = platform.processor()
     parts = (
-        *(source.read_text(encoding="utf-8") for source in SOURCES),
+        *(source.read_text(encoding="utf-8") for source in (*SOURCES, HEADER)),
         " ".join(FLAGS),
         compiler,
         version,

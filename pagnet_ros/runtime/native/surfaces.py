@@ -1,8 +1,8 @@
 """A `SurfaceNetwork` and the choice it serves, as C++: what lies where for one size of frame, and one call to run it.
 
 Mathematics of `pagnet_ros.model.surface_network` (as a `Program` of convolutions) and of `pagnet_ros.model.surfaces`
-(``surfaces.cpp``). Where two surfaces are equally likely the last bits of a sum decide, and a pixel may fall on another
-one than torch chooses.
+(``rays.cpp`` before the network, ``surfaces.cpp`` after it). Where two surfaces are equally likely the last bits of a
+sum decide, and a pixel may fall on another one than torch chooses.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from pagnet_ros.model.surfaces import (
     LEAVING,
     Choice,
     Placement,
-    Rays,
     as_range_of_one,
-    entering_features,
     footprint_colour,
 )
 from pagnet_ros.runtime.native.library import Library, NativeUnavailableError
@@ -41,6 +39,18 @@ from pagnet_ros.runtime.recent import Recent
 KEPT_SIZES = 2
 
 
+class _Measured(ctypes.Structure):
+    """What was measured, and what is made of it; the fields are those of `Measured` in ``rays.cpp``."""
+
+    _fields_ = (
+        *of_type(ctypes.c_void_p, "depth", "valid", "colour"),
+        *of_type(ctypes.c_int32, "height", "width", "reach"),
+        *of_type(ctypes.c_void_p, "here", "rays", "entering"),
+        *of_type(ctypes.c_int64, "entering_row", "entering_plane"),
+        *of_type(ctypes.c_int32, "entering_rows", "entering_columns", "gather"),
+    )
+
+
 class _Frame(ctypes.Structure):
     """One choice; the fields are those of `Frame` in ``surfaces.cpp``."""
 
@@ -51,10 +61,9 @@ class _Frame(ctypes.Structure):
         *of_type(ctypes.c_int32, "out_height", "out_width"),
         ("logits", ctypes.c_void_p),
         *of_type(ctypes.c_int64, "logits_row", "logits_plane"),
-        *of_type(ctypes.c_int32, "stride", "mean"),
+        *of_type(ctypes.c_int32, "stride", "fine_width", "mean"),
         *of_type(ctypes.c_float, "minimum", "maximum"),
-        *of_type(ctypes.c_void_p, "grid_rows", "grid_columns"),
-        ("tint", ctypes.c_void_p),
+        *of_type(ctypes.c_void_p, "grid_rows", "cells", "phases", "tint"),
         *of_type(ctypes.c_int64, "tint_row", "tint_plane"),
         ("rgb", ctypes.c_void_p),
         *of_type(ctypes.c_int64, "rgb_x", "rgb_y", "rgb_c"),
@@ -82,7 +91,7 @@ class NativeSurfaces:
         refuse_unknown_parts(network, lambda: SurfaceNetwork(network.config))
         if bf16 and not library.has_bf16:
             raise NativeUnavailableError("this CPU has no bfloat16 instructions for it")
-        if library.choice_bytes != ctypes.sizeof(_Frame):
+        if library.structure_bytes != (ctypes.sizeof(_Measured), ctypes.sizeof(_Frame)):
             raise NativeUnavailableError("the built kernels are of another version of this package")
         self._network, self._library, self._bf16 = network, library, bf16
         self._frames: Recent[_Size, _Prepared] = Recent(KEPT_SIZES)
@@ -120,65 +129,40 @@ class _Prepared:
     """The program for one size of frame, and where its inputs and outputs lie."""
 
     def __init__(self, network: SurfaceNetwork, library: Library, size: _Size, *, bf16: bool) -> None:
-        self._library, self._reach = library, network.reach
+        self._library = library
         (height, width), stride, scale = size.low, network.config.feature_stride, network.scale
         grid = (height * scale, width * scale)
         self._padding = (-grid[0] % stride, -grid[1] % stride)
-        self._gathered = network.gathered
         fine = ((grid[0] + self._padding[0]) // stride, (grid[1] + self._padding[1]) // stride)
-        self._here = torch.empty(7, height, width)
-        self._rays = torch.empty(7, 9, height, width)
-        self._program, logits, tint = self._add_network(network, library, fine, bf16=bf16)
-        self._alive = [*Placement.of(size.low, size.high), *Placement.of(grid, size.high)[:2]]
+        self._program, entering, logits, tint = _program_of(network, library, fine, bf16=bf16)
+        here, rays = torch.empty(7, height, width), torch.empty(7, 9, height, width)
+        places, among_logits = Placement.of(size.low, size.high), Placement.of(grid, size.high)
+        columns, cells, phases = (
+            each.to(torch.int32)
+            for each in (places.columns, among_logits.columns // stride, among_logits.columns % stride)
+        )
+        self._alive = (here, rays, *places, among_logits.rows, columns, cells, phases)
         out = (1, 1, *size.high)
         depth, sigma, probability, rival = (torch.empty(out) for _ in range(4))
         self._out = Choice(depth, sigma, probability, rival, torch.empty(out, dtype=torch.bool))
-        rows, columns, offset_y, offset_x, grid_rows, grid_columns = (each.data_ptr() for each in self._alive)
         (row, plane, _), (tint_row, tint_plane, _) = logits.cells.stride(), tint.cells.stride()
+        self._measured = _Measured(
+            height=height, width=width, reach=network.reach, here=here.data_ptr(), rays=rays.data_ptr(),
+            entering=entering.cells.data_ptr(), entering_row=entering.cells.stride(0),
+            entering_plane=entering.cells.stride(1), entering_rows=entering.size[0],
+            entering_columns=entering.size[1], gather=network.gather,
+        )  # fmt: skip
         self._frame = _Frame(
-            rays=self._rays.data_ptr(), height=height, width=width, rows=rows, columns=columns, offset_y=offset_y,
-            offset_x=offset_x, out_height=size.high[0], out_width=size.high[1], logits=logits.cells.data_ptr(),
-            logits_row=row, logits_plane=plane, stride=stride, grid_rows=grid_rows, grid_columns=grid_columns,
+            rays=rays.data_ptr(), height=height, width=width, rows=places.rows.data_ptr(), columns=columns.data_ptr(),
+            offset_y=places.offset_y.data_ptr(), offset_x=places.offset_x.data_ptr(),
+            out_height=size.high[0], out_width=size.high[1], logits=logits.cells.data_ptr(),
+            logits_row=row, logits_plane=plane, stride=stride, fine_width=fine[1],
+            grid_rows=among_logits.rows.data_ptr(), cells=cells.data_ptr(), phases=phases.data_ptr(),
             tint=tint.cells.data_ptr(), tint_row=tint_row, tint_plane=tint_plane,
             depth=self._out.depth.data_ptr(), sigma=self._out.sigma.data_ptr(),
             probability=self._out.probability.data_ptr(), rival=self._out.rival.data_ptr(),
             own=self._out.own.data_ptr(),
         )  # fmt: skip
-
-    def _add_network(
-        self, network: SurfaceNetwork, library: Library, fine: tuple[int, int], *, bf16: bool
-    ) -> tuple[Program, FeatureMap, FeatureMap]:
-        """The network as a program; the planes of its logits, and of what colour counts."""
-        program, channels = Program(library, pairs=bf16), network.config.channels
-        unshuffled = program.map(fine, 3 * network.config.feature_stride**2)
-        program.colour(unshuffled, network.config.feature_stride)
-        coarse = (fine[0] // network.spread, fine[1] // network.spread)
-        self._entering = program.map(coarse, ENTERING * network.gather**2, pairs=False)
-        depth = program.map(coarse, channels)
-        add_conv(program, [self._entering], network.enter_depth, depth)
-        if isinstance(network.upsample, nn.Sequential):
-            depth = add_upsample(program, network.upsample, depth, fine)
-        factors = add_attention(program, network.attend, depth)
-        guidance = program.map(fine, channels)
-        add_conv(program, [unshuffled], network.enter_colour, guidance, factors=factors)
-        features = program.map(fine, channels)
-        add_conv(program, [depth, guidance], network.fuse, features)
-        program.release(unshuffled, depth, guidance)
-        for block in network.refine:
-            assert isinstance(block, ResidualBlock)
-            inner, added = program.map(fine, channels), program.map(fine, channels)
-            add_conv(program, [features], block.first, inner)
-            add_conv(program, [inner], block.second, added, residual=features)
-            program.release(inner, features)
-            features = added
-        logits = program.map(fine, (CANDIDATES + 1) * network.config.feature_stride**2, pairs=False)
-        weight, bias = weights_of(network.head)
-        program.conv([features], weight, bias, logits, exact=True)
-        tint = program.map(fine, LEAVING - CANDIDATES - 1, pairs=False)
-        weight, bias = weights_of(network.tint)
-        program.conv([features], weight, bias, tint, exact=True)
-        program.finish()
-        return program, logits, tint
 
     def run(
         self, depth: Tensor, seen: Tensor, rgb: Tensor, colour: Tensor, limits: tuple[float, float], mean: bool
@@ -187,12 +171,9 @@ class _Prepared:
         threads = torch.get_num_threads()
         footprints = footprint_colour(as_range_of_one(rgb), (depth.shape[-2], depth.shape[-1])).contiguous()
         depth, seen = depth.contiguous(), seen.contiguous()
-        self._library.rays(depth, seen, footprints, self._here, self._rays, self._reach, threads)
-        fields = self._rays.unsqueeze(1)
-        colours = fields[4:].permute(1, 2, 0, 3, 4)
-        entering = entering_features(Rays(fields[0], fields[1], fields[2], fields[3], colours))
-        entering = self._gathered(entering)
-        self._entering.values().copy_(entering[0].permute(1, 0, 2))
+        measured = self._measured
+        measured.depth, measured.valid, measured.colour = depth.data_ptr(), seen.data_ptr(), footprints.data_ptr()
+        self._library.rays(measured, threads)
         if any(self._padding):
             rgb = F.pad(rgb.float(), (0, self._padding[1], 0, self._padding[0]), mode="replicate").to(rgb.dtype)
         point_at_colour(self._program.operation(0), rgb[0])
@@ -203,3 +184,39 @@ class _Prepared:
         frame.eight_bit = image.dtype == torch.uint8
         self._library.choose(frame, threads)
         return self._out
+
+
+def _program_of(
+    network: SurfaceNetwork, library: Library, fine: tuple[int, int], *, bf16: bool
+) -> tuple[Program, FeatureMap, FeatureMap, FeatureMap]:
+    """The network as a program; the maps of what enters, of its logits, and of what colour counts."""
+    program, channels = Program(library, pairs=bf16), network.config.channels
+    unshuffled = program.map(fine, 3 * network.config.feature_stride**2)
+    program.colour(unshuffled, network.config.feature_stride)
+    coarse = (fine[0] // network.spread, fine[1] // network.spread)
+    entering = program.map(coarse, ENTERING * network.gather**2, pairs=False)
+    depth = program.map(coarse, channels)
+    add_conv(program, [entering], network.enter_depth, depth)
+    if isinstance(network.upsample, nn.Sequential):
+        depth = add_upsample(program, network.upsample, depth, fine)
+    factors = add_attention(program, network.attend, depth)
+    guidance = program.map(fine, channels)
+    add_conv(program, [unshuffled], network.enter_colour, guidance, factors=factors)
+    features = program.map(fine, channels)
+    add_conv(program, [depth, guidance], network.fuse, features)
+    program.release(unshuffled, depth, guidance)
+    for block in network.refine:
+        assert isinstance(block, ResidualBlock)
+        inner, added = program.map(fine, channels), program.map(fine, channels)
+        add_conv(program, [features], block.first, inner)
+        add_conv(program, [inner], block.second, added, residual=features)
+        program.release(inner, features)
+        features = added
+    logits = program.map(fine, (CANDIDATES + 1) * network.config.feature_stride**2, pairs=False)
+    weight, bias = weights_of(network.head)
+    program.conv([features], weight, bias, logits, exact=True)
+    tint = program.map(fine, LEAVING - CANDIDATES - 1, pairs=False)
+    weight, bias = weights_of(network.tint)
+    program.conv([features], weight, bias, tint, exact=True)
+    program.finish()
+    return program, entering, logits, tint
