@@ -205,12 +205,12 @@ def test_between_two_surfaces_pixels_are_dropped_and_slanted_planes_kept():
 
 
 def test_results_belong_to_the_caller():
-    up, rgb = upsampler(log_sigma=True), colour((96, 128))
+    up, rgb = upsampler(), colour((96, 128))
     first = up(slanted((24, 32)), rgb)
-    copies = [array.copy() for array in (first.depth, first.sigma, first.provenance)]
+    copies = [array.copy() for array in (first.depth, first.provenance)]
     up(slanted((24, 32), 5, 9), rgb).depth[:] = -1
     up(slanted((20, 20), 5, 9), colour((80, 80)))
-    for array, copy in zip((first.depth, first.sigma, first.provenance), copies, strict=True):
+    for array, copy in zip((first.depth, first.provenance), copies, strict=True):
         assert np.array_equal(array, copy, equal_nan=True)
 
 
@@ -222,7 +222,7 @@ def test_colour_guides_the_result_in_the_order_red_green_blue():
     network = small_network().eval()
     guide = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255 - 0.5
     with torch.no_grad():
-        expected = network(torch.from_numpy((depth - 1) / 2)[None, None], guide).depth
+        expected = network(torch.from_numpy((depth - 1) / 2)[None, None], guide)
     np.testing.assert_allclose(plain, 2 * expected[0, 0].numpy() + 1, atol=1e-5)
 
 

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pagnet_ros.model.network import PagNetOutput
 from pagnet_training.data.patches import PatchBatch
 from pagnet_training.recipe import LossRecipe
 
@@ -22,7 +21,7 @@ class Loss(NamedTuple):
     rmse: Tensor
 
 
-def patch_loss(output: PagNetOutput, batch: PatchBatch, recipe: LossRecipe, taught: Tensor | None = None) -> Loss:
+def patch_loss(output: Tensor, batch: PatchBatch, recipe: LossRecipe, taught: Tensor | None = None) -> Loss:
     """Loss of a batch: averaged over each patch's known pixels, then over patches.
 
     A patch with less than a quarter of its pixels known counts less. Because patches are averaged last, the mean
@@ -41,16 +40,12 @@ def patch_loss(output: PagNetOutput, batch: PatchBatch, recipe: LossRecipe, taug
         weight = weight * (recipe.filled + (1 - recipe.filled) * measured)
     axes = (1, 2, 3)
     total = weight.sum(axes).clamp_min(0.25 * weight[0].numel())
-    difference = output.depth - batch["truth"]
+    difference = output - batch["truth"]
     unit = batch["span"] if recipe.unit == "levels" else NORMALISED_LEVELS
     error = _penalty(difference * unit, recipe)
     if taught is not None:
-        error = torch.lerp(error, _penalty((output.depth - taught) * unit, recipe), recipe.distillation)
+        error = torch.lerp(error, _penalty((output - taught) * unit, recipe), recipe.distillation)
     value = ((weight * error).sum(axes) / total).mean()
-    if output.log_sigma is not None and recipe.likelihood > 0:
-        sigma = output.log_sigma.clamp(-12.0, 3.0)
-        negative_log = sigma + difference.detach().abs() * (2**0.5) * torch.exp(-sigma)
-        value = value + recipe.likelihood * ((weight * negative_log).sum(axes) / total).mean()
     with torch.no_grad():
         rmse = ((weight * (difference * batch["span"]).square()).sum(axes) / total).mean().sqrt()
     return Loss(value, rmse)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pagnet_ros.model.network import PagNet, PagNetOutput
+from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.model.surfaces import entering_features, footprint_colour, nearest_measured
 from pagnet_training.checkpoint import Checkpoint, adam_tensors, restore_adam
@@ -134,11 +134,11 @@ class SuperResolution(Training):
         """One step's loss."""
         rgb = batch["rgb"].contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            output: PagNetOutput = self._run(batch["low"], rgb, batch["measured"])
+            output: Tensor = self._run(batch["low"], rgb, batch["measured"])
             taught = None
             if self.teacher is not None:
                 with torch.no_grad():
-                    taught = self.teacher(batch["low"], rgb, batch["measured"]).depth
+                    taught = self.teacher(batch["low"], rgb, batch["measured"])
         loss = patch_loss(output, batch, self.recipe.loss, taught)
         self.log("train/loss", loss.value, prog_bar=True)
         self.log("train/rmse_levels", loss.rmse, prog_bar=True)

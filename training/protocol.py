@@ -14,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pagnet_ros.core.depth import Normalisation, fill_holes, imresize
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.model.network import PagNet, PagNetOutput
+from pagnet_ros.model.network import PagNet
 from pagnet_training.data.augment import turn, turn_back
 from pagnet_training.data.images import read_array, read_rgb
 
@@ -110,7 +111,7 @@ def self_ensemble(run: Upsampler) -> Upsampler:
 
 
 def network_upsampler(
-    net: PagNet, *, precision: torch.dtype = torch.float32, forward: Callable[..., PagNetOutput] | None = None
+    net: PagNet, *, precision: torch.dtype = torch.float32, forward: Callable[..., Tensor] | None = None
 ) -> Upsampler:
     """The network as an up-sampler of one frame, its holes (NaN) filled and the rest normalised as on the robot.
 
@@ -131,7 +132,7 @@ def network_upsampler(
         cast = torch.autocast(device.type, precision, enabled=precision != torch.float32)
         with torch.inference_mode(), exact, cast:
             guide = colour.contiguous(memory_format=torch.channels_last)
-            output = (forward or net)(normalisation.apply(filled), guide, measured).depth
+            output = (forward or net)(normalisation.apply(filled), guide, measured)
         return normalisation.undo(output.float())[0, 0].cpu().numpy()
 
     return run

@@ -103,7 +103,6 @@ class LossRecipe:
         squared: weight of the squared error, at least 0.
         unit: "normalised" counts an error of a full normalised range as 128 levels whatever the patch; "levels"
             counts it as what it is in the image.
-        likelihood: weight of the Laplace likelihood that trains the log-sigma output, at least 0.
         filled: weight of pixels whose low-resolution measurement was hidden, 0 to 1.
         distillation: share of the absolute and squared error that is counted against the teacher's output instead of
             the truth, 0 to 1.
@@ -112,7 +111,6 @@ class LossRecipe:
     absolute: float = 1.0
     squared: float = 1.0
     unit: str = "normalised"
-    likelihood: float = 0.0
     filled: float = 0.25
     distillation: float = 0.0
 
@@ -310,16 +308,12 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         (0 <= optimiser.ema < 1, f"optimiser.ema={optimiser.ema}, expected 0 to below 1"),
         (optimiser.clip >= 0, f"optimiser.clip={optimiser.clip}, expected at least 0"),
         (loss.unit in ("normalised", "levels"), f"loss.unit={quoted(loss.unit)}, expected 'normalised' or 'levels'"),
-        (min(loss.absolute, loss.squared, loss.likelihood) >= 0, "loss weights, expected at least 0"),
+        (min(loss.absolute, loss.squared) >= 0, "loss weights, expected at least 0"),
         (0 <= loss.filled <= 1, f"loss.filled={loss.filled}, expected 0 to 1"),
         (0 <= loss.distillation <= 1, f"loss.distillation={loss.distillation}, expected 0 to 1"),
         (
             (loss.distillation > 0) == bool(recipe.teacher),
             f"loss.distillation={loss.distillation} with teacher={quoted(recipe.teacher)}, expected both or neither",
-        ),
-        (
-            loss.likelihood == 0 or recipe.model.log_sigma,
-            "loss.likelihood is above 0 but model.log_sigma is false; set one to fit the other",
         ),
         (recipe.data.held_out >= 0, f"data.held_out={recipe.data.held_out}, expected at least 0"),
         (len(recipe.data.sources) > 0, "data.sources is empty, expected at least one source"),

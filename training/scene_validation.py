@@ -175,7 +175,7 @@ def upsample(net: PagNet | SurfaceNetwork, low: Depth, rgb: NDArray[np.uint8]) -
         if isinstance(net, PagNet):
             filled = fill_holes(depth, measured)
             normalisation = Normalisation.of(filled)
-            found = normalisation.undo(net(normalisation.apply(filled), colour, measured).depth.float())
+            found = normalisation.undo(net(normalisation.apply(filled), colour, measured).float())
         else:
             found = choose_surfaces(net, depth, measured, colour, colour, (0.0, math.inf)).depth
     return np.asarray(found[0, 0].cpu().numpy(), np.float32)

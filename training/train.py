@@ -28,7 +28,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
-from pagnet_ros.model.config import SURFACE_SCALES
+from pagnet_ros.model.config import SURFACE_SCALES, ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import load_depth_weights, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
@@ -183,6 +183,7 @@ def _check_same_model(recipe: Recipe, before: dict[str, Any] | None) -> None:
     if before is None:
         return
     now = recipe.to_dict()
+    before = before | {"model": ModelConfig.from_dict(before["model"]).to_dict()}
     changed = [key for key in ("model", "batch", "seed") if json.dumps(before[key]) != json.dumps(now[key])]
     if changed:
         pairs = "; ".join(f"{key}: {before[key]} then, {now[key]} now" for key in changed)

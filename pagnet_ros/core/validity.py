@@ -86,9 +86,7 @@ class ValidityOptions(Settings):
         return self.uncertainty or self.publish_contested != "value" or self.max_sigma_m > 0
 
 
-def mask_depth(
-    result: Tensor, valid: Tensor, beyond: Tensor | None, options: ValidityOptions
-) -> tuple[Tensor, Tensor, Tensor]:
+def mask_depth(result: Tensor, valid: Tensor, beyond: Tensor | None, options: ValidityOptions) -> tuple[Tensor, Tensor]:
     """Mask what is unknown in a result that was regressed or interpolated.
 
     Args:
@@ -98,8 +96,7 @@ def mask_depth(
         options: fill policy, flying pixels.
 
     Returns:
-        The depth as published, NaN where doubtful; its provenance, uint8; where it is not finite, bool; each
-        ``[B, 1, H, W]``.
+        The depth as published, NaN where doubtful, and its provenance, uint8; each ``[B, 1, H, W]``.
     """
     origin = provenance(valid, beyond, (result.shape[-2], result.shape[-1]), options)
     doubtful = (origin == NOTHING) | (origin == OUT_OF_RANGE) | ~((result > 0) & torch.isfinite(result))
@@ -109,7 +106,7 @@ def mask_depth(
     published = result.masked_fill(doubtful, torch.nan)
     if options.publish_filled != "value":
         published = published.masked_fill(origin == FILLED, _AS[options.publish_filled])
-    return published, origin, ~torch.isfinite(published)
+    return published, origin
 
 
 class MaskedChoice(NamedTuple):

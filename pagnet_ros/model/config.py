@@ -21,8 +21,7 @@ _RANGES = {
     "back_projections": (0, 8),
 }
 _DEPTH_ONLY = (
-    "growth", "convolutions", "attention", "residual", "mask_channel", "log_sigma", "back_projections", "planar_gate",
-    "progressive",
+    "growth", "convolutions", "attention", "residual", "mask_channel", "back_projections", "planar_gate", "progressive",
 )  # fmt: skip
 
 
@@ -40,7 +39,6 @@ class ModelConfig:
         residual: addition: predict the difference to bicubic up-sampling instead of depth itself. The head starts at
             zero, so an untrained network is exactly bicubic.
         mask_channel: addition: a second input channel, 1 where depth was measured and 0 where it was filled.
-        log_sigma: addition: a second output channel, the logarithm of the standard deviation of the depth.
         feature_stride: addition (real-time family): the finest features live at 1/stride of the output, 1 or 2; colour
             enters by pixel-unshuffle and depth leaves by pixel-shuffle, so no dense block runs at full size.
         back_projections: addition: back-projection steps, 0 to 8, that make the output agree with the measured
@@ -62,7 +60,6 @@ class ModelConfig:
     attention: bool = True
     residual: bool = False
     mask_channel: bool = False
-    log_sigma: bool = False
     feature_stride: int = 1
     back_projections: int = 0
     planar_gate: bool = False
@@ -86,7 +83,7 @@ class ModelConfig:
             problems.append(f"channels={self.channels}, expected an even number (attention halves it)")
         if type(self.feature_stride) is not int or self.feature_stride not in strides:
             problems.append(f"feature_stride={self.feature_stride!r}, expected one of {strides}")
-        for name in ("attention", "residual", "mask_channel", "log_sigma", "planar_gate", "progressive"):
+        for name in ("attention", "residual", "mask_channel", "planar_gate", "progressive"):
             if type(getattr(self, name)) is not bool:
                 problems.append(f"{name}={getattr(self, name)!r}, expected true or false")
         if self.planar_gate is True and self.residual is False:
@@ -150,14 +147,16 @@ class ModelConfig:
         Raises:
             ConfigError: unknown key or value out of range.
         """
+        values, problems = dict(values), []
+        if values.pop("log_sigma", False) is not False:  # files of 0.1.0 hold it as false
+            problems.append("log_sigma is no longer an output, expected false or nothing; output='surfaces' has sigma")
         known = {field.name for field in fields(cls)}
-        problems = []
         for key in values:
             if key not in known:
                 problems.append(f"unknown key {key!r}, {did_you_mean(key, known, 'known: ' + ', '.join(known))}")
         if problems:
             raise ConfigError("model configuration: " + "; ".join(problems))
-        return cls(**dict(values))
+        return cls(**values)
 
     def to_dict(self) -> dict[str, int | bool | str]:
         """Plain values, for a weights file's header."""

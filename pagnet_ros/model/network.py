@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -186,19 +185,6 @@ class Stage(nn.Module):
         return fused
 
 
-class PagNetOutput(NamedTuple):
-    """What the network returns.
-
-    Attributes:
-        depth: ``[B, 1, s*h, s*w]`` float32, in the normalised unit of the input.
-        log_sigma: ``[B, 1, s*h, s*w]`` float32, natural logarithm of the standard deviation in the same unit, or
-            None where the configuration has no such output.
-    """
-
-    depth: Tensor
-    log_sigma: Tensor | None
-
-
 class PagNet(nn.Module):
     """The network. Weights may be half precision; the bicubic base and all sums with it stay float32.
 
@@ -218,8 +204,7 @@ class PagNet(nn.Module):
             Stage(config, size // before) for before, size in zip([1, *sizes], sizes, strict=False)
         )
         self.guidance_level = [int(math.log2(sizes[-1] // size)) for size in sizes]
-        outputs = 2 if config.log_sigma else 1
-        self.head = conv3x3(channels, outputs * config.feature_stride**2)
+        self.head = conv3x3(channels, config.feature_stride**2)
         self.bicubic_up = BicubicUpsample(config.scale)
         self.bicubic_down = BicubicDownsample(config.scale)
         self.initialise()
@@ -251,7 +236,7 @@ class PagNet(nn.Module):
         cast_all_but((self.enter_depth, self.head), self, dtype)
         return self
 
-    def forward(self, depth: Tensor, rgb: Tensor, valid: Tensor | None = None) -> PagNetOutput:
+    def forward(self, depth: Tensor, rgb: Tensor, valid: Tensor | None = None) -> Tensor:
         """Up-sample normalised depth by the configuration's scale s, guided by colour.
 
         ========== ======================= ==========================================================
@@ -272,16 +257,14 @@ class PagNet(nn.Module):
         features = self.enter_depth(entering).to(dtype)
         for stage, level in zip(self.stages, self.guidance_level, strict=True):
             features = stage(features, pyramid[level])
-        out = self.head(features.float())
+        predicted: Tensor = self.head(features.float())
         if self.config.feature_stride > 1:
-            out = F.pixel_shuffle(out, self.config.feature_stride)
-        predicted = out[:, :1]
+            predicted = F.pixel_shuffle(predicted, self.config.feature_stride)
         if self.config.planar_gate:
             predicted = predicted * planarity_gate(depth, valid, self.scale)
         if self.config.residual:
             predicted = predicted + self.bicubic_up(depth)
-        predicted = self.back_project(predicted, depth, valid)
-        return PagNetOutput(predicted, out[:, 1:] if self.config.log_sigma else None)
+        return self.back_project(predicted, depth, valid)
 
     def back_project(self, predicted: Tensor, depth: Tensor, valid: Tensor | None) -> Tensor:
         """Iterative back-projection (Irani and Peleg 1991) towards agreement with the measured pixels."""
@@ -307,6 +290,7 @@ class Bicubic(nn.Module):
         """Nothing to cast: bicubic stays float32."""
         return self
 
-    def forward(self, depth: Tensor, rgb: Tensor, valid: Tensor | None = None) -> PagNetOutput:
+    def forward(self, depth: Tensor, rgb: Tensor, valid: Tensor | None = None) -> Tensor:
         """``[B, 1, h, w] -> [B, 1, s*h, s*w]``; colour and validity are not used."""
-        return PagNetOutput(self.up(depth), None)
+        result: Tensor = self.up(depth)
+        return result

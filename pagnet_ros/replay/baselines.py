@@ -75,7 +75,7 @@ def _masked(method: Filter, options: ValidityOptions) -> Filter:
         measured = torch.from_numpy(np.isfinite(low) & (low > 0))[None, None]
         depth = torch.from_numpy(np.ascontiguousarray(low))[None, None]
         result = method(fill_holes(depth, measured)[0, 0].numpy(), rgb)
-        masked, _, _ = mask_depth(torch.from_numpy(result)[None, None], measured, None, options)
+        masked, _ = mask_depth(torch.from_numpy(result)[None, None], measured, None, options)
         return np.asarray(masked[0, 0].numpy(), np.float32)
 
     return run

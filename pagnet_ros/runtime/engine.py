@@ -178,7 +178,7 @@ class Engine:
         return EngineOutput(masked_depth, sigma, origin, stage_ms, confidence, disagreeing)
 
     def _predict(self, frame: FrameSettings, raw: Tensor, colour: Tensor) -> list[Tensor]:
-        """Raw images ``[h, w]``, ``[H, W, 3]`` -> depth at colour size, the three parts of `Measurement`, sigma if any.
+        """Raw images ``[h, w]``, ``[H, W, 3]`` -> depth at colour size, the three parts of `Measurement`.
 
         A network that chooses surfaces adds the rest of its `Choice`.
         """
@@ -191,10 +191,7 @@ class Engine:
         normal = Normalisation.of(filled)
         guide = self._guidance(colour.permute(2, 0, 1)[None], size.high)
         predicted = self._forward(normal.apply(filled), guide, low_valid)
-        tensors = [_resample(normal.undo(predicted.depth), frame.rgb_size), *measurement]
-        if predicted.log_sigma is not None:
-            tensors.append(_resample(predicted.log_sigma.exp() * normal.span, frame.rgb_size))
-        return tensors
+        return [_resample(normal.undo(predicted), frame.rgb_size), *measurement]
 
     def _choose(self, frame: FrameSettings, measurement: Measurement, colour: Tensor) -> list[Tensor]:
         """The chosen surface of every output pixel; nothing after the choice mixes two of them."""
@@ -210,7 +207,7 @@ class Engine:
     def _mask(
         self, frame: FrameSettings, result: Tensor, measured: Tensor, valid: Tensor, beyond: Tensor, *more: Tensor
     ) -> list[Tensor]:
-        """What `_predict` returns -> masked depth, its provenance, its sigma if any; ``[1, 1, H, W]`` each.
+        """What `_predict` returns -> masked depth and its provenance, ``[1, 1, H, W]`` each.
 
         Of a chosen surface, what else `pagnet_ros.core.validity.MaskedChoice` holds.
         """
@@ -227,8 +224,7 @@ class Engine:
         if frame.size.pooled:
             noise = limits.noise_floor + limits.noise * measured.square()
             result = back_project(result, measured, valid, noise)
-        masked, origin, doubtful = validity.mask_depth(result, valid, beyond, frame.options)
-        return [masked, origin, *(each.masked_fill(doubtful, float("nan")) for each in more)]
+        return [*validity.mask_depth(result, valid, beyond, frame.options)]
 
     def _run(
         self, function: Callable[..., list[Tensor]], frame: FrameSettings, tensors: Sequence[Tensor]

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from pagnet_ros.errors import ConfigError, DeviceError, InputError, WeightsError, first_line, quoted
-from pagnet_ros.model.network import PagNetOutput
 from pagnet_ros.model.surfaces import Choice, as_range_of_one
 from pagnet_ros.model.weights import HEADER_KEY, WeightsHeader, checked_file
 from pagnet_ros.runtime.native.library import NativeUnavailableError, cache_folder
@@ -82,7 +81,7 @@ class OnnxNetwork:
         self.scale = self.header.config.scale
         self.chooses = self.header.config.output == "surfaces"
 
-    def on(self, device: torch.device, stream: int = 0) -> Callable[..., PagNetOutput | Choice]:
+    def on(self, device: torch.device, stream: int = 0) -> Callable[..., Tensor | Choice]:
         """The network as a function of tensors on a device: as `PagNet.forward`, or as `choose_surfaces` from depth on.
 
         Args:
@@ -117,20 +116,19 @@ class OnnxNetwork:
                 raise RuntimeError(str(error)) from error  # which is named where torch's are
             raise WeightsError(f"{self._path} cannot be run ({first_line(error)}); {_MEND}") from error
         came = [(tuple(each.shape), str(each.dtype).removeprefix("torch.")) for each in outputs]
-        count = len(Choice._fields) if self.chooses else min(len(came), 2)
+        count = len(Choice._fields) if self.chooses else 1
         if len(came) != count or any(size != shape or kind not in ("float32", "bool") for size, kind in came):
             raise WeightsError(
-                f"{self._path} makes {quoted([f'{kind} {size}' for size, kind in came])}; expected {count or 1} of "
+                f"{self._path} makes {quoted([f'{kind} {size}' for size, kind in came])}; expected {count} of "
                 f"{shape}, as its header says; {_MEND}"
             )
         return outputs
 
-    def _depth(self, run: _Run, depth: Tensor, rgb: Tensor, valid: Tensor) -> PagNetOutput:
+    def _depth(self, run: _Run, depth: Tensor, rgb: Tensor, valid: Tensor) -> Tensor:
         given = {"depth": depth, "rgb": rgb, "valid": valid.to(torch.float32)}
         self._check_sizes(given)
         shape = (1, 1, depth.shape[-2] * self.scale, depth.shape[-1] * self.scale)
-        predicted, *more = run(given, shape)
-        return PagNetOutput(predicted, more[0] if more else None)
+        return run(given, shape)[0]
 
     def _choice(
         self,

@@ -45,3 +45,10 @@ def test_the_planar_gate_needs_the_residual():
 @pytest.mark.parametrize("config", [ModelConfig.paper(8), ModelConfig.full(2), ModelConfig.rt(16)])
 def test_a_configuration_survives_its_plain_values(config):
     assert ModelConfig.from_dict(config.to_dict()) == config
+
+
+def test_a_file_of_0_1_0_names_an_output_that_is_gone():
+    config = ModelConfig.rt(4)
+    assert ModelConfig.from_dict({**config.to_dict(), "log_sigma": False}) == config
+    with pytest.raises(ConfigError, match="log_sigma is no longer an output, expected false"):
+        ModelConfig.from_dict({**config.to_dict(), "log_sigma": True})

@@ -87,9 +87,8 @@ def test_every_intermediate_size_follows_the_paper(scale):
     # one residual dense network before the up-sampling and one after the fusion, in each stage
     assert [made for _, made in of(ResidualDenseNetwork)] == [s for i in range(stages) for s in (ups[i], ups[i + 1])]
     assert of(AttentionGuidance) == [([ups[i + 1]] * 2, ups[i + 1]) for i in range(stages)]
-    assert out.depth.shape == (2, 1, h * scale, w * scale)
-    assert out.depth.dtype == torch.float32
-    assert out.log_sigma is None
+    assert out.shape == (2, 1, h * scale, w * scale)
+    assert out.dtype == torch.float32
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -97,7 +96,7 @@ def test_feature_stride_2_keeps_every_dense_block_below_full_size(scale):
     model, (h, w) = PagNet(small(scale, feature_stride=2)), LOW
     seen = record_shapes(model, (ResidualDenseNetwork,))
     out = model(*inputs(scale))
-    assert out.depth.shape == (1, 1, h * scale, w * scale)
+    assert out.shape == (1, 1, h * scale, w * scale)
     assert max(made[-1] for _, _, made in seen) == w * scale // 2
     assert min(made[-1] for _, _, made in seen) == w
 
@@ -106,7 +105,7 @@ def test_feature_stride_2_keeps_every_dense_block_below_full_size(scale):
 def test_direct_upsampling_works_at_the_low_resolution_until_the_last_stage(scale):
     model, (h, w), c = PagNet(small(scale, progressive=False)), LOW, SMALL["channels"]
     seen = record_shapes(model, (Stage,))
-    assert model(*inputs(scale)).depth.shape == (1, 1, h * scale, w * scale)
+    assert model(*inputs(scale)).shape == (1, 1, h * scale, w * scale)
     *early, last = [made for _, _, made in seen]
     assert early == [(1, c, h, w)] * (SCALES.index(scale))
     assert last == (1, c, h * scale, w * scale)
@@ -142,9 +141,9 @@ def test_without_attention_guidance_passes_unweighed():
 def test_both_inputs_reach_the_output():
     model, (depth, rgb) = randomised(small()), inputs(4)
     with torch.no_grad():
-        out = model(depth, rgb).depth
-        assert not torch.equal(out, model(depth + 0.1, rgb).depth)
-        assert not torch.equal(out, model(depth, -rgb).depth)
+        out = model(depth, rgb)
+        assert not torch.equal(out, model(depth + 0.1, rgb))
+        assert not torch.equal(out, model(depth, -rgb))
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -156,32 +155,16 @@ def test_an_untrained_residual_network_is_exactly_bicubic(scale, family):
     with torch.no_grad():
         expected = BicubicUpsample(scale)(depth)
         for mask in (None, valid, torch.zeros_like(valid)):
-            assert torch.equal(PagNet(config)(depth, rgb, mask).depth, expected)
-        assert torch.equal(Bicubic(scale)(depth, rgb, valid).depth, expected)
+            assert torch.equal(PagNet(config)(depth, rgb, mask), expected)
+        assert torch.equal(Bicubic(scale)(depth, rgb, valid), expected)
 
 
 def test_the_mask_channel_is_read_and_none_means_all_measured():
     model, (depth, rgb) = randomised(small(residual=True, mask_channel=True)), inputs(4)
     everywhere = torch.ones_like(depth, dtype=torch.bool)
     with torch.no_grad():
-        assert torch.equal(model(depth, rgb).depth, model(depth, rgb, everywhere).depth)
-        assert not torch.equal(model(depth, rgb).depth, model(depth, rgb, ~everywhere).depth)
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-def test_log_sigma_is_a_second_output_of_its_own(stride):
-    model = randomised(small(residual=True, log_sigma=True, feature_stride=stride))
-    depth, rgb = inputs(4)
-    out = model(depth, rgb)
-    assert out.log_sigma is not None
-    assert out.log_sigma.shape == out.depth.shape
-    assert out.log_sigma.dtype == torch.float32
-    # depth and log sigma take separate halves of the head: sigma alone follows its own bias
-    with torch.no_grad():
-        model.head.bias[stride**2 :] += 1
-    moved = model(depth, rgb)
-    torch.testing.assert_close(moved.log_sigma, out.log_sigma + 1)
-    assert torch.equal(moved.depth, out.depth)
+        assert torch.equal(model(depth, rgb), model(depth, rgb, everywhere))
+        assert not torch.equal(model(depth, rgb), model(depth, rgb, ~everywhere))
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
@@ -191,7 +174,7 @@ def test_back_projection_brings_the_output_closer_to_the_measurement(scale):
     before = None
     for steps in (0, 1, 3):
         with torch.no_grad():
-            out = randomised(small(scale, residual=True, back_projections=steps))(depth, rgb).depth
+            out = randomised(small(scale, residual=True, back_projections=steps))(depth, rgb)
         inconsistency = (down(out) - depth).square().mean().item()
         assert before is None or inconsistency < 0.7 * before
         before = inconsistency
@@ -200,8 +183,8 @@ def test_back_projection_brings_the_output_closer_to_the_measurement(scale):
 def test_back_projection_leaves_the_surroundings_of_holes_alone():
     depth, rgb = inputs(4, size=(12, 14))
     with torch.no_grad():
-        plain = randomised(small(residual=True))(depth, rgb).depth
-        held = randomised(small(residual=True, back_projections=2))(depth, rgb, torch.zeros_like(depth)).depth
+        plain = randomised(small(residual=True))(depth, rgb)
+        held = randomised(small(residual=True, back_projections=2))(depth, rgb, torch.zeros_like(depth))
     assert torch.equal(plain, held)
 
 
@@ -229,11 +212,11 @@ def test_with_the_planar_gate_texture_on_a_plane_leaves_it_bicubic():
     base = free.bicubic_up(depth)
     inside = (..., slice(8, -8), slice(8, -8))
     with torch.inference_mode():
-        assert (free(depth, rgb).depth - base)[inside].abs().max() > 1e-2
-        assert (gated(depth, rgb).depth - base)[inside].abs().max() < 1e-3
+        assert (free(depth, rgb) - base)[inside].abs().max() > 1e-2
+        assert (gated(depth, rgb) - base)[inside].abs().max() < 1e-3
         depth[..., 8:] += 0.3
         edge = (..., slice(8, -8), slice(31, 34))
-        torch.testing.assert_close(gated(depth, rgb).depth[edge], free(depth, rgb).depth[edge], atol=2e-2, rtol=0)
+        torch.testing.assert_close(gated(depth, rgb)[edge], free(depth, rgb)[edge], atol=2e-2, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -249,15 +232,15 @@ def test_an_untrained_network_of_half_precision_is_still_exactly_bicubic():
     depth, rgb = inputs(4)
     with torch.no_grad():
         out = PagNet(ModelConfig.rt(4)).cast_features(torch.bfloat16)(depth, rgb)
-        assert out.depth.dtype == torch.float32
-        assert torch.equal(out.depth, BicubicUpsample(4)(depth))
+        assert out.dtype == torch.float32
+        assert torch.equal(out, BicubicUpsample(4)(depth))
 
 
 def test_frames_of_a_batch_do_not_mix():
     model, (depth, rgb) = randomised(small(residual=True, mask_channel=True)), inputs(4, batch=2)
     with torch.no_grad():
-        together = model(depth, rgb).depth
-        alone = model(depth[1:], rgb[1:]).depth
+        together = model(depth, rgb)
+        alone = model(depth[1:], rgb[1:])
     torch.testing.assert_close(together[1:], alone)
 
 

@@ -77,7 +77,7 @@ def test_a_loaded_network_computes_what_the_saved_one_did(path):
     save_weights(path, model, HEADER, dtype=torch.float32)
     depth, rgb = torch.rand(1, 1, 6, 8), torch.rand(1, 3, 12, 16)
     with torch.no_grad():
-        assert torch.equal(load_weights(path)[0](depth, rgb).depth, model(depth, rgb).depth)
+        assert torch.equal(load_weights(path)[0](depth, rgb), model(depth, rgb))
 
 
 def test_saving_again_replaces_the_file_and_leaves_nothing_beside_it(saved):

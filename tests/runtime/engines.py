@@ -8,7 +8,7 @@ from torch import nn
 from pagnet_ros.core.depth import working_size
 from pagnet_ros.core.validity import ValidityOptions
 from pagnet_ros.model.config import ModelConfig
-from pagnet_ros.model.network import Bicubic, PagNet, PagNetOutput
+from pagnet_ros.model.network import Bicubic, PagNet
 from pagnet_ros.runtime.frame_settings import FrameLimits
 from tests.builders import small_surfaces
 
@@ -36,7 +36,7 @@ def random_network(residual_rms=0.02, seed=0, **switches):
     depth, rgb = torch.rand(1, 1, 12, 16), torch.rand(1, 3, 48, 64) - 0.5
     nn.init.normal_(network.head.weight)
     with torch.no_grad():
-        change = network(depth, rgb).depth - network.bicubic_up(depth)
+        change = network(depth, rgb) - network.bicubic_up(depth)
         network.head.weight.mul_(residual_rms / change.square().mean().sqrt())
     return network
 
@@ -62,5 +62,4 @@ class Stub(nn.Module):
         return self
 
     def forward(self, depth, rgb, valid=None):
-        up = Bicubic(4)(depth, rgb).depth
-        return PagNetOutput(self.act(up), None)
+        return self.act(Bicubic(4)(depth, rgb))

@@ -29,7 +29,7 @@ def _seen(net: PagNet) -> torch.Tensor:
     generator = torch.Generator().manual_seed(5)
     depth = torch.rand((1, 1, 9, 11), generator=generator)
     rgb = torch.rand((1, 3, 9 * net.scale, 11 * net.scale), generator=generator) - 0.5
-    return net(depth, rgb).depth
+    return net(depth, rgb)
 
 
 @pytest.mark.parametrize(

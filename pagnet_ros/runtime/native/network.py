@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from pagnet_ros.model.network import (
     AttentionGuidance,
     PagNet,
-    PagNetOutput,
     ResidualDenseBlock,
     ResidualDenseNetwork,
     Stage,
@@ -56,7 +55,7 @@ class NativePagNet:
         self._bf16 = bf16
         self._frames: Recent[tuple[int, int], _Frame] = Recent(KEPT_SIZES)
 
-    def __call__(self, depth: Tensor, rgb: Tensor, valid: Tensor | None = None) -> PagNetOutput:
+    def __call__(self, depth: Tensor, rgb: Tensor, valid: Tensor | None = None) -> Tensor:
         """As `PagNet.forward`, for one image; `rgb` may also be uint8, 0 to 255, of any strides.
 
         The result lies in memory that the next call writes over.
@@ -64,13 +63,11 @@ class NativePagNet:
         size = (depth.shape[-2], depth.shape[-1])
         with torch.inference_mode():
             frame = self._frames.get(size, lambda: _Frame(self._network, self._library, size, bf16=self._bf16))
-            images = frame.run(depth, rgb, valid, torch.get_num_threads())
-            predicted = images[0][None, None]
+            predicted = frame.run(depth, rgb, valid, torch.get_num_threads())[None, None]
             if frame.base is not None:
                 gate = planarity_gate(depth, valid, self.scale)
                 predicted = torch.addcmul(frame.base[None, None], gate, predicted)
-            predicted = self._network.back_project(predicted, depth, valid)
-        return PagNetOutput(predicted, images[1][None, None] if len(images) > 1 else None)
+            return self._network.back_project(predicted, depth, valid)
 
 
 def refuse_unknown_parts(network: nn.Module, plain_of: Callable[[], nn.Module]) -> None:
@@ -103,7 +100,7 @@ class _Frame:
     """The program for one size of frame, and where its inputs and outputs lie.
 
     Attributes:
-        images: ``[s*h, s*w]``: normalised depth, and log sigma where the network has it.
+        image: ``[s*h, s*w]``, normalised depth.
         base: the bicubic base, where it is still to be added to what the planar gate lets through.
     """
 
@@ -116,8 +113,7 @@ class _Frame:
         high = (size[0] * config.scale, size[1] * config.scale)
         self._high = high
         self._mirrored: FeatureMap | None = None
-        outputs = 2 if config.log_sigma else 1
-        self.images = [torch.empty(high) for _ in range(outputs)]
+        self.image = torch.empty(high)
         self.base = torch.empty(high) if config.planar_gate else None
 
         pyramid = self._add_guidance(network, sizes[-1])
@@ -161,18 +157,14 @@ class _Frame:
             inside = FeatureMap(self._mirrored.cells[2:-2, :, 2:-2], False)
             base = program.map(size, config.scale**2, pairs=False)
             program.conv([inside], network.bicubic_up.kernel, None, base)
-            program.spread(base, self.images[0] if self.base is None else self.base, config.scale, add=False)
-        phases = config.feature_stride**2
-        out = program.map(features.size, len(self.images) * phases, pairs=False)
+            program.spread(base, self.image if self.base is None else self.base, config.scale, add=False)
+        out = program.map(features.size, config.feature_stride**2, pairs=False)
         weight, bias = weights_of(network.head)
         program.conv([features], weight, bias, out, exact=True)
-        for i, image in enumerate(self.images):
-            part = out.channels(i * phases, phases)
-            onto_base = config.residual and i == 0 and self.base is None
-            program.spread(part, image, config.feature_stride, add=onto_base)
+        program.spread(out, self.image, config.feature_stride, add=config.residual and self.base is None)
 
-    def run(self, depth: Tensor, rgb: Tensor, valid: Tensor | None, threads: int) -> list[Tensor]:
-        """Fill `images` and `base`."""
+    def run(self, depth: Tensor, rgb: Tensor, valid: Tensor | None, threads: int) -> Tensor:
+        """Fill `image` and `base`."""
         values = self._depth.values()
         values[:, 0] = depth[0, 0]
         if self._mask:
@@ -184,7 +176,7 @@ class _Frame:
             raise ValueError(f"colour is {list(image.shape)}, expected {[3, *self._high]}")
         point_at_colour(self._program.operation(0), image)
         self._program.run(threads)
-        return self.images
+        return self.image
 
 
 def point_at_colour(op: Op, image: Tensor) -> None:
