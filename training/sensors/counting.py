@@ -54,7 +54,7 @@ class SceneCells:
 
 
 CORRELATION_PX = 8
-SPACINGS = (1, 2, 3, 4, 6)
+SPACINGS = (1, 2, 3)
 NOISE_MARGIN_PX = 3
 CLIP = 4.0
 
@@ -86,7 +86,8 @@ class NoiseCounter:
             self._still_noise(moment, cell)
         elif self.motion.mode == "poses":
             self._posed_noise(moment, cell)
-        self._space_noise(moment, cell)
+        elif self.motion.mode == "space":
+            self._space_noise(moment, cell)
         self._update_scale()
 
     def _still_noise(self, moment: Moment, cell: SceneCells) -> None:
@@ -161,7 +162,7 @@ class NoiseCounter:
                 rows, columns = np.nonzero(usable)
                 found = error[rows, columns].astype(np.float64)
                 self._histogram(f"space{number}", (NZ,), cell.z, rows, columns, found)
-                if self.motion.mode == "space" and spacing == SPACINGS[2]:
+                if spacing == SPACINGS[-1]:
                     self._count_noise("noise", cell, rows, columns, found / np.sqrt(3.0))
 
     def _count_noise(

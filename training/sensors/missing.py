@@ -156,7 +156,6 @@ class MissingFit:
         surface: The part that brightness and angle add.
         hole_size_px: Kernel of the field that makes holes, with interval; NaN if it cannot be told.
         persistence: Correlation of that field from frame to frame, with interval; NaN if it cannot be told.
-        field_correlation: That correlation by distance in pixels, for the report.
     """
 
     rate: FittedCurve
@@ -164,7 +163,6 @@ class MissingFit:
     surface: Surface
     hole_size_px: Resampled
     persistence: Resampled
-    field_correlation: Array
 
 
 def fit_missing(collector: Collector) -> MissingFit | None:
@@ -191,8 +189,7 @@ def fit_missing(collector: Collector) -> MissingFit | None:
     slanted = _added(places[1], np.stack([f.dark for f in fits]), n[0].sum((0, 1)))
     surface = Surface(brightness, angle, slanted, below if slanted is not None else 0.0)
     by_range = _rest(z, n, m, surface.added(*places))
-    size, field_correlation = _hole_size(collector, weights)
-    return MissingFit(rate, by_range, surface, size, _persistence(collector, weights), field_correlation)
+    return MissingFit(rate, by_range, surface, _hole_size(collector, weights), _persistence(collector, weights))
 
 
 def _smooth(z: Array, m: Array, n: Array) -> Array:
@@ -249,7 +246,7 @@ def _joint(sums: Array) -> tuple[Array, Array, Array, Array]:
     return sums[..., 1] / safe, sums[..., 2] / safe, sums[..., 3] / safe, n
 
 
-def _hole_size(collector: Collector, weights: Array) -> tuple[Resampled, Array]:
+def _hole_size(collector: Collector, weights: Array) -> Resampled:
     """Kernel sd c of the field, from its correlation level + (1 - level) exp(-d^2 / 4 c^2).
 
     The level is what distant places have in common that depth and brightness do not explain: no property of holes.
@@ -257,20 +254,18 @@ def _hole_size(collector: Collector, weights: Array) -> tuple[Resampled, Array]:
     shape = (len(HOLE_LAGS_PX), NZ * NB, 4)
     sums = collector.tallies.get("blobs", shape)
     if sums.sum(0)[0, :, 1].sum() < MIN_HOLES:
-        return Resampled.unknown(len(weights)), np.zeros(0)
+        return Resampled.unknown(len(weights))
     grid = np.concatenate([[0.0], np.geomspace(0.2, 30.0, 120)])[:, None, None]
     level = np.linspace(0.0, 0.6, 31)[None, :, None]
     with np.errstate(divide="ignore", over="ignore"):
         models = level + (1 - level) * np.exp(-np.square(DISTANCE_PX) / (4 * np.maximum(grid, 1e-3) ** 2))
-    found, first = [], np.zeros(0)
-    for number, weight in enumerate(weights):
-        total = np.tensordot(weight, sums, 1)
+    found = []
+    for total in np.tensordot(weights, sums, 1):
         field = np.array([tetrachoric(*_joint(total[i])) for i in range(len(HOLE_LAGS_PX))])
         seen = (np.isfinite(field) & (total[:, :, 0].sum(1) > 0)) / DISTANCE_PX
         error = (seen * np.square(models - np.nan_to_num(field))).sum(2) + 0.02 * level[..., 0]
         found.append(float(grid[np.unravel_index(np.argmin(error), error.shape)[0], 0, 0]))
-        first = np.nan_to_num(field) if number == 0 else first
-    return Resampled.of(np.array(found), max(0.1, 0.08 * found[0]), 0.0), first
+    return Resampled.of(np.array(found), max(0.1, 0.08 * found[0]), 0.0)
 
 
 def _persistence(collector: Collector, weights: Array) -> Resampled:
@@ -288,8 +283,7 @@ def _persistence(collector: Collector, weights: Array) -> Resampled:
     weight_of = np.array([2.0, 1.0, 1.0, 1.0])
     penalty = 0.01 * level[..., 0]
     found = []
-    for weight in weights:
-        total = np.tensordot(weight, sums, 1)
+    for total in np.tensordot(weights, sums, 1):
         r = np.nan_to_num(np.array([tetrachoric(*_joint(total[i])) for i in range(lags.size)]))
         seen = total[:, :, 0].sum(1) > 0
         error = (weight_of * seen * np.square(models - r)).sum(2) + penalty

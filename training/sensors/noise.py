@@ -36,9 +36,9 @@ from pagnet_training.sensors.noise_curves import (
     spread,
     tail_of,
 )
-from pagnet_training.sensors.noise_memory import correlation, correlations, memory
+from pagnet_training.sensors.noise_memory import correlation, memory
 from pagnet_training.sensors.steps import Steps
-from pagnet_training.sensors.tallies import CELLS, NA, NB, NZ, RANGE_MIDDLES, STRETCHES, TILES
+from pagnet_training.sensors.tallies import CELLS, NA, NB, RANGE_MIDDLES
 
 Array = NDArray[np.float64]
 MIN_SHARE = 2e-4
@@ -69,9 +69,6 @@ class NoiseFit:
         tail: Heaviness of the tails (Tukey's h), with interval; NaN if rounding hides it.
         lateral_px: Sideways jitter that explains why slanted surfaces scatter more, 0 if there is none or the angle
             explains it better.
-        correlation: Measured correlation at 0, 1, ... pixels, for the report.
-        by_lag: Measured variance of differences by lag, relative to lag one, for the report.
-        by_spacing: Sigma from second differences in space, ``[spacings, n]``, for comparison.
     """
 
     z: Array
@@ -90,9 +87,6 @@ class NoiseFit:
     fixed: Resampled
     tail: Resampled
     lateral_px: float
-    correlation: Array
-    by_lag: Array
-    by_spacing: Array
 
 
 class _Sums(NamedTuple):
@@ -180,15 +174,12 @@ def fit_noise(collector: Collector, steps: Steps) -> NoiseFit | None:
         if tails[0].told
         else Resampled.unknown(len(tails)),
         lateral_px=jitter_of_variance(how.sideways_px2),
-        correlation=correlations(collector, np.ones(STRETCHES * TILES)),
-        by_lag=remembered.measured,
-        by_spacing=_spacings(collector, rows, steps),
     )
 
 
 def _bend_factor(width: float) -> float:
     """Sigma over the one that second differences of correlated noise show."""
-    shape = np.exp(-np.square(SPACINGS[2] * np.array([1.0, 2.0])) / (4 * max(width, 1e-3) ** 2))
+    shape = np.exp(-np.square(SPACINGS[-1] * np.array([1.0, 2.0])) / (4 * max(width, 1e-3) ** 2))
     return float(1 / np.sqrt(max((6 - 8 * shape[0] + 2 * shape[1]) / 6, 0.05)))
 
 
@@ -280,14 +271,3 @@ def _curves(
         "form_low": tuple(low.tolist()),
         "form_high": tuple(high.tolist()),
     }
-
-
-def _spacings(collector: Collector, rows: NDArray[np.int64], steps: Steps) -> Array:
-    """Sigma that second differences in space would give for white noise, ``[spacings, rows]``."""
-    z = RANGE_MIDDLES[rows]
-    found = []
-    for number in range(len(SPACINGS)):
-        counts = collector.tallies.total(f"space{number}", (NZ, RESIDUAL_BINS))[rows]
-        squares = collector.tallies.total(f"space{number}_squares", (NZ, RESIDUAL_BINS))[rows]
-        found.append(np.sqrt(gaussian_from_quantised(trimmed_variance(counts, squares) / 6, steps.at(z), False)))
-    return np.stack(found)

@@ -35,19 +35,17 @@ class Memory(NamedTuple):
         persistence: Correlation from frame to frame, of the part that changes.
         fixed: Share of the variance that never changes.
         whole: Variance of the part that changes over half that of differences of neighbouring frames, by resampling.
-        measured: What it comes from: variance of differences by lag (still), or correlation at a pixel by lag (poses).
     """
 
     persistence: Resampled
     fixed: Resampled
     whole: Array
-    measured: Array
 
     @classmethod
     def unknown(cls, draws: int) -> Memory:
         """What cannot be told."""
         nothing = Resampled.unknown(draws)
-        return cls(nothing, nothing, np.ones(draws), np.zeros(0))
+        return cls(nothing, nothing, np.ones(draws))
 
 
 def correlations(collector: Collector, weight: Array) -> Array:
@@ -84,23 +82,23 @@ def correlation(collector: Collector, rows: NDArray[np.int64], weights: Array, w
 def _correlation_in_space(collector: Collector, rows: NDArray[np.int64], weights: Array) -> Resampled:
     """The same from second differences at several spacings, whose variance is sigma^2 (6 - 8 r(k) + 2 r(2k))."""
     grid = np.linspace(0.0, 2.5, 51)
-    k = np.array(SPACINGS[:3], np.float64)
+    k = np.array(SPACINGS, np.float64)
     with np.errstate(divide="ignore", over="ignore"):
         fall = [np.exp(-np.square(m * k)[None, :] / (4 * np.maximum(grid, 1e-3)[:, None] ** 2)) for m in (1, 2)]
     models = 6 - 8 * fall[0] + 2 * fall[1]
-    shape = (NZ, RESIDUAL_BINS)
-    counts = [collector.tallies.get(f"space{i}", shape)[:, rows] for i in range(3)]
-    squares = [collector.tallies.get(f"space{i}_squares", shape)[:, rows] for i in range(3)]
+    variances = [_resampled_variance(collector, f"space{i}", rows, weights) for i in range(len(SPACINGS))]
     found = []
-    for weight in weights:
-        variance = np.stack([
-            trimmed_variance(np.tensordot(weight, c, 1), np.tensordot(weight, s, 1))
-            for c, s in zip(counts, squares, strict=True)
-        ])  # fmt: skip
+    for variance in np.stack(variances, 1):
         ratio = np.nanmedian(variance / variance[2], axis=1)
         expected = models / models[:, 2:]
         found.append(grid[np.argmin(np.square(np.log(expected / ratio)).sum(1))])
     return Resampled.of(np.array(found), 0.1, 0.0)
+
+
+def _resampled_variance(collector: Collector, name: str, rows: NDArray[np.int64], weights: Array) -> Array:
+    """Variance of a histogram of residuals, ``[draws, rows]``."""
+    sums = (collector.tallies.get(part, (NZ, RESIDUAL_BINS))[:, rows] for part in (name, f"{name}_squares"))
+    return trimmed_variance(*(np.tensordot(weights, part, 1) for part in sums))
 
 
 def memory(
@@ -115,24 +113,15 @@ def memory(
 
 
 def _memory_still(collector: Collector, steps: Steps, rows: NDArray[np.int64], weights: Array, widths: Array) -> Memory:
-    shape = (NZ, RESIDUAL_BINS)
     step = steps.at(RANGE_MIDDLES[rows])
     lags = [lag for lag in LAGS if lag <= collector.quality.frames // 3]
-    counts = {lag: collector.tallies.get(f"lag{lag}", shape)[:, rows] for lag in lags}
-    squares = {lag: collector.tallies.get(f"lag{lag}_squares", shape)[:, rows] for lag in lags}
+    of_lags = (_resampled_variance(collector, f"lag{lag}", rows, weights) / 2 for lag in lags)
+    variances = np.stack([gaussian_from_quantised(each, step, same_phase=True) for each in of_lags], 1)
+    samples = weights @ collector.tallies.get("lag1", (NZ, RESIDUAL_BINS))[:, rows].sum(-1)
     grid = np.linspace(0, 0.98, 99)
     models = np.stack([(1 - grid**lag) / (1 - grid) for lag in lags], 1)
-    rho, shares, whole, ratios = [], [], [], []
-    for weight, width in zip(weights, widths, strict=True):
-        variance = np.stack([
-            gaussian_from_quantised(
-                trimmed_variance(np.tensordot(weight, counts[lag], 1), np.tensordot(weight, squares[lag], 1)) / 2,
-                step,
-                same_phase=True,
-            )
-            for lag in lags
-        ])  # fmt: skip
-        n = np.tensordot(weight, counts[1], 1).sum(-1)
+    rho, shares, whole = [], [], []
+    for variance, n, weight, width in zip(variances, samples, weights, widths, strict=True):
         usable = np.isfinite(variance).all(0) & (variance[0] > 0)
         if not usable.any():
             return Memory.unknown(len(weights))
@@ -140,14 +129,13 @@ def _memory_still(collector: Collector, steps: Steps, rows: NDArray[np.int64], w
             np.average(np.log(np.maximum(variance / variance[0], 1e-3))[:, usable], axis=1, weights=n[usable])
         )
         persistence = float(grid[np.argmin(np.square(np.log(models / ratio)).sum(1))])
-        ratios.append(ratio)
         rho.append(persistence if persistence > 0.03 else 0.0)
         # The longest lag decides how much there is, whatever the way there: few sensors forget exponentially.
         whole.append(max(float(ratio[-1]) / (1 - rho[-1] ** lags[-1]), 1.0) if rho[-1] else 1.0)
         moving = variance[0] * whole[-1]
         shares.append(_fixed_share(collector, weight, rows, moving, step, rho[-1], width))
     persistence_of, fixed = Resampled.of(np.array(rho), 0.02, 0.0), Resampled.of(np.array(shares), 0.03, 0.0)
-    return Memory(persistence_of, fixed, np.array(whole), ratios[0])
+    return Memory(persistence_of, fixed, np.array(whole))
 
 
 def _fixed_share(
@@ -193,7 +181,7 @@ def _memory_posed(collector: Collector, weights: Array, white: float) -> Memory:
     lags = np.array(PERSISTENCE_LAGS)[seen]
     rho_grid, q_grid = np.linspace(0, 0.96, 33), np.linspace(0, 0.9, 46)
     models = q_grid[None, :, None] + (1 - q_grid[None, :, None]) * rho_grid[:, None, None] ** lags
-    rho, fixed, measured = [], [], []
+    rho, fixed = [], []
     for weight in weights:
         parts = np.tensordot(weight, sums, 1)[seen]
         found = parts[:, 1] / np.maximum(parts[:, 2], 1e-9) / max(1 - white, 0.1)
@@ -202,6 +190,5 @@ def _memory_posed(collector: Collector, weights: Array, white: float) -> Memory:
         told = found.max() > 0.06
         rho.append(float(rho_grid[best[0]]) if told else 0.0)
         fixed.append(float(q_grid[best[1]]) if told else 0.0)
-        measured.append(found)
     shares = Resampled.of(np.array(fixed), 0.1, 0.0)
-    return Memory(Resampled.of(np.array(rho), 0.25, 0.0), shares, np.ones(len(weights)), np.asarray(measured[0]))
+    return Memory(Resampled.of(np.array(rho), 0.25, 0.0), shares, np.ones(len(weights)))

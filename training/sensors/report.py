@@ -95,8 +95,7 @@ _MODES = {
 }
 _NOISE_CAPTION = (
     "Standard deviation by depth (points with 95 % intervals: measured; band: the profile's curve at ordinary "
-    "brightness and angle; dashed: its form beyond the curve; thin: what single frames show, from second differences "
-    "over several distances, if surfaces were planes), and the factors of brightness and angle."
+    "brightness and angle; dashed: its form beyond the curve), and the factors of brightness and angle."
 )
 
 

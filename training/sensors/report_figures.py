@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_training.sensors.arithmetic import FittedCurve
-from pagnet_training.sensors.counting import SPACINGS
 from pagnet_training.sensors.realism import simulated_frame
 from pagnet_training.sensors.tallies import CELLS
 
@@ -43,8 +42,6 @@ def noise(result: FitResult) -> Any:
     beyond = np.linspace(0.5 * fit.z[0], 1.3 * fit.z[-1], 100)
     floor, quadratic, z0 = fit.form
     left.plot(beyond, 1000 * (floor + quadratic * (beyond - z0) ** 2), "--", color=_FITTED, linewidth=1, label="form")
-    for row, spacing in zip(fit.by_spacing, SPACINGS, strict=True):
-        left.plot(fit.z, 1000 * row, color=_OTHER, linewidth=0.6, label="single frames" if spacing == 1 else None)
     left.set(xlabel="depth, m", ylabel="sigma, mm", ylim=(0, 1.6 * 1000 * float(fit.sigma.max())), title="by depth")
     left.legend()
     for place, name, curve, scale in (
