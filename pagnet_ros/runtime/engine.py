@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,35 +46,14 @@ from pagnet_ros.runtime.devices import (
 )
 from pagnet_ros.runtime.frame_settings import FrameLimits, FrameSettings, for_mask, for_network
 from pagnet_ros.runtime.native import NativePagNet, NativeSurfaces, NativeUnavailableError, load_library
+from pagnet_ros.runtime.onnx import OnnxNetwork
 from pagnet_ros.runtime.padding import pad_for_tensor_cores
 from pagnet_ros.runtime.streams import Buffers, CpuBuffers, CudaBuffers
 from pagnet_ros.system.allocator import keep_freed_memory
 
-
-class PlacedNetwork(Protocol):
-    """A network that puts itself on a device, as `pagnet_ros.runtime.onnx.OnnxNetwork` does.
-
-    Attributes:
-        scale: up-sampling factor.
-        backend: what the engine calls it.
-        precision: what it computes its features in; it takes and gives float32.
-        fallback_reason: known once it is on a device: why it does not run the fastest way there is.
-        chooses: whether it chooses surfaces, as `pagnet_ros.model.surface_network.choose_surfaces` does.
-    """
-
-    scale: int
-    backend: str
-    precision: str
-    fallback_reason: str
-    chooses: bool
-
-    def on(self, device: torch.device, stream: int = 0) -> Callable[..., Any]:
-        """The network as a function; `stream` is CUDA's pointer of the stream that will be current."""
-
-
 _NATIVE: dict[type, Any] = {PagNet: NativePagNet, SurfaceNetwork: NativeSurfaces}
 
-Network = PagNet | SurfaceNetwork | Bicubic | PlacedNetwork
+Network = PagNet | SurfaceNetwork | Bicubic | OnnxNetwork
 
 
 @dataclass(frozen=True)

@@ -35,14 +35,6 @@ class _Scene(NamedTuple):
     brightness: torch.Tensor
 
 
-class _Dice(NamedTuple):
-    """What decides: random numbers, those of the holes, and what the frame before left."""
-
-    noise: torch.Generator
-    holes: torch.Generator
-    memory: SensorMemory | None
-
-
 def sense(
     depth_m: ArrayOrTensor,
     camera: PinholeCamera,
@@ -55,7 +47,6 @@ def sense(
     brightness: ArrayOrTensor | None = None,
     span_m: float | None = None,
     memory: SensorMemory | None = None,
-    hole_rng: int | torch.Generator | None = None,
 ) -> ArrayOrTensor:
     """What a depth sensor delivers for a true depth image.
 
@@ -71,7 +62,6 @@ def sense(
         span_m: Depth span that ``noise_span`` refers to; each frame's own if absent.
         memory: For a sequence: one `SensorMemory`, given with every frame in turn (each with its own seed, or all with
             one generator), lets noise, jitter and holes persist as the profile says. Without it frames are independent.
-        hole_rng: Seed or generator of the blobs of missing pixels. Drawn from ``rng`` if absent.
 
     Returns:
         Depth [h, w] or [B, h, w] in metres, float32, NaN where the sensor delivers nothing; an array for an
@@ -87,9 +77,8 @@ def sense(
     reflect = _same_size(albedo, depth, 0.5)
     bright = reflect if brightness is None else _same_size(brightness, depth, 0.5)
     scene = _Scene(depth, reflect, _same_size(cos_incidence, depth, 1.0), bright)
-    noise = _generator(rng, depth.device)
-    dice = _Dice(noise, noise if hole_rng is None else _generator(hole_rng, depth.device), memory)
-    result = _sense(scene, camera, profile, factor, span_m, dice)
+    dice = rng if isinstance(rng, torch.Generator) else torch.Generator(depth.device).manual_seed(rng)
+    result = _sense(scene, camera, profile, factor, span_m, dice, memory)
     result = result.reshape(*tuple(depth_m.shape[:-2]), *result.shape[-2:])
     return result if isinstance(depth_m, torch.Tensor) else result.numpy()
 
@@ -124,31 +113,33 @@ def _same_size(value: ArrayOrTensor | None, depth: torch.Tensor, default: float)
     return tensor.reshape(-1, *tensor.shape[-2:])[:, : depth.shape[1], : depth.shape[2]]
 
 
-def _generator(rng: int | torch.Generator, device: torch.device) -> torch.Generator:
-    return rng if isinstance(rng, torch.Generator) else torch.Generator(device).manual_seed(rng)
-
-
 def _sense(
-    scene: _Scene, camera: PinholeCamera, profile: SensorProfile, factor: int, span_m: float | None, dice: _Dice
+    scene: _Scene,
+    camera: PinholeCamera,
+    profile: SensorProfile,
+    factor: int,
+    span_m: float | None,
+    dice: torch.Generator,
+    memory: SensorMemory | None,
 ) -> torch.Tensor:
     known = torch.isfinite(scene.depth) & (scene.depth > 0)
     depth = torch.where(known, scene.depth, NAN)
     reflect, facing, bright = (block_mean(v, factor) for v in (scene.albedo, scene.cosine, scene.brightness))
-    z, edge = look(depth, scene.albedo, facing, profile, factor, dice.noise, dice.memory)
-    gone = missing_pixels(profile, z, reflect, facing, bright, edge, dice.holes, dice.memory)
+    z, edge = look(depth, scene.albedo, facing, profile, factor, dice, memory)
+    gone = missing_pixels(profile, z, reflect, facing, bright, edge, dice, memory)
     sigma = axial_sigma(profile, z, reflect, facing, bright)
     if profile.noise_span > 0:
         sigma = sigma + profile.noise_span * (_span(depth) if span_m is None else span_m)
     z = z + range_bias(profile, z)
     if profile.has_noise:
-        z = z + sigma * noise_field(profile, z.shape, dice.noise, z.device, dice.memory)
+        z = z + sigma * noise_field(profile, z.shape, dice, z.device, memory)
     z = quantize(z, profile)
     if profile.shadow_side != "none":
         dark = structured_light_shadow(depth, camera.fx, profile.baseline_m, profile.shadow_side)
         if profile.shadow_share < 1:
-            pieces = smooth_noise(dark.shape, SHADOW_PIECES_PX * factor, dice.holes, dark.device)
-            if dice.memory is not None and profile.hole_persistence > 0:
-                pieces = dice.memory.step("shadow", pieces, profile.hole_persistence)
+            pieces = smooth_noise(dark.shape, SHADOW_PIECES_PX * factor, dice, dark.device)
+            if memory is not None and profile.hole_persistence > 0:
+                pieces = memory.step("shadow", pieces, profile.hole_persistence)
             dark &= torch.special.ndtr(pieces) < profile.shadow_share
         gone |= block_mean(dark.float(), factor) > 0.5
     gone |= ~((z >= profile.min_range_m) & (z <= profile.max_range_m))

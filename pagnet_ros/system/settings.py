@@ -67,24 +67,6 @@ class Settings:
         """What does not fit together, though each value is sound by itself."""
         return ()
 
-    @classmethod
-    def from_mapping(cls: type[S], values: Mapping[str, Any]) -> S:
-        """Build from plain values, as a YAML file or a parameter server holds them; integers are taken for floats.
-
-        Raises:
-            ConfigError: unknown names (with the nearest known one) or values that cannot be; all in one message.
-        """
-        known = {field.name: field for field in fields_of(cls)}
-        problems = [unknown_name(name, known) for name in values if name not in known]
-        own = {name: typed(known[name].default, value) for name, value in values.items() if name in known}
-        try:
-            made = cls(**own)
-        except ConfigError as error:
-            problems.append(str(error))
-        if problems:
-            raise ConfigError("; ".join(problems))
-        return made
-
     def changed(self, other: Settings) -> list[str]:
         """Names of the fields whose values differ."""
         return [field.name for field in fields_of(self) if getattr(self, field.name) != getattr(other, field.name)]

@@ -28,11 +28,11 @@ def run(module, *arguments):
     return done.stdout
 
 
-def test_the_age_of_the_output_is_measured_at_every_rate(ros_environment):
-    printed = run("benchmarks.age", "--rates", "5", "10", "--seconds", "2", "--weights", "bicubic", *SMALL)
-    rows = [line.split("│")[1:-1] for line in printed.splitlines() if line.startswith("│")]
-    assert [row[0].strip() for row in rows] == ["5", "10"]
-    assert all(float(cell) > 0 for row in rows for cell in row[1:])
+def test_the_age_of_the_output_is_measured(ros_environment):
+    printed = run("benchmarks.age", "--rates", "10", "--seconds", "2", "--weights", "bicubic", *SMALL)
+    (row,) = (line.split("│")[1:-1] for line in printed.splitlines() if line.startswith("│"))
+    assert row[0].strip() == "10"
+    assert all(float(cell) > 0 for cell in row[1:])
 
 
 NEIGHBOURED = """

@@ -199,13 +199,6 @@ def test_holes_of_two_sizes_keep_their_share_and_join_into_larger_ones():
     assert largest[1] > 10 * largest[0]
 
 
-def test_holes_persist_when_their_own_generator_is_given():
-    profile = dataclasses.replace(PROFILES["kinect"], missing=0.1, shadow_side="none", missing_edge=0.0)
-    first, second = (sense(flat(2.0), CAMERA, profile, seed, hole_rng=9) for seed in (1, 2))
-    assert (np.isnan(first) == np.isnan(second)).mean() > 0.99
-    assert not np.array_equal(first, second, equal_nan=True)
-
-
 def test_paper_holes_follow_the_edges():
     result = sense(step(), CAMERA, PROFILES["kinect_paper"], 0, factor=4)
     missing = np.isnan(result).mean(0)

@@ -1,6 +1,7 @@
 """Studies: variants become recipes, are trained once, scored, and tabulated."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +20,9 @@ WIDER = ("dense-four", "wide")
 """Variants of which a step takes longer, so that they have fewer of them."""
 
 
-def write_study(recipe: Path, variants: str) -> Path:
+def write_study(recipe: Path, variants: str, seeds: str = "[1, 2]") -> Path:
     path = recipe.parent / "study.yaml"
-    path.write_text(f"recipe: {recipe.name}\nsteps: 2\nseeds: [1, 2]\nvariants: {variants}\n", encoding="utf-8")
+    path.write_text(f"recipe: {recipe.name}\nsteps: 2\nseeds: {seeds}\nvariants: {variants}\n", encoding="utf-8")
     return path
 
 
@@ -124,7 +125,8 @@ def test_a_run_of_another_network_is_named(recipe_path, data_root, tmp_path, cap
 def test_a_study_trains_scores_and_does_not_train_again(recipe_path, data_root, tmp_path, package_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(package_path))
     monkeypatch.syspath_prepend(package_path)
-    study = write_study(recipe_path, "{plain: {}, bare: {model: {attention: false}}}")
+    variants = "{plain: {}, bare: {model: {attention: false}}}"
+    study = write_study(recipe_path, variants, "[1]")
     figures = tmp_path / "figures.json"
     arguments = [str(study), "--data", str(data_root), "--out", str(tmp_path / "out"), "--json", str(figures)]
     arguments += ["--accelerator", "cpu", "--threads", "1"]
@@ -132,6 +134,9 @@ def test_a_study_trains_scores_and_does_not_train_again(recipe_path, data_root, 
     rows = json.loads(figures.read_text(encoding="utf-8"))
     assert [row["name"] for row in rows] == ["plain", "bare"]
     assert all(row["errors"]["scene9"] > 0 for row in rows)
+    write_study(recipe_path, variants)
+    for name in ("plain", "bare"):  # a second seed that is trained already, with the same outcome
+        shutil.copytree(tmp_path / "out" / f"{name}-s1", tmp_path / "out" / f"{name}-s2")
     runs = sorted((tmp_path / "out").glob("*/checkpoint.safetensors"))
     before = [run.stat().st_mtime_ns for run in runs]
     assert len(runs) == 4

@@ -181,11 +181,11 @@ def test_frames_are_read_once_and_one_by_one():
 
     def frames():
         nonlocal pulled
-        for frame in record(gaussian(0.004), 40):
+        for frame in record(gaussian(0.004), 24):
             pulled += 1
             yield frame
 
     seen = []
     fit_recording(frames(), progress=lambda done: seen.append(pulled - done))
-    assert pulled == 40
+    assert pulled == 24
     assert max(seen) <= 16
