@@ -4,13 +4,18 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-import torch
-from hypothesis import settings
+# Tests run side by side, where threads that wait for each other take whole cores: one thread, in their children too.
+for _library in ("OMP", "OPENBLAS"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
-from pagnet_ros.runtime.native import NativeUnavailableError, load_library
+import cv2  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
-torch.set_num_threads(1)
+from pagnet_ros.runtime.native import NativeUnavailableError, load_library  # noqa: E402
+
+cv2.setNumThreads(1)
 # the same examples on every CI run; at a desk new ones each time
 settings.register_profile("repository", deadline=None, max_examples=50, derandomize="CI" in os.environ)
 settings.load_profile("repository")
@@ -35,7 +40,8 @@ def pytest_configure(config):
 
 
 def pytest_runtest_setup(item):
-    """What is marked ``gpu`` needs one."""
+    """One thread, whatever the test before has set; what is marked ``gpu`` needs one."""
+    torch.set_num_threads(1)
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU, and this machine has none that torch can use")
 

@@ -105,7 +105,7 @@ def make_engine(name: str, way: str, precision: str, device: str, size: tuple[in
     if precision not in {"plain": ("fp32",), "onnx": MOST_DIFFERENT}.get(way, PRECISIONS):
         raise DeviceError(f"{way} does not run in {precision}")
     network, header = network_named(name)
-    prepared: Network = deepcopy(network)
+    prepared: Any = deepcopy(network)
     if way == "plain":
         prepared = PlainNetwork(network)
     elif way == "onnx":

@@ -19,6 +19,8 @@ from pagnet_ros.runtime.engine import EngineOutput
 from pagnet_ros.runtime.machine import MachineRates, describe_machine
 from pagnet_ros.runtime.roofline import Need, need_of
 
+CPU = ["--device", "cpu", "--threads", "1"]
+
 
 @pytest.fixture
 def small(monkeypatch):
@@ -31,7 +33,7 @@ def small(monkeypatch):
 def test_one_row_per_way_and_precision_with_accuracy_beside_time(tmp_path, capsys, small):
     target = tmp_path / "out.json"
     ways = ["--weights", "rt-x4-clean", "--ways", "native", "eager", "plain"]
-    assert engine.main(["--device", "cpu", "--threads", "1", "--frames", "2", *ways, "--json", str(target)]) == 0
+    assert engine.main([*CPU, "--frames", "2", *ways, "--json", str(target)]) == 0
     written = json.loads(target.read_text())
     results = {(row["way"], row["precision"]): row for row in written["results"]}
     assert {("eager", "fp32"), ("eager", "bf16"), ("plain", "fp32")} <= set(results)
@@ -53,7 +55,7 @@ def test_an_onnx_file_runs_in_float32_and_with_half_precision_features(tmp_path,
     for needed in ("onnx", "onnxruntime", "onnxscript"):
         pytest.importorskip(needed, reason=f"{needed} is not installed here (the onnx extra)")
     target = tmp_path / "out.json"
-    arguments = ["--device", "cpu", "--threads", "1", "--frames", "1", "--weights", "rt-x4-clean", "--ways", "onnx"]
+    arguments = [*CPU, "--frames", "1", "--weights", "rt-x4-clean", "--ways", "onnx"]
     assert engine.main([*arguments, "--precisions", "fp32", "bf16", "fp16", "--json", str(target)]) == 0
     rms_mm = {each["precision"]: each["rms_to_fp32_mm"] for each in json.loads(target.read_text())["results"]}
     assert set(rms_mm) == {"fp32", "fp16"}
@@ -66,12 +68,12 @@ def test_a_device_that_is_not_here_is_named(capsys):
 
 
 def test_a_way_that_is_unknown_is_named_with_those_known(capsys, small):
-    assert engine.main(["--device", "cpu", "--ways", "graph"]) == 1
+    assert engine.main([*CPU, "--ways", "graph"]) == 1
     assert "'graph' is not one of native, eager, plain, compiled, onnx" in capsys.readouterr().err
 
 
 def test_nothing_to_measure_is_said(capsys, small):
-    assert engine.main(["--device", "cpu", "--weights", "rt-x4", "--ways", "plain", "--precisions", "bf16"]) == 1
+    assert engine.main([*CPU, "--weights", "rt-x4", "--ways", "plain", "--precisions", "bf16"]) == 1
     assert "none of plain runs rt-x4 on cpu in bf16" in capsys.readouterr().err
 
 
@@ -136,18 +138,7 @@ def test_a_row_that_fails_is_named_and_the_others_are_there(tmp_path, capsys, sm
     monkeypatch.setattr(results, "make_engine", make)
     monkeypatch.setattr(results, "_reference", lambda name, images, plan: None)
     target = tmp_path / "out.json"
-    arguments = [
-        "--device",
-        "cpu",
-        "--weights",
-        "rt-x4",
-        "--precisions",
-        "fp32",
-        "--frames",
-        "1",
-        "--json",
-        str(target),
-    ]
+    arguments = [*CPU, "--weights", "rt-x4", "--precisions", "fp32", "--frames", "1", "--json", str(target)]
     assert engine.main([*arguments, "--ways", "native", *errors]) == 0
     written = json.loads(target.read_text())
     assert [(row["way"], row["rms_to_fp32_mm"]) for row in written["results"]] == [("native", None)]
@@ -168,7 +159,7 @@ def test_what_was_measured_before_the_end_is_kept(tmp_path, small, monkeypatch):
     monkeypatch.setattr(cli, "measure_results", fail_later)
     target = tmp_path / "out.json"
     sizes = ["--sizes", "640x480", "1280x720"]
-    assert engine.main(["--device", "cpu", "--weights", "rt-x4", *sizes, "--json", str(target)]) == 1
+    assert engine.main([*CPU, "--weights", "rt-x4", *sizes, "--json", str(target)]) == 1
     assert [failure["size"] for failure in json.loads(target.read_text())["failures"]] == ["640x480"]
 
 
@@ -182,7 +173,7 @@ def test_the_table_of_a_run_that_ends_early_is_printed(error, capsys, small, mon
         raise error
 
     monkeypatch.setattr(cli, "measure_results", end)
-    assert engine.main(["--device", "cpu", "--weights", "rt-x4"]) == int(isinstance(error, DeviceLostError))
+    assert engine.main([*CPU, "--weights", "rt-x4"]) == int(isinstance(error, DeviceLostError))
     said = capsys.readouterr()
     assert "| rt-x4" in said.out
     assert "rt-x4 640x480 eager fp32: p50 2.00 ms" in said.err
@@ -195,7 +186,7 @@ def test_a_start_up_that_fails_does_not_take_the_table_with_it(capsys, small, mo
 
     monkeypatch.setattr(cli, "measure_results", lambda *arguments: iter([([ROW], [])]))
     monkeypatch.setattr(cli, "measure_start_up", fail)
-    assert engine.main(["--device", "cpu", "--weights", "rt-x4", "--start-up"]) == 1
+    assert engine.main([*CPU, "--weights", "rt-x4", "--start-up"]) == 1
     said = capsys.readouterr()
     assert "| rt-x4" in said.out
     assert "the process that was timed failed" in said.err
@@ -205,7 +196,7 @@ def test_a_json_file_that_cannot_be_written_is_told_below_the_table(tmp_path, ca
     monkeypatch.setattr(cli, "measure_results", lambda *arguments: iter([([ROW], []), ([ROW], [])]))
     (tmp_path / "file").write_text("no folder")
     target = tmp_path / "file" / "out.json"
-    assert engine.main(["--device", "cpu", "--weights", "rt-x4", "--json", str(target)]) == 1
+    assert engine.main([*CPU, "--weights", "rt-x4", "--json", str(target)]) == 1
     printed = capsys.readouterr().out
     assert "| rt-x4" in printed
     assert printed.count("not written") == 1
