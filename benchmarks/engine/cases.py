@@ -22,7 +22,7 @@ from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
 from pagnet_ros.model.weights import WeightsHeader, build_network, load_weights
 from pagnet_ros.model.zoo import zoo_path
 from pagnet_ros.runtime.devices import PRECISIONS
-from pagnet_ros.runtime.engine import Engine, Network
+from pagnet_ros.runtime.engine import Engine
 from pagnet_ros.runtime.export_onnx import MOST_DIFFERENT, export_onnx
 from pagnet_ros.runtime.onnx import OnnxNetwork
 from pagnet_ros.runtime.roofline import Need, need_of
