@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pagnet_ros.core import depth as depth_contract
 from pagnet_ros.core import validity
 from pagnet_ros.core.alignment.offset import Shift, offset_px
-from pagnet_ros.core.degradation import BICUBIC, HALF_SIZE, LEVELS, NETWORK
+from pagnet_ros.core.degradation import BICUBIC, LEVELS, NETWORK
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.pair import differ_in_shape
 from pagnet_ros.model.network import Bicubic
@@ -156,8 +156,7 @@ class DepthUpsampler:
         network, header = _read(path)
         read = [network]
         loaders = {network.scale: lambda: read.pop() if read else _read(path)[0]}
-        levels = tuple(each for each in LEVELS if not (each == HALF_SIZE and getattr(network, "is_fixed", False)))
-        return cls(header.name, loaders, levels=levels, device=device, precision=precision, options=options)
+        return cls(header.name, loaders, device=device, precision=precision, options=options)
 
     @classmethod
     def bicubic(
@@ -311,8 +310,6 @@ class DepthUpsampler:
         depth_size, rgb_size = depth.shape[:2], rgb.shape[:2]
         scale = self.scale_for((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]))
         size = depth_contract.working_size((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]), scale)
-        if self._level == HALF_SIZE:
-            size = size.halved()
         out = self._engines.get(self._level, scale).infer(depth, rgb, size, limits, self.options)
         return UpsampledDepth(**vars(out), scale=scale, level=self._level)
 

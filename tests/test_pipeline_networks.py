@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pagnet_ros.core.degradation import BICUBIC, HALF_SIZE, LEVELS, NETWORK
+from pagnet_ros.core.degradation import BICUBIC, LEVELS, NETWORK
 from pagnet_ros.errors import ConfigError, DeviceError, WeightsError
 from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, save_weights
@@ -111,15 +111,6 @@ def test_the_bicubic_level_is_the_bicubic_baseline():
     up = upsampler()
     up.level = BICUBIC
     np.testing.assert_array_equal(up(depth, rgb).depth, bicubic(options=up.options)(depth, rgb).depth)
-
-
-def test_the_smaller_size_keeps_the_measurements_detail():
-    depth = slanted((48, 64))
-    depth[20:23, 30:33] += 0.3
-    up = DepthUpsampler("x", {4: lambda: Bicubic(4)}, device="cpu", precision="fp32", options=EVERYTHING)
-    up.level = HALF_SIZE
-    out = up(depth, colour((192, 256))).depth
-    assert out[84, 124] - slanted((192, 256))[84, 124] > 0.2
 
 
 def test_a_level_that_is_not_at_hand_is_refused():

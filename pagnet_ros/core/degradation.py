@@ -1,7 +1,7 @@
 """Which quality level a frame's time and memory allow, and when to change it. Pure: no clock is read.
 
-Three levels: the network, the network at half the working size, bicubic. The end and the cost of each frame come in; a
-change of level, or nothing, goes out. A level is left when the median of a few frames is over the budget, or when there
+Two levels: the network, and bicubic interpolation. The end and the cost of each frame come in; a change of level, or
+nothing, goes out. A level is left when the median of a few frames is over the budget, or when there
 is no memory for it. A better one is tried once frames have fitted well for some time; each time that a trial fails, the
 wait for the next one doubles, so a level that does not fit costs a few late frames a minute at most.
 """
@@ -18,9 +18,8 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.system.units import NS_PER_MS
 
 NETWORK: Final = "network"
-HALF_SIZE: Final = "half size"
 BICUBIC: Final = "bicubic"
-LEVELS: Final = (NETWORK, HALF_SIZE, BICUBIC)
+LEVELS: Final = (NETWORK, BICUBIC)
 """All quality levels, best first."""
 
 _FRAMES: Final = 5

@@ -174,12 +174,6 @@ class WorkingSize(NamedTuple):
     high: tuple[int, int]
     pooled: bool
 
-    def halved(self) -> WorkingSize:
-        """Half as many pixels in each axis, the measurement pooled to that: a quarter of the work."""
-        low = (max(2, math.ceil(self.low[0] / 2)), max(2, math.ceil(self.low[1] / 2)))
-        scale = self.high[0] // self.low[0]
-        return WorkingSize(low, (low[0] * scale, low[1] * scale), pooled=True)
-
 
 def working_size(depth_size: tuple[int, int], rgb_size: tuple[int, int], scale: int) -> WorkingSize:
     """Choose the sizes at which a network of `scale` runs.

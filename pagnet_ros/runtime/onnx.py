@@ -45,7 +45,6 @@ class OnnxNetwork:
         precision: what the features are computed in, as the file says: fp32 or fp16.
         fallback_reason: why it does not run the fastest way there is, once it is on a device; empty where it does.
         chooses: whether it chooses surfaces.
-        is_fixed: whether it takes one size of depth and colour alone.
     """
 
     backend = "onnx"
@@ -68,8 +67,8 @@ class OnnxNetwork:
             raise WeightsError(f"{self._path} is not a readable ONNX file ({error}); {_MEND}") from error
         text = metadata.get(HEADER_KEY)
         self.precision: str = metadata.get(PRECISION_KEY, "fp32")
-        self.is_fixed = all(isinstance(side, int) for shape in shapes.values() for side in shape)
-        self._fixed = shapes if self.is_fixed else {}
+        is_fixed = all(isinstance(side, int) for shape in shapes.values() for side in shape)
+        self._fixed = shapes if is_fixed else {}
         try:
             self.header = WeightsHeader.from_json(text or "{}")
             expected = INPUTS[self.header.config.output]
@@ -175,7 +174,7 @@ class OnnxNetwork:
         else:
             for cache in ("engine", "timing"):
                 options |= {f"trt_{cache}_cache_enable": "1", f"trt_{cache}_cache_path": folder}
-        if not self.is_fixed:
+        if not self._fixed:
             options |= {f"trt_profile_{kind}_shapes": self._shapes(kind) for kind in PROFILE}
         return [("TensorrtExecutionProvider", options), cuda]
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagnet_ros.core.degradation import BICUBIC, HALF_SIZE, LEVELS, NETWORK, Degradation
+from pagnet_ros.core.degradation import BICUBIC, LEVELS, NETWORK, Degradation
 from pagnet_ros.errors import ConfigError
 
 MS = 1_000_000
-COSTS_MS = {NETWORK: 80.0, HALF_SIZE: 30.0, BICUBIC: 5.0}
+COSTS_MS = {NETWORK: 80.0, BICUBIC: 5.0}
 
 
 def run(degradation, seconds, costs_ms, start_ms=0.0):
@@ -29,7 +29,7 @@ def run(degradation, seconds, costs_ms, start_ms=0.0):
 def test_the_best_level_that_fits_is_found_and_kept():
     degradation = Degradation(budget_ms=50)
     changes = run(degradation, 1, COSTS_MS)
-    assert [level for _, level in changes] == [NETWORK, HALF_SIZE]
+    assert [level for _, level in changes] == [NETWORK, BICUBIC]
 
 
 def test_without_a_budget_nothing_is_ever_too_slow():
@@ -56,7 +56,7 @@ def test_a_better_level_comes_back_once_there_is_time():
     run(degradation, 5, dict.fromkeys(LEVELS, 200.0))
     assert degradation.level == BICUBIC
     changes = run(degradation, 10, dict.fromkeys(LEVELS, 10.0), start_ms=5000)
-    assert [level for _, level in changes] == [BICUBIC, HALF_SIZE, NETWORK]
+    assert [level for _, level in changes] == [BICUBIC, NETWORK]
 
 
 def test_one_slow_frame_changes_nothing():
@@ -68,18 +68,17 @@ def test_one_slow_frame_changes_nothing():
 def test_frames_that_just_fit_are_no_reason_to_try_better():
     degradation = Degradation(budget_ms=50)
     run(degradation, 1, COSTS_MS)
-    assert len(run(degradation, 120, {HALF_SIZE: 45.0}, start_ms=1000)) == 1
+    assert len(run(degradation, 120, {BICUBIC: 45.0}, start_ms=1000)) == 1
 
 
 def test_lack_of_memory_leaves_a_level_at_once_and_it_is_tried_again():
     degradation = Degradation()
     change = degradation.fail(0)
-    assert (change.before, change.after, change.is_down) == (NETWORK, HALF_SIZE, True)
+    assert (change.before, change.after, change.is_down) == (NETWORK, BICUBIC, True)
     assert math.isnan(change.cost_ms)
-    assert degradation.fail(1).after == BICUBIC
-    assert degradation.fail(2) is None
+    assert degradation.fail(1) is None
     changes = run(degradation, 30, COSTS_MS, start_ms=1)
-    assert [level for _, level in changes] == [BICUBIC, HALF_SIZE, NETWORK]
+    assert [level for _, level in changes] == [BICUBIC, NETWORK]
 
 
 def test_a_changed_budget_gives_better_levels_a_new_chance():
@@ -87,7 +86,7 @@ def test_a_changed_budget_gives_better_levels_a_new_chance():
     changes = run(degradation, 600, COSTS_MS)
     degradation.set_budget(200)
     later = run(degradation, 5, COSTS_MS, start_ms=600_000)
-    assert changes[-1][1] == HALF_SIZE
+    assert changes[-1][1] == BICUBIC
     assert later[-1][1] == NETWORK
 
 

@@ -102,7 +102,7 @@ def moved(network):
     return network
 
 
-def run(network, dtype, depth_size, rgb_size, raw=torch.uint16, options=OPTIONS["default"], halved=False, act=None):
+def run(network, dtype, depth_size, rgb_size, raw=torch.uint16, options=OPTIONS["default"], act=None):
     """What a frame takes between upload and download; returns the results and the watch on them."""
     engine = Engine(Bicubic(), "cpu", "fp32", "eager")
     network = network.eval().cast_features(dtype)
@@ -113,7 +113,7 @@ def run(network, dtype, depth_size, rgb_size, raw=torch.uint16, options=OPTIONS[
             forward = engine._forward
             engine._forward = lambda *given, **more: act(forward(*given, **more))
         size = working_size(depth_size, rgb_size, network.scale)
-        frame = FrameSettings(size.halved() if halved else size, rgb_size, LIMITS, options)
+        frame = FrameSettings(size, rgb_size, LIMITS, options)
         depth = torch.empty(depth_size, dtype=raw, device="cuda")
         rgb = torch.empty((*rgb_size, 3), dtype=torch.uint8, device="cuda")
         with WithoutCuda(), OnTheGpu() as watch:
@@ -142,12 +142,12 @@ def test_a_network_stays_on_the_gpu_in_every_precision(config, dtype):
     ids=[*(f"full, {name}" for name in OPTIONS), *(f"fast-x4, {each.estimate}" for each in ESTIMATES)],
 )
 @pytest.mark.parametrize(
-    ("depth_size", "rgb_size", "halved"),
-    [((9, 13), (36, 52), False), ((9, 13), (36, 52), True), ((20, 30), (31, 47), False), ((20, 30), (20, 30), True)],
-    ids=["fitting", "half size", "odd ratio", "equal sizes"],
+    ("depth_size", "rgb_size"),
+    [((9, 13), (36, 52)), ((20, 30), (31, 47)), ((20, 30), (20, 30))],
+    ids=["fitting", "odd ratio", "equal sizes"],
 )
-def test_every_size_input_and_setting_stays_on_the_gpu(depth_size, rgb_size, halved, config, options, raw):
-    results, watch = run(build_network(config), torch.float16, depth_size, rgb_size, raw, options, halved)
+def test_every_size_input_and_setting_stays_on_the_gpu(depth_size, rgb_size, config, options, raw):
+    results, watch = run(build_network(config), torch.float16, depth_size, rgb_size, raw, options)
     assert watch.wrong == []
     assert all(each.shape == (1, 1, *rgb_size) for each in results if each.dtype != torch.int32)  # which is a count
 

@@ -11,7 +11,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 
-from pagnet_ros.core.degradation import BICUBIC, HALF_SIZE, LEVELS, NETWORK
+from pagnet_ros.core.degradation import BICUBIC, LEVELS, NETWORK
 from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
@@ -106,13 +106,10 @@ def device(monkeypatch):
 def test_out_of_memory_falls_a_level_says_so_and_loses_no_frame(ros, device):
     rig = Cameras(ros)
     assert rig.answered() == NETWORK
-    device.faults = [("run", torch.OutOfMemoryError(OUT_OF_MEMORY))] * 2
+    device.faults = [("run", torch.OutOfMemoryError(OUT_OF_MEMORY))]
     assert rig.answered() == BICUBIC
     said = [line for line in rig.log if "[quality_level]" in line]
-    assert [line.split(":")[0] for line in said] == [
-        f"[quality_level] {NETWORK} -> {HALF_SIZE}",
-        f"[quality_level] {HALF_SIZE} -> {BICUBIC}",
-    ]
+    assert [line.split(":")[0] for line in said] == [f"[quality_level] {NETWORK} -> {BICUBIC}"]
     assert "ran out of memory" in said[0]
     status = rig.wait_status(lambda s: values(s).get("quality level") == BICUBIC)
     assert status.level == bytes([1])
@@ -123,8 +120,8 @@ def test_memory_that_comes_back_brings_the_network_back(ros, device, monkeypatch
     rig, now = Cameras(ros), [0]
     monkeypatch.setattr(rig.node._processor, "_steady_ns", lambda: now[0])
     device.faults = [("run", torch.OutOfMemoryError(OUT_OF_MEMORY))]
-    assert rig.answered() == HALF_SIZE
-    level = HALF_SIZE
+    assert rig.answered() == BICUBIC
+    level = BICUBIC
     for _ in range(40):
         now[0] += 10**9
         level = rig.answered()
@@ -137,7 +134,7 @@ def test_memory_that_comes_back_brings_the_network_back(ros, device, monkeypatch
 def test_memory_that_runs_out_on_the_cpu_is_answered_alike(ros, device):
     rig = Cameras(ros)
     device.faults = [("run", RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))]
-    assert rig.answered() == HALF_SIZE
+    assert rig.answered() == BICUBIC
 
 
 def test_device_error_in_mid_run_gets_a_new_engine_and_loses_no_frame(ros, device):
