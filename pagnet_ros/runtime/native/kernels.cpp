@@ -7,33 +7,11 @@
 // A frame is one call: a list of operations, whose rows the threads claim one after the other, with a barrier between
 // operations. Threads are made for the call and end with it.
 
-#include <atomic>
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <exception>
-#include <thread>
-#include <vector>
+#include "lanes.hpp"
 
-#if defined(__AVX512F__)
-#define LANES 16
-#define ACCUMULATORS 24
-#define MAX_BLOCK 12
-#elif defined(__AVX__)
-#define LANES 8
-#define ACCUMULATORS 12
-#define MAX_BLOCK 6
-#else
-#define LANES 4
-#define ACCUMULATORS 24
-#define MAX_BLOCK 12
-#endif
+#define ACCUMULATORS (LANES == 8 ? 12 : 24)
+#define MAX_BLOCK (ACCUMULATORS / 2)
 
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
-#endif
-
-typedef float Vec __attribute__((vector_size(LANES * 4)));
 typedef uint32_t Bits __attribute__((vector_size(LANES * 4)));
 
 // One map, or the first of some planes of one. `at` is the cell of row 0, column 0, margins outside.
