@@ -17,11 +17,11 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, build_network, load_weights, save_weights
-from pagnet_ros.runtime.machine import commit
 from pagnet_training.best import chosen_checkpoint
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.command import Arguments, command_line
 from pagnet_training.evaluate import score_weights
+from pagnet_training.machine import commit
 from pagnet_training.protocol import read_protocol_images
 
 

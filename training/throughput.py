@@ -17,10 +17,10 @@ from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from pagnet_ros.model.config import ModelConfig
-from pagnet_ros.runtime.machine import device_name, matrix_gflops
-from pagnet_ros.runtime.roofline import need_of
 from pagnet_training.json_file import append_json
+from pagnet_training.machine import device_name, matrix_gflops
 from pagnet_training.recipe import Recipe
+from pagnet_training.roofline import need_of
 
 BACKWARD_AND_FORWARD = 3
 """Operations of a training step over those of its forward pass: each convolution has two backward ones of its size."""

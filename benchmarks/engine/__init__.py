@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.engine``. Data flows: names -> `cases` (engines and frames) -> `measure` (times) -> `results` ->
 `report` (one table, JSON) -> `document` (the table in the documentation), beside what this machine can do and what the
-network needs (`pagnet_ros.runtime.machine`, `roofline`); `startup` times a new process up to its first output.
+network needs (`pagnet_training.machine`, `roofline`); `startup` times a new process up to its first output.
 """
 
 from benchmarks.engine.cli import main

@@ -25,9 +25,9 @@ from pagnet_ros.runtime.devices import PRECISIONS
 from pagnet_ros.runtime.engine import Engine
 from pagnet_ros.runtime.export_onnx import MOST_DIFFERENT, export_onnx
 from pagnet_ros.runtime.onnx import OnnxNetwork
-from pagnet_ros.runtime.roofline import Need, need_of
 from pagnet_ros.sensors import PROFILES, PinholeCamera, sense, to_millimetres
 from pagnet_ros.simulation import Renderer, Scene
+from pagnet_training.roofline import Need, need_of
 
 WAYS = {
     "cpu": ("native", "eager", "plain", "compiled", "onnx"),

@@ -19,7 +19,7 @@ from benchmarks.engine.startup import measure_start_up
 from benchmarks.neighbours import busy_neighbours
 from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
 from pagnet_ros.runtime.devices import PRECISIONS, choose_device, choose_precision
-from pagnet_ros.runtime.machine import describe_machine, measure_machine
+from pagnet_training.machine import describe_machine, measure_machine
 
 DEFAULT_WAYS = {"cpu": ("native", "eager"), "cuda": ("graph", "eager")}
 

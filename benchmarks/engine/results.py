@@ -17,8 +17,8 @@ from benchmarks.engine.measure import Frame, Measured, call, measure, memory_mb
 from pagnet_ros.errors import DeviceError, DeviceLostError
 from pagnet_ros.runtime.devices import PRECISIONS, named_device_errors
 from pagnet_ros.runtime.engine import Engine
-from pagnet_ros.runtime.machine import MachineRates
-from pagnet_ros.runtime.roofline import Need
+from pagnet_training.machine import MachineRates
+from pagnet_training.roofline import Need
 
 Key = tuple[str, str, str]
 """Weights, way, precision."""

@@ -16,8 +16,8 @@ from benchmarks.engine.measure import call, measure
 from pagnet_ros.errors import DeviceError, DeviceFailureError, DeviceLostError, OutOfMemoryError, WeightsError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.runtime.engine import EngineOutput
-from pagnet_ros.runtime.machine import MachineRates, describe_machine
-from pagnet_ros.runtime.roofline import Need, need_of
+from pagnet_training.machine import MachineRates, describe_machine
+from pagnet_training.roofline import Need, need_of
 
 CPU = ["--device", "cpu", "--threads", "1"]
 
