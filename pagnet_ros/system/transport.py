@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,8 +59,19 @@ def enter_own_domain() -> None:
     To be called before the first DDS participant. A domain or discovery range that the user has set stays.
     """
     prepare_process()
-    os.environ.setdefault("ROS_DOMAIN_ID", str(random.randint(1, 101)))
+    domains = random.sample(range(1, 102), 101)
+    os.environ.setdefault("ROS_DOMAIN_ID", str(next(filter(is_free, domains), domains[0])))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
+def is_free(domain: int) -> bool:
+    """Whether no process of this machine takes part in a DDS domain: nobody holds the port of its discovery (RTPS)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", 7400 + 250 * domain))
+        except OSError:
+            return False
+    return True
 
 
 def _size_bytes(folder: Path) -> int:

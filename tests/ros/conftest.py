@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from pagnet_ros.system.transport import image_environment
+from pagnet_ros.system.transport import image_environment, is_free
 
 # Before the first DDS participant: whole images arrive, and readers of another vendor match.
 os.environ.update(image_environment())
@@ -60,12 +59,8 @@ def free_domain_id() -> int:
     start = 41 * os.getpid()  # two runs of the tests begin far apart
     for _ in domains:
         domain = domains[(next(_DOMAINS) + start) % len(domains)]
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("", 7400 + 250 * domain))
-            except OSError:
-                continue
-        return domain
+        if is_free(domain):
+            return domain
     pytest.skip("no free DDS domain id between 1 and 101 on this machine")
 
 
