@@ -20,6 +20,8 @@ _PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILE
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
 _SMALL_SHM_BYTES = 128 * 1024 * 1024
 _SHM = Path("/dev/shm")
+DOMAINS = range(1, 102)
+"""Domains whose ports lie below those that Linux gives to clients; 0 is where robots are."""
 
 
 def image_environment(environ: Mapping[str, str] | None = None, shm: Path = _SHM) -> dict[str, str]:
@@ -59,16 +61,21 @@ def enter_own_domain() -> None:
     To be called before the first DDS participant. A domain or discovery range that the user has set stays.
     """
     prepare_process()
-    domains = random.sample(range(1, 102), 101)
-    os.environ.setdefault("ROS_DOMAIN_ID", str(next(filter(is_free, domains), domains[0])))
+    domains = random.sample(DOMAINS, len(DOMAINS))
+    os.environ.setdefault("ROS_DOMAIN_ID", str(next(filter(nobody_is_in, domains), domains[0])))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
-def is_free(domain: int) -> bool:
-    """Whether no process of this machine takes part in a DDS domain: nobody holds the port of its discovery (RTPS)."""
+def nobody_is_in(domain: int) -> bool:
+    """Whether no participant on this machine listens in a DDS domain; the first ten are looked for, by their ports."""
+    ports = (7400 + 250 * domain + offset for offset in (0, *range(10, 30, 2)))  # DDSI-RTPS: multicast, each one's own
+    return all(map(_is_free, ports))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.bind(("", 7400 + 250 * domain))
+            probe.bind(("", port))
         except OSError:
             return False
     return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,14 +21,14 @@ from typing import Any
 
 import pytest
 
-from pagnet_ros.system.transport import image_environment, is_free
+from pagnet_ros.system.transport import DOMAINS, image_environment, nobody_is_in
 
 # Before the first DDS participant: whole images arrive, and readers of another vendor match.
 os.environ.update(image_environment())
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 20.0
-_DOMAINS = itertools.cycle(range(1, 102))
+_COUNT = itertools.count()
 
 
 def wait_until(predicate: Callable[[], Any], timeout_s: float = DEADLINE_S, what: str = "") -> Any:
@@ -51,17 +52,21 @@ def wait_until(predicate: Callable[[], Any], timeout_s: float = DEADLINE_S, what
         time.sleep(0.005)
 
 
-def free_domain_id() -> int:
-    """Find a DDS domain (1 to 101) whose discovery port nobody on this machine holds."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    domains = range(1 + worker, 102, workers)  # what runs side by side never meets
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """A DDS domain that nobody on this machine is in, and no other test gets until the end of the block."""
     start = 41 * os.getpid()  # two runs of the tests begin far apart
-    for _ in domains:
-        domain = domains[(next(_DOMAINS) + start) % len(domains)]
-        if is_free(domain):
-            return domain
-    pytest.skip("no free DDS domain id between 1 and 101 on this machine")
+    for _ in DOMAINS:
+        domain = DOMAINS[(next(_COUNT) + start) % len(DOMAINS)]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as claim:
+            try:
+                claim.bind(f"\0pagnet_ros tests, domain {domain}")  # abstract: gone with the process that holds it
+            except OSError:
+                continue
+            if nobody_is_in(domain):
+                yield domain
+                return
+    pytest.skip("no free DDS domain on this machine")
 
 
 class Collector:
@@ -251,9 +256,10 @@ def ros_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def ros(ros_environment: None) -> Iterator[RosHarness]:
     """A running ROS of the test's own; skipped where rclpy is not installed."""
     rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
-    harness = RosHarness(rclpy, free_domain_id())
-    yield harness
-    harness.close()
+    with own_domain() as domain:
+        harness = RosHarness(rclpy, domain)
+        yield harness
+        harness.close()
 
 
 @pytest.fixture

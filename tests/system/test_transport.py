@@ -1,15 +1,13 @@
 """The environment that large images need: what is set, and what is left to the user."""
 
 import os
-import random
-import socket
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from pagnet_ros.system import transport
 from pagnet_ros.system.resources import config_path
-from pagnet_ros.system.transport import enter_own_domain, image_environment, is_free, prepare_process
+from pagnet_ros.system.transport import image_environment, prepare_process
 
 PROFILES = {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"}
 MALLOC = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
@@ -85,13 +83,3 @@ def test_a_running_process_is_told_before_the_variables_say_that_somebody_decide
     prepare_process()
     assert seen == [set()]
     assert set(os.environ) >= MALLOC
-
-
-def test_ones_own_domain_is_one_that_nobody_takes_part_in(monkeypatch):
-    taken, free = random.sample([domain for domain in range(1, 102) if is_free(domain)], 2)
-    monkeypatch.setattr(os, "environ", {})
-    monkeypatch.setattr(random, "sample", lambda *_: [taken, free])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
-        participant.bind(("", 7400 + 250 * taken))
-        enter_own_domain()
-    assert os.environ["ROS_DOMAIN_ID"] == str(free)
