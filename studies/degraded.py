@@ -20,6 +20,7 @@ from rich.table import Table
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import SCALES
+from pagnet_ros.model.zoo import weights_file
 from pagnet_ros.sensors import SensorProfile, load_profile
 from pagnet_training.command import Arguments, command_line
 from pagnet_training.data.known_sensor import MetricPatch, observe
@@ -115,7 +116,7 @@ def main(arguments: Arguments = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--sensor", required=True, help="sensor profile without a unit, such as kinect_paper")
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
-    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
+    parser.add_argument("--weights", type=weights_file, nargs="*", default=[], help="shipped networks or weights files")
     parser.add_argument("--json", type=Path, help="write every score here")
     options = parser.parse_args(arguments)
     methods = [*CLASSICAL, *(method_of_weights(path) for path in options.weights)]

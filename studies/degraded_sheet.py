@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core import filters
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.model.zoo import zoo, zoo_path
+from pagnet_ros.model.zoo import weights_file
 from pagnet_ros.sensors import load_profile
 from pagnet_ros.system.files import replaced
 from pagnet_training.command import Arguments, command_line
@@ -114,7 +114,7 @@ def _named(row: str) -> tuple[str, Path]:
     sensor, _, weights = row.partition("=")
     if not sensor or not weights:
         raise ConfigError(f"--rows {row!r}: expected PROFILE=WEIGHTS, such as kinect_paper=mid-x4-kinect-paper")
-    return sensor, zoo_path(weights) if weights in zoo() else Path(weights)
+    return sensor, weights_file(weights)
 
 
 if __name__ == "__main__":

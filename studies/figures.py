@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.network import AttentionGuidance, PagNet
 from pagnet_ros.model.weights import load_depth_weights
+from pagnet_ros.model.zoo import weights_file
 from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
@@ -109,7 +110,7 @@ def draw_sheet(path: Path, case: Case, stages: list[StageMaps]) -> None:
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.figures", description=__doc__)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", type=weights_file, required=True)
     parser.add_argument("--data", type=Path, help="folder with NAME_rgb.png and NAME_disparity.png instead of traps")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     options = parser.parse_args(arguments)

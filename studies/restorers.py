@@ -5,15 +5,13 @@ Every method answers for every pixel, so that all are judged on the same ones.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.core import filters
 from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.weights import read_header
-from pagnet_ros.model.zoo import zoo, zoo_path
+from pagnet_ros.model.zoo import weights_file
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_training.evaluate import Method
@@ -40,7 +38,7 @@ def network(weights: str, precision: str = "fp32") -> Method:
     Raises:
         WeightsError: no such network or file.
     """
-    path = Path(weights) if weights not in zoo() else zoo_path(weights)
+    path = weights_file(weights)
     header = read_header(path)
     options = UpsamplerOptions(
         metric=True,

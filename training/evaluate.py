@@ -23,6 +23,7 @@ from pagnet_ros.core import filters
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.weights import load_depth_weights
+from pagnet_ros.model.zoo import weights_file
 from pagnet_ros.runtime.devices import choose_device
 from pagnet_ros.runtime.native import NativePagNet, load_library
 from pagnet_ros.system.files import replaced
@@ -210,7 +211,7 @@ def main(arguments: Arguments = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.evaluate", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
-    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="weights files")
+    parser.add_argument("--weights", type=weights_file, nargs="*", default=[], help="shipped networks or weights files")
     parser.add_argument(
         "--native", choices=("fp32", "bf16"), help="run weights as the robot's CPU does (pagnet_ros.runtime.native)"
     )

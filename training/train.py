@@ -31,7 +31,7 @@ from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
 from pagnet_ros.model.config import SURFACE_SCALES, ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import load_depth_weights, load_weights
-from pagnet_ros.model.zoo import zoo, zoo_path
+from pagnet_ros.model.zoo import weights_file
 from pagnet_training.best import LAST
 from pagnet_training.callbacks import Checkpoints, StepsBar, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
@@ -113,7 +113,7 @@ def train(
         SurfaceChoice(recipe, resumed, compiled) if surfaces else SuperResolution(recipe, resumed, teacher, compiled)
     )
     if resumed is None and recipe.warm_start:
-        _warm_start(module, _file_or_shipped(recipe.warm_start))
+        _warm_start(module, weights_file(recipe.warm_start))
     sources = load_sources(recipe.data, data_root, workers, phase)
     folder.mkdir(parents=True, exist_ok=True)
     scale = recipe.model.scale
@@ -200,18 +200,13 @@ def _teacher(recipe: Recipe) -> PagNet | None:
         return None
     if recipe.model.output == "surfaces":
         raise ConfigError(f"teacher {recipe.teacher}: a network that chooses surfaces learns from none; leave it out")
-    net = load_depth_weights(_file_or_shipped(recipe.teacher))[0]
+    net = load_depth_weights(weights_file(recipe.teacher))[0]
     if net.scale != recipe.model.scale:
         raise ConfigError(
             f"teacher {recipe.teacher} up-samples {net.scale}x, the recipe {recipe.model.scale}x; expected equal "
             "scales; choose a teacher of that scale"
         )
     return net
-
-
-def _file_or_shipped(named: str) -> Path:
-    """The file of a path, or of the name of a shipped network."""
-    return zoo_path(named) if named in zoo() else Path(named)
 
 
 def _warm_start(module: Training, path: Path) -> None:

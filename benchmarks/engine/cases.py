@@ -20,7 +20,7 @@ from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import Bicubic, PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
 from pagnet_ros.model.weights import WeightsHeader, build_network, load_weights
-from pagnet_ros.model.zoo import zoo_path
+from pagnet_ros.model.zoo import weights_file
 from pagnet_ros.runtime.devices import PRECISIONS
 from pagnet_ros.runtime.engine import Engine
 from pagnet_ros.runtime.export_onnx import MOST_DIFFERENT, export_onnx
@@ -68,7 +68,7 @@ def network_named(name: str) -> tuple[PagNet | SurfaceNetwork | Bicubic, Weights
         network = build_network(config)
         nn.init.normal_(network.head.weight, std=0.01)  # a residual head starts at zero, and would hide every error
         return network.eval(), WeightsHeader(name, config)
-    return load_weights(name if Path(name).suffix else zoo_path(name))
+    return load_weights(weights_file(name))
 
 
 def need_named(name: str, low_size: tuple[int, int]) -> Need:

@@ -30,7 +30,7 @@ from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
 from pagnet_ros.model.surfaces import Choice
 from pagnet_ros.model.weights import HEADER_KEY, WeightsHeader, load_weights
-from pagnet_ros.model.zoo import zoo, zoo_path
+from pagnet_ros.model.zoo import weights_file, zoo
 from pagnet_ros.runtime.devices import PRECISIONS, choose_device
 from pagnet_ros.runtime.onnx import INPUTS, PRECISION_KEY, OnnxNetwork
 from pagnet_ros.system.files import replaced
@@ -249,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         for name in options.weights or zoo():
-            network, header = load_weights(name if Path(name).suffix else zoo_path(name))
+            network, header = load_weights(weights_file(name))
             suffix = "" if options.precision == "fp32" else f"-{options.precision}"
             target = options.out / f"{header.name}{suffix}.onnx"
             network.requires_grad_(False)

@@ -4,6 +4,7 @@ What each computed when it was exported is compared in `tests/training`.
 """
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from pagnet_ros.model import zoo as zoo_module
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, load_weights, save_weights
-from pagnet_ros.model.zoo import REPLACED, family_of, resolve_weights, zoo, zoo_path
+from pagnet_ros.model.zoo import REPLACED, family_of, resolve_weights, weights_file, zoo, zoo_path
 from tests.builders import EVERYTHING, rms
 
 SHIPPED = [*zoo()] or [pytest.param(None, marks=pytest.mark.skip("no network is shipped yet"))]
@@ -151,3 +152,11 @@ def test_an_empty_zoo_says_so(folder):
 def test_a_caller_cannot_change_the_zoo(folder):
     zoo().clear()
     assert len(zoo()) == 3
+
+
+def test_one_file_is_found_by_name_or_path_and_several_are_refused(folder):
+    assert weights_file("full-x4-mine") == folder / "full-x4-mine.safetensors"
+    assert weights_file("some/checkpoint.safetensors") == Path("some/checkpoint.safetensors")
+    for name in ("rt-mine", "bicubic"):
+        with pytest.raises(WeightsError, match=r"stands for .* weights files.*one network"):
+            weights_file(name)

@@ -22,6 +22,7 @@ __all__ = [
     "current_name",
     "family_of",
     "resolve_weights",
+    "weights_file",
     "zoo",
     "zoo_members",
     "zoo_path",
@@ -131,3 +132,18 @@ def resolve_weights(name_or_path: str | os.PathLike[str] = "auto") -> WeightsCho
         return WeightsChoice("file", str(path), {path.name: path})
     name = DEFAULT_WEIGHTS if text == "auto" else _current_with_warning(text)
     return WeightsChoice("shipped", name, {member: zoo_path(member) for member in zoo_members(name).values()})
+
+
+def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
+    """The one file that a name or a path stands for; both are as of `resolve_weights`.
+
+    Raises:
+        WeightsError: no such name, or one of a family, or ``bicubic``, which has no weights.
+    """
+    files = resolve_weights(name_or_path).files
+    if len(files) != 1:
+        raise WeightsError(
+            f"{os.fspath(name_or_path)!r} stands for {len(files)} weights files ({', '.join(files) or 'it has none'}); "
+            "give the name of one network, or the path of a weights file"
+        )
+    return next(iter(files.values()))
