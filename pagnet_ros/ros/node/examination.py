@@ -109,8 +109,7 @@ class Examination:
         """Apply some rules to streams that were silent for so long, and report what they find."""
         if not streams:
             return
-        names = self._node.get_name(), self._node.get_namespace()
-        own = {topic for topic, _ in self._node.get_publisher_names_and_types_by_node(*names)}
+        own = {publisher.topic_name for publisher in self._node.publishers}  # DDS tells of them later
         now_ns, with_process = time.monotonic_ns(), "silent_topic" in rules  # which looks through all of /proc
         found: dict[str, Any] = {_ROLES[stream]: self._stream(stream, now_ns, with_process) for stream in streams}
         for role, stream in found.items():
