@@ -14,8 +14,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.core.depth import check_rgb
-from pagnet_ros.errors import InputError
 from pagnet_ros.replay.metrics.flying import Surroundings, surroundings
 from pagnet_ros.replay.metrics.obstacles import VoxelGrid
 from pagnet_ros.replay.metrics.regions import Image, Mask, depth_steps, grey, grown, nearest_up, texture
@@ -84,18 +82,14 @@ class FrameContext:
     """One frame as the metrics see it; everything derived is computed at first use and kept with the frame."""
 
     def __init__(self, truth: FrameTruth, settings: MetricSettings, number: int = 0, past: _Past | None = None) -> None:
-        """Check the frame.
+        """Begin with nothing derived.
 
         Args:
             truth: what the recording says.
             settings: what counts as what.
             number: position in the run.
             past: of the frame before.
-
-        Raises:
-            InputError: arrays that do not fit together; the message says which.
         """
-        _check(truth)
         self.settings = settings
         self.number = number
         self.size: tuple[int, int] = (truth.rgb.shape[0], truth.rgb.shape[1])
@@ -110,13 +104,8 @@ class FrameContext:
 
     @property
     def truth(self) -> Image:
-        """The reference, where there must be one.
-
-        Raises:
-            InputError: there is none.
-        """
-        if self.reference is None:
-            raise InputError("frame has no reference; expected one, since the scorer was made with has_reference=True")
+        """The reference, where there must be one: scorers that need none ask for none."""
+        assert self.reference is not None
         return self.reference
 
     @cached_property
@@ -225,11 +214,7 @@ class FrameContexts:
         self._past: _Past | None = None
 
     def next(self, truth: FrameTruth) -> FrameContext:
-        """The context of the next frame.
-
-        Raises:
-            InputError: arrays that do not fit together.
-        """
+        """The context of the next frame."""
         context = FrameContext(truth, self._settings, self._number, self._past)
         self._number += 1
         self._past = context.past()
@@ -246,19 +231,7 @@ class Result:
         sigma_m: NDArray[np.float32] | None = None,
         common: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Check the arrays: ``[H, W]`` float32 metres (NaN = none), the same for sigma, bool for common.
-
-        Raises:
-            InputError: another size or type than the frame's.
-        """
-        for name, array, dtype in (
-            ("depth", depth_m, np.float32),
-            ("sigma", sigma_m, np.float32),
-            ("common", common, np.bool_),
-        ):
-            if array is not None and (array.shape != frame.size or array.dtype != dtype):
-                came = f"{array.dtype} of shape {array.shape}"
-                raise InputError(f"{name} is {came}; expected {np.dtype(dtype)} of the image's shape {frame.size}")
+        """Take ``[H, W]`` float32 metres (NaN = none), the same for sigma, bool for common."""
         self.frame = frame
         self.sigma = sigma_m
         self.common = common
@@ -292,28 +265,3 @@ def _trend(change: Image, size: tuple[int, int]) -> Image:
     weight = cv2.boxFilter(seen.astype(np.float32), -1, window, borderType=cv2.BORDER_REPLICATE)
     mean = total / np.maximum(weight, np.float32(1e-6))
     return np.asarray(cv2.resize(mean, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _check(truth: FrameTruth) -> None:
-    check_rgb(truth.rgb)
-    height, width = truth.rgb.shape[:2]
-    for name, depth in (("measured_m", truth.measured_m), ("reference_m", truth.reference_m)):
-        if depth is None:
-            continue
-        if not isinstance(depth, np.ndarray) or depth.dtype != np.float32 or depth.ndim != 2 or min(depth.shape) < 2:
-            came = f"{depth.dtype} of shape {depth.shape}" if isinstance(depth, np.ndarray) else type(depth).__name__
-            raise InputError(f"{name} is {came}; expected [h, w] float32 metres with NaN where unknown")
-        if (
-            depth.shape[0] > height
-            or depth.shape[1] > width
-            or (name == "reference_m" and depth.shape != (height, width))
-        ):
-            expected = "the same size" if name == "reference_m" else "at most that size"
-            raise InputError(
-                f"{name} is {depth.shape[1]}x{depth.shape[0]} and rgb {width}x{height}; expected {expected}"
-            )
-    for name, matrix, side in (("intrinsics", truth.intrinsics, 3), ("pose", truth.pose, 4)):
-        if matrix is not None and (np.shape(matrix) != (side, side) or not np.isfinite(matrix).all()):
-            raise InputError(
-                f"{name} is {np.asarray(matrix).tolist()}; expected a finite {side}x{side} matrix, or None"
-            )

@@ -39,9 +39,6 @@ class Scorer:
 
         Returns:
             The metrics of this frame alone, in the order of `METRICS`; NaN where undefined.
-
-        Raises:
-            InputError: arrays that do not fit together.
         """
         result = Result(frame, depth_m, sigma_m, common)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):

@@ -8,8 +8,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from pagnet_ros.errors import ConfigError, InputError
-from pagnet_ros.replay.metrics import METRICS, FrameContexts, FrameTruth, MetricSettings, Scorer
+from pagnet_ros.errors import ConfigError
+from pagnet_ros.replay.metrics import METRICS, FrameContexts, MetricSettings, Scorer
 from tests.replay.metrics.frames import scored, truth
 
 CAMERA = np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]])
@@ -119,45 +119,6 @@ def test_frames_may_change_their_size():
         frame, result, _ = scene(seed, size)
         scorer.add(contexts.next(frame), result)
     assert scorer.summary()["frames"] == 3
-
-
-RGB = np.zeros((8, 8, 3), np.uint8)
-DEPTH = np.ones((8, 8), np.float32)
-
-
-@pytest.mark.parametrize(
-    ("frame", "message"),
-    [
-        (FrameTruth(DEPTH[:4], DEPTH, RGB), r"reference_m is 8x4 and rgb 8x8; expected the same size"),
-        (FrameTruth(DEPTH, np.ones((9, 8), np.float32), RGB), r"measured_m is 8x9 and rgb 8x8; expected at most"),
-        (
-            FrameTruth(DEPTH, DEPTH.astype(np.float64), RGB),
-            r"measured_m is float64 of shape \(8, 8\); expected .* float32",
-        ),
-        (FrameTruth(None, [[1.0]], RGB), r"measured_m is list"),
-        (FrameTruth(DEPTH, DEPTH, RGB[..., 0]), r"rgb has shape \(8, 8\)"),
-        (FrameTruth(DEPTH, DEPTH, RGB, np.eye(4)), r"intrinsics is .*; expected a finite 3x3 matrix"),
-        (FrameTruth(DEPTH, DEPTH, RGB, None, np.full((4, 4), np.nan)), r"pose is .*; expected a finite 4x4 matrix"),
-        (FrameTruth(None, DEPTH, RGB), r"no reference; expected one"),
-    ],
-)
-def test_frames_that_do_not_fit_together_are_refused(frame, message):
-    with pytest.raises(InputError, match=message):
-        scored(frame, DEPTH, scorer=Scorer(MetricSettings(), True))
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ([DEPTH[:4]], r"depth is float32 of shape \(4, 8\); expected float32 of the image's shape \(8, 8\)"),
-        ([DEPTH.astype(np.float64)], r"depth is float64"),
-        ([DEPTH, DEPTH[:4]], r"sigma is float32 of shape \(4, 8\)"),
-        ([DEPTH, None, DEPTH], r"common is float32 of shape \(8, 8\); expected bool"),
-    ],
-)
-def test_results_that_do_not_fit_the_frame_are_refused(arrays, message):
-    with pytest.raises(InputError, match=message):
-        scored(FrameTruth(DEPTH, DEPTH, RGB), *arrays)
 
 
 @pytest.mark.parametrize(
