@@ -80,7 +80,7 @@ class OnnxNetwork:
         self.scale = self.header.config.scale
         self.chooses = self.header.config.output == "surfaces"
 
-    def on(self, device: torch.device, stream: int = 0) -> Callable[..., Tensor | Choice]:
+    def on(self, device: torch.device, stream: int = 0) -> Callable[..., Any]:
         """The network as a function of tensors on a device: as `PagNet.forward`, or as `choose_surfaces` from depth on.
 
         Args:
