@@ -189,10 +189,6 @@ import {modules}
 
 
 def test_the_pipeline_needs_no_ros_and_no_training():
-    import_without("pagnet_ros.pipeline", *ROS, *TRAINING_ONLY, "ament_index_python", "matplotlib", "rosbags")
-
-
-def test_the_package_needs_no_ros_and_no_training():
     whole = "pagnet_ros; [getattr(pagnet_ros, name) for name in pagnet_ros.__all__]"
     import_without(whole, *ROS, *TRAINING_ONLY, "ament_index_python", "matplotlib", "rosbags")
 
@@ -221,14 +217,10 @@ def test_the_doctor_examines_a_machine_where_nearly_nothing_is_installed():
     )
 
 
-def test_recordings_and_simulation_need_no_ros():
+def test_recordings_simulation_and_replay_need_no_ros_and_no_training():
     recordings = [f"pagnet_ros.recordings.{path.stem}" for path in (ROOT / "pagnet_ros" / "recordings").glob("*.py")]
-    names = [*recordings, "pagnet_ros.ros.players.frames_to_bag", "pagnet_ros.simulation"]
-    import_without(", ".join(names).replace(".__init__", ""), *ROS, *TRAINING_ONLY, "matplotlib")
-
-
-def test_the_replay_needs_no_ros_and_no_training():
-    import_without("pagnet_ros.replay.cli", *ROS, *TRAINING_ONLY, "matplotlib", "rerun")
+    names = [*recordings, "pagnet_ros.ros.players.frames_to_bag", "pagnet_ros.simulation", "pagnet_ros.replay.cli"]
+    import_without(", ".join(names).replace(".__init__", ""), *ROS, *TRAINING_ONLY, "matplotlib", "rerun")
 
 
 def test_training_needs_no_ros():
