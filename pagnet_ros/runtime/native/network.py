@@ -125,7 +125,6 @@ class _Frame:
             program.release(features)
             features = refined
         self._add_head(network, features, size)
-        program.finish()
 
     def _add_guidance(self, network: PagNet, fine: tuple[int, int]) -> list[FeatureMap]:
         program, stride = self._program, network.config.feature_stride
@@ -174,7 +173,7 @@ class _Frame:
         image = rgb[0] if rgb.dtype == torch.uint8 else rgb[0].float()
         if tuple(image.shape) != (3, *self._high):
             raise ValueError(f"colour is {list(image.shape)}, expected {[3, *self._high]}")
-        point_at_colour(self._program.operation(0), image)
+        point_at_colour(self._program.operations[0], image)
         self._program.run(threads)
         return self.image
 

@@ -10,6 +10,7 @@ import ctypes
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,6 @@ class Program:
         self._library = library
         self.pairs = pairs
         self._ops: list[Op] = []
-        self._array: ctypes.Array[Op] | None = None
         self._alive: list[object] = []
         self._chunk: mmap.mmap | None = None
         self._used = 0
@@ -235,21 +235,14 @@ class Program:
             target=_Planes(target.data_ptr(), target.shape[1], 0),
         )  # fmt: skip
 
+    @cached_property
+    def operations(self) -> ctypes.Array[Op]:
+        """The operations as they lie in memory, to point one at this frame's colour image; none may follow then."""
+        return (Op * len(self._ops))(*self._ops)
+
     def run(self, threads: int) -> None:
         """All operations, in order. Releases the GIL."""
-        if self._array is None:
-            raise ValueError("the program is not complete yet; call finish() first")
-        self._library.run(self._array, len(self._array), threads)
-
-    def finish(self) -> None:
-        """No more operations follow."""
-        self._array = (Op * len(self._ops))(*self._ops)
-
-    def operation(self, index: int) -> Op:
-        """One operation as it lies in memory, to point it at this frame's colour image."""
-        if self._array is None:
-            raise ValueError("the program is not complete yet; call finish() first")
-        return self._array[index]
+        self._library.run(self.operations, len(self._ops), threads)
 
     def _add(self, **fields: object) -> Op:
         op = Op(**fields)

@@ -176,7 +176,7 @@ class _Prepared:
         self._library.rays(measured, threads)
         if any(self._padding):
             rgb = F.pad(rgb.float(), (0, self._padding[1], 0, self._padding[0]), mode="replicate").to(rgb.dtype)
-        point_at_colour(self._program.operation(0), rgb[0])
+        point_at_colour(self._program.operations[0], rgb[0])
         self._program.run(threads)
         frame, image = self._frame, colour[0] if colour.dtype == torch.uint8 else colour[0].float()
         frame.mean, (frame.minimum, frame.maximum) = int(mean), limits
@@ -218,5 +218,4 @@ def _program_of(
     tint = program.map(fine, LEAVING - CANDIDATES - 1, pairs=False)
     weight, bias = weights_of(network.tint)
     program.conv([features], weight, bias, tint, exact=True)
-    program.finish()
     return program, entering, logits, tint
