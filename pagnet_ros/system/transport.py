@@ -67,9 +67,11 @@ def enter_own_domain() -> None:
 
 
 def nobody_is_in(domain: int) -> bool:
-    """Whether no participant on this machine listens in a DDS domain; the first ten are looked for, by their ports."""
-    ports = (7400 + 250 * domain + offset for offset in (0, *range(10, 30, 2)))  # DDSI-RTPS: multicast, each one's own
-    return all(map(_is_free, ports))
+    """Whether no participant on this machine listens in a DDS domain, by the ports that DDSI-RTPS gives it.
+
+    A participant's number, and so its port, grows with all that its process has made before.
+    """
+    return all(_is_free(7400 + 250 * domain + offset) for offset in (0, *range(10, 250, 2)))
 
 
 def _is_free(port: int) -> bool:

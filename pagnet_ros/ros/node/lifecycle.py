@@ -102,9 +102,13 @@ class ManagedNode(LifecycleNode):
         return self._transition("error processing", self._release, "unconfigured")
 
     def destroy_node(self) -> None:
-        """Give back everything first."""
+        """Give back everything first; leave DDS last.
+
+        rclpy 7.1 keeps the state machine of a destroyed node, and with it the node's participant.
+        """
         self._release()
         super().destroy_node()
+        vars(self).pop("_state_machine", None)
 
     def _transition(
         self, name: str, act: Callable[[], None], state: str, undo: Callable[[], None] | None = None

@@ -15,6 +15,9 @@ from pagnet_ros.errors import WeightsError
 from pagnet_ros.messages.image import depth_from_image
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.node import lifecycle, loading
+from pagnet_ros.ros.node.node import PagnetNode
+from pagnet_ros.system.transport import nobody_is_in
+from tests.ros.conftest import own_domain
 from tests.ros.node.node_rig import MS, START_NS, Rig
 
 
@@ -208,3 +211,14 @@ def test_explicit_remap_of_camera_info_wins(ros):
     assert rig.node.trigger_configure().name == "SUCCESS"
     assert rig.node._outputs.topics.color_info == "/other/info"
     assert rig.node._outputs.topics.color == "/cam/rgb/compressed"
+
+
+def test_a_destroyed_node_leaves_its_dds_domain_though_somebody_still_holds_it(ros):
+    with own_domain() as domain:
+        context = ros.rclpy.Context()
+        ros.rclpy.init(context=context, domain_id=domain)
+        node = PagnetNode(context=context)
+        assert not nobody_is_in(domain)
+        node.destroy_node()
+        ros.rclpy.try_shutdown(context=context)
+        ros.wait_until(lambda: nobody_is_in(domain), what="the participant to leave")
