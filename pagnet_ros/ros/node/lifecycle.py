@@ -108,7 +108,8 @@ class ManagedNode(LifecycleNode):
         """
         self._release()
         super().destroy_node()
-        vars(self).pop("_state_machine", None)
+        if hasattr(self, "_state_machine"):
+            del self._state_machine
 
     def _transition(
         self, name: str, act: Callable[[], None], state: str, undo: Callable[[], None] | None = None
