@@ -39,9 +39,9 @@ def test_the_recipe_of_every_shipped_network_is_still_there(name: str) -> None:
 
 
 def test_a_scale_that_a_recipe_does_not_name_takes_what_holds_for_all() -> None:
-    recipe = load_recipe(FOLDER / "rt.yaml", 2, "kinect-paper")
-    assert (recipe.model.scale, recipe.name) == (2, "rt-x2-kinect-paper")
-    assert recipe.sensor == load_recipe(FOLDER / "rt.yaml", 4, "kinect-paper").sensor
+    recipe = load_recipe(FOLDER / "mid.yaml", 2, "kinect-paper")
+    assert (recipe.model.scale, recipe.name) == (2, "mid-x2-kinect-paper")
+    assert recipe.sensor == load_recipe(FOLDER / "mid.yaml", 4, "kinect-paper").sensor
 
 
 def test_values_of_a_scale_lie_over_those_of_its_sensor_and_those_over_the_common_ones(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_values_of_a_scale_lie_over_those_of_its_sensor_and_those_over_the_commo
 
 def test_a_sensor_that_a_recipe_does_not_know_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'kinect-paper'"):
-        load_recipe(FOLDER / "rt.yaml", 4, "kinekt-paper")
+        load_recipe(FOLDER / "mid.yaml", 4, "kinekt-paper")
     with pytest.raises(ConfigError, match="no section `sensors`"):
         load_recipe(FOLDER / "my_camera.yaml", sensor="tof")
 

@@ -30,7 +30,10 @@ __all__ = [
 
 DEFAULT_WEIGHTS: Final = "fast-sensor"
 """The family that ``auto`` stands for."""
-REPLACED: Final = dict.fromkeys(("rt-sensor", "tiny-sensor", "rt-kinect", "rt-tof"), "fast-sensor")
+REPLACED: Final = {
+    **dict.fromkeys(("rt-sensor", "tiny-sensor", "rt-kinect", "rt-tof"), "fast-sensor"),
+    "rt-tof-paper": "mid-tof-paper",
+}
 """Families that are no longer shipped, and what replaced each."""
 FOLDER = Path(__file__).parent
 
