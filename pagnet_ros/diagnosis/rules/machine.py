@@ -57,7 +57,10 @@ def torch_without_gpu(seen: Observation) -> Iterator[Fault]:
         yield Fault("torch", f"torch {machine.torch} cannot use {machine.gpu}{why}", "torch with CUDA for this driver")
 
 
-@rule("warning", mend="Install one: apt install g++. Without it torch runs the network on the CPU, about half as fast.")
+@rule(
+    "warning",
+    mend="Install one: apt install g++. Without it torch runs the network on the CPU, five times more slowly.",
+)
 def no_compiler(seen: Observation) -> Iterator[Fault]:
     """There is no C++ compiler and no usable GPU, so the network runs on the CPU by torch instead of as C++."""
     machine = seen.machine
