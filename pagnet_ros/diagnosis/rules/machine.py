@@ -59,7 +59,7 @@ def torch_without_gpu(seen: Observation) -> Iterator[Fault]:
 
 @rule(
     "warning",
-    mend="Install one: apt install g++. Without it torch runs the network on the CPU, five times more slowly.",
+    mend="Install one: apt install g++. Without it torch runs the network on the CPU, five times slower.",
 )
 def no_compiler(seen: Observation) -> Iterator[Fault]:
     """There is no C++ compiler and no usable GPU, so the network runs on the CPU by torch instead of as C++."""
