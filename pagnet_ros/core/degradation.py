@@ -1,9 +1,9 @@
 """Which quality level a frame's time and memory allow, and when to change it. Pure: no clock is read.
 
 Two levels: the network, and bicubic interpolation. The end and the cost of each frame come in; a change of level, or
-nothing, goes out. A level is left when the median of a few frames is over the budget, or when there
-is no memory for it. A better one is tried once frames have fitted well for some time; each time that a trial fails, the
-wait for the next one doubles, so a level that does not fit costs a few late frames a minute at most.
+nothing, goes out. A level is left when the median of a few frames is over the budget, or when there is no memory for
+it. A better one is tried once frames have fitted well for some time; each time that a trial fails, the wait for the
+next one doubles, so a level that does not fit costs a few late frames a minute at most.
 """
 
 from __future__ import annotations
