@@ -58,12 +58,6 @@ def read_yaml(path: Path, what: str) -> Any:
         raise ConfigError(f"{what} {path}: {error}") from error
 
 
-def variants(path: Path) -> list[tuple[int, str]]:
-    """Every scale and kind of depth that the file of a family names itself."""
-    sensors = read_yaml(path, "recipe").get("sensors", {})
-    return [(scale, sensor) for sensor, values in sensors.items() for scale in values.get("scales", {})]
-
-
 def _of_sensor(
     common: dict[Any, Any], sensors: Mapping[Any, Any], path: Path, scale: int | None, sensor: str | None
 ) -> dict[Any, Any]:

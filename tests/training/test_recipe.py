@@ -8,11 +8,16 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.zoo import zoo
 from pagnet_training.recipe import OptimiserRecipe, load_recipe
-from pagnet_training.recipe_file import variants
+from pagnet_training.recipe_file import read_yaml
 
 FOLDER = Path(__file__).resolve().parents[2] / "training" / "recipes"
 FAMILIES = ("rt", "mid", "full", "paper", "fast")
-VARIANTS = [(family, *found) for family in FAMILIES for found in variants(FOLDER / f"{family}.yaml")]
+VARIANTS = [
+    (family, scale, sensor)
+    for family in FAMILIES
+    for sensor, values in read_yaml(FOLDER / f"{family}.yaml", "recipe").get("sensors", {}).items()
+    for scale in values.get("scales", {})
+]
 
 
 def test_every_recipe_is_of_a_family_or_of_ones_own_camera() -> None:
