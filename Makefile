@@ -13,10 +13,10 @@ DEMO_OPTIONS = $(call option,--frames,FRAMES) $(call option,--seconds,SECONDS) $
 	$(call option,--out,OUT) $(call option,--bag,BAG) \
 	$(if $(BAG),$(call option,--depth,DEPTH) $(call option,--color,COLOR))
 
-.PHONY: help setup demo test fuzz soak audit lint format bench clean
+.PHONY: help setup demo test test-all fuzz soak audit lint format bench clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 	@printf '%s\n' '' 'Everywhere: ROS=jazzy|kilted (pip wheels), ROS=installed (the sourced one); PYTHON=python3.12; TORCH_INDEX=url.' \
 		'Demo:       FRAMES=folder | BAG=file DEPTH=/topic COLOR=/topic; SECONDS=20 DOWNSAMPLE=4 OUT=folder.'
 

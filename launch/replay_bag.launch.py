@@ -19,7 +19,7 @@ from launch_ros.actions import Node
 HERE = Path(__file__).parent
 
 ARGUMENTS = [
-    DeclareLaunchArgument("bag", description="ROS 2 bag: its folder, or a .mcap or .db3 file"),
+    DeclareLaunchArgument("bag", description="bag: its folder, a .mcap or .db3 file, or a .bag of ROS 1"),
     DeclareLaunchArgument("rate", default_value="1.0", description="recorded seconds per second"),
     DeclareLaunchArgument("start", default_value="0.0", description="seconds to leave out at the beginning"),
     DeclareLaunchArgument(

@@ -23,7 +23,7 @@ CAMERA_PARAMS_FILE = HERE.parent / "config" / "simulated_camera.yaml"
 # launch argument, the camera's parameter, its type, what it is
 CAMERA_PARAMETERS = [
     ("simulated_sensor", "sensor", str, "what degrades the depth: clean, tof, kinect, ..."),
-    ("style", "style", str, "kind of scene"),
+    ("style", "style", str, "kind of scene: room, tabletop, clutter, traps, posters or mixed"),
     ("seed", "seed", int, "which scene of that kind"),
     ("scale", "scale", int, "colour pixels per depth pixel"),
     ("rate", "rate_hz", float, "frames per second"),

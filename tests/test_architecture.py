@@ -72,7 +72,7 @@ def place(module):
     for level, names in enumerate(LEVELS):
         if name in names:
             return level
-    pytest.fail(f"{module} has no place in the house yet; give {name!r} one in LEVELS, and in architecture's picture")
+    pytest.fail(f"{module} has no place yet; give {name!r} one in LEVELS, and in CONTRIBUTING.md")
 
 
 def test_the_walk_sees_the_packages():
@@ -81,7 +81,7 @@ def test_the_walk_sees_the_packages():
 
 
 def group(module):
-    """The part of the house a module belongs to: its first name below the package; empty for the package itself."""
+    """The part that a module belongs to: its first name below the package; empty for the package itself."""
     return ([*module.split("."), ""])[1]
 
 

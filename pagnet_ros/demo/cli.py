@@ -47,7 +47,7 @@ class DemoOptions(Settings):
     """
 
     frames: str = setting("", "play this folder of recorded frames")
-    bag: str = setting("", "play this ROS 2 bag (mcap or sqlite3)")
+    bag: str = setting("", "play this bag (folder, .mcap, .db3, or a .bag of ROS 1)")
     depth: str = setting("", "the bag's depth topic (found if unambiguous)")
     color: str = setting("", "the bag's colour topic (found if unambiguous)")
     seconds: float = setting(20.0, "how long to watch after the first output, s", low=0.01, high=86400)

@@ -249,7 +249,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("recording", nargs="+", help="ROS 2 bags (folder, .mcap, .db3), or one folder of frames")
+    add("recording", nargs="+", help="bags (folder, .mcap, .db3, or a .bag of ROS 1), or one folder of frames")
     _add_input(parser.add_argument_group("what is read"))
     _add_methods(parser.add_argument_group("what is compared"))
     _add_output(parser.add_argument_group("what is written"))

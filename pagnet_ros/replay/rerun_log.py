@@ -207,5 +207,5 @@ def _rerun() -> Any:
     except ImportError as error:
         raise ConfigError(
             f"--rerun needs the rerun SDK, which cannot be imported ({error}); expected the extra `rerun`: "
-            "`pip install 'pagnet_ros[rerun]'`, or `pip install rerun-sdk`"
+            "`pip install '.[rerun]'` in the checkout, or `pip install rerun-sdk`"
         ) from error

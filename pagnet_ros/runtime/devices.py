@@ -190,6 +190,6 @@ def _named(device: torch.device, error: RuntimeError) -> DeviceError | None:
 
 def _out_of_memory(device: torch.device, error: Exception) -> str:
     return (
-        f"{device} ran out of memory ({first_line(error)}); expected room for one frame; use a smaller network (rt), "
-        "a smaller colour image, or free memory on the device"
+        f"{device} ran out of memory ({first_line(error)}); expected room for one frame; use a smaller colour "
+        "image, weights:=bicubic, or free memory on the device"
     )

@@ -201,7 +201,9 @@ def _quiet() -> Any:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise ConfigError(f"ONNX export needs onnx and onnxscript ({error}); pip install 'pagnet_ros[onnx]'") from error
+        raise ConfigError(
+            f"ONNX export needs onnx and onnxscript ({error}); pip install '.[onnx]' in the checkout"
+        ) from error
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

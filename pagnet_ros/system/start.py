@@ -64,8 +64,8 @@ def _missing(name: str) -> str:
     if name in _ROS:
         return (
             f"Python cannot find {name}; expected ROS 2. Source its setup.bash in this shell first, or install the "
-            "wheels: see Install in the README"
+            "wheels: see With a camera in the README"
         )
     package = _PACKAGES.get(name, name)
-    more = " (without an NVIDIA GPU its smaller CPU build: see Install in the README)" if name == "torch" else ""
+    more = " (without an NVIDIA GPU its smaller CPU build: see Two commands in the README)" if name == "torch" else ""
     return f"Python cannot find {name}; expected it installed for {sys.executable}: pip install {package}{more}"

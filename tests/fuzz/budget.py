@@ -1,4 +1,4 @@
-"""How many examples a fuzzed property gets: a few hundred in all by default, PAGNET_FUZZ times as many if set."""
+"""How many examples a fuzzed property gets: some 2,500 in all by default, PAGNET_FUZZ times as many if set."""
 
 import os
 

@@ -20,7 +20,7 @@ with atheris.instrument_imports(include=["pagnet_ros"]):
 from tests.fuzz.test_messages import FILES, FORMATS
 
 TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-MAX_PIXELS = 1 << 20  # a fuzzer shall not wait for the sixteen megapixels that a message may have
+MAX_PIXELS = 1 << 20  # a fuzzer shall not wait for the 67 million that a message may have
 
 
 def decode(data):

@@ -129,11 +129,11 @@ def draw_scene(image: RgbdImage, side: int, rng: Rng) -> Scene:
     smoothly = cv2.INTER_LINEAR if side >= cut else cv2.INTER_AREA
     planes: list[tuple[NDArray[Any], int]] = [
         (rgb, smoothly),
-        (depth, cv2.INTER_NEAREST),
+        (depth, cv2.INTER_NEAREST_EXACT),
         (albedo, cv2.INTER_LINEAR),
         (cosine, cv2.INTER_LINEAR),
     ]
-    planes.append((known.astype(np.uint8), cv2.INTER_NEAREST))
+    planes.append((known.astype(np.uint8), cv2.INTER_NEAREST_EXACT))
     sized: list[NDArray[Any]] = [
         cv2.resize(plane, (side, side), interpolation=how) if side != cut else plane for plane, how in planes
     ]

@@ -226,7 +226,7 @@ def _doubtful(noise: NoiseFit) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pagnet_training.sensors.fit", description=__doc__)
-    parser.add_argument("recording", type=Path, help="bag folder, .mcap or .db3 file, or a folder of frames")
+    parser.add_argument("recording", type=Path, help="bag folder, .mcap, .db3 or .bag file, or a folder of frames")
     parser.add_argument("--out", type=Path, required=True, help="profile to write (.yaml)")
     parser.add_argument("--report", type=Path, help="report to write (.html)")
     parser.add_argument("--name", default="", help="of the profile; by default the name of the file")

@@ -83,7 +83,7 @@ def missing_module(seen: Observation) -> Iterator[Fault]:
 @rule(
     "error",
     mend="Source a ROS 2 (. /opt/ros/<distro>/setup.bash) with the Python it was built for, or install the wheels "
-    "where no ROS 2 is installed: pip install 'pagnet_ros[jazzy]'.",
+    "where no ROS 2 is installed: pip install '.[jazzy]' in the checkout.",
 )
 def no_ros(seen: Observation) -> Iterator[Fault]:
     """ROS 2 (rclpy) cannot be imported, so the graph cannot be looked at and the node cannot start."""

@@ -72,7 +72,7 @@ class NodeParameters(UpsamplerOptions):
         0.0, "edge of the voxels of which depth_hr/points has one point each, m; 0: one for each pixel, organised",
         low=0, high=1, live=True,
     )  # fmt: skip
-    points_dense: bool = setting(False, "leave out of depth_hr/points what is unknown, in the place of NaN", live=True)
+    points_dense: bool = setting(False, "leave out of depth_hr/points what is unknown, instead of NaN", live=True)
     points_color: bool = setting(True, "give each of depth_hr/points the image's colour", live=True)
     lazy: bool = setting(True, "receive and compute nothing while nobody subscribes to an output", live=True)
     diagnostics_period_s: float = setting(1.0, "time between messages on /diagnostics, s", low=0.1, high=60)
