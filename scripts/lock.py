@@ -4,8 +4,9 @@
     scripts/run.sh python scripts/lock.py             # audit: pip check, and what differs from the lock
 
 The lock is pip's: `pip install --require-hashes --extra-index-url https://download.pytorch.org/whl/cpu -r
-requirements.lock` takes these very files or none. It holds for one system, which its first lines name. The audit's exit status is 1 where packages do not fit each other; a version that
-differs from the lock is told, and a failure with --strict.
+requirements.lock` takes these very files or none. It holds for one system, which its first lines name. The audit's exit
+status is 1 where packages do not fit each other; a version that differs from the lock is told, and a failure with
+--strict.
 """
 
 from __future__ import annotations

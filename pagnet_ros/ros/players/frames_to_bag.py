@@ -18,7 +18,8 @@ from pagnet_ros.system.settings import add_flags, fields_of
 def add_folder(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that name and describe a folder of frames."""
     parser.add_argument("folder", help="folder of frames, in any layout of docs/replay.md")
-    parser.add_argument("--hz", type=float, help="frames per second where the folder has no stamps (default 30; 1 for stills)")
+    parser.add_argument("--hz", type=float,
+                        help="frames per second where the folder has no stamps (default 30; 1 for stills)")  # fmt: skip
     parser.add_argument("--depth-unit", type=float, metavar="M",
                         help="metres per count of 16-bit depth, where the folder does not prove it")  # fmt: skip
     parser.add_argument("--only", default="", metavar="TEXT", help="frames whose name contains this")
