@@ -65,7 +65,7 @@ def make_player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 def absolute(name: str, namespace: str) -> str:
     """A name of the node's in full."""
-    return name if name.startswith("/") else "/" + "/".join(part.strip("/") for part in (namespace, name) if part)
+    return name if name.startswith("/") else "/" + "/".join(part for part in (namespace.strip("/"), name) if part)
 
 
 def end_with_failure(event: ProcessExited, _: LaunchContext) -> list[LaunchDescriptionEntity]:

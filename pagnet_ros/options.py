@@ -11,6 +11,8 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.runtime.frame_settings import FrameLimits
 from pagnet_ros.system.settings import setting
 
+_NEAREST_M = 1e-4  # what is nearer than any camera measures is too near even where everything counts: REP 117's -inf
+
 
 @dataclass(frozen=True)
 class UpsamplerOptions(ValidityOptions):
@@ -66,5 +68,6 @@ class UpsamplerOptions(ValidityOptions):
     def limits(self, metric: bool) -> FrameLimits:
         """The limits of a frame, metric or of an unknown unit."""
         if metric:
-            return FrameLimits(self.min_depth_m, self.max_depth_m, self.noise_per_m, self.noise_floor_m)
+            nearest = max(self.min_depth_m, _NEAREST_M)
+            return FrameLimits(nearest, self.max_depth_m, self.noise_per_m, self.noise_floor_m)
         return FrameLimits(0.0, float("inf"), 0.0)

@@ -20,6 +20,7 @@ from pagnet_ros.core.alignment.offset import Shift, offset_px
 from pagnet_ros.core.degradation import BICUBIC, LEVELS, NETWORK
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.messages.pair import differ_in_shape
+from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import DEFAULT_WEIGHTS, current_name, resolve_weights, zoo_members, zoo_path
@@ -61,7 +62,10 @@ class DepthUpsampler:
         name: what reports call it.
         options: what counts as measured and what is published; may be changed between frames.
         levels: quality levels at hand, best first.
+        fixed_sizes: of depth and of colour, height and width, where the network takes no other; None where it does.
     """
+
+    fixed_sizes: tuple[tuple[int, int], tuple[int, int]] | None = None
 
     def __init__(
         self,
@@ -156,7 +160,9 @@ class DepthUpsampler:
         network, header = _read(path)
         read = [network]
         loaders = {network.scale: lambda: read.pop() if read else _read(path)[0]}
-        return cls(header.name, loaders, device=device, precision=precision, options=options)
+        made = cls(header.name, loaders, device=device, precision=precision, options=options)
+        made.fixed_sizes = network.fixed_sizes if isinstance(network, OnnxNetwork) else None
+        return made
 
     @classmethod
     def bicubic(
@@ -309,6 +315,8 @@ class DepthUpsampler:
         """One checked frame whose depth lies on its colour image."""
         depth_size, rgb_size = depth.shape[:2], rgb.shape[:2]
         scale = self.scale_for((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]))
+        if self._level == BICUBIC:
+            scale = max(scale, SCALES[0])  # at equal sizes depth is pooled first, and the measurement projected back
         size = depth_contract.working_size((depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]), scale)
         out = self._engines.get(self._level, scale).infer(depth, rgb, size, limits, self.options)
         return UpsampledDepth(**vars(out), scale=scale, level=self._level)

@@ -155,3 +155,32 @@ def test_at_equal_sizes_measured_pixels_stay_within_the_noise_and_holes_lie_on_a
     assert (out.provenance[measured] == validity.MEASURED).mean() > 0.95
     hole = out.depth[10:20, 20:44]
     assert (np.minimum(np.abs(hole - 2.0), np.abs(hole - 1.1)) < 0.03).mean() > 0.9
+
+
+@pytest.mark.parametrize("rgb_size", [(24, 32), (48, 64), (100, 130)])
+def test_the_level_below_the_network_answers_at_every_ratio_equal_sizes_too(rgb_size):
+    up = upsampler(1, 2, 4)
+    up.level = "bicubic"
+    depth = np.full((24, 32), 1500, np.uint16)
+    depth[5, 7] = 0
+    out = up(depth, textured(rgb_size))
+    assert out.level == "bicubic"
+    assert out.depth.shape == rgb_size
+    np.testing.assert_allclose(out.depth[~np.isnan(out.depth)], 1.5, atol=1e-3)
+    assert np.isfinite(out.depth).mean() > 0.99
+
+
+@pytest.mark.parametrize("level", ["network", "bicubic"])
+@pytest.mark.parametrize("min_depth_m", [0.0, 0.3])
+def test_out_of_range_is_infinity_and_minus_infinity_where_it_is_too_near(level, min_depth_m):
+    depth = np.full((24, 32), 1.0, np.float32)
+    depth[4:8, 4:8], depth[14:18, 20:24] = -np.inf, np.inf
+    options = UpsamplerOptions(metric=True, min_depth_m=min_depth_m, publish_out_of_range="inf", registration="none")
+    up = upsampler(4, options=options)
+    up.level = level
+    out = up(depth, textured((96, 128))).depth
+    assert np.isneginf(out[20:28, 20:28]).all()
+    assert np.isposinf(out[60:68, 84:92]).all()
+    finite = out[np.isfinite(out)]
+    assert finite.size > 0.9 * out.size
+    assert abs(finite - 1.0).max() < 0.01

@@ -88,7 +88,8 @@ def decode_depth(raw: Tensor, minimum: float, maximum: float) -> Measurement:
 
     Args:
         raw: ``[..., h, w]``, uint16 millimetres or float32.
-        minimum: smallest depth in range, in metres (or the unit of float input).
+        minimum: smallest depth in range, in metres (or the unit of float input); where it is 0 nothing is too near, and
+            minus infinity is missing.
         maximum: largest depth in range, same unit; where it is infinite nothing is too far, and infinity is missing.
     """
     if raw.dtype == torch.uint16:
@@ -98,9 +99,9 @@ def decode_depth(raw: Tensor, minimum: float, maximum: float) -> Measurement:
         depth = raw.to(torch.float32)
     valid = torch.isfinite(depth) & (depth > 0) & (depth >= minimum) & (depth <= maximum)
     too_far = (depth > maximum) if math.isfinite(maximum) else torch.zeros_like(valid)
-    too_near = ((depth > 0) | torch.isneginf(depth)) & (depth < minimum)
+    too_near = (((depth > 0) | torch.isneginf(depth)) & (depth < minimum)) if minimum > 0 else torch.zeros_like(valid)
     beyond = too_far | too_near
-    least = 0.5 * minimum if minimum > 0 else 1e-6
+    least = 0.5 * minimum
     clamped = depth.clamp(least, 2.0 * maximum) if math.isfinite(maximum) else depth.clamp_min(least)
     return Measurement(torch.where(valid, depth, torch.where(beyond, clamped, 0.0)), valid, beyond)
 

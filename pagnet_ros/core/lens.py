@@ -33,7 +33,8 @@ def pixel_rays(camera: Calibration) -> NDArray[np.float64]:
     x, y = (u - camera.centre[0]) / camera.focal[0], (v - camera.centre[1]) / camera.focal[1]
     if camera.lens != NO_DISTORTION:
         bent = np.stack((x, y), -1).reshape(1, -1, 2)
-        k, d = np.eye(3), np.array(camera.distortion)
+        d = np.array(camera.distortion)
+        k, d = np.eye(3), d if camera.lens == EQUIDISTANT else np.pad(d, (0, 8 - d.size))  # 6 and 7 OpenCV refuses
         undistorted = (
             cv2.fisheye.undistortPoints(bent, k, d, criteria=_ITERATIONS)
             if camera.lens == EQUIDISTANT

@@ -75,13 +75,15 @@ class Reprojection:
             ``[h', w']`` float32 metres of `size`, NaN where nothing was measured, for the colour camera.
 
         Raises:
-            InputError: depth of another size.
+            InputError: depth of another size, or of a single row or column.
         """
         if depth.shape != self._depth_size:
             raise InputError(
                 f"depth is {depth.shape[1]}x{depth.shape[0]} and its calibration for "
                 f"{self._depth_size[1]}x{self._depth_size[0]}; expected one size; make the reprojection anew"
             )
+        if min(depth.shape) < 2:
+            raise InputError(f"depth is {depth.shape[1]}x{depth.shape[0]}; expected at least 2x2 pixels")
         with torch.inference_mode():
             measured = torch.from_numpy(np.require(depth, requirements=["C", "W"])).to(self._device)
             z = measured.to(torch.float32)

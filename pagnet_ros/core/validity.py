@@ -86,17 +86,20 @@ class ValidityOptions(Settings):
         return self.uncertainty or self.publish_contested != "value" or self.max_sigma_m > 0
 
 
-def mask_depth(result: Tensor, valid: Tensor, beyond: Tensor | None, options: ValidityOptions) -> tuple[Tensor, Tensor]:
+def mask_depth(
+    result: Tensor, valid: Tensor, beyond: Tensor | None, options: ValidityOptions, near: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Mask what is unknown in a result that was regressed or interpolated.
 
     Args:
         result: ``[B, 1, H, W]`` float32 depth.
         valid: ``[B, 1, h, w]`` bool, measured pixels.
         beyond: ``[B, 1, h, w]`` bool, pixels measured out of range; None where there are none.
-        options: fill policy, flying pixels.
+        options: policies.
+        near: ``[B, 1, h, w]`` bool, those of them that are too near; None where all are too far.
 
     Returns:
-        The depth as published, NaN where doubtful, and its provenance, uint8; each ``[B, 1, H, W]``.
+        The depth as published, not finite where doubtful, and its provenance, uint8; each ``[B, 1, H, W]``.
     """
     origin = provenance(valid, beyond, (result.shape[-2], result.shape[-1]), options)
     doubtful = (origin == NOTHING) | (origin == OUT_OF_RANGE) | ~((result > 0) & torch.isfinite(result))
@@ -104,6 +107,8 @@ def mask_depth(result: Tensor, valid: Tensor, beyond: Tensor | None, options: Va
         doubtful |= flying_pixels(result, options.flying_gap)
     origin = torch.where(doubtful & (origin != OUT_OF_RANGE), NOTHING, origin)
     published = result.masked_fill(doubtful, torch.nan)
+    if options.publish_out_of_range == "inf":
+        published = _infinite(published, origin == OUT_OF_RANGE, near)
     if options.publish_filled != "value":
         published = published.masked_fill(origin == FILLED, _AS[options.publish_filled])
     return published, origin
@@ -143,9 +148,8 @@ def mask_choice(
     origin = torch.where(torch.isfinite(depth) | (origin == OUT_OF_RANGE), origin, NOTHING).to(torch.uint8)
     published = depth.masked_fill((origin == NOTHING) | (origin == OUT_OF_RANGE), torch.nan)
     if options.publish_out_of_range == "inf":
-        beyond = origin == OUT_OF_RANGE
         near = (depth < limits[0]) | _enlarged(state.beyond & (state.depth < limits[0]), origin)
-        published = published.masked_fill(beyond & ~near, torch.inf).masked_fill(beyond & near, -torch.inf)
+        published = _infinite(published, origin == OUT_OF_RANGE, near)
     if options.publish_filled != "value":
         published = published.masked_fill(origin == FILLED, _AS[options.publish_filled])
     if not options.needs_uncertainty:
@@ -177,6 +181,12 @@ def disagreeing(depth: Tensor, sigma: Tensor, state: Measurement) -> Tensor:
     agrees = ~((depth - measured).abs() > AGREEING_SIGMAS * sigma)
     answered = F.adaptive_max_pool2d(agrees.to(torch.float32), (state.depth.shape[-2], state.depth.shape[-1]))
     return state.valid & (answered == 0)
+
+
+def _infinite(published: Tensor, beyond: Tensor, near: Tensor | None) -> Tensor:
+    """What is out of range as infinity, minus infinity where it is too near; `near` of either size."""
+    published = published.masked_fill(beyond, torch.inf)
+    return published if near is None else published.masked_fill(beyond & _enlarged(near, beyond), -torch.inf)
 
 
 def _enlarged(mask: Tensor, like: Tensor) -> Tensor:

@@ -92,8 +92,10 @@ class PairReader:
         frames = depth.header.frame_id.lstrip("/"), color.header.frame_id.lstrip("/")
         aligned = _NOT_ASKED if self._align is None else self._align(measured, (rgb.shape[0], rgb.shape[1]), frames)
         if isinstance(aligned, str):
-            self.unaligned = bool(aligned) and all(frames) and frames[0] != frames[1]
-            self._compare_frame_ids(*frames, aligned)
+            apart = all(frames) and frames[0] != frames[1]
+            asked = aligned is not _NOT_ASKED and not differ_in_shape(measured.shape, rgb.shape[:2])
+            self.unaligned = bool(aligned) and (apart or asked)
+            self._say_unaligned(*frames, aligned if self.unaligned else "")
             self.check(measured, rgb, aligned)
         else:
             self.unaligned = False
@@ -148,12 +150,18 @@ class PairReader:
                     "They count as missing; check the driver's units",
                 )
 
-    def _compare_frame_ids(self, depth: str, color: str, missing: str) -> None:
-        """Registered depth is in the colour camera's frame; what says otherwise is reported once, and goes on."""
+    def _say_unaligned(self, depth: str, color: str, missing: str) -> None:
+        """Depth that does not lie on colour, by its frame or by the pose that is set, is reported once, and goes on."""
         if (depth, color, missing) == self._frame_ids:
             return
         self._frame_ids = (depth, color, missing)
-        if depth and color and depth != color and missing:
+        if missing and (depth == color or not (depth and color)):
+            self._report(
+                "frame_ids_differ",
+                f"{self._depth_topic} cannot be reprojected by the pose that is set ({missing}); expected what that "
+                "takes. Depth is taken as it comes. Mend what is missing; if depth is registered, empty depth_pose_xyz",
+            )
+        elif missing:
             self._report(
                 "frame_ids_differ",
                 f"{self._depth_topic} is in frame {quoted(depth)}, {self._color_topic} in {quoted(color)}; expected "
@@ -188,8 +196,10 @@ class PairReader:
         share, measured = _outside(depth[::step, ::step], min_depth_m, max_depth_m)
         if measured.size and share <= _WARN_SHARE:
             return
-        if share == 1.0 and step > 1:
+        if step > 1 and (share == 1.0 or not measured.size):
             share, measured = _outside(depth, min_depth_m, max_depth_m)
+            if measured.size and share <= _WARN_SHARE:
+                return
         limits = f"{min_depth_m:g} to {max_depth_m:g} m"
         if measured.size == 0:
             self._report(

@@ -21,7 +21,7 @@ def make_points(
 
     Args:
         depth_m: ``[H, W]`` float32, metres along the optical axis; what is not finite is no point.
-        rays: ``[2, H, W]`` float32, a point is ``z * (x, y, 1)``.
+        rays: ``[2, H, W]`` float32, a point is ``z * (x, y, 1)``; NaN where the lens model has none.
         rgb: ``[H, W, 3]`` uint8, colours of the points; None for none.
         voxel_m: edge of the voxels of which one measured point each is kept, the first in the image, metres; 0 for all
             points.
@@ -33,8 +33,8 @@ def make_points(
     """
     points = np.empty((*depth_m.shape, 3 if rgb is None else 4), "<f4")
     z: Any = depth_m
-    known = np.isfinite(z)
-    if not known.all() and not (dense or voxel_m):
+    sparse = dense or voxel_m > 0
+    if not sparse and not (known := np.isfinite(z)).all():
         z = np.where(known, z, np.float32(np.nan))
     with np.errstate(invalid="ignore"):  # what is infinite is left out later
         np.multiply(rays[0], z, out=points[..., 0])
@@ -43,9 +43,10 @@ def make_points(
     if rgb is not None:
         packed: Any = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA)
         np.bitwise_and(packed.view("<u4")[..., 0], 0xFFFFFF, out=points.view("<u4")[..., 3])
-    if voxel_m:
-        return _thinned(points[known], voxel_m)
-    return points[known] if dense else points
+    if not sparse:
+        return points
+    points = points[np.isfinite(points[..., 0]) & np.isfinite(points[..., 1]) & np.isfinite(z)]  # not all have a ray
+    return _thinned(points, voxel_m) if voxel_m else points
 
 
 def _thinned(points: NDArray[np.float32], voxel_m: float) -> NDArray[np.float32]:

@@ -203,7 +203,7 @@ class Engine:
         if frame.size.pooled:
             noise = limits.noise_floor + limits.noise * measured.square()
             result = back_project(result, measured, valid, noise)
-        return [*validity.mask_depth(result, valid, beyond, frame.options)]
+        return [*validity.mask_depth(result, valid, beyond, frame.options, beyond & (measured < limits.minimum))]
 
     def _run(
         self, function: Callable[..., list[Tensor]], frame: FrameSettings, tensors: Sequence[Tensor]

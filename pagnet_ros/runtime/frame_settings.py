@@ -55,11 +55,13 @@ def for_network(frame: FrameSettings) -> FrameSettings:
 def for_mask(frame: FrameSettings, *, chosen: bool) -> FrameSettings:
     """Without what only the network and its input read.
 
-    The range counts for a chosen surface, noise only where the measurement is as fine as the output, or finer.
+    The range counts for a chosen surface, and where what is too near is told from what is too far; noise only where the
+    measurement is as fine as the output, or finer.
     """
     finer = frame.size.pooled or frame.size.low == frame.rgb_size
     noise = (frame.limits.noise, frame.limits.noise_floor) if finer else (_UNREAD, _UNREAD)
     read = {field.name: getattr(frame.options, field.name) for field in fields(ValidityOptions)}
-    inside = (frame.limits.minimum, frame.limits.maximum) if chosen else (_UNREAD, _UNREAD)
+    told = chosen or frame.options.publish_out_of_range == "inf"
+    inside = (frame.limits.minimum, frame.limits.maximum) if told else (_UNREAD, _UNREAD)
     limits = FrameLimits(*inside, *noise)
     return frame._replace(limits=limits, options=ValidityOptions(**{**read, "estimate": "surface"}))

@@ -45,6 +45,7 @@ class OnnxNetwork:
         precision: what the features are computed in, as the file says: fp32 or fp16.
         fallback_reason: why it does not run the fastest way there is, once it is on a device; empty where it does.
         chooses: whether it chooses surfaces.
+        fixed_sizes: of depth and of colour, height and width, where the file takes no other; None where it does.
     """
 
     backend = "onnx"
@@ -79,6 +80,8 @@ class OnnxNetwork:
             raise WeightsError(f"{self._path} has inputs {quoted(tuple(shapes))}, expected {expected}; {_MEND}")
         self.scale = self.header.config.scale
         self.chooses = self.header.config.output == "surfaces"
+        depth, colour = (self._fixed.get(name, ()) for name in ("depth", "colour" if self.chooses else "rgb"))
+        self.fixed_sizes = ((depth[-2], depth[-1]), (colour[-2], colour[-1])) if depth and colour else None
 
     def on(self, device: torch.device, stream: int = 0) -> Callable[..., Any]:
         """The network as a function of tensors on a device: as `PagNet.forward`, or as `choose_surfaces` from depth on.

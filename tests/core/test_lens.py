@@ -13,6 +13,7 @@ from pagnet_ros.messages.calibration import EQUIDISTANT, POLYNOMIAL, Calibration
 PLAIN = Calibration((48, 64), (60.0, 62.0), (31.0, 24.5))
 LENSES = {
     "plumb_bob": replace(PLAIN, lens=POLYNOMIAL, distortion=(-0.1, 0.08, 0.002, -0.001, 0.01)),
+    "of seven": replace(PLAIN, lens=POLYNOMIAL, distortion=(-0.1, 0.08, 0.002, -0.001, 0.01, 0.004, -0.002)),
     "rational": replace(PLAIN, lens=POLYNOMIAL, distortion=(0.6, -0.4, 0.001, 0.0, 0.1, 0.5, -0.3, 0.05)),
     "equidistant": replace(PLAIN, lens=EQUIDISTANT, distortion=(0.02, -0.01, 0.004, -0.001)),
 }
@@ -22,8 +23,10 @@ def opencv(camera, rays):
     """Pixels ``[n, 2]`` of rays ``[2, n]`` by OpenCV."""
     points = np.stack((*rays, np.ones_like(rays[0])), -1)[None]
     k = np.array([[camera.focal[0], 0, camera.centre[0]], [0, camera.focal[1], camera.centre[1]], [0, 0, 1.0]])
-    project = cv2.fisheye.projectPoints if camera.lens == EQUIDISTANT else cv2.projectPoints
-    return project(points, np.zeros(3), np.zeros(3), k, np.array(camera.distortion))[0].reshape(-1, 2)
+    is_fisheye = camera.lens == EQUIDISTANT
+    project = cv2.fisheye.projectPoints if is_fisheye else cv2.projectPoints
+    distortion = np.array((*camera.distortion, *(() if is_fisheye else (0.0,) * (8 - len(camera.distortion)))))
+    return project(points, np.zeros(3), np.zeros(3), k, distortion)[0].reshape(-1, 2)
 
 
 @pytest.mark.parametrize("camera", LENSES.values(), ids=LENSES)

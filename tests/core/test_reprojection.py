@@ -118,3 +118,10 @@ def test_a_lens_that_a_calibration_undoes_leaves_a_plane():
 def test_depth_of_another_size_is_refused():
     with pytest.raises(InputError, match=r"depth is 4x3 and its calibration for 80x60"):
         Reprojection(DEPTH, COLOR, moved())(np.ones((3, 4), np.float32))
+
+
+@pytest.mark.parametrize("size", [(1, 16), (16, 1)])
+def test_depth_of_one_row_or_column_is_refused(size):
+    thin = Calibration(size, (60.0, 60.0), (7.5, 0.0))
+    with pytest.raises(InputError, match="expected at least 2x2 pixels"):
+        Reprojection(thin, COLOR, moved())(np.ones(size, np.float32))

@@ -207,3 +207,22 @@ def test_hostile_frame_ids_stay_one_short_printable_line(reader, said):
     reader.read(depth(frame_id="x" * 10_000 + "\n\u202e"), color())
     assert said[0][2].isprintable()
     assert len(said[0][2]) < 700
+
+
+def test_a_pose_that_is_set_and_cannot_be_used_is_said_once_though_the_frames_are_equal(said):
+    reader, _ = aligning_reader(said, "there is no camera_info on /camera_info")
+    for _ in range(2):
+        reader.read(depth(), color())
+    ((kind, level, text),) = said
+    assert (kind, level) == ("frame_ids_differ", "warn")
+    assert "cannot be reprojected by the pose that is set (there is no camera_info on /camera_info)" in text
+    assert reader.unaligned
+
+
+def test_few_measurements_that_lie_between_the_samples_are_found(reader, said):
+    zones = np.full((480, 640), np.nan, np.float32)
+    zones[10::20, 10::20] = 2.0
+    reader.report_range(zones, 0.1, 10.0)
+    assert not said
+    reader.report_range(zones, 2.5, 10.0)
+    assert [kind for kind, *_ in said] == ["no_valid_depth"]

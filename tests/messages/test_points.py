@@ -57,3 +57,10 @@ def test_nothing_known_is_no_point(rays):
     nothing = np.full((3, 4), NAN, np.float32)
     assert make_points(nothing, rays, voxel_m=0.1).shape == (0, 3)
     assert make_points(nothing, rays, dense=True).shape == (0, 3)
+
+
+def test_where_the_lens_model_has_no_ray_there_is_no_point(depth, rays):
+    rays[:, 2, 0] = NAN
+    assert np.isfinite(make_points(depth, rays, dense=True)).all()
+    assert len(make_points(depth, rays, dense=True)) == 8
+    assert np.isfinite(make_points(depth, rays, voxel_m=0.05)).all()

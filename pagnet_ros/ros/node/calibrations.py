@@ -12,6 +12,7 @@ from typing import Any
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.ros.compat import SubscriptionEventCallbacks
 from pagnet_ros.ros.names import TopicNames
 
@@ -40,8 +41,12 @@ class Calibrations:
         self._node, self._on_color = node, on_color
         self._held: dict[str, list[Any]] = {}
         self._callbacks = {topics.depth_info: self._take_depth, topics.color_info: self._take_color}
-        for topic, callback in self._callbacks.items():  # of one topic, the colour camera's counts
-            subscribe(self._held.setdefault(topic, []), topic, CameraInfo, callback)
+        try:
+            for topic, callback in self._callbacks.items():  # of one topic, the colour camera's counts
+                subscribe(self._held.setdefault(topic, []), topic, CameraInfo, callback)
+        except ConfigError:
+            self.close()
+            raise
         self.ask_for_latched()
 
     def ask_for_latched(self) -> None:

@@ -28,7 +28,7 @@ def load_upsampler(parameters: NodeParameters) -> DepthUpsampler:
     weights, _ = choose_weights(parameters, sensor_limits(parameters.sensor))
     where: dict[str, Any] = {"device": parameters.device, "precision": parameters.precision}
     upsampler = DepthUpsampler.from_weights(weights, **where)
-    upsampler.warm_up(_WARM_UP_DEPTH, _WARM_UP_COLOR)
+    upsampler.warm_up(*(upsampler.fixed_sizes or (_WARM_UP_DEPTH, _WARM_UP_COLOR)))
     return upsampler
 
 
@@ -47,7 +47,7 @@ def choose_weights(parameters: NodeParameters, sensor: SensorLimits) -> tuple[st
         return parameters.weights, ""
     if not sensor.weights:
         return DEFAULT_WEIGHTS, ""
-    if sensor.weights.endswith(".safetensors"):
+    if sensor.weights.endswith((".safetensors", ".onnx")):
         return sensor.weights, ""
     shipped = {name for full in zoo() for name in (full, family_of(full))}
     if sensor.weights in shipped:

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -67,11 +68,8 @@ class Worker(Generic[T]):
         self._thread = threading.Thread(target=self._run, args=(build_step, built), name=self._name, daemon=True)
         self._thread.start()
         while is_running():
-            try:
-                return built.result(timeout=0.2)
-            except TimeoutError:
-                if built.done():
-                    raise
+            if futures.wait([built], timeout=0.2).done:
+                return built.result()
 
     def stop(self, timeout_s: float = 30.0) -> bool:
         """End the thread after the running step; false if it outlasts the timeout."""

@@ -176,7 +176,8 @@ class _Prepared:
         self._library.rays(measured, threads)
         if any(self._padding):
             rgb = F.pad(rgb.float(), (0, self._padding[1], 0, self._padding[0]), mode="replicate").to(rgb.dtype)
-        point_at_colour(self._program.operations[0], rgb[0])
+        guide = rgb if rgb.dtype == torch.uint8 else rgb.float()
+        point_at_colour(self._program.operations[0], guide[0])
         self._program.run(threads)
         frame, image = self._frame, colour[0] if colour.dtype == torch.uint8 else colour[0].float()
         frame.mean, (frame.minimum, frame.maximum) = int(mean), limits

@@ -1,5 +1,7 @@
 """Images taken as serialised bytes: the fields that were sent, a header that can be sent on, an error by name."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,11 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
-from pagnet_ros.errors import RecordingError
+from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.messages.image import depth_from_image, stamp_ns
 from pagnet_ros.ros.encode import image_message, set_stamp
+from pagnet_ros.ros.names import TopicNames
+from pagnet_ros.ros.node.calibrations import Calibrations
 from pagnet_ros.ros.node.inputs import reader_of
 
 
@@ -36,3 +40,19 @@ def test_its_header_can_be_sent_on():
 def test_bytes_that_are_no_image_are_an_error_by_name(raw):
     with pytest.raises(RecordingError, match="no sensor_msgs/msg/Image"):
         reader_of(Image, lambda _: None)(raw)
+
+
+def test_a_refused_calibration_topic_leaves_no_subscription_behind():
+    held = []
+    node = SimpleNamespace(destroy_subscription=held.remove)
+    topics = TopicNames("depth", "color", "depth/camera_info", "color/camera_info", "hr", "hr_info", "hr_rect")
+
+    def subscribe(subscriptions, topic, kind, callback):
+        if topic == topics.color_info:
+            raise ConfigError(f"DDS refuses {topic}")
+        subscriptions.append(topic)
+        held.append(topic)
+
+    with pytest.raises(ConfigError, match="refuses color/camera_info"):
+        Calibrations(node, topics, subscribe, lambda _: None)
+    assert not held

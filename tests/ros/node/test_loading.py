@@ -2,10 +2,13 @@
 
 import pytest
 
+from pagnet_ros.model.weights import WeightsHeader
 from pagnet_ros.ros.node import loading
 from pagnet_ros.ros.node.loading import choose_weights, load_upsampler
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.sensor_limits import ANY_SENSOR, SensorLimits, sensor_limits
+from pagnet_ros.runtime.export_onnx import export_onnx
+from tests.builders import small_surfaces
 
 
 def choose(limits, **parameters):
@@ -29,8 +32,9 @@ def test_the_sensors_own_family_or_network_is_taken_where_it_is_shipped(shipped)
     assert "trained for the sensor mine" in note
 
 
-def test_a_sensors_own_weights_file_is_taken():
-    assert choose(SensorLimits(weights="~/mine.safetensors"), sensor="mine") == ("~/mine.safetensors", "")
+@pytest.mark.parametrize("file", ["~/mine.safetensors", "~/mine.onnx"])
+def test_a_sensors_own_weights_file_is_taken(file):
+    assert choose(SensorLimits(weights=file), sensor="mine") == (file, "")
 
 
 def test_weights_that_are_not_shipped_are_replaced_and_it_is_said():
@@ -53,3 +57,14 @@ def test_the_choice_reaches_the_upsampler(tmp_path, monkeypatch):
     path.write_text("weights: rt-x4-clean\n")
     assert load_upsampler(NodeParameters(sensor=str(path), device="cpu")).name == "rt-x4-clean"
     assert load_upsampler(NodeParameters(device="cpu")).name == "fast-sensor"
+
+
+def test_a_file_that_is_fixed_to_one_size_is_warmed_up_at_that(tmp_path):
+    for needed in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(needed, reason=f"{needed} is not installed here (the onnx extra)")
+    net = small_surfaces(4).requires_grad_(False)
+    header = WeightsHeader("mine", net.config, normalisation="local")
+    export_onnx(net, header, tmp_path / "mine.onnx", (45, 57), depth_size=(13, 17))
+    upsampler = load_upsampler(NodeParameters(weights=str(tmp_path / "mine.onnx"), device="cpu"))
+    assert upsampler.fixed_sizes == ((13, 17), (45, 57))
+    assert upsampler.backend == "onnx"

@@ -1,6 +1,7 @@
 """The worker: newest job wins, an exception ends nothing, stop and drain end what they should."""
 
 import threading
+from concurrent.futures import Future
 
 import pytest
 
@@ -150,4 +151,32 @@ def test_a_failure_that_cannot_be_reported_either_ends_nothing():
     assert queue.drain(TIMEOUT_S)
     queue.put("good")
     assert done.wait(TIMEOUT_S)
+    assert worker.stop(TIMEOUT_S)
+
+
+def test_a_step_that_takes_long_to_build_is_waited_for_whatever_class_the_timeout_has(monkeypatch):
+    class OtherTimeoutError(Exception):
+        """Before Python 3.11 `concurrent.futures.TimeoutError` is not the builtin one."""
+
+    def result(self, timeout=None):
+        if timeout is not None and not self.done():
+            raise OtherTimeoutError
+        return None
+
+    monkeypatch.setattr(Future, "result", result)
+    queue, looked, built = LatestOnlyQueue(), [], threading.Event()
+
+    def build():
+        assert built.wait(TIMEOUT_S)
+        return lambda job: None
+
+    def is_running():
+        looked.append(True)
+        if len(looked) == 3:  # it has waited twice
+            built.set()
+        return True
+
+    worker = Worker(queue, on_error=pytest.fail)
+    worker.start(build, is_running)
+    assert built.is_set()
     assert worker.stop(TIMEOUT_S)

@@ -86,3 +86,13 @@ def test_bfloat16_features_choose_nearly_the_same(library):
     exact = NativeSurfaces(network, library, bf16=False)(*images, LIMITS).depth.clone()
     half = NativeSurfaces(network, library, bf16=True)(*images, LIMITS).depth
     assert ((exact - half).abs().nan_to_num() > 0.005).float().mean() < 0.05
+
+
+@pytest.mark.parametrize(("low", "high"), [((12, 16), (48, 64)), ((13, 17), (52, 68))])
+def test_a_guide_of_any_type_is_read_as_what_it_is(library, low, high):
+    network, depth, seen, guide, image = frame(4, low, high)
+    guide = (guide.float() / 255 - 0.5).to(torch.bfloat16)
+    ours = NativeSurfaces(network, library, bf16=False)
+    expected = ours(depth, seen, guide.float(), image, LIMITS).depth.clone()
+    found = ours(depth, seen, guide, image, LIMITS).depth
+    assert torch.equal(found.nan_to_num(), expected.nan_to_num())
