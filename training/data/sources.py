@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pagnet_ros.errors import RecordingError
+from pagnet_ros.recordings.bag_files import storage_suffix
 from pagnet_training.data.bags import read_bag
 from pagnet_training.data.folders import read_folder
 from pagnet_training.data.images import RgbdImage
@@ -44,9 +45,15 @@ def load_sources(
         phase: is told what goes on, see `phases`.
 
     Raises:
-        RecordingError: missing folders, unpaired or mis-sized files, frames without depth; all listed at once.
+        RecordingError: missing folders, unpaired or mis-sized files, frames without depth; all listed at once. Or there
+            is no source at all.
     """
     base = root or Path(recipe.root)
+    if not recipe.sources:
+        raise RecordingError(
+            f"training data: no source is left, as none of the optional ones is in {base}; expected at least one; name "
+            "the folder that they lie in with --data, or add a source of kind procedural to the recipe"
+        )
     problems: list[str] = []
     images: dict[int, list[RgbdImage]] = {}
     for number, source in enumerate(recipe.sources):
@@ -78,4 +85,4 @@ def _recorded(source: SourceRecipe, path: Path, problems: list[str]) -> list[Rgb
 
 
 def _holds_a_bag(path: Path) -> bool:
-    return any(file.name == "metadata.yaml" or file.suffix in (".mcap", ".db3") for file in path.iterdir())
+    return any(file.name == "metadata.yaml" or storage_suffix(file) for file in path.iterdir())

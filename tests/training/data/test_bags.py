@@ -12,10 +12,13 @@ import pytest
 
 pytest.importorskip("rosbags", reason="reading bags needs rosbags")
 
+from pagnet_ros.recordings.bag_files import zstd_module
 from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_training.data.bags import read_bag
-from tests.replay.bags import compressed, image, rgbd, write
+from pagnet_training.data.sources import load_sources
+from pagnet_training.recipe import DataRecipe, SourceRecipe
+from tests.replay.bags import START_NS, STEP_NS, compressed, image, rgbd, storage_file, write
 
 
 @pytest.fixture
@@ -86,3 +89,37 @@ def test_a_message_that_lies_about_its_size_is_reported(tmp_path: Path, encode: 
     assert read_bag(write(tmp_path / "bag", rgbd(encode=encode)), 1, "", "", problems) == []
     assert says in problems[0]
     assert "/cam/" in problems[0]
+
+
+def test_a_folder_that_holds_one_packed_storage_file_is_a_bag(bag: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    file = storage_file(bag)
+    (folder / f"{file.name}.zstd").write_bytes(zstd_module().compress(file.read_bytes()))
+    (source,) = load_sources(DataRecipe(sources=(SourceRecipe(kind="recording", path="copied", every=1),)), tmp_path)
+    assert len(source.images) == 6
+
+
+def with_empty_frames(folder: Path, empty: range) -> Path:
+    """A bag of four frames, some of which have no depth."""
+
+    def encode(array: np.ndarray, stamp_ns: int) -> object:
+        number = (stamp_ns - START_NS) // STEP_NS
+        return image(np.zeros_like(array) if array.ndim == 2 and number in empty else array, stamp_ns)
+
+    return write(folder, rgbd(encode=encode))
+
+
+def test_frames_without_depth_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    problems: list[str] = []
+    images = read_bag(with_empty_frames(tmp_path / "bag", range(2)), 1, "", "", problems)
+    assert problems == []
+    assert [picture.name for picture in images] == ["bag/000002", "bag/000003"]
+    assert "2 of 4 depth frames have less than 1% of their pixels measured and are left out" in caplog.text
+
+
+def test_a_bag_without_any_depth_is_a_problem(tmp_path: Path) -> None:
+    problems: list[str] = []
+    assert read_bag(with_empty_frames(tmp_path / "bag", range(4)), 1, "", "", problems) == []
+    assert len(problems) == 1
+    assert "4 of 4 depth frames have less than 1% of their pixels measured; expected some" in problems[0]

@@ -8,7 +8,7 @@ import pytest
 
 from pagnet_ros.errors import RecordingError
 from pagnet_training.data.folders import read_folder, read_frames, read_middlebury, read_sintel
-from pagnet_training.data.sources import load_sources
+from pagnet_training.data.sources import load_sources, without_missing
 from pagnet_training.recipe import DataRecipe, SourceRecipe
 
 
@@ -80,3 +80,10 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     problems: list[str] = []
     assert read_folder("middlebury", tmp_path, problems) == []
     assert "a_disparity.npy" in problems[0]
+
+
+def test_where_every_optional_source_is_missing_the_error_says_what_was_expected(tmp_path: Path) -> None:
+    sources = tuple(SourceRecipe(kind="middlebury", path=name, optional=True) for name in ("one", "two"))
+    recipe = without_missing(DataRecipe(sources=sources), tmp_path)
+    with pytest.raises(RecordingError, match=r"none of the optional ones is in .*expected at least one.*--data"):
+        load_sources(recipe, tmp_path)
