@@ -5,6 +5,7 @@ The recorded depth is the truth to learn, so its own size decides: a larger colo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,17 @@ from pagnet_ros.messages.pair import read_color, read_depth
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
 from pagnet_ros.system.units import in_metres
-from pagnet_training.data.images import RgbdImage, fit_levels, make_image, reduce_rgb
+from pagnet_training.data.images import LEAST_MEASURED, RgbdImage, fit_levels, make_image, measured, reduce_rgb
+
+logger = logging.getLogger(__name__)
 
 SLOP_NS = 20_000_000
 
 
 def read_bag(path: Path, every: int, depth_topic: str, color_topic: str, problems: list[str]) -> list[RgbdImage]:
     """Read a bag; what is wrong with it is appended to `problems`, never raised.
+
+    Frames of which less than `LEAST_MEASURED` is measured, as while a camera starts, are left out with a warning.
 
     Args:
         path: bag folder, or a single ``.mcap`` or ``.db3`` file.
@@ -33,17 +38,27 @@ def read_bag(path: Path, every: int, depth_topic: str, color_topic: str, problem
         problems: grows by one line per problem.
     """
     images: list[RgbdImage] = []
+    empty = 0
     try:
         for number, (depth, colour) in enumerate(_pairs(path, depth_topic, color_topic)):
             if number % every == 0:
                 stored = read_depth(*depth)
                 values, metres = stored.astype(np.float64), in_metres(stored)
+                if measured(values).mean() < LEAST_MEASURED:
+                    empty += 1
+                    continue
                 rgb = reduce_rgb(read_color(*colour), *stored.shape)
                 images.append(make_image(f"{path.name}/{number:06d}", rgb, fit_levels(values), metres))
     except RecordingError as error:
         problems.append(str(error))
     except MessageError as error:
         problems.append(f"{path}: {error}")
+    if empty:
+        came = f"{empty} of {empty + len(images)} depth frames have less than {LEAST_MEASURED:.0%} of their pixels"
+        if images:
+            logger.warning("%s: %s measured and are left out", path, came)
+        else:
+            problems.append(f"{path}: {came} measured; expected some that have more; check the depth topic")
     if not images and not problems:
         slop_ms = SLOP_NS // 1_000_000
         problems.append(f"{path}: no depth frame has a colour frame within {slop_ms} ms; check both topics")

@@ -19,6 +19,8 @@ from pagnet_training.data.known_sensor import MetricDepth
 from pagnet_training.data.numpy_files import MAX_FILE_BYTES, read_numpy
 
 LEVELS = 255.0
+LEAST_MEASURED = 0.01
+"""Share of the pixels of a usable image that are measured."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,20 @@ def make_image(
             f"{name}: colour is {rgb.shape[1]}x{rgb.shape[0]} and depth {depth.shape[1]}x{depth.shape[0]}; expected "
             "equal sizes; align depth to colour first"
         )
-    valid = np.isfinite(depth) & (depth > 0)
+    valid = measured(depth)
     share = float(valid.mean())
-    if share < 0.01:
+    if share < LEAST_MEASURED:
         raise RecordingError(
             f"{name}: {100 * share:.1f} % of the depth pixels are measured; expected at least 1 %; check the unit "
             "(0 and non-finite values mean no measurement) or leave this frame out"
         )
     metric = None if depth_m is None else MetricDepth(_filled(depth_m, valid))
     return RgbdImage(name, np.ascontiguousarray(rgb), _filled(depth, valid), valid, metric)
+
+
+def measured(depth: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Where depth or disparity is no hole."""
+    return np.asarray(np.isfinite(depth) & (depth > 0))
 
 
 def _filled(depth: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -91,7 +98,7 @@ def fit_levels(depth: NDArray[np.floating], low: float = 16.0, high: float = 216
     Holes (non-finite or not positive) become NaN. Values far outside the percentiles are clipped to 1..255, so that
     a far background of an outdoor film does not squeeze everything else into a few levels.
     """
-    known = np.isfinite(depth) & (depth > 0)
+    known = measured(depth)
     if not known.any():
         return np.full(depth.shape, np.nan, np.float32)
     first, last = np.percentile(depth[known], [1, 99])
