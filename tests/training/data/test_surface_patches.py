@@ -100,3 +100,19 @@ def test_changed_colours_stay_colours() -> None:
     assert all(result.shape == rgb.shape and result.dtype == np.uint8 for result in results)
     assert np.array_equal(results[3], change_colours(rgb, np.random.default_rng(3)))
     assert len({result.tobytes() for result in results}) > 8
+
+
+def test_in_a_zoomed_scene_depth_lies_on_its_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    column = np.tile(np.arange(64), (64, 1))
+    rgb = np.repeat(4 * column[..., None], 3, -1).astype(np.uint8)
+    ramp = make_image("ramp", rgb, column + 1, column + 1)
+    monkeypatch.setattr("pagnet_training.data.surface_patches.at_random_distance", lambda depth, rng: depth)
+    apart_px = []
+    for seed in range(60):
+        scene = draw_scene(ramp, 40, np.random.default_rng(seed))
+        inside = np.s_[5:-5, 5:-5]
+        from_colour, from_depth = scene.rgb[inside][..., 0] / 4.0, scene.depth[inside] - 1.0
+        if abs(np.ptp(from_colour) - 29) > 2:
+            apart_px.append(float((from_depth - from_colour).mean()))
+    assert len(apart_px) > 20
+    assert abs(np.mean(apart_px)) < 0.05
