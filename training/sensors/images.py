@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import InputError
-from pagnet_ros.recordings.coarse import coarse_intrinsics
+from pagnet_ros.recordings.coarse import coarse_depth, coarse_intrinsics
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import depth_edges
 from pagnet_ros.system.units import in_metres
@@ -98,9 +98,6 @@ def make_view(frame: RecordedFrame) -> View:
         matrix = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
     else:
         matrix = coarse_intrinsics(frame.intrinsics, full[1] / width, full[0] / height)
-    reference = None if frame.reference is None else metres(frame.reference)
-    if reference is not None and reference.shape != (height, width):
-        reference = np.asarray(cv2.resize(reference, (width, height), interpolation=cv2.INTER_NEAREST), np.float32)
     return View(
         z=metres(frame.depth),
         grey=np.asarray(rgb.mean(2, dtype=np.float32) / np.float32(255.0)),
@@ -108,9 +105,17 @@ def make_view(frame: RecordedFrame) -> View:
         calibrated=frame.intrinsics is not None,
         pose=frame.pose,
         stamp_ns=frame.stamp_ns,
-        reference=reference,
+        reference=None if frame.reference is None else _at_size(metres(frame.reference), height, width),
         rgb=rgb,
     )
+
+
+def _at_size(reference: Depth, height: int, width: int) -> Depth:
+    """A reference with the pixels of a depth image: blocks summed up where a whole number fits, else their centres."""
+    scale = reference.shape[0] // height
+    if reference.shape == (scale * height, scale * width) and 1 <= scale <= 32:
+        return np.asarray(coarse_depth(reference, scale), np.float32)
+    return np.asarray(cv2.resize(reference, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.float32)
 
 
 def gaps_closed(depth_m: Depth, widest: int, between: Gap) -> Depth:
