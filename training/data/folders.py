@@ -58,8 +58,8 @@ def read_sintel(folder: Path, problems: list[str]) -> list[RgbdImage]:
 def read_frames(folder: Path, problems: list[str]) -> list[RgbdImage]:
     """Plain frames: ``NAME.color.{png,jpg}`` or ``NAME_rgb.*`` with ``NAME.depth.png`` or ``NAME_depth.png``.
 
-    Depth is uint16 millimetres with 0 = no measurement (NYUv2-style exports and recordings turned into frames), or
-    float metres in ``.npy``; either is scaled per frame to the range of levels. A colour image larger than its depth
+    Depth is uint16 millimetres with 0 = no measurement (NYUv2-style exports and recordings turned into frames), or,
+    in ``.npy``, float metres; either is scaled per frame to the range of levels. A colour image larger than its depth
     is reduced to the depth's size, because depth is the truth to learn.
     """
     pairs = _pairs(
@@ -116,11 +116,12 @@ def _read(
     images = []
     for pair in pairs:
         try:
-            rgb, depth = read_rgb(pair.rgb), read_array(pair.depth)
+            rgb, stored = read_rgb(pair.rgb), read_array(pair.depth)
+            depth = stored.astype(np.float64)
             metres = None
             if recorded:
                 rgb = reduce_rgb(rgb, *depth.shape)
-                metres = depth if pair.depth.suffix == ".npy" else depth / MILLIMETRES_PER_METRE
+                metres = depth if stored.dtype.kind == "f" else depth / MILLIMETRES_PER_METRE
             images.append(make_image(pair.name, rgb, convert(depth), metres))
         except RecordingError as error:
             problems.append(str(error))

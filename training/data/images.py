@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,11 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from pagnet_ros.core.depth import fill_holes
-from pagnet_ros.errors import RecordingError
+from pagnet_ros.errors import MessageError, RecordingError
+from pagnet_ros.messages.containers import decode
 from pagnet_training.data.known_sensor import MetricDepth
 from pagnet_training.data.numpy_files import MAX_FILE_BYTES, read_numpy
 
 LEVELS = 255.0
+_PLAIN = (".ppm", ".pgm")
 LEAST_MEASURED = 0.01
 """Share of the pixels of a usable image that are measured."""
 
@@ -114,34 +117,43 @@ def reduce_rgb(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Read a colour image ``[H, W, 3]`` uint8, red first.
+    """Read a colour image ``[H, W, 3]`` uint8 as it lies in the file, not turned by its EXIF tag, red first.
 
     Raises:
-        RecordingError: not an image.
+        RecordingError: not an image, or one of more pixels than are looked at.
     """
-    _check_size(path)
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise RecordingError(f"{path}: not a readable image; expected 8-bit PNG, JPEG or PPM; export it again")
+    image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.ascontiguousarray(image[..., ::-1].astype(np.uint8))
 
 
-def read_array(path: Path) -> NDArray[np.floating]:
-    """Read depth or disparity ``[H, W]`` from PNG/PGM (8 or 16 bit), ``.npy`` or ``.npz`` (its only array), as float64.
+def read_array(path: Path) -> NDArray[Any]:
+    """Read depth or disparity ``[H, W]`` from PNG/PGM (8 or 16 bit), ``.npy`` or ``.npz`` (its only array), as stored.
 
     Raises:
-        RecordingError: unreadable, or not two-dimensional.
+        RecordingError: unreadable, not two-dimensional, or of more pixels than are looked at.
     """
-    _check_size(path)
     array: NDArray[np.generic] | None = None
     if path.suffix in (".npy", ".npz"):
+        _check_size(path)
         array = next(iter(read_numpy(path).values()), None)
     else:
-        array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        array = _decode(path, cv2.IMREAD_UNCHANGED)
     if array is None or array.ndim != 2 or array.dtype.kind not in "uif":
         came = "nothing readable" if array is None else f"{array.dtype} of shape {array.shape}"
         raise RecordingError(f"{path}: {came}; expected one number per pixel [H, W]; export depth as 16-bit PNG")
-    return array.astype(np.float64)
+    return array
+
+
+def _decode(path: Path, flags: int) -> NDArray[Any]:
+    """A PNG or JPEG as messages are decoded, within their limits; what `_PLAIN` names holds as much as it claims."""
+    _check_size(path)
+    try:
+        image = cv2.imread(str(path), flags) if path.suffix in _PLAIN else decode(path.read_bytes(), flags)
+    except (MessageError, OSError) as error:
+        raise RecordingError(f"{path}: not a readable image: {error}; export it again as PNG") from error
+    if image is None:
+        raise RecordingError(f"{path}: not a readable image; expected 8-bit PNG, JPEG or PPM; export it again")
+    return np.asarray(image)
 
 
 def _check_size(path: Path) -> None:

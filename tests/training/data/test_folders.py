@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -8,6 +10,7 @@ import pytest
 
 from pagnet_ros.errors import RecordingError
 from pagnet_training.data.folders import read_folder, read_frames, read_middlebury, read_sintel
+from pagnet_training.data.images import read_rgb
 from pagnet_training.data.sources import load_sources, without_missing
 from pagnet_training.recipe import DataRecipe, SourceRecipe
 
@@ -87,3 +90,44 @@ def test_where_every_optional_source_is_missing_the_error_says_what_was_expected
     recipe = without_missing(DataRecipe(sources=sources), tmp_path)
     with pytest.raises(RecordingError, match=r"none of the optional ones is in .*expected at least one.*--data"):
         load_sources(recipe, tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_whole_numbers_are_millimetres_in_numpy_files_too(tmp_path: Path, dtype: type) -> None:
+    write_rgb(tmp_path / "a_rgb.png")
+    metres = np.linspace(1.0, 2.0, 192).reshape(12, 16)
+    np.save(tmp_path / "a_depth.npy", (metres * 1000).astype(dtype) if dtype is np.uint16 else metres.astype(dtype))
+    (image,) = read_frames(tmp_path, [])
+    assert image.metric is not None
+    np.testing.assert_allclose(image.metric.depth_m, metres, atol=2e-3)
+
+
+def test_colour_is_read_as_it_lies_in_the_file(tmp_path: Path) -> None:
+    """As fit and replay read it: depth is not turned either."""
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:24] = 255
+    jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
+    upside_down = struct.pack("<4sIHHHIHHI", b"II*\0", 8, 1, 0x0112, 3, 1, 3, 0, 0)
+    exif = b"Exif\0\0" + upside_down
+    path = tmp_path / "a_rgb.jpg"
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
+    rgb = read_rgb(path)
+    assert rgb[:10].mean() > 250
+    assert rgb[-10:].mean() < 5
+
+
+def test_a_small_png_of_a_huge_image_is_refused(tmp_path: Path) -> None:
+    side = 12_000
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 16, 0, 0, 0, 0)
+    content = zlib.compress(bytes((2 * side + 1) * side), 1)
+    write_rgb(tmp_path / "a_rgb.png")
+    path = tmp_path / "a_depth.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b""))
+    problems: list[str] = []
+    assert read_frames(tmp_path, problems) == []
+    assert "claims 12000 x 12000 pixels" in problems[0]
+    assert str(path) in problems[0]
