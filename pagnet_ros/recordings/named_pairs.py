@@ -29,6 +29,7 @@ _COLOR_WORDS: Final = frozenset({"color", "colour", "rgb", "image", "img", "fram
 _DEPTH_WORDS: Final = frozenset({"depth", "depthmap"})
 _LOOSE_WORDS: Final = frozenset({"raw", "mm", "aligned"})
 _PARTS: Final = re.compile(r"[^\W\d_]+|\d+|[^a-zA-Z\d]+")
+_SECONDS: Final = re.compile(r"(?<!\d)(?<!\d\.)\d{9,10}\.\d+(?!\.?\d)", re.ASCII)
 _MAX_TEXT_BYTES: Final = 64 << 20
 
 Key = tuple[tuple[int, str], ...]
@@ -54,7 +55,8 @@ def list_folders(folder: Path, hz: float, listing: Listing) -> None:
     found = find_folders(folder)
     assert found is not None
     color, depth = (
-        _by_key(each, suffixes) for each, suffixes in zip(found, (COLOR_SUFFIXES, DEPTH_SUFFIXES), strict=True)
+        _by_key((path for path in visible(each) if path.suffix.lower() in suffixes), listing)
+        for each, suffixes in zip(found, (COLOR_SUFFIXES, DEPTH_SUFFIXES), strict=True)
     )
     tool = next((tool for tool in _TOOLS if tool.is_there(folder)), None)
     if tool is not None:
@@ -77,12 +79,11 @@ def list_folders(folder: Path, hz: float, listing: Listing) -> None:
 
 def list_named(folder: Path, hz: float, listing: Listing) -> None:
     """Files of one folder whose names differ in the words for colour and depth alone."""
-    kinds: dict[str, dict[Key, Path]] = {"color": {}, "depth": {}}
-    for path in visible(folder):
-        role = _role(path.name)
-        if role and path.suffix.lower() in (COLOR_SUFFIXES if role == "color" else DEPTH_SUFFIXES):
-            kinds[role].setdefault(_key(path.stem), path)
-    _pair(kinds["color"], kinds["depth"], hz, listing, None)
+    color, depth = (
+        _by_key((p for p in visible(folder) if _role(p.name) == role and p.suffix.lower() in suffixes), listing)
+        for role, suffixes in (("color", COLOR_SUFFIXES), ("depth", DEPTH_SUFFIXES))
+    )
+    _pair(color, depth, hz, listing, None)
 
 
 def _pair(color: dict[Key, Path], depth: dict[Key, Path], hz: float, listing: Listing, tool: _Tool | None) -> None:
@@ -113,11 +114,15 @@ def _stamp_ns(number: int, hz: float) -> int:
     return round((number % 10**11 + 1) * NS_PER_S / hz)
 
 
-def _by_key(folder: Path, suffixes: tuple[str, ...]) -> dict[Key, Path]:
+def _by_key(paths: Iterable[Path], listing: Listing) -> dict[Key, Path]:
+    """Images by what is left of their names: of several with the same the first; the others are noted."""
     found: dict[Key, Path] = {}
-    for path in visible(folder):
-        if path.suffix.lower() in suffixes:
-            found.setdefault(_key(path.stem), path)
+    others = [path for path in paths if found.setdefault(_key(path.stem), path) is not path]
+    if others:
+        listing.notes.append(
+            f"{len(others)} images are left out, as others have the same number or name, such as "
+            f"{quoted(others[0].name)} beside {quoted(found[_key(others[0].stem)].name)}"
+        )
     return found
 
 
@@ -134,7 +139,11 @@ def _role(name: str) -> str:
 
 
 def _key(stem: str) -> Key:
-    """What is left of a name without the words for its kind: numbers by value, so that 7 is 000007."""
+    """What is left of a name without the words for its kind: numbers by value, so that 7 is 000007.
+
+    Seconds since 1970 with a fraction, as in 1700000000.05, count as one number of nanoseconds.
+    """
+    stem = _SECONDS.sub(lambda found: str(seconds_to_ns(found[0]) or found[0]), stem)
     words = [word for word in _words(stem) if word.isalnum()]
     kept = [word for word in words if word not in _COLOR_WORDS | _DEPTH_WORDS | _LOOSE_WORDS]
     return tuple((int(word[:19]), "") if word.isdecimal() else (-1, word) for word in kept)

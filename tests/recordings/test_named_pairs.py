@@ -1,6 +1,7 @@
 """Folders as people and their tools lay them out: which images belong together, and in which unit depth is."""
 
 import json
+from decimal import Decimal
 
 import cv2
 import numpy as np
@@ -188,6 +189,46 @@ def test_a_name_that_is_a_time_since_1970_is_the_stamp(build, tmp_path, digits, 
     names = [str(1_700_000_000_000_000_000 + k * 33_000_000)[:digits] for k in (0, 1)]
     fill(build, tmp_path, [(f"color/{name}.png", f"depth/{name}.png") for name in names])
     assert [frame.stamp_ns for frame in open_frames(tmp_path)] == [int(name) * unit_ns for name in names]
+
+
+SECONDS = [f"17000000{k:02d}.{part}" for k in (0, 7) for part in ("05", "0999999", "123456", "2", "25", "5")]
+NAMED_IN_SECONDS = {
+    "two folders": ("color/{}.png", "depth/{}.png"),
+    "words behind": ("{}_color.png", "{}_depth.png"),
+    "words before": ("rgb_{}.png", "depth_{}.png"),
+    "words behind a dot": ("color/{}.color.png", "depth/{}.depth.png"),
+}
+
+
+@pytest.mark.parametrize("layout", NAMED_IN_SECONDS)
+def test_a_name_that_is_a_time_in_seconds_is_the_stamp(build, tmp_path, layout):
+    fill(build, tmp_path, [[pattern.format(name) for pattern in NAMED_IN_SECONDS[layout]] for name in SECONDS])
+    folder = open_frames(tmp_path)
+    assert [frame.stamp_ns for frame in folder] == [int(Decimal(name) * 10**9) for name in SECONDS]
+    assert not any("left out" in note for note in folder.notes)
+
+
+def test_other_fractions_of_a_second_are_no_partner(build, tmp_path):
+    fill(build, tmp_path, [("color/1700000000.05.png", "depth/1700000000.5.png")])
+    with pytest.raises(RecordingError, match="no depth image has a colour image of the same number or name"):
+        open_frames(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "extra"),
+    [
+        ([("color/1.png", "depth/1.png")], "color/0001.png"),
+        ([("1_color.png", "1_depth.png")], "1_rgb.png"),
+    ],
+)
+def test_an_image_whose_number_is_taken_is_left_out_and_said(build, tmp_path, names, extra):
+    folder = fill(build, tmp_path, names)
+    build.write_rgb(folder / extra, build.rgb(9))
+    opened = open_frames(folder)
+    assert len(opened) == 1
+    assert any(
+        note.startswith("1 images are left out, as others have the same number or name") for note in opened.notes
+    )
 
 
 def test_a_number_that_can_be_no_time_gives_a_stamp_that_a_message_can_hold(build, tmp_path):
