@@ -211,7 +211,8 @@ def _read_record3d(folder: Path, listing: Listing) -> None:
         listing.notes.append(f"{path.name} is not used: {quoted(str(error))}")
         return
     for number, (qx, qy, qz, qw, x, y, z) in enumerate(table.tolist()):
-        listing.poses[number] = (x, y, z, qx, qy, qz, qw)
+        # ARKit's camera looks along -z with y up; turned by half a turn about x it is the optical frame
+        listing.poses[number] = (x, y, z, qw, qz, -qy, -qx)
 
 
 def _record3d_metadata(folder: Path) -> Path | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.recordings.frames import open_frames
+from pagnet_ros.recordings.frames import open_frames, quaternion_pose
 
 
 def fill(build, folder, names):
@@ -150,9 +150,19 @@ def test_record3d_comes_with_calibration_and_poses(build, tmp_path):
     folder = open_frames(tmp_path)
     assert folder.intrinsics.tolist() == [[20, 0, 11.5], [0, 21, 7.5], [0, 0, 1]]
     assert folder.read(1).pose[0, 3] == 1.0
+    np.testing.assert_allclose(folder.read(1).pose[:3, :3], np.diag([1, -1, -1]), atol=1e-12)
     for bad in ("[" * 100_000, "{}", '{"K": [1]}', '{"K": {}}', "[1]", '{"K": [1e999,0,0,0,1,0,0,0,1]}'):
         (tmp_path / "metadata.json").write_text(bad)
         assert open_frames(tmp_path).intrinsics is None
+
+
+def test_record3d_turns_its_camera_and_not_its_world(build, tmp_path):
+    fill(build, tmp_path, [("rgb/0.jpg", "depth/0.npy")])
+    turned = np.array([0.1, -0.5, 0.3, 0.8])
+    content = {"K": [20.0, 0, 0, 0, 21.0, 0, 11.5, 7.5, 1], "poses": [[*turned, 1, 2, 3]]}
+    (tmp_path / "metadata").write_text(json.dumps(content))
+    expected = quaternion_pose((1, 2, 3, *turned)) @ np.diag([1.0, -1, -1, 1])
+    np.testing.assert_allclose(open_frames(tmp_path).read(0).pose, expected, atol=1e-12)
 
 
 def test_images_without_a_partner_are_left_out_and_said(build, tmp_path):
