@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from pagnet_ros.recordings.joined import JoinedBags
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, COMPRESSED, IMAGE, RgbdTopics, find_rgbd_topics
 from pagnet_ros.replay.bag_calibrations import BagCalibrations
+from pagnet_ros.replay.companions import Companions
 from pagnet_ros.replay.frame import ReplayFrame, Source, SourceOptions
 from pagnet_ros.replay.results import Recording
 from pagnet_ros.system.units import MILLIMETRE, NS_PER_S, from_counts
@@ -50,75 +50,6 @@ class _Job(NamedTuple):
         return self._replace(reference=image) if stream == "reference" else self._replace(result=image)
 
 
-class Companions:
-    """Which image of another stream, a reference or a recorded result, belongs to which pair.
-
-    A pair waits until an image at or after its depth stamp is in, because only then can no nearer one come, or until
-    too many wait; it then takes the nearest within the slop, or none. Pairs leave in the order in which they came.
-    """
-
-    def __init__(self, slop_ns: int, queue_size: int) -> None:
-        """Create empty queues.
-
-        Args:
-            slop_ns: largest difference between the stamps of depth and companion, nanoseconds, inclusive.
-            queue_size: most pairs and most companions kept.
-        """
-        self._slop_ns, self._queue_size = slop_ns, queue_size
-        self._latest_ns: int | None = None
-        self._pairs: deque[_Job] = deque()
-        self._images: deque[tuple[int, BagMessage]] = deque(maxlen=queue_size)
-
-    def add_pairs(self, pairs: list[_Job]) -> list[tuple[_Job, BagMessage | None]]:
-        """Take pairs; return those that are decided, oldest first."""
-        decided = []
-        for pair in pairs:
-            if self._is_of_another_loop(pair.depth_stamp_ns):
-                decided += self.flush()
-                self._images.clear()
-            self._pairs.append(pair)
-            self._latest_ns = pair.depth_stamp_ns
-        return decided + self._decide()
-
-    def _is_of_another_loop(self, stamp_ns: int) -> bool:
-        """Whether time went back with this pair, and the images at hand are still those from before."""
-        if self._latest_ns is None or stamp_ns >= self._latest_ns or not self._images:
-            return False
-        newest_ns = self._images[-1][0]
-        return abs(newest_ns - self._latest_ns) < abs(newest_ns - stamp_ns)
-
-    def add(self, stamp_ns: int, image: BagMessage) -> list[tuple[_Job, BagMessage | None]]:
-        """Take an image; return the pairs that this decides, oldest first."""
-        decided = []
-        if self._images and stamp_ns < self._images[-1][0]:  # time went back: nothing later fits what comes
-            decided = self.flush()
-            self._images.clear()
-        self._images.append((stamp_ns, image))
-        return decided + self._decide()
-
-    def flush(self) -> list[tuple[_Job, BagMessage | None]]:
-        """Decide everything that waits, with what is at hand."""
-        decided = [(pair, self._nearest(pair)) for pair in self._pairs]
-        self._pairs.clear()
-        return decided
-
-    def _decide(self) -> list[tuple[_Job, BagMessage | None]]:
-        decided = []
-        while self._pairs and (
-            len(self._pairs) > self._queue_size
-            or (self._images and self._images[-1][0] >= self._pairs[0].depth_stamp_ns)
-        ):
-            pair = self._pairs.popleft()
-            decided.append((pair, self._nearest(pair)))
-        return decided
-
-    def _nearest(self, pair: _Job) -> BagMessage | None:
-        stamp_ns, image = min(self._images, key=lambda item: abs(item[0] - pair.depth_stamp_ns), default=(None, None))
-        if stamp_ns is None or abs(stamp_ns - pair.depth_stamp_ns) > self._slop_ns:
-            return None
-        return image
-
-
 class BagSource(Source):
     """Frames of bags."""
 
@@ -140,7 +71,7 @@ class BagSource(Source):
             self.bag.__exit__()
             raise
         others = (("reference", self._reference, round(options.slop_ms * 1e6)), ("result", self._result, 0))
-        self._companions: list[tuple[str, Companions]] = [
+        self._companions: list[tuple[str, Companions[_Job, BagMessage]]] = [
             (stream, Companions(slop_ns, WAITING)) for stream, topic, slop_ns in others if topic
         ]
         self._unit_m = options.depth_unit_m or MILLIMETRE

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pagnet_ros.replay.bag_source import Companions
+from pagnet_ros.replay.companions import Companions
 
 
 class Pair(NamedTuple):
@@ -32,3 +32,10 @@ def test_an_image_of_the_new_round_that_came_before_its_pair_is_kept():
     waiting.add(300, "first")
     assert waiting.add(100, "second") == []
     assert waiting.add_pairs([Pair(100, 1)]) == [(Pair(100, 1), "second")]
+
+
+def test_companions_that_come_more_often_than_pairs_are_kept_for_a_late_one():
+    waiting = Companions(slop_ns=5, queue_size=1, kept=4)
+    for stamp in (100, 200, 300, 400):
+        waiting.add(stamp, f"pose {stamp}")
+    assert waiting.add_pairs([Pair(100, 0)]) == [(Pair(100, 0), "pose 100")]

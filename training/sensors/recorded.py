@@ -8,22 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.core.pairing import NearestPairing
+from pagnet_ros.core.pairing import NearestPairing, Pair
 from pagnet_ros.errors import MessageError, RecordingError
+from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.messages.pair import read_color, read_depth
 from pagnet_ros.recordings.bags import Bag, BagMessage
+from pagnet_ros.recordings.coarse import coarse_intrinsics
 from pagnet_ros.recordings.frames import FrameFolder, RecordedFrame, open_frames, quaternion_pose
 from pagnet_ros.recordings.layouts import detect_layout
-from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
+from pagnet_ros.recordings.rgbd_topics import RgbdTopics, find_rgbd_topics
+from pagnet_ros.replay.companions import Companions
 from pagnet_ros.system.units import MILLIMETRE, NS_PER_S, from_counts
 
 PAIR_SLOP_NS = 20_000_000
 POSE_SLOP_NS = 20_000_000
+WAITING = 60
+"""Pairs that may wait for their reference or pose, and references kept."""
 POSES_KEPT = 400
 POSE_TYPES = (
     "geometry_msgs/msg/PoseStamped",
@@ -133,11 +138,10 @@ def _from_bag(path: Path, selection: Selection) -> Iterator[RecordedFrame]:
             (reference,) = bag.check_topics([selection.reference])
         else:
             reference = next((n for n in (f"{topics.depth}_reference",) if n in bag.topics), "")
-        reader = _BagFrames(bag, selection, reference)
-        wanted = [topics.depth, topics.color, topics.camera_info or "", reference, _pose_topic(bag, selection.poses)]
-        reader.roles = dict(zip(wanted, ("depth", "color", "info", "reference", "pose"), strict=True))
-        for message in bag.messages([name for name in wanted if name]):
-            yield from reader.add(message)
+        wanted = [topics.depth, topics.color, reference, _pose_topic(bag, selection.poses)]
+        roles = dict(zip(wanted, ("depth", "color", "reference", "pose"), strict=True))
+        roles.pop("", None)
+        yield from _BagFrames(bag, selection, topics, roles).frames()
 
 
 def _pose_topic(bag: Bag, given: str) -> str:
@@ -150,53 +154,100 @@ def _pose_topic(bag: Bag, given: str) -> str:
     return found[0] if len(found) == 1 else ""
 
 
+class _Job(NamedTuple):
+    """A pair, and what else was recorded for it."""
+
+    pair: Pair[BagMessage, BagMessage]
+    reference: BagMessage | None = None
+    pose: BagMessage | None = None
+
+    @property
+    def depth_stamp_ns(self) -> int:
+        return self.pair.depth_stamp_ns
+
+    def with_message(self, role: str, message: BagMessage | None) -> _Job:
+        return self._replace(reference=message) if role == "reference" else self._replace(pose=message)
+
+
 class _BagFrames:
-    """Turns messages in the order of a bag into frames."""
+    """Turns messages in the order of a bag into frames, each with the reference and the pose nearest in time."""
 
-    def __init__(self, bag: Bag, selection: Selection, reference: str) -> None:
-        self.roles: dict[str, str] = {}
-        self._bag, self._selection, self._has_reference = bag, selection, bool(reference)
+    def __init__(self, bag: Bag, selection: Selection, topics: RgbdTopics, roles: dict[str, str]) -> None:
+        self._bag, self._selection, self._roles = bag, selection, roles
         self._pairing: NearestPairing[BagMessage, BagMessage] = NearestPairing(PAIR_SLOP_NS, queue_size=30)
-        self._intrinsics: NDArray[np.float64] | None = None
-        self._poses: dict[int, NDArray[np.float64]] = {}
-        self._references: dict[int, BagMessage] = {}
+        self._companions: list[tuple[str, Companions[_Job, BagMessage]]] = [
+            (role, Companions(slop_ns, WAITING, kept))
+            for role, slop_ns, kept in (("reference", PAIR_SLOP_NS, WAITING), ("pose", POSE_SLOP_NS, POSES_KEPT))
+            if role in roles.values()
+        ]
+        self._infos = [self._first(topics.camera_info), self._first(topics.depth_info)]
         self._first_ns: int | None = None
-        self._taken = 0
+        self._count = 0
 
-    def add(self, message: BagMessage) -> Iterator[RecordedFrame]:
-        """Take a message; give the frames that it completes."""
-        role = self.roles[message.topic.name]
-        stamp = message.header_stamp_ns or message.stamp_ns
-        if role == "info" and self._intrinsics is None:
-            matrix = np.asarray(self._bag.decode(message).k, np.float64).reshape(3, 3)
-            self._intrinsics = matrix if matrix[0, 0] > 0 else None
-        elif role == "pose":
-            _keep(self._poses, stamp, _pose_of(self._bag.decode(message)), POSES_KEPT)
-        elif role == "reference":
-            _keep(self._references, stamp, message, 60)
-        elif role in ("depth", "color"):
-            take = self._pairing.add_depth if role == "depth" else self._pairing.add_color
-            for pair in take(stamp, message):
-                yield from self._frame(pair.depth_stamp_ns, pair.color_stamp_ns, pair.depth, pair.color)
+    def frames(self) -> Iterator[RecordedFrame]:
+        """All frames of the part."""
+        for message in self._bag.messages(list(self._roles)):
+            for job in self._add(message):
+                yield self._frame(job)
+        for job in self._decided(self._taken(self._pairing.flush()), flush=True):
+            yield self._frame(job)
 
-    def _frame(self, depth_ns: int, color_ns: int, depth: BagMessage, color: BagMessage) -> Iterator[RecordedFrame]:
-        self._first_ns = depth_ns if self._first_ns is None else self._first_ns
-        if not self._selection.holds((depth_ns - self._first_ns) / NS_PER_S):
-            return
-        self._taken += 1
-        if (self._taken - 1) % self._selection.every:
-            return
-        reference = self._references.get(depth_ns) if self._has_reference else None
-        yield RecordedFrame(
-            name=f"{depth_ns / NS_PER_S:.3f}",
-            stamp_ns=depth_ns,
-            color_stamp_ns=color_ns,
-            depth=self._depth(depth),
-            rgb=self._read(read_color, color),
-            intrinsics=self._intrinsics,
-            pose=_nearest(self._poses, depth_ns),
-            reference=None if reference is None else self._depth(reference),
+    def _first(self, topic: str | None) -> Any:
+        message = self._bag.first(topic) if topic else None
+        return None if message is None else self._bag.decode(message)
+
+    def _add(self, message: BagMessage) -> list[_Job]:
+        """The pairs that one message decides."""
+        role, stamp_ns = self._roles[message.topic.name], message.header_stamp_ns or message.stamp_ns
+        for place, (name, waiting) in enumerate(self._companions, start=1):
+            if name == role:
+                jobs = [job.with_message(name, found) for job, found in waiting.add(stamp_ns, message)]
+                return self._decided(jobs, place)
+        take = self._pairing.add_depth if role == "depth" else self._pairing.add_color
+        return self._decided(self._taken(take(stamp_ns, message)))
+
+    def _taken(self, pairs: list[Pair[BagMessage, BagMessage]]) -> list[_Job]:
+        """The pairs of the part, every n-th of them."""
+        taken = []
+        for pair in pairs:
+            self._first_ns = pair.depth_stamp_ns if self._first_ns is None else self._first_ns
+            if self._selection.holds((pair.depth_stamp_ns - self._first_ns) / NS_PER_S):
+                if self._count % self._selection.every == 0:
+                    taken.append(_Job(pair))
+                self._count += 1
+        return taken
+
+    def _decided(self, jobs: list[_Job], known: int = 0, *, flush: bool = False) -> list[_Job]:
+        """The jobs whose reference and pose are decided, the first `known` of both being so."""
+        for name, waiting in self._companions[known:]:
+            decided = waiting.add_pairs(jobs) + (waiting.flush() if flush else [])
+            jobs = [job.with_message(name, found) for job, found in decided]
+        return jobs
+
+    def _frame(self, job: _Job) -> RecordedFrame:
+        depth, rgb = self._depth(job.pair.depth), self._read(read_color, job.pair.color)
+        return RecordedFrame(
+            name=f"{job.depth_stamp_ns / NS_PER_S:.3f}",
+            stamp_ns=job.depth_stamp_ns,
+            color_stamp_ns=job.pair.color_stamp_ns,
+            depth=depth,
+            rgb=rgb,
+            intrinsics=self._intrinsics(depth.shape, rgb.shape),
+            pose=None if job.pose is None else _pose_of(self._bag.decode(job.pose)),
+            reference=None if job.reference is None else self._depth(job.reference),
         )
+
+    def _intrinsics(self, depth: tuple[int, ...], color: tuple[int, ...]) -> NDArray[np.float64] | None:
+        """Of the colour camera, by its calibration or by that of depth of the same view; None where there is none."""
+        for info, (height, width) in zip(self._infos, (color[:2], depth[:2]), strict=True):
+            try:
+                fitted = None if info is None else camera_info_for(info, None, height, width)
+            except MessageError:  # not calibrated, or of another shape
+                continue
+            if fitted is not None:
+                matrix = np.asarray(fitted.k, np.float64).reshape(3, 3)
+                return coarse_intrinsics(matrix, width / color[1], height / color[0])
+        return None
 
     def _depth(self, message: BagMessage) -> NDArray[np.uint16] | NDArray[np.float32]:
         return from_counts(self._read(read_depth, message), self._selection.depth_unit_m or MILLIMETRE)
@@ -206,17 +257,6 @@ class _BagFrames:
             return read(self._bag.decode(message), message.topic.name)
         except MessageError as error:
             raise RecordingError(str(error)) from error
-
-
-def _keep(store: dict[int, Any], stamp: int, value: Any, limit: int) -> None:
-    store[stamp] = value
-    while len(store) > limit:
-        del store[next(iter(store))]
-
-
-def _nearest(poses: dict[int, NDArray[np.float64]], stamp: int) -> NDArray[np.float64] | None:
-    best = min(poses, key=lambda s: abs(s - stamp), default=None)
-    return poses[best] if best is not None and abs(best - stamp) <= POSE_SLOP_NS else None
 
 
 def _pose_of(message: Any) -> NDArray[np.float64]:
