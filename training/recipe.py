@@ -38,7 +38,7 @@ class SourceRecipe:
         color_topic: bag only: empty finds it.
         scenes: procedural only: number of scenes rendered before training, 1 or more.
         size: procedural only: (H, W) of a rendered scene in pixels.
-        seed: procedural only: first scene's seed.
+        seed: procedural only: first scene's seed, at least 0.
         cache: procedural only: folder in which rendered scenes are kept between runs; empty keeps them in memory.
         style: procedural only: the style of every scene; empty takes several in turn.
     """
@@ -170,7 +170,7 @@ class Recipe:
         steps: length of the run.
         precision: "bf16" computes features in bfloat16; depth enters and leaves in float32 either way. "auto" does so
             where the device has instructions for it, and computes in "fp32" elsewhere.
-        seed: initial weights and data order.
+        seed: initial weights and data order, 0 to 2^64 - 1.
         warm_start: weights file, checkpoint or shipped network of any scale to start from; empty starts from random
             weights.
         teacher: weights file or shipped network of the same scale that `loss.distillation` learns from; empty for none.
@@ -224,6 +224,8 @@ def parse_recipe(content: object, origin: str) -> Recipe:
     recipe = _build(Recipe, content, "", problems)
     if not problems:
         problems += _out_of_range(recipe)
+    if len(problems) == 1:
+        raise ConfigError(f"recipe {origin}: {problems[0]}")
     if problems:
         raise ConfigError(f"recipe {origin}:\n" + "\n".join(f"  - {problem}" for problem in problems))
     assert isinstance(recipe, Recipe)
@@ -296,6 +298,7 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         (recipe.batch >= 1, f"batch={recipe.batch}, expected at least 1"),
         (recipe.steps >= 1, f"steps={recipe.steps}, expected at least 1"),
         (recipe.precision in PRECISIONS, f"precision={quoted(recipe.precision)}, expected one of {PRECISIONS}"),
+        (0 <= recipe.seed < 2**64, f"seed={recipe.seed}, expected 0 to 2^64 - 1"),
         (recipe.checkpoint_every >= 1, f"checkpoint_every={recipe.checkpoint_every}, expected at least 1"),
         (recipe.validate_every >= 1, f"validate_every={recipe.validate_every}, expected at least 1"),
         (optimiser.rate > 0, f"optimiser.rate={optimiser.rate}, expected above 0"),
@@ -305,6 +308,8 @@ def _out_of_range(recipe: Recipe) -> list[str]:
             optimiser.schedule in SCHEDULES,
             f"optimiser.schedule={quoted(optimiser.schedule)}, expected {SCHEDULES}",
         ),
+        (0 <= optimiser.ending <= 1, f"optimiser.ending={optimiser.ending}, expected 0 to 1"),
+        (0 <= optimiser.floor <= 1, f"optimiser.floor={optimiser.floor}, expected 0 to 1"),
         (0 <= optimiser.ema < 1, f"optimiser.ema={optimiser.ema}, expected 0 to below 1"),
         (optimiser.clip >= 0, f"optimiser.clip={optimiser.clip}, expected at least 0"),
         (loss.unit in ("normalised", "levels"), f"loss.unit={quoted(loss.unit)}, expected 'normalised' or 'levels'"),
@@ -325,15 +330,15 @@ def _out_of_range(recipe: Recipe) -> list[str]:
         if source.kind not in KINDS:
             hint = did_you_mean(source.kind, KINDS, "choose one of them")
             problems.append(f"data.sources[{i}].kind={quoted(source.kind)}, expected one of {KINDS}; {hint}")
-        if source.weight <= 0 or source.every < 1:
+        if not source.weight > 0 or source.every < 1:
             problems.append(
                 f"data.sources[{i}]: weight={source.weight}, every={source.every}, expected a weight above "
                 "0 and every of at least 1"
             )
-        if source.scenes < 1 or min(source.size) < 32:
+        if source.scenes < 1 or min(source.size) < 32 or source.seed < 0:
             problems.append(
-                f"data.sources[{i}]: scenes={source.scenes}, size={source.size}, expected scenes of at "
-                "least 1 and a size of at least 32"
+                f"data.sources[{i}]: scenes={source.scenes}, size={source.size}, seed={source.seed}, expected scenes "
+                "of at least 1, a size of at least 32 and a seed of at least 0"
             )
         if source.style not in ("", *SCENE_STYLES):
             problems.append(f"data.sources[{i}].style={quoted(source.style)}, expected empty or one of {SCENE_STYLES}")

@@ -6,7 +6,6 @@ checkpoints and TensorBoard curves in the run's folder.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -28,7 +27,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from pagnet_ros.errors import ConfigError, PagnetError, WeightsError
-from pagnet_ros.model.config import SURFACE_SCALES, ModelConfig
+from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import load_depth_weights, load_weights
 from pagnet_ros.model.zoo import weights_file
@@ -43,8 +42,9 @@ from pagnet_training.json_file import check_room
 from pagnet_training.module import SuperResolution, SurfaceChoice, Training
 from pagnet_training.phases import Phase, phases_on, silent
 from pagnet_training.precision import training_precision
-from pagnet_training.recipe import Recipe, SensorRecipe, load_recipe
+from pagnet_training.recipe import Recipe
 from pagnet_training.throughput import Pauses, Throughput, TimedLoader
+from pagnet_training.train_options import chosen_recipe, train_parser
 from pagnet_training.validations import validations
 from pagnet_training.warm_start import warm_start
 
@@ -228,34 +228,6 @@ def _warm_start(module: Training, path: Path) -> None:
             )
 
 
-def _with_cache(recipe: Recipe, cache: Path) -> Recipe:
-    """Rendered scenes kept in `cache`."""
-    sources = (replace(each, cache=str(cache)) if each.kind == "procedural" else each for each in recipe.data.sources)
-    return replace(recipe, data=replace(recipe.data, sources=tuple(sources)))
-
-
-def _seen_by(recipe: Recipe, recording: Path | None, profile: str | None) -> Recipe:
-    """The recipe for one's own recording, and for the sensor that a profile describes."""
-    if recording is not None:
-        named = str(recording.expanduser().absolute())
-        if not any(each.kind == "recording" for each in recipe.data.sources):
-            raise ConfigError(
-                f"--recording {recording}: the recipe {recipe.name} has no source of kind `recording`; expected one "
-                "such as training/recipes/my_camera.yaml"
-            )
-        sources = [replace(each, path=named) if each.kind == "recording" else each for each in recipe.data.sources]
-        recipe = replace(recipe, data=replace(recipe.data, sources=tuple(sources)))
-    if profile is not None:
-        Sensors([profile])
-        if recipe.model.output != "surfaces":
-            raise ConfigError(
-                f"--profile {profile}: the network of {recipe.name} regresses depth; expected a recipe whose network "
-                "chooses surfaces, such as training/recipes/my_camera.yaml"
-            )
-        recipe = replace(recipe, sensor=SensorRecipe((profile,) * 3 + ("unknown",), 0.3))
-    return recipe
-
-
 def _process_age_s() -> float:
     """Seconds since this process was started, while it imported this; 0 where the system does not tell."""
     try:
@@ -267,50 +239,11 @@ def _process_age_s() -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pagnet_training.train", description=__doc__)
-    parser.add_argument("recipe", type=Path, help="YAML file, see training/recipes/")
-    parser.add_argument("--scale", type=int, choices=SURFACE_SCALES, help="of up-sampling (default: the recipe's)")
-    parser.add_argument(
-        "--sensor", help="for which kind of depth: a name of the recipe's `sensors` (default: its first)"
-    )
-    parser.add_argument("--data", type=Path, help="data root, replaces the recipe's")
-    parser.add_argument("--recording", type=Path, help="bag or folder of frames, replaces the recipe's recording")
-    parser.add_argument(
-        "--validate-on",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="RECORDING",
-        help="bag or folder of frames to validate on too, which should not be trained on; may be given several times",
-    )
-    parser.add_argument("--profile", help="sensor profile that patches are seen through: a name, or a .yaml file")
-    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe name>)")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument(
-        "--time-limit", type=float, metavar="MIN", help="end this slice so many minutes after the program's start"
-    )
-    parser.add_argument("--steps", type=int, help="length of the whole run, replaces the recipe's")
-    parser.add_argument("--warm-start", help="checkpoint or weights file to start from, replaces the recipe's")
-    parser.add_argument("--cache", type=Path, help="folder in which rendered scenes are kept, replaces the recipe's")
-    parser.add_argument("--threads", type=int, help="CPU threads")
-    parser.add_argument("--workers", type=int, default=0, help="processes that render scenes and cut patches")
-    parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "gpu"))
-    parser.add_argument("--devices", type=int, default=1, help="processes (GPUs) on this machine")
-    parser.add_argument("--nodes", type=int, default=1, help="machines")
-    parser.add_argument("--compile", action="store_true", help="torch.compile the network; for GPUs")
-    parser.add_argument("--teacher", help="weights file to distil from, replaces the recipe's")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    options = parser.parse_args(arguments)
+    options = train_parser(__doc__).parse_args(arguments)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
     try:
-        recipe = _seen_by(
-            load_recipe(options.recipe, options.scale, options.sensor), options.recording, options.profile
-        )
-        named = {"steps": options.steps, "warm_start": options.warm_start, "teacher": options.teacher}
-        recipe = replace(recipe, **{key: value for key, value in named.items() if value is not None})
-        if options.cache is not None:
-            recipe = _with_cache(recipe, options.cache)
+        recipe = chosen_recipe(options)
         limit = None if options.time_limit is None else options.time_limit - _process_age_s() / 60
         folder = options.out or Path("runs") / recipe.name
         check_room(folder)

@@ -125,6 +125,25 @@ def test_values_out_of_range_are_listed_together(tmp_path: Path) -> None:
         assert expected in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("seed: -1", "seed=-1, expected 0 to"),
+        ("optimiser: {ending: 1.5}", "optimiser.ending=1.5, expected 0 to 1"),
+        ("optimiser: {floor: -0.1}", "optimiser.floor=-0.1, expected 0 to 1"),
+        ("data: {sources: [{kind: procedural, seed: -1}]}", r"data.sources[0]: scenes=200, size=(384, 512), seed=-1"),
+        ("data: {sources: [{kind: procedural, weight: .nan}]}", "data.sources[0]: weight=nan"),
+    ],
+)
+def test_one_problem_is_one_line(tmp_path: Path, wrong: str, says: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(f"{wrong}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    assert str(caught.value).startswith(f"recipe {path}: {says}")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["- 1\n", "name: [\n", "42", ""])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.yaml"

@@ -128,7 +128,7 @@ def test_what_has_no_meaning_for_the_kind_of_network_is_refused(
         load_recipe(path)
     path.write_text(RECIPE, encoding="utf-8")
     assert main([str(path), "--teacher", "rt-x4-clean", "--out", str(tmp_path / "run"), "--quiet"]) == 2
-    assert "learns from none" in capsys.readouterr().err
+    assert "teacher with model.output='surfaces', where it has no meaning" in capsys.readouterr().err
 
 
 def test_the_shipped_recipe_needs_nothing_but_rendered_scenes(tmp_path: Path) -> None:
