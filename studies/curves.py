@@ -14,6 +14,7 @@ from typing import Any
 from pagnet_ros.errors import ConfigError
 from pagnet_training.command import Arguments, command_line
 from pagnet_training.json_file import write_picture
+from pagnet_training.short_names import short_names
 
 NO_FIGURES = ("step", "seconds", "millimetres")
 
@@ -64,8 +65,12 @@ def main(arguments: Arguments = None) -> None:
     parser.add_argument("journals", type=Path, nargs="+", help="validation.jsonl of a run, or a copy of it")
     parser.add_argument("--out", type=Path, required=True, help="the picture")
     options = parser.parse_args(arguments)
-    named = {(path.parent.name if path.stem == "validation" else path.stem): path for path in options.journals}
-    draw({name: read_journal(path) for name, path in named.items()}, options.out)
+    paths = list(dict.fromkeys(path.absolute() for path in options.journals))
+    runs = {path: path.parent if path.stem == "validation" else path.with_suffix("") for path in paths}
+    if len(set(runs.values())) < len(runs):  # a run's own journal, and a copy that is called like the run
+        runs = {path: path for path in paths}
+    named = zip(short_names(list(runs.values())), paths, strict=True)
+    draw({name: read_journal(path) for name, path in named}, options.out)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,10 @@ class Figures(NamedTuple):
         return math.sqrt(self.rmse * self.mae)
 
 
+RESERVED = frozenset({"validation", "step", "seconds", "millimetres", *Figures._fields})
+"""Keys of a journal's lines, and the held-out scenes' name: no recording is called so there."""
+
+
 def held_out_scenes(recipe: Recipe) -> list[HeldOut]:
     """Render the recipe's `held_out` scenes and see each through one of its sensors.
 

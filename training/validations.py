@@ -11,7 +11,8 @@ from pagnet_training.best import Best
 from pagnet_training.callbacks import ProtocolValidation
 from pagnet_training.protocol import read_protocol_images
 from pagnet_training.recipe import Recipe
-from pagnet_training.scene_validation import SceneValidation, recorded_scenes
+from pagnet_training.scene_validation import RESERVED, SceneValidation, recorded_scenes
+from pagnet_training.short_names import short_names
 from pagnet_training.throughput import Pauses
 
 
@@ -40,8 +41,9 @@ def validations(
     Raises:
         RecordingError: a recording or the folder of images cannot be read.
     """
-    named = {path.expanduser().absolute().name: path for path in recordings}
-    scenes = {name: recorded_scenes(path, recipe.model.scale) for name, path in named.items()}
+    paths = list(dict.fromkeys(path.expanduser().absolute() for path in recordings))
+    named = zip(short_names(paths, RESERVED), paths, strict=True)
+    scenes = {name: recorded_scenes(path, recipe.model.scale) for name, path in named}
     folder_of_images = recipe.data.validation
     images = read_protocol_images((data_root or Path(recipe.data.root)) / folder_of_images) if folder_of_images else []
     judges = [*(["held-out scenes"] if recipe.data.held_out else []), *scenes]

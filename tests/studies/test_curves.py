@@ -34,6 +34,27 @@ def test_several_runs_become_one_picture(tmp_path: Path) -> None:
     assert picture.shape[1] > 600
 
 
+@pytest.mark.parametrize(
+    ("files", "titles"),
+    [
+        (["one/run/validation.jsonl", "two/run/validation.jsonl"], ["one/run", "two/run"]),
+        (["one/tof.jsonl", "two/tof.jsonl", "two/kinect.jsonl"], ["one/tof", "two/tof", "kinect"]),
+        (["run.jsonl", "run/validation.jsonl"], ["run.jsonl", "validation.jsonl"]),
+        (["run.jsonl", "run.jsonl"], ["run"]),
+    ],
+)
+def test_journals_of_equal_names_are_panels_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], titles: list[str]
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(curves, "draw", lambda journals, _: drawn.extend(journals))
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text('{"step": 1, "cones": 2.0}\n')
+    assert curves.main([*(str(tmp_path / file) for file in files), "--out", str(tmp_path / "curves.png")]) == 0
+    assert drawn == titles
+
+
 @pytest.mark.parametrize("text", ["", "{}\n", "no json\n", '{"step": 1, "cones": 2.0}\n{"step": 2}\n', "[]\n"])
 def test_what_is_no_journal_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "validation.jsonl"

@@ -81,6 +81,24 @@ def test_given_recordings_are_journalled_and_decide_on_the_best(
     assert (best.judged_on, best.score) == ("kitchen", pytest.approx((line["rmse"] * line["mae"]) ** 0.5, rel=1e-3))
 
 
+def test_recordings_of_equal_or_reserved_names_are_told_apart(
+    recipe_path: Path, data_root: Path, tmp_path: Path
+) -> None:
+    named = [tmp_path / name for name in ("a/rec", "b/rec", "b/rmse", "b/hall")]
+    for number, path in enumerate(named):
+        path.parent.mkdir(exist_ok=True)
+        write_recording(path, frames=1 + number)
+    words = [str(recipe_path), "--data", str(data_root), "--out", str(tmp_path / "run"), "--accelerator", "cpu"]
+    words += [word for path in (*named, named[0]) for word in ("--validate-on", str(path))]
+    assert main([*words, "--quiet", "--steps", "4", "--threads", "1"]) == 0
+    (line,) = [json.loads(text) for text in (tmp_path / "run" / "scenes.jsonl").read_text().splitlines()]
+    figures = {"rmse", "mae", "flat", "between", "millimetres"}
+    assert set(line) == {"step", "seconds", *figures, "b/rec", "b/rmse", "hall"}  # the first one's lie at the top
+    assert all(set(line[name]) == figures for name in ("b/rec", "b/rmse", "hall"))
+    assert line["step"] == 4
+    assert read_checkpoint(tmp_path / "run" / "best.safetensors").judged_on == "a/rec, b/rec, b/rmse, hall"
+
+
 def test_images_without_noise_decide_only_where_none_is_trained_for(
     recipe_path: Path, data_root: Path, tmp_path: Path
 ) -> None:
