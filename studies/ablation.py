@@ -22,17 +22,20 @@ from rich.console import Console
 from rich.table import Table
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.model.weights import build_network
 from pagnet_ros.system.files import replaced
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint
 from pagnet_training.command import Arguments, command_line
+from pagnet_training.data.sources import without_missing
 from pagnet_training.json_file import explained, write_json
 from pagnet_training.protocol import ProtocolImage, make_case, network_upsampler, read_protocol_images, rmse
 from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
 from pagnet_training.recipe_file import read_yaml
 from pagnet_training.scene_validation import Figures, HeldOut, beside_interpolation, held_out_scenes, ratios
+from pagnet_training.train_options import train_parser, with_options
 from studies.texture import texture_copying
 
 
@@ -101,7 +104,8 @@ def run_study(study: Study, out: Path, data: Path, train_arguments: Sequence[str
         train_arguments: passed on to `pagnet_training.train`, for example ``--devices 2``.
 
     Raises:
-        ConfigError: no validation images are named, a training failed, or its recipe cannot be written.
+        ConfigError: no validation images are named, a run was trained by another recipe, a training failed, or its
+            recipe cannot be written.
     """
     surfaces = study.base.model.output == "surfaces"
     if not (study.base.data.held_out if surfaces else study.base.data.validation):
@@ -130,15 +134,51 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train(recipe: Recipe, folder: Path, data: Path, arguments: Sequence[str]) -> None:
-    if (done := _checkpoint(folder)) is not None and done.step >= recipe.steps:
-        return
     path = folder / "recipe.yaml"
+    if (done := _checkpoint(folder)) is not None:
+        now = with_options(recipe, train_parser().parse_args([str(path), *arguments]))
+        _check_same_recipe(done, replace(now, data=without_missing(now.data, data)), folder)
+        if done.step >= recipe.steps:
+            return
     with explained(path, "the recipe of this run"), replaced(path) as temporary:
         temporary.write_text(yaml.safe_dump(_plain(recipe)), encoding="utf-8")
     command = [sys.executable, "-m", "pagnet_training.train", str(path), "--data", str(data), "--out", str(folder)]
     done_process = subprocess.run([*command, "--resume", "--quiet", *arguments], check=False)
     if done_process.returncode:
         raise ConfigError(f"study: training of {folder.name} ended with {done_process.returncode}; see its message")
+
+
+def _check_same_recipe(done: Checkpoint, recipe: Recipe, folder: Path) -> None:
+    """Refuse to go on with, or to score, what another recipe has trained."""
+    try:
+        model = ModelConfig.from_dict(done.recipe.get("model", {})).to_dict()
+        before, now = (
+            _deciding(each) for each in (parse_recipe(done.recipe | {"model": model}, "in its checkpoint"), recipe)
+        )
+        keys = [key for key in before | now if before.get(key) != now.get(key)]
+        changed = [f"{key}: {before.get(key)!r} then, {now.get(key)!r} now" for key in keys]
+    except ConfigError as error:
+        changed = [str(error)]
+    if changed:
+        raise ConfigError(
+            f"{folder}: trained by another recipe than the study's is now ({'; '.join(changed)}); delete the folder to "
+            "train anew, or choose another --out"
+        )
+
+
+def _deciding(recipe: Recipe) -> dict[str, Any]:
+    """What decides about the weights, by dotted names."""
+    sources = tuple(replace(source, cache="") for source in recipe.data.sources)
+    recipe = replace(recipe, precision="auto", checkpoint_every=1, validate_every=1)
+    return _flat(_plain(replace(recipe, data=replace(recipe.data, sources=sources))))
+
+
+def _flat(values: Any, name: str = "") -> dict[str, Any]:
+    if isinstance(values, list):
+        values = dict(enumerate(values))
+    if not isinstance(values, dict):
+        return {name: values}
+    return {k: v for key, value in values.items() for k, v in _flat(value, f"{name}.{key}".lstrip(".")).items()}
 
 
 def _checkpoint(folder: Path) -> Checkpoint | None:
@@ -176,13 +216,7 @@ def _score_surfaces(
 
 def _trained(recipe: Recipe, checkpoint: Path) -> PagNet | SurfaceNetwork:
     net = build_network(recipe.model)
-    try:
-        net.load_state_dict(read_checkpoint(checkpoint).part("ema"))
-    except RuntimeError as error:
-        raise ConfigError(
-            f"{checkpoint}: trained as another network than {recipe.name} is now; expected one of the same shape; "
-            "delete it to train anew, or choose another --out"
-        ) from error
+    net.load_state_dict(read_checkpoint(checkpoint).part("ema"))
     return net.eval()
 
 

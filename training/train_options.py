@@ -69,7 +69,20 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
     ]
     if wrong:
         raise ConfigError("; ".join(wrong))
-    recipe = _seen_by(load_recipe(options.recipe, options.scale, options.sensor), options.recording, options.profile)
+    return with_options(load_recipe(options.recipe, options.scale, options.sensor), options)
+
+
+def with_options(recipe: Recipe, options: argparse.Namespace) -> Recipe:
+    """A recipe with what the command line replaces in it.
+
+    Args:
+        recipe: as its file has it.
+        options: of `train_parser`.
+
+    Raises:
+        ConfigError: what comes of it is no usable recipe.
+    """
+    recipe = _seen_by(recipe, options.recording, options.profile)
     named = {"steps": options.steps, "warm_start": options.warm_start, "teacher": options.teacher}
     recipe = replace(recipe, **{key: value for key, value in named.items() if value is not None})
     if options.cache is not None:

@@ -1,7 +1,6 @@
 """Studies: variants become recipes, are trained once, scored, and tabulated."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +8,11 @@ import pytest
 import torch
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
-from pagnet_training.checkpoint import Checkpoint, write_checkpoint
+from pagnet_training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from pagnet_training.recipe import OptimiserRecipe
 from studies.ablation import VariantScore, load_study, main
 from tests.training.conftest import ROOT
 
@@ -59,6 +60,12 @@ def test_what_is_no_study_is_refused(tmp_path, text):
         load_study(path)
 
 
+def write_run(folder, recipe, net, steps=2):
+    """What a training of that recipe would leave."""
+    tensors = {f"ema.{name}": tensor for name, tensor in net.state_dict().items()}
+    write_checkpoint(folder / "checkpoint.safetensors", Checkpoint(steps, 0.0, recipe.to_dict(), tensors))
+
+
 def scored(monkeypatch, *names, then=None):
     """Measurement gives these variants, then fails where an error is given."""
 
@@ -96,10 +103,10 @@ def test_networks_that_choose_surfaces_are_compared_on_held_out_scenes(tmp_path,
     study, out, figures = write_study(recipe, "{plain: {}}"), tmp_path / "out", tmp_path / "figures.json"
     for seed in (1, 2):
         torch.manual_seed(seed)
-        net = SurfaceNetwork(load_study(study).recipes["plain"].model)
+        trained = replace(load_study(study).recipes["plain"], seed=seed, precision="fp32")
+        net = SurfaceNetwork(trained.model)
         torch.nn.init.normal_(net.head.weight)
-        tensors = {f"ema.{name}": tensor for name, tensor in net.state_dict().items()}
-        write_checkpoint(out / f"plain-s{seed}" / "checkpoint.safetensors", Checkpoint(2, 0.0, {}, tensors))
+        write_run(out / f"plain-s{seed}", trained, net)
     words = [str(study), "--data", str(tmp_path), "--out", str(out), "--json", str(figures)]
     assert main(words) == 2
     assert "names no data.held_out" in capsys.readouterr().err
@@ -111,14 +118,38 @@ def test_networks_that_choose_surfaces_are_compared_on_held_out_scenes(tmp_path,
     assert row["texture"] is None
 
 
-def test_a_run_of_another_network_is_named(recipe_path, data_root, tmp_path, capsys):
-    study, out = write_study(recipe_path, "{plain: {}}"), tmp_path / "out"
-    other = replace(load_study(study).recipes["plain"].model, channels=4)
-    tensors = {f"ema.{name}": tensor for name, tensor in PagNet(other).state_dict().items()}
-    for seed in (1, 2):
-        write_checkpoint(out / f"plain-s{seed}" / "checkpoint.safetensors", Checkpoint(2, 0.0, {}, tensors))
+@pytest.mark.parametrize(
+    ("steps", "changes", "says"),
+    [
+        (2, {"batch": 2}, "(batch: 2 then, 4 now)"),
+        (9, {"steps": 9}, "(steps: 9 then, 2 now)"),
+        (1, {"optimiser": OptimiserRecipe(rate=0.5)}, "optimiser.rate: 0.5 then, 0.001 now"),
+        (2, {"model": ModelConfig(scale=2, channels=4)}, "model.channels: 4 then, 8 now"),
+    ],
+)
+def test_what_another_recipe_trained_is_neither_scored_nor_gone_on_with(
+    recipe_path, data_root, tmp_path, capsys, steps, changes, says
+):
+    study, out = write_study(recipe_path, "{plain: {}}", "[5]"), tmp_path / "out"
+    trained = replace(load_study(study).recipes["plain"], **changes)
+    write_run(out / "plain-s5", trained, PagNet(trained.model), steps)
     assert main([str(study), "--data", str(data_root), "--out", str(out)]) == 2
-    assert "plain-s1/checkpoint.safetensors: trained as another network than plain" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{out}/plain-s5: trained by another recipe" in said
+    assert says in said
+    assert "delete the folder" in said
+    assert not (out / "plain-s5" / "recipe.yaml").exists()
+
+
+def test_options_of_the_training_belong_to_the_recipe(recipe_path, data_root, tmp_path, capsys):
+    recipe_path.write_text(recipe_path.read_text().replace("path: pairs}", "path: pairs}, {kind: procedural}"))
+    study, out = write_study(recipe_path, "{plain: {}}", "[5]"), tmp_path / "out"
+    trained = replace(load_study(study).recipes["plain"], warm_start="rt-x4-clean", precision="bf16")
+    write_run(out / "plain-s5", trained, PagNet(trained.model))
+    words = [str(study), "--data", str(data_root), "--out", str(out)]
+    assert main([*words, "--warm-start", "rt-x4-clean", "--cache", str(tmp_path), "--threads", "1"]) == 0
+    assert main(words) == 2
+    assert "(warm_start: 'rt-x4-clean' then, '' now)" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(900)
@@ -136,7 +167,9 @@ def test_a_study_trains_scores_and_does_not_train_again(recipe_path, data_root, 
     assert all(row["errors"]["scene9"] > 0 for row in rows)
     write_study(recipe_path, variants)
     for name in ("plain", "bare"):  # a second seed that is trained already, with the same outcome
-        shutil.copytree(tmp_path / "out" / f"{name}-s1", tmp_path / "out" / f"{name}-s2")
+        first = read_checkpoint(tmp_path / "out" / f"{name}-s1" / "checkpoint.safetensors")
+        second = replace(first, recipe=first.recipe | {"seed": 2})
+        write_checkpoint(tmp_path / "out" / f"{name}-s2" / "checkpoint.safetensors", second)
     runs = sorted((tmp_path / "out").glob("*/checkpoint.safetensors"))
     before = [run.stat().st_mtime_ns for run in runs]
     assert len(runs) == 4
