@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -17,7 +18,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, build_network, load_weights, save_weights
-from pagnet_training.best import chosen_checkpoint
+from pagnet_training.best import BEST, LAST, chosen_checkpoint
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.command import Arguments, command_line
 from pagnet_training.evaluate import score_weights
@@ -82,7 +83,7 @@ def export(
         config = replace(config, planar_gate=True)
     net = build_network(config)
     net.load_state_dict(checkpoint.part("ema"))
-    recipe = dict(checkpoint.recipe)
+    recipe = _of_no_machine(checkpoint.recipe)
     if average_with:
         _average(net, config, average_with)
         recipe["average_with"] = [path.name for path in average_with]
@@ -91,8 +92,6 @@ def export(
         raise ConfigError(f"{checkpoint_path}: --grey and --validation are for networks that regress depth; leave out")
     if grey and isinstance(net, PagNet):
         see_brightness_only(net)
-    for origin in ("warm_start", "teacher"):
-        recipe[origin] = "/".join(Path(recipe.get(origin, "")).parts[-2:])  # not whose machine it lay on
     recipe |= {"guided_by": "brightness" if grey else "colour", "command": command}
     recipe |= {"steps_done": checkpoint.step, "training_minutes": round(checkpoint.seconds / 60, 1)}
     data = sorted({source["path"] or source["kind"] for source in recipe["data"]["sources"]})
@@ -113,6 +112,25 @@ def export(
         header = replace(header, scores={"middlebury_val": scores})
         save_weights(target, load_weights(target)[0], header)
     return header
+
+
+def _of_no_machine(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without the paths of the machine that it was trained on: their last parts are left."""
+
+    def last(path: str) -> str:
+        where = Path(path)
+        here = not where.is_absolute() and ".." not in where.parts
+        return path if here else "/".join(where.parts[-2 if where.name in (BEST, LAST) else -1 :])
+
+    data, sensor = recipe["data"], recipe.get("sensor", {})
+    sources = [each | {key: last(each.get(key, "")) for key in ("path", "cache")} for each in data["sources"]]
+    places = {key: last(data.get(key, "")) for key in ("root", "validation")}
+    return recipe | {
+        "warm_start": last(recipe.get("warm_start", "")),
+        "teacher": last(recipe.get("teacher", "")),
+        "data": data | places | {"sources": sources},
+        "sensor": sensor | {"profiles": [last(profile) for profile in sensor.get("profiles", ())]},
+    }
 
 
 def _average(net: nn.Module, config: ModelConfig, others: Sequence[Path]) -> None:
