@@ -51,8 +51,10 @@ class Case(NamedTuple):
 def read_protocol_images(folder: Path) -> list[ProtocolImage]:
     """Read ``NAME_rgb.png`` with ``NAME_disparity.{png,npy,npz}``; float disparity is rounded to whole levels.
 
+    The error counts every pixel, so each has to have a disparity.
+
     Raises:
-        RecordingError: missing folder, unpaired or mis-sized files; all listed at once.
+        RecordingError: missing folder, unpaired or mis-sized files, disparity that is not finite; all listed at once.
     """
     if not folder.is_dir():
         raise RecordingError(f"{folder}: no such folder; expected NAME_rgb.png and NAME_disparity.png in it")
@@ -67,6 +69,12 @@ def read_protocol_images(folder: Path) -> list[ProtocolImage]:
         rgb, disparity = read_rgb(path), np.round(read_array(found)).astype(np.float32)
         if rgb.shape[:2] != disparity.shape:
             problems.append(f"{found}: {disparity.shape}, expected {rgb.shape[:2]} like {path.name}")
+            continue
+        if holes := int(np.count_nonzero(~np.isfinite(disparity))):
+            problems.append(
+                f"{found}: {holes} pixels are not finite; expected a disparity in every pixel, as the error counts all "
+                "of them; fill the holes, or leave the image out"
+            )
             continue
         images.append(ProtocolImage(name, rgb, disparity))
     if problems or not images:

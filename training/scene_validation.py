@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pagnet_ros.core.depth import Normalisation, fill_holes
 from pagnet_ros.core.filters import bilinear
-from pagnet_ros.errors import RecordingError
+from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
 from pagnet_ros.model.surfaces import as_range_of_one
@@ -88,6 +88,9 @@ def held_out_scenes(recipe: Recipe) -> list[HeldOut]:
     """Render the recipe's `held_out` scenes and see each through one of its sensors.
 
     Without a profile, depth is summed up; in every other scene its edges are ragged and lie beside those of colour.
+
+    Raises:
+        ConfigError: the sensors see nothing in any of them.
     """
     from pagnet_training.data.procedural import render_scene
 
@@ -117,6 +120,12 @@ def held_out_scenes(recipe: Recipe) -> list[HeldOut]:
             counted = depth <= FARTHEST_M
             low = depth if scale == 1 else main_surface(depth, counted, scale)
         scenes.append(_held_out(low, depth, counted, image.rgb, rng))
+    if scenes and not any(scene.counted.any() for scene in scenes):
+        raise ConfigError(
+            f"recipe {recipe.name}: no pixel of its {len(scenes)} held-out scenes can be judged: the sensors "
+            f"{', '.join(recipe.sensor.profiles)} measure none; expected ranges that reach rendered rooms, "
+            "some metres; look at min_range_m and max_range_m of the profiles, which are in metres"
+        )
     return scenes
 
 
@@ -128,7 +137,7 @@ def recorded_scenes(recording: Path, scale: int) -> list[HeldOut]:
         scale: of up-sampling.
 
     Raises:
-        RecordingError: unreadable, or no frame in it has depth in metres.
+        RecordingError: unreadable, no frame in it has depth in metres, or none within `FARTHEST_M`.
     """
     recipe = DataRecipe(
         root=".", sources=(SourceRecipe(kind="recording", path=str(recording.expanduser().absolute())),)
@@ -146,6 +155,12 @@ def recorded_scenes(recording: Path, scale: int) -> list[HeldOut]:
         counted = image.valid[:height, :width] & (depth <= FARTHEST_M)
         low = np.where(counted, depth, np.float32(0)) if scale == 1 else main_surface(depth, counted, scale)
         scenes.append(_held_out(low, depth, counted, rgb, np.random.default_rng(number)))
+    if not any(scene.counted.any() for scene in scenes):
+        known = np.concatenate([image.metric.depth_m[image.valid] for image in images if image.metric is not None])
+        raise RecordingError(
+            f"{recording}: no pixel can be judged, with depth of {known.min():.4g} to {known.max():.4g} m in it; "
+            f"expected some between a millimetre and {FARTHEST_M:g} m; is 16-bit depth in millimetres?"
+        )
     return scenes
 
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, save_weights
@@ -38,6 +39,21 @@ def test_bicubic_reproduces_the_published_figures(data_folder: Path, index: int)
     assert {score.image for score in scores} == set(BICUBIC)
     for score in scores:
         assert score.rmse == pytest.approx(BICUBIC[score.image][index], abs=0.005)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_disparity_with_holes_is_refused_beside_what_else_is_wrong(tmp_path: Path, value: float) -> None:
+    for name in ("fine", "torn", "lone"):
+        cv2.imwrite(str(tmp_path / f"{name}_rgb.png"), scene().rgb)
+    np.save(tmp_path / "fine_disparity.npy", scene().disparity)
+    torn = scene().disparity.copy()
+    torn[3, 4:7] = value
+    np.savez(tmp_path / "torn_disparity.npz", torn)
+    with pytest.raises(RecordingError, match=r"lone_disparity\.png(.|\n)*torn_disparity\.npz: 3 pixels are not finite"):
+        read_protocol_images(tmp_path)
+    for name in ("torn", "lone"):
+        (tmp_path / f"{name}_rgb.png").unlink()
+    assert [image.name for image in read_protocol_images(tmp_path)] == ["fine"]
 
 
 def test_sizes_are_cropped_from_the_top_left() -> None:

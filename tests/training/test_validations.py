@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pagnet_ros.errors import RecordingError
+from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_training.checkpoint import read_checkpoint
@@ -44,6 +44,22 @@ def test_a_recordings_frames_are_its_own_truth_and_gaps_are_not_counted(tmp_path
         assert np.nanmax(scene.truth) == pytest.approx(3.0)
     with pytest.raises(RecordingError, match="absent"):
         recorded_scenes(tmp_path / "absent", 4)
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_recording_in_another_unit_is_refused_before_training(tmp_path: Path, scale: int) -> None:
+    for frame in write_recording(tmp_path / "kitchen").glob("*.depth.png"):  # tenths of a millimetre
+        cv2.imwrite(str(frame), 10 * cv2.imread(str(frame), cv2.IMREAD_UNCHANGED))
+    with pytest.raises(RecordingError, match=r"kitchen: no pixel can be judged, with depth of 12 to 30 m"):
+        recorded_scenes(tmp_path / "kitchen", scale)
+
+
+def test_sensors_that_see_nothing_of_the_held_out_scenes_are_named(tmp_path: Path) -> None:
+    profile = tmp_path / "far.yaml"
+    profile.write_text("description: ranges in millimetres\nmin_range_m: 300\nmax_range_m: 4000\n", encoding="utf-8")
+    recipe = Recipe(model=ModelConfig.fast(4), sensor=SensorRecipe((str(profile),)))
+    with pytest.raises(ConfigError, match=r"no pixel of its 1 held-out scenes can be judged(.|\n)*far\.yaml"):
+        held_out_scenes(replace(recipe, data=replace(recipe.data, held_out=1)))
 
 
 def test_held_out_scenes_are_seen_through_the_recipes_sensor() -> None:
