@@ -34,8 +34,8 @@ class SourceRecipe:
         path: folder or bag below the data root, or an absolute path; unused for procedural.
         weight: relative share of the patches, above 0.
         every: bag only: take every n-th frame, 1 or more.
-        depth_topic: bag only: empty finds it.
-        color_topic: bag only: empty finds it.
+        depth_topic: of a bag: empty finds it.
+        color_topic: of a bag: empty finds it.
         scenes: procedural only: number of scenes rendered before training, 1 or more.
         size: procedural only: (H, W) of a rendered scene in pixels.
         seed: procedural only: first scene's seed, at least 0.

@@ -129,22 +129,20 @@ def held_out_scenes(recipe: Recipe) -> list[HeldOut]:
     return scenes
 
 
-def recorded_scenes(recording: Path, scale: int) -> list[HeldOut]:
+def recorded_scenes(recording: SourceRecipe, scale: int) -> list[HeldOut]:
     """Frames spread over a recording, whose depth is the truth and is made coarse.
 
     Args:
-        recording: a bag or a folder of frames.
+        recording: of kind recording, at an absolute path.
         scale: of up-sampling.
 
     Raises:
         RecordingError: unreadable, no frame in it has depth in metres, or none within `FARTHEST_M`.
     """
-    recipe = DataRecipe(
-        root=".", sources=(SourceRecipe(kind="recording", path=str(recording.expanduser().absolute())),)
-    )
-    images = [image for image in load_sources(recipe)[0].images if image.metric is not None]
+    read = load_sources(DataRecipe(sources=(recording,)))
+    images = [image for source in read for image in source.images if image.metric is not None]
     if not images:
-        raise RecordingError(f"{recording}: no frame with depth in metres; expected a depth camera's recording")
+        raise RecordingError(f"{recording.path}: no frame with depth in metres; expected a depth camera's recording")
     scenes = []
     for number in np.unique(np.linspace(0, len(images) - 1, RECORDED_FRAMES).round().astype(int)).tolist():
         image = images[number]
@@ -158,7 +156,7 @@ def recorded_scenes(recording: Path, scale: int) -> list[HeldOut]:
     if not any(scene.counted.any() for scene in scenes):
         known = np.concatenate([image.metric.depth_m[image.valid] for image in images if image.metric is not None])
         raise RecordingError(
-            f"{recording}: no pixel can be judged, with depth of {known.min():.4g} to {known.max():.4g} m in it; "
+            f"{recording.path}: no pixel can be judged, with depth of {known.min():.4g} to {known.max():.4g} m in it; "
             f"expected some between a millimetre and {FARTHEST_M:g} m; is 16-bit depth in millimetres?"
         )
     return scenes

@@ -42,9 +42,9 @@ from pagnet_training.json_file import check_room
 from pagnet_training.module import SuperResolution, SurfaceChoice, Training
 from pagnet_training.phases import Phase, phases_on, silent
 from pagnet_training.precision import training_precision
-from pagnet_training.recipe import Recipe
+from pagnet_training.recipe import Recipe, SourceRecipe
 from pagnet_training.throughput import Pauses, Throughput, TimedLoader
-from pagnet_training.train_options import chosen_recipe, train_parser
+from pagnet_training.train_options import chosen_recipe, train_parser, validated_on
 from pagnet_training.validations import validations
 from pagnet_training.warm_start import warm_start
 
@@ -67,7 +67,7 @@ def train(
     devices: int = 1,
     nodes: int = 1,
     compiled: bool = False,
-    validate_on: Sequence[Path] = (),
+    validate_on: Sequence[SourceRecipe] = (),
     phase: Callable[[str, int], Phase] = silent,
 ) -> Training:
     """Train a recipe.
@@ -85,7 +85,7 @@ def train(
         devices: processes on this machine.
         nodes: machines.
         compiled: let ``torch.compile`` make the network faster; worth its minute on a GPU.
-        validate_on: recordings to validate on too, beside the recipe's held-out scenes.
+        validate_on: recordings to validate on too, beside the recipe's held-out scenes, at absolute paths.
         phase: is told what goes on before the first step, see `phases`.
 
     Raises:
@@ -260,7 +260,7 @@ def main(arguments: list[str] | None = None) -> int:
             devices=options.devices,
             nodes=options.nodes,
             compiled=options.compile,
-            validate_on=options.validate_on,
+            validate_on=validated_on(options),
             phase=silent if options.quiet else phases_on(Console(stderr=True)),
         )
     except (PagnetError, OSError) as error:

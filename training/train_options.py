@@ -9,7 +9,7 @@ from pathlib import Path
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import SURFACE_SCALES
 from pagnet_training.data.known_sensor import Sensors
-from pagnet_training.recipe import Recipe, SensorRecipe, load_recipe, parse_recipe
+from pagnet_training.recipe import Recipe, SensorRecipe, SourceRecipe, load_recipe, parse_recipe
 
 _LEAST = {"time_limit": 0, "threads": 1, "workers": 0, "devices": 1, "nodes": 1}
 
@@ -32,6 +32,10 @@ def train_parser(description: str | None = None) -> argparse.ArgumentParser:
         metavar="RECORDING",
         help="bag or folder of frames to validate on too, which should not be trained on; may be given several times",
     )
+    for role, kind in (("depth", "depth"), ("color", "colour")):
+        parser.add_argument(
+            f"--{role}", default="", metavar="TOPIC", help=f"{kind} of the recordings, where a bag does not tell it"
+        )
     parser.add_argument("--profile", help="sensor profile that patches are seen through: a name, or a .yaml file")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe name>)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
@@ -82,12 +86,40 @@ def with_options(recipe: Recipe, options: argparse.Namespace) -> Recipe:
     Raises:
         ConfigError: what comes of it is no usable recipe.
     """
-    recipe = _seen_by(recipe, options.recording, options.profile)
+    recordings = any(each.kind == "recording" for each in recipe.data.sources)
+    if options.recording is not None and not recordings:
+        raise ConfigError(
+            f"--recording {options.recording}: the recipe {recipe.name} has no source of kind `recording`; expected "
+            "one such as training/recipes/my_camera.yaml"
+        )
+    if (options.depth or options.color) and not (recordings or options.validate_on):
+        raise ConfigError(
+            f"--depth and --color say how recordings are read, and {recipe.name} has none; expected --validate-on, or "
+            "a recipe such as training/recipes/my_camera.yaml"
+        )
+    sources = (
+        _read_as(each, options.recording, options) if each.kind == "recording" else each for each in recipe.data.sources
+    )
+    recipe = replace(recipe, data=replace(recipe.data, sources=tuple(sources)))
+    if options.profile is not None:
+        recipe = _seen_by(recipe, options.profile)
     named = {"steps": options.steps, "warm_start": options.warm_start, "teacher": options.teacher}
     recipe = replace(recipe, **{key: value for key, value in named.items() if value is not None})
     if options.cache is not None:
         recipe = _with_cache(recipe, options.cache)
     return parse_recipe(recipe.to_dict(), f"{options.recipe} with the options of the command line")
+
+
+def validated_on(options: argparse.Namespace) -> list[SourceRecipe]:
+    """The recordings that the command line names to validate on."""
+    return [_read_as(SourceRecipe(kind="recording"), path, options) for path in options.validate_on]
+
+
+def _read_as(source: SourceRecipe, path: Path | None, options: argparse.Namespace) -> SourceRecipe:
+    """A recording that is read as the command line says; what that leaves open is the source's."""
+    named = "" if path is None else str(path.expanduser().absolute())
+    given = {"path": named, "depth_topic": options.depth, "color_topic": options.color}
+    return replace(source, **{key: value for key, value in given.items() if value})
 
 
 def _with_cache(recipe: Recipe, cache: Path) -> Recipe:
@@ -96,23 +128,12 @@ def _with_cache(recipe: Recipe, cache: Path) -> Recipe:
     return replace(recipe, data=replace(recipe.data, sources=tuple(sources)))
 
 
-def _seen_by(recipe: Recipe, recording: Path | None, profile: str | None) -> Recipe:
-    """The recipe for one's own recording, and for the sensor that a profile describes."""
-    if recording is not None:
-        named = str(recording.expanduser().absolute())
-        if not any(each.kind == "recording" for each in recipe.data.sources):
-            raise ConfigError(
-                f"--recording {recording}: the recipe {recipe.name} has no source of kind `recording`; expected one "
-                "such as training/recipes/my_camera.yaml"
-            )
-        sources = [replace(each, path=named) if each.kind == "recording" else each for each in recipe.data.sources]
-        recipe = replace(recipe, data=replace(recipe.data, sources=tuple(sources)))
-    if profile is not None:
-        Sensors([profile])
-        if recipe.model.output != "surfaces":
-            raise ConfigError(
-                f"--profile {profile}: the network of {recipe.name} regresses depth; expected a recipe whose network "
-                "chooses surfaces, such as training/recipes/my_camera.yaml"
-            )
-        recipe = replace(recipe, sensor=SensorRecipe((profile,) * 3 + ("unknown",), 0.3))
-    return recipe
+def _seen_by(recipe: Recipe, profile: str) -> Recipe:
+    """The recipe for the sensor that a profile describes."""
+    Sensors([profile])
+    if recipe.model.output != "surfaces":
+        raise ConfigError(
+            f"--profile {profile}: the network of {recipe.name} regresses depth; expected a recipe whose network "
+            "chooses surfaces, such as training/recipes/my_camera.yaml"
+        )
+    return replace(recipe, sensor=SensorRecipe((profile,) * 3 + ("unknown",), 0.3))

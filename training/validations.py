@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from pagnet_training.best import Best
 from pagnet_training.callbacks import ProtocolValidation
 from pagnet_training.protocol import read_protocol_images
-from pagnet_training.recipe import Recipe
+from pagnet_training.recipe import Recipe, SourceRecipe
 from pagnet_training.scene_validation import RESERVED, SceneValidation, recorded_scenes
 from pagnet_training.short_names import short_names
 from pagnet_training.throughput import Pauses
@@ -21,7 +21,7 @@ def validations(
     folder: Path,
     pauses: Pauses,
     data_root: Path | None = None,
-    recordings: Sequence[Path] = (),
+    recordings: Sequence[SourceRecipe] = (),
     *,
     resumed: bool = False,
 ) -> list[Callback]:
@@ -35,15 +35,15 @@ def validations(
         folder: of the run.
         pauses: grow by the time that validations take.
         data_root: replaces the recipe's data root.
-        recordings: bags or folders of frames to validate on.
+        recordings: to validate on, of kind recording, at absolute paths.
         resumed: whether the run goes on.
 
     Raises:
         RecordingError: a recording or the folder of images cannot be read.
     """
-    paths = list(dict.fromkeys(path.expanduser().absolute() for path in recordings))
-    named = zip(short_names(paths, RESERVED), paths, strict=True)
-    scenes = {name: recorded_scenes(path, recipe.model.scale) for name, path in named}
+    different = list(dict.fromkeys(recordings))
+    names = short_names([Path(each.path) for each in different], RESERVED)
+    scenes = {name: recorded_scenes(each, recipe.model.scale) for name, each in zip(names, different, strict=True)}
     folder_of_images = recipe.data.validation
     images = read_protocol_images((data_root or Path(recipe.data.root)) / folder_of_images) if folder_of_images else []
     judges = [*(["held-out scenes"] if recipe.data.held_out else []), *scenes]

@@ -15,7 +15,7 @@ from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_training.checkpoint import read_checkpoint
-from pagnet_training.recipe import Recipe, SensorRecipe, load_recipe
+from pagnet_training.recipe import Recipe, SensorRecipe, SourceRecipe, load_recipe
 from pagnet_training.scene_validation import beside_interpolation, held_out_scenes, ratios, recorded_scenes
 from pagnet_training.train import main
 
@@ -35,15 +35,19 @@ def write_recording(folder: Path, frames: int = 3) -> Path:
     return folder
 
 
+def as_source(path: Path) -> SourceRecipe:
+    return SourceRecipe(kind="recording", path=str(path))
+
+
 def test_a_recordings_frames_are_its_own_truth_and_gaps_are_not_counted(tmp_path: Path) -> None:
-    scenes = recorded_scenes(write_recording(tmp_path / "kitchen"), 4)
+    scenes = recorded_scenes(as_source(write_recording(tmp_path / "kitchen")), 4)
     assert len(scenes) == 3
     for scene in scenes:
         assert scene.low.shape == (16, 20)
         assert not scene.counted[:8, :8].any()
         assert np.nanmax(scene.truth) == pytest.approx(3.0)
     with pytest.raises(RecordingError, match="absent"):
-        recorded_scenes(tmp_path / "absent", 4)
+        recorded_scenes(as_source(tmp_path / "absent"), 4)
 
 
 @pytest.mark.parametrize("scale", [1, 4])
@@ -51,7 +55,7 @@ def test_a_recording_in_another_unit_is_refused_before_training(tmp_path: Path, 
     for frame in write_recording(tmp_path / "kitchen").glob("*.depth.png"):  # tenths of a millimetre
         cv2.imwrite(str(frame), 10 * cv2.imread(str(frame), cv2.IMREAD_UNCHANGED))
     with pytest.raises(RecordingError, match=r"kitchen: no pixel can be judged, with depth of 12 to 30 m"):
-        recorded_scenes(tmp_path / "kitchen", scale)
+        recorded_scenes(as_source(tmp_path / "kitchen"), scale)
 
 
 def test_sensors_that_see_nothing_of_the_held_out_scenes_are_named(tmp_path: Path) -> None:
@@ -77,7 +81,7 @@ def test_a_network_that_regresses_depth_is_measured_on_scenes_with_gaps(tmp_path
     torch.manual_seed(0)
     net = PagNet(ModelConfig(scale=4, channels=8, growth=4, convolutions=1, blocks=1, residual=True)).eval()
     torch.nn.init.zeros_(net.head.weight)
-    figures = beside_interpolation(net, recorded_scenes(write_recording(tmp_path / "kitchen"), 4))
+    figures = beside_interpolation(net, recorded_scenes(as_source(write_recording(tmp_path / "kitchen")), 4))
     assert figures.shape == (3, 2, 4)
     assert ratios(figures).judged == pytest.approx(1.0, abs=0.3)  # its base alone: bicubic beside bilinear
 
