@@ -13,6 +13,7 @@ from typing import Any
 from pagnet_ros.errors import ConfigError, did_you_mean, quoted
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.simulation.scene import STYLES as SCENE_STYLES
+from pagnet_ros.system.units import MILLIMETRE
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.folders import LAYOUTS
 from pagnet_training.data.known_sensor import Sensors
@@ -36,6 +37,7 @@ class SourceRecipe:
         every: bag only: take every n-th frame, 1 or more.
         depth_topic: of a bag: empty finds it.
         color_topic: of a bag: empty finds it.
+        depth_unit_m: bag, recording, frames: metres per count of 16-bit depth, 1e-6 to 1.
         scenes: procedural only: number of scenes rendered before training, 1 or more.
         size: procedural only: (H, W) of a rendered scene in pixels.
         seed: procedural only: first scene's seed, at least 0.
@@ -49,6 +51,7 @@ class SourceRecipe:
     every: int = 10
     depth_topic: str = ""
     color_topic: str = ""
+    depth_unit_m: float = MILLIMETRE
     scenes: int = 200
     size: tuple[int, int] = (384, 512)
     seed: int = 0
@@ -340,6 +343,8 @@ def _out_of_range(recipe: Recipe) -> list[str]:
                 f"data.sources[{i}]: scenes={source.scenes}, size={source.size}, seed={source.seed}, expected scenes "
                 "of at least 1, a size of at least 32 and a seed of at least 0"
             )
+        if not 1e-6 <= source.depth_unit_m <= 1:
+            problems.append(f"data.sources[{i}].depth_unit_m={source.depth_unit_m}, expected 1e-6 to 1")
         if source.style not in ("", *SCENE_STYLES):
             problems.append(f"data.sources[{i}].style={quoted(source.style)}, expected empty or one of {SCENE_STYLES}")
     for each in fields(Augmentation):

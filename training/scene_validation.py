@@ -157,7 +157,7 @@ def recorded_scenes(recording: SourceRecipe, scale: int) -> list[HeldOut]:
         known = np.concatenate([image.metric.depth_m[image.valid] for image in images if image.metric is not None])
         raise RecordingError(
             f"{recording.path}: no pixel can be judged, with depth of {known.min():.4g} to {known.max():.4g} m in it; "
-            f"expected some between a millimetre and {FARTHEST_M:g} m; is 16-bit depth in millimetres?"
+            f"expected some between a millimetre and {FARTHEST_M:g} m; name another unit with --depth-unit, as 0.0001"
         )
     return scenes
 

@@ -36,6 +36,9 @@ def train_parser(description: str | None = None) -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{role}", default="", metavar="TOPIC", help=f"{kind} of the recordings, where a bag does not tell it"
         )
+    parser.add_argument(
+        "--depth-unit", type=float, metavar="M", help="metres per count of the recordings' 16-bit depth (0.001)"
+    )
     parser.add_argument("--profile", help="sensor profile that patches are seen through: a name, or a .yaml file")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe name>)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
@@ -71,6 +74,8 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
         for name, value in given.items()
         if value is not None and not value >= _LEAST[name]
     ]
+    if options.depth_unit is not None and not 1e-6 <= options.depth_unit <= 1:
+        wrong.append(f"--depth-unit {options.depth_unit}, expected metres per count, 1e-6 to 1")
     if wrong:
         raise ConfigError("; ".join(wrong))
     return with_options(load_recipe(options.recipe, options.scale, options.sensor), options)
@@ -92,10 +97,10 @@ def with_options(recipe: Recipe, options: argparse.Namespace) -> Recipe:
             f"--recording {options.recording}: the recipe {recipe.name} has no source of kind `recording`; expected "
             "one such as training/recipes/my_camera.yaml"
         )
-    if (options.depth or options.color) and not (recordings or options.validate_on):
+    if (options.depth or options.color or options.depth_unit) and not (recordings or options.validate_on):
         raise ConfigError(
-            f"--depth and --color say how recordings are read, and {recipe.name} has none; expected --validate-on, or "
-            "a recipe such as training/recipes/my_camera.yaml"
+            f"--depth, --color and --depth-unit say how recordings are read, and {recipe.name} has none; "
+            "expected --validate-on, or a recipe such as training/recipes/my_camera.yaml"
         )
     sources = (
         _read_as(each, options.recording, options) if each.kind == "recording" else each for each in recipe.data.sources
@@ -118,7 +123,12 @@ def validated_on(options: argparse.Namespace) -> list[SourceRecipe]:
 def _read_as(source: SourceRecipe, path: Path | None, options: argparse.Namespace) -> SourceRecipe:
     """A recording that is read as the command line says; what that leaves open is the source's."""
     named = "" if path is None else str(path.expanduser().absolute())
-    given = {"path": named, "depth_topic": options.depth, "color_topic": options.color}
+    given = {
+        "path": named,
+        "depth_topic": options.depth,
+        "color_topic": options.color,
+        "depth_unit_m": options.depth_unit,
+    }
     return replace(source, **{key: value for key, value in given.items() if value})
 
 

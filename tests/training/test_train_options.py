@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
         (["--workers", "-1"], "--workers -1, expected at least 0"),
         (["--threads", "0"], "--threads 0, expected at least 1"),
         (["--time-limit", "-2"], "--time-limit -2.0, expected at least 0"),
+        (["--depth-unit", "0"], "--depth-unit 0.0, expected metres per count, 1e-6 to 1"),
         (["--time-limit", "nan"], "--time-limit nan, expected at least 0"),
         (["--threads", "0", "--workers", "-3"], "--threads 0, expected at least 1; --workers -3, expected at least 0"),
     ],
@@ -77,4 +78,4 @@ def test_topics_of_recordings_are_named_to_train_and_to_validate_on(
 
 def test_topics_without_a_recording_are_refused(recipe_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(recipe_path), "--depth", "/left/depth"]) == 2
-    assert "expected --validate-on, or a recipe such as" in capsys.readouterr().err
+    assert "expected --validate-on, or a recipe such" in capsys.readouterr().err

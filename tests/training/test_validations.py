@@ -56,6 +56,8 @@ def test_a_recording_in_another_unit_is_refused_before_training(tmp_path: Path, 
         cv2.imwrite(str(frame), 10 * cv2.imread(str(frame), cv2.IMREAD_UNCHANGED))
     with pytest.raises(RecordingError, match=r"kitchen: no pixel can be judged, with depth of 12 to 30 m"):
         recorded_scenes(as_source(tmp_path / "kitchen"), scale)
+    tenths = replace(as_source(tmp_path / "kitchen"), depth_unit_m=1e-4)
+    assert np.nanmax([scene.truth for scene in recorded_scenes(tenths, scale)]) == pytest.approx(3.0)
 
 
 def test_sensors_that_see_nothing_of_the_held_out_scenes_are_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pagnet_ros.errors import MessageError, RecordingError
 from pagnet_ros.messages.pair import read_color, read_depth
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
-from pagnet_ros.system.units import in_metres
+from pagnet_ros.system.units import MILLIMETRE, from_counts, in_metres
 from pagnet_training.data.images import LEAST_MEASURED, RgbdImage, fit_levels, make_image, measured, reduce_rgb
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 SLOP_NS = 20_000_000
 
 
-def read_bag(path: Path, every: int, depth_topic: str, color_topic: str, problems: list[str]) -> list[RgbdImage]:
+def read_bag(
+    path: Path, every: int, depth_topic: str, color_topic: str, problems: list[str], depth_unit_m: float = MILLIMETRE
+) -> list[RgbdImage]:
     """Read a bag; what is wrong with it is appended to `problems`, never raised.
 
     Frames of which less than `LEAST_MEASURED` is measured, as while a camera starts, are left out with a warning.
@@ -36,13 +38,14 @@ def read_bag(path: Path, every: int, depth_topic: str, color_topic: str, problem
         depth_topic: empty finds it.
         color_topic: empty finds it.
         problems: grows by one line per problem.
+        depth_unit_m: metres per count of 16-bit depth.
     """
     images: list[RgbdImage] = []
     empty = 0
     try:
         for number, (depth, colour) in enumerate(_pairs(path, depth_topic, color_topic)):
             if number % every == 0:
-                stored = read_depth(*depth)
+                stored = from_counts(read_depth(*depth), depth_unit_m)
                 values, metres = stored.astype(np.float64), in_metres(stored)
                 if measured(values).mean() < LEAST_MEASURED:
                     empty += 1

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.system.units import MILLIMETRES_PER_METRE
+from pagnet_ros.system.units import MILLIMETRE
 from pagnet_training.data.images import RgbdImage, fit_levels, make_image, read_array, read_rgb, reduce_rgb
 
 Converter = Callable[[NDArray[np.floating]], NDArray[np.floating]]
@@ -55,12 +55,13 @@ def read_sintel(folder: Path, problems: list[str]) -> list[RgbdImage]:
     return _read(_pairs(folder, r"(.+)_rgb\.png", ("{}_depth.npz", "{}_depth.npy"), problems), convert, problems)
 
 
-def read_frames(folder: Path, problems: list[str]) -> list[RgbdImage]:
+def read_frames(folder: Path, problems: list[str], depth_unit_m: float = MILLIMETRE) -> list[RgbdImage]:
     """Plain frames: ``NAME.color.{png,jpg}`` or ``NAME_rgb.*`` with ``NAME.depth.png`` or ``NAME_depth.png``.
 
     Depth is uint16 millimetres with 0 = no measurement (NYUv2-style exports and recordings turned into frames), or,
     in ``.npy``, float metres; either is scaled per frame to the range of levels. A colour image larger than its depth
-    is reduced to the depth's size, because depth is the truth to learn.
+    is reduced to the depth's size, because depth is the truth to learn. `depth_unit_m` is what a count stands for where
+    it is no millimetre.
     """
     pairs = _pairs(
         folder,
@@ -68,29 +69,31 @@ def read_frames(folder: Path, problems: list[str]) -> list[RgbdImage]:
         ("{}.depth.png", "{}_depth.png", "{}_depth.npy", "{}.depth.npy", "{}_depth.pgm"),
         problems,
     )
-    return _read(pairs, fit_levels, problems, recorded=True)
+    return _read(pairs, fit_levels, problems, depth_unit_m)
 
 
-LAYOUTS: dict[str, Callable[[Path, list[str]], list[RgbdImage]]] = {
+LAYOUTS: dict[str, Callable[..., list[RgbdImage]]] = {
     "middlebury": read_middlebury,
     "sintel": read_sintel,
     "frames": read_frames,
 }
 
 
-def read_folder(layout: str, folder: Path, problems: list[str]) -> list[RgbdImage]:
+def read_folder(layout: str, folder: Path, problems: list[str], depth_unit_m: float = MILLIMETRE) -> list[RgbdImage]:
     """Read every pair of a folder; what is wrong with it is appended to `problems`, never raised.
 
     Args:
         layout: a key of `LAYOUTS`.
         folder: where the files lie.
         problems: grows by one line per missing folder, unpaired file, mis-sized or all-invalid pair.
+        depth_unit_m: of frames: metres per count of whole-number depth.
     """
     if not folder.is_dir():
         problems.append(f"{folder}: no such folder; give the data's root with --data, or mend the recipe's path")
         return []
     before = len(problems)
-    images = LAYOUTS[layout](folder, problems)
+    units = (depth_unit_m,) if layout == "frames" else ()
+    images = LAYOUTS[layout](folder, problems, *units)
     if not images and len(problems) == before:
         problems.append(f"{folder}: no {layout} pair in it; see training/README.md for the file names expected")
     return images
@@ -110,18 +113,18 @@ def _pairs(folder: Path, pattern: str, partners: tuple[str, ...], problems: list
 
 
 def _read(
-    pairs: Iterator[_Pair], convert: Converter, problems: list[str], *, recorded: bool = False
+    pairs: Iterator[_Pair], convert: Converter, problems: list[str], depth_unit_m: float | None = None
 ) -> list[RgbdImage]:
-    """Read pairs; `recorded` ones are metric, and their colour may be larger than their depth."""
+    """Read pairs; those with a unit are recorded, and their colour may be larger than their depth."""
     images = []
     for pair in pairs:
         try:
             rgb, stored = read_rgb(pair.rgb), read_array(pair.depth)
             depth = stored.astype(np.float64)
             metres = None
-            if recorded:
+            if depth_unit_m is not None:
                 rgb = reduce_rgb(rgb, *depth.shape)
-                metres = depth if stored.dtype.kind == "f" else depth / MILLIMETRES_PER_METRE
+                metres = depth if stored.dtype.kind == "f" else depth / (1 / depth_unit_m)
             images.append(make_image(pair.name, rgb, convert(depth), metres))
         except RecordingError as error:
             problems.append(str(error))

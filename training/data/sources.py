@@ -77,9 +77,9 @@ def _recorded(source: SourceRecipe, path: Path, problems: list[str]) -> list[Rgb
     if kind == "recording":
         kind = "bag" if path.is_file() or not path.is_dir() or _holds_a_bag(path) else "frames"
     if kind != "bag":
-        return read_folder(kind, path, problems)
+        return read_folder(kind, path, problems, source.depth_unit_m)
     found: list[str] = []
-    images = read_bag(path, source.every, source.depth_topic, source.color_topic, found)
+    images = read_bag(path, source.every, source.depth_topic, source.color_topic, found, source.depth_unit_m)
     problems += found
     return images
 

@@ -46,6 +46,15 @@ def test_every_third_pair_becomes_an_image_of_the_depths_size(bag: Path) -> None
     assert images[0].depth[8, 23] > images[0].depth[8, 0]
 
 
+def test_counts_of_another_unit_become_metres_and_the_same_levels(bag: Path) -> None:
+    (whole, *_), (tenths, *_) = (read_bag(bag, 6, "", "", [], unit) for unit in (1e-3, 1e-4))
+    assert whole.metric is not None
+    assert tenths.metric is not None
+    np.testing.assert_allclose(tenths.metric.depth_m, whole.metric.depth_m / 10, rtol=1e-6)
+    np.testing.assert_allclose(tenths.depth, whole.depth, atol=1e-3)
+    assert np.array_equal(tenths.valid, whole.valid)
+
+
 def test_a_missing_bag_and_a_wrong_topic_are_reported(bag: Path, tmp_path: Path) -> None:
     problems: list[str] = []
     assert read_bag(tmp_path / "absent", 1, "", "", problems) == []
