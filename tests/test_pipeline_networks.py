@@ -12,6 +12,7 @@ from pagnet_ros.core.degradation import BICUBIC, LEVELS, NETWORK
 from pagnet_ros.errors import ConfigError, DeviceError, WeightsError
 from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, save_weights
+from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.pipeline import DepthUpsampler
 from tests.builders import EVERYTHING, bicubic, colour, slanted, small_network, upsampler, with_holes
 
@@ -154,3 +155,29 @@ def test_python_threads_run_while_the_network_does():
         done.set()
         thread.join(10.0)
     assert ticks
+
+
+def box_before_a_wall(box_mm, wall_mm):
+    depth = np.full((30, 40), wall_mm, np.uint16)
+    depth[10:20, 15:25] = box_mm
+    rgb = np.full((120, 160, 3), 60, np.uint8)
+    rgb[40:80, 60:100] = 200
+    return depth, rgb
+
+
+@pytest.mark.parametrize("weights", ["bicubic", "rt-x4-clean"])
+def test_what_rings_at_an_edge_is_never_published_out_of_range(weights):
+    options = UpsamplerOptions(min_depth_m=0.8, max_depth_m=8.1)
+    out = DepthUpsampler.from_weights(weights, device="cpu", options=options)(*box_before_a_wall(1000, 8000)).depth
+    known = out[np.isfinite(out)]
+    assert known.size > 0.9 * out.size
+    assert known.min() >= np.float32(0.8)
+    assert known.max() <= np.float32(8.1)
+
+
+@pytest.mark.parametrize("rgb_size", [(120, 160), (30, 40), (70, 90)])
+def test_interpolation_does_not_overshoot_at_an_edge(rgb_size):
+    depth, _ = box_before_a_wall(1500, 4000)
+    out = DepthUpsampler.bicubic(device="cpu")(depth, np.zeros((*rgb_size, 3), np.uint8)).depth
+    assert np.nanmin(out) >= 1.5 - 1e-4
+    assert np.nanmax(out) <= 4.0 + 1e-4

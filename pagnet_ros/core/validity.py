@@ -87,7 +87,12 @@ class ValidityOptions(Settings):
 
 
 def mask_depth(
-    result: Tensor, valid: Tensor, beyond: Tensor | None, options: ValidityOptions, near: Tensor | None = None
+    result: Tensor,
+    valid: Tensor,
+    beyond: Tensor | None,
+    options: ValidityOptions,
+    near: Tensor | None = None,
+    limits: tuple[float, float] = (0.0, math.inf),
 ) -> tuple[Tensor, Tensor]:
     """Mask what is unknown in a result that was regressed or interpolated.
 
@@ -97,12 +102,14 @@ def mask_depth(
         beyond: ``[B, 1, h, w]`` bool, pixels measured out of range; None where there are none.
         options: policies.
         near: ``[B, 1, h, w]`` bool, those of them that are too near; None where all are too far.
+        limits: smallest and largest depth in range: what rings beyond them at an edge is not known.
 
     Returns:
         The depth as published, not finite where doubtful, and its provenance, uint8; each ``[B, 1, H, W]``.
     """
     origin = provenance(valid, beyond, (result.shape[-2], result.shape[-1]), options)
     doubtful = (origin == NOTHING) | (origin == OUT_OF_RANGE) | ~((result > 0) & torch.isfinite(result))
+    doubtful |= (result < limits[0]) | (result > limits[1])
     if options.remove_flying:
         doubtful |= flying_pixels(result, options.flying_gap)
     origin = torch.where(doubtful & (origin != OUT_OF_RANGE), NOTHING, origin)
@@ -112,6 +119,22 @@ def mask_depth(
     if options.publish_filled != "value":
         published = published.masked_fill(origin == FILLED, _AS[options.publish_filled])
     return published, origin
+
+
+def within_neighbours(result: Tensor, low: Tensor) -> Tensor:
+    """Interpolated depth held between the 3x3 depths around it: bicubic kernels overshoot at a depth step.
+
+    Args:
+        result: ``[B, 1, s*h, s*w]`` float32.
+        low: ``[B, 1, h, w]`` float32, what it was interpolated from.
+
+    Returns:
+        ``[B, 1, s*h, s*w]``.
+    """
+    size = (result.shape[-2], result.shape[-1])
+    ends = torch.cat((_window_min(low, 1), _window_min(-low, 1)), dim=1)
+    least, most = F.interpolate(ends, size=size, mode="nearest-exact").split(1, dim=1)
+    return torch.minimum(torch.maximum(result, least), -most)
 
 
 class MaskedChoice(NamedTuple):

@@ -7,6 +7,7 @@ parameter with a bad value stands at its default until it is mended, so that the
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeVar
 
@@ -48,10 +49,16 @@ def declare(
     given = overrides(node)
     known = {field.name: field for field in fields_of(kind)}
     for name, field in known.items():
-        wrong = problems_of(name, field, given[name].value) if name in given else []
+        value, start = given[name].value if name in given else None, _plain(field.default)
+        is_word = isinstance(field.default, str) and isinstance(value, float) and not math.isfinite(value)
+        if is_word:  # rcl reads nan and inf without quotes as numbers
+            value = str(value)
+        wrong = problems_of(name, field, value) if name in given else []
         made = _descriptor(name, field, read_only=fixed is None or name in fixed)
+        if is_word and not wrong:
+            start = value
         try:
-            node.declare_parameter(name, _plain(field.default), made, ignore_override=bool(wrong))
+            node.declare_parameter(name, start, made, ignore_override=is_word or bool(wrong))
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             wrong = [str(error)]
             node.declare_parameter(name, _plain(field.default), made, ignore_override=True)

@@ -107,7 +107,7 @@ class Engine:
         self.precision = _precision_of(network, precision, self.device)
         check_backend(backend, self.device)
         self.scale = network.scale
-        self._chooses = getattr(network, "chooses", False)
+        self._chooses, self._interpolates = getattr(network, "chooses", False), isinstance(network, Bicubic)
         self.fallback_reason = ""
         self._dtype = PRECISIONS[self.precision] if isinstance(network, nn.Module) else torch.float32
         on_gpu = self.device.type == "cuda"
@@ -143,7 +143,7 @@ class Engine:
                 buffers.mark("upload")
                 predicted = self._run(self._predict, for_network(frame), uploaded)
                 buffers.mark("network")
-                masked = self._run(self._mask, for_mask(frame, chosen=self._chooses), predicted)
+                masked = self._run(self._mask, for_mask(frame), predicted)
                 buffers.mark("mask")
                 buffers.download(masked)
                 buffers.mark("download")
@@ -169,8 +169,10 @@ class Engine:
         filled = fill_holes(low, low_valid)
         normal = Normalisation.of(filled)
         guide = self._guidance(colour.permute(2, 0, 1)[None], size.high)
-        predicted = self._forward(normal.apply(filled), guide, low_valid)
-        return [_resample(normal.undo(predicted), frame.rgb_size), *measurement]
+        predicted = normal.undo(self._forward(normal.apply(filled), guide, low_valid))
+        if self._interpolates:
+            predicted = validity.within_neighbours(predicted, filled)
+        return [_resample(predicted, frame.rgb_size), *measurement]
 
     def _choose(self, frame: FrameSettings, measurement: Measurement, colour: Tensor) -> list[Tensor]:
         """The chosen surface of every output pixel; nothing after the choice mixes two of them."""
@@ -203,7 +205,8 @@ class Engine:
         if frame.size.pooled:
             noise = limits.noise_floor + limits.noise * measured.square()
             result = back_project(result, measured, valid, noise)
-        return [*validity.mask_depth(result, valid, beyond, frame.options, beyond & (measured < limits.minimum))]
+        near, ends = beyond & (measured < limits.minimum), (limits.minimum, limits.maximum)
+        return [*validity.mask_depth(result, valid, beyond, frame.options, near, ends)]
 
     def _run(
         self, function: Callable[..., list[Tensor]], frame: FrameSettings, tensors: Sequence[Tensor]

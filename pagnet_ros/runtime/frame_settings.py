@@ -52,16 +52,10 @@ def for_network(frame: FrameSettings) -> FrameSettings:
 
 
 @lru_cache(maxsize=16)
-def for_mask(frame: FrameSettings, *, chosen: bool) -> FrameSettings:
-    """Without what only the network and its input read.
-
-    The range counts for a chosen surface, and where what is too near is told from what is too far; noise only where the
-    measurement is as fine as the output, or finer.
-    """
+def for_mask(frame: FrameSettings) -> FrameSettings:
+    """Without what only the network and its input read: noise counts where depth is as fine as the output, or finer."""
     finer = frame.size.pooled or frame.size.low == frame.rgb_size
     noise = (frame.limits.noise, frame.limits.noise_floor) if finer else (_UNREAD, _UNREAD)
     read = {field.name: getattr(frame.options, field.name) for field in fields(ValidityOptions)}
-    told = chosen or frame.options.publish_out_of_range == "inf"
-    inside = (frame.limits.minimum, frame.limits.maximum) if told else (_UNREAD, _UNREAD)
-    limits = FrameLimits(*inside, *noise)
+    limits = FrameLimits(frame.limits.minimum, frame.limits.maximum, *noise)
     return frame._replace(limits=limits, options=ValidityOptions(**{**read, "estimate": "surface"}))

@@ -1,6 +1,7 @@
 """Settings as ROS parameters: declared, described, read, and bad ones kept off."""
 
 import pytest
+import yaml
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
 
@@ -10,6 +11,7 @@ from pagnet_ros.ros.evaluator.node import EvaluatorOptions
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.parameters import declare, read
 from pagnet_ros.ros.players.simulated_frames import SimulatedCameraOptions
+from pagnet_ros.system.resources import config_path
 from pagnet_ros.system.settings import fields_of
 
 KINDS = (NodeParameters, SimulatedCameraOptions, EvaluatorOptions)
@@ -55,3 +57,31 @@ def test_bad_values_are_told_and_the_default_stands(ros):
     assert set(problems) == {"slop_ms", "queue_size", "fill"}
     assert "expected a float" in problems["slop_ms"]
     assert read(node, NodeParameters) == NodeParameters(max_late_ms=100.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        (NodeParameters, ["pagnet.yaml"]),
+        *((NodeParameters, ["pagnet.yaml", f"presets/{name}.yaml"]) for name in ("safe", "dense", "mapping")),
+        (SimulatedCameraOptions, ["simulated_camera.yaml"]),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else value[-1],
+)
+def test_the_shipped_files_hold_what_they_say_as_ros_reads_them(ros, kind, files):
+    arguments = [word for name in files for word in ("--params-file", str(config_path(name)))]
+    node = ros.node("any", cli_args=["--ros-args", *arguments])
+    assert declare(node, kind) == {}
+    said = {}
+    for name in files:
+        said |= yaml.safe_load(config_path(name).read_text(encoding="utf-8"))["/**"]["ros__parameters"]
+    assert read(node, kind) == kind(**said)
+
+
+@pytest.mark.parametrize("word", ["nan", "inf"])
+def test_words_that_ros_takes_for_numbers_stay_words(ros, word):
+    node = ros.node("any", cli_args=["--ros-args", "-p", f"publish_filled:={word}", "-p", f"fill:={word}"])
+    problems = declare(node, NodeParameters)
+    assert list(problems) == ["fill"]
+    assert f"fill = '{word}'" in problems["fill"]
+    assert read(node, NodeParameters) == NodeParameters(publish_filled=word)

@@ -142,7 +142,7 @@ def test_running_out_of_memory_says_how_to_mend_it_and_the_next_frame_works(erro
     engine = Engine(Stub(act), "cpu")
     with pytest.raises(DeviceError, match="cpu ran out of memory") as caught:
         infer(engine, *scene())
-    assert "smaller network" in str(caught.value)
+    assert "weights:=bicubic" in str(caught.value)
     assert "more lines" not in str(caught.value)
     assert np.isfinite(infer(engine, *scene()).depth).all()
 

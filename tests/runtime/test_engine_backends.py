@@ -159,7 +159,7 @@ def test_a_live_parameter_records_only_the_part_of_a_frame_that_reads_it(pooled)
     assert parts(flying_gap=0.1) == ["_mask"]
     assert parts(fill="none") == ["_mask"]
     assert parts(noise=0.01) == (["_mask"] if pooled else [])
-    assert parts(maximum=2.0) == ["_predict"]
+    assert parts(maximum=2.0) == ["_predict", "_mask"]
     assert parts(registration="none") == []
 
 

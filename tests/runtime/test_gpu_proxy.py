@@ -118,7 +118,7 @@ def run(network, dtype, depth_size, rgb_size, raw=torch.uint16, options=OPTIONS[
         rgb = torch.empty((*rgb_size, 3), dtype=torch.uint8, device="cuda")
         with WithoutCuda(), OnTheGpu() as watch:
             predicted = engine._predict(for_network(frame), depth, rgb)
-            results = engine._mask(for_mask(frame, chosen=engine._chooses), *predicted)
+            results = engine._mask(for_mask(frame), *predicted)
     return results, watch
 
 

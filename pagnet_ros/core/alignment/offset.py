@@ -86,7 +86,7 @@ class Shift(NamedTuple):
         for offset, low, high in zip(offset_px, depth_size[::-1], rgb_size[::-1], strict=True):
             whole = max(-low, min(low, round(offset * low / high)))
             depth.append(whole)
-            back.append(round(offset - whole * high / low))
+            back.append(max(1 - high, min(high - 1, round(offset - whole * high / low))))
         return cls((depth[0], depth[1]), (back[0], back[1]))
 
     @property

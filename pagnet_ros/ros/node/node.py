@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import JumpThreshold
+from rclpy.clock import ClockChange, JumpThreshold
 from rclpy.duration import Duration
 
 from pagnet_ros.errors import ConfigError, DeviceError
@@ -260,7 +260,9 @@ class PagnetNode(ManagedNode):
     def _on_jump(self, jump: Any) -> None:
         if self._inputs is not None:
             self._inputs.clear()
-        self.reporter.report("clock_jump", "time went backwards (a looped bag?); waiting frames are dropped", "info")
+        is_backward = jump.clock_change == ClockChange.ROS_TIME_NO_CHANGE
+        what = "time went backwards (a looped bag?)" if is_backward else "use_sim_time was changed"
+        self.reporter.report("clock_jump", f"{what}; waiting frames are dropped", "info")
 
     def _check_topics(self) -> None:
         self._follow_demand(may_close=True)

@@ -131,11 +131,10 @@ def _checksum(content: bytes) -> bytes:
 
 def cache_folder() -> Path:
     """A folder that only this user can write to: what lies in it is run."""
-    base = os.environ.get("PAGNET_CACHE") or Path(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "pagnet_ros"
-    )
-    folder = Path(base)
+    folder = Path("~/.cache/pagnet_ros")
     try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(os.environ.get("PAGNET_CACHE") or Path(base, "pagnet_ros"))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
     except (OSError, RuntimeError) as error:

@@ -78,3 +78,10 @@ def test_anything_else_is_refused_with_what_is_expected(text):
 def test_estimating_while_frames_come_is_refused_with_the_way_to_do_it():
     with pytest.raises(ConfigError, match=r"python -m pagnet_ros\.replay\.alignment"):
         offset_px("auto", (0.0, 0.0), 640)
+
+
+@pytest.mark.parametrize("offset", [(130.0, 0.0), (-130.0, 0.0), (0.0, 199.0)])
+def test_an_offset_beyond_the_image_leaves_its_size(offset):
+    shift = Shift.of(offset, DEPTH, RGB)
+    assert shift.placed(np.zeros(RGB, np.float32)).shape == RGB
+    assert shift.moved_rgb(np.zeros((*RGB, 3), np.uint8)).shape == (*RGB, 3)

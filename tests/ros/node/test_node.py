@@ -324,6 +324,12 @@ def test_backward_clock_under_sim_time_drops_waiting_frames(ros):
     assert len(rig.node._inputs._pairing._depth) == 0
 
 
+def test_a_change_of_use_sim_time_is_no_clock_that_ran_backwards(ros):
+    rig = Rig(ros)
+    rig.node.set_parameters([Parameter("use_sim_time", value=True)])
+    assert "use_sim_time was changed; waiting frames are dropped" in rig.wait_log("clock_jump")
+
+
 def test_a_sensor_profile_narrows_the_range_of_the_node(ros, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("min_range_m: 0.5\nmax_range_m: 2.0\n")

@@ -5,6 +5,7 @@ import gc
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.runtime.native import NativePagNet, NativeUnavailableError, library, load_library, program
+from pagnet_ros.runtime.native.library import cache_folder
 from pagnet_ros.runtime.native.program import Op
 
 SMALL = ModelConfig(scale=4, channels=8, growth=4, convolutions=2, blocks=2, residual=True, mask_channel=True)
@@ -332,3 +334,14 @@ def test_depth_that_is_not_finite_spoils_no_later_frame(kernels, bf16):
     first = native(depth, rgb, valid).clone()
     native(torch.full_like(depth, np.nan), rgb, valid)
     assert torch.equal(native(depth, rgb, valid), first)
+
+
+def test_without_a_home_the_cache_says_what_to_name(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    for name in ("PAGNET_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(NativeUnavailableError, match=r"Could not determine home.*name one in PAGNET_CACHE"):
+        cache_folder()
