@@ -121,6 +121,8 @@ class NodeFacts:
     use_sim_time: bool | None = None
     slop_ms: float | None = None
     max_late_ms: float | None = None
+    depth_unit_m: float | None = None  # metres per count of 16UC1
+    max_depth_m: float | None = None  # farthest depth that counts as measured
     diagnostics_level: int | None = None  # worst of its own diagnostics: 0 OK, 1 warning, 2 error; None if none came
     diagnostics: str = ""  # the sentence that goes with it
     outputs: tuple[tuple[str, Endpoint, tuple[Endpoint, ...]], ...] = ()  # topic, publisher, who listens

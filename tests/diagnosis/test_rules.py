@@ -165,6 +165,7 @@ PLANTED = {
     "doubtful_unit": [
         changed(depth={"images": depth_images(depth=replace(DEPTH, median=19_000.0, p05=7_000.0, p95=42_000.0))}),
         changed(depth={"images": depth_images(depth=replace(DEPTH, median=2.0, p05=1.0, p95=4.0))}),
+        changed(consumers={"depth_unit_m": 0.01}),
     ],
     "negative_depth": [changed(depth={"images": depth_images(encoding="32FC1", depth=replace(METRES, negative=0.01))})],
     "depth_larger_than_color": [
@@ -283,6 +284,13 @@ def test_errors_come_first():
 
 def test_images_of_different_shape_with_both_calibrations_are_healthy_as_the_node_reprojects_them():
     assert diagnose(changed(color={"images": WIDE}, color_info={"info": info(1280, 720)})) == []
+
+
+def test_depth_in_the_unit_and_the_range_that_the_node_is_told_is_healthy():
+    tenths = {"images": depth_images(depth=replace(DEPTH, median=19_000.0, p05=7_000.0, p95=42_000.0))}
+    assert names(changed(depth=tenths, consumers={"depth_unit_m": 0.0001, "max_depth_m": 10.0})) == []
+    assert names(changed(depth=tenths, consumers={"depth_unit_m": 0.001, "max_depth_m": 10.0})) == ["doubtful_unit"]
+    assert names(changed(depth=tenths, consumers={"depth_unit_m": 0.001, "max_depth_m": 60.0})) == []
 
 
 def test_a_recording_on_its_own_time_is_healthy():

@@ -10,6 +10,7 @@ import numpy as np
 
 from pagnet_ros.diagnosis.finding import Fault, rule
 from pagnet_ros.diagnosis.observation import CameraInfoFacts, DepthFacts, ImageFacts, Observation, Stream
+from pagnet_ros.system.units import MILLIMETRE
 
 UNORDERED: Final = ("8UC3", "8UC4")
 _SHAPE_TOLERANCE: Final = 0.02
@@ -137,23 +138,28 @@ def zeros_in_32fc1(seen: Observation) -> Iterator[Fault]:
     "parameter for it (depth_unit_m).",
 )
 def doubtful_unit(seen: Observation) -> Iterator[Fault]:
-    """The values of a 16UC1 image cannot be millimetres of a room: too small or too large."""
+    """The values of a 16UC1 image, in millimetres or the node's depth_unit_m, cannot be of a room: too near or far."""
     stream, depths, encoding = _depths(seen)
     known = [facts for facts in depths if facts.median is not None]
     if stream is None or not known or _is_float(encoding):
         return
-    median = float(np.median([facts.median or 0.0 for facts in known]))
-    p95 = float(np.median([facts.p95 for facts in known]))
-    p05 = float(np.median([facts.p05 for facts in known]))
-    if p95 < 100:
-        came = f"95 % of the values are below {p95:.0f}, which is {p95:.0f} mm from the camera"
+    unit_m = next((node.depth_unit_m for node in seen.consumers if node.depth_unit_m is not None), MILLIMETRE)
+    farthest_m = max((node.max_depth_m for node in seen.consumers if node.max_depth_m is not None), default=0.0)
+    median_m = unit_m * float(np.median([facts.median or 0.0 for facts in known]))
+    p95_m = unit_m * float(np.median([facts.p95 for facts in known]))
+    p05_m = unit_m * float(np.median([facts.p05 for facts in known]))
+    if p95_m < 0.1:
+        came = f"95 % of the values are below {p95_m / unit_m:.0f}, which is {1000 * p95_m:.0f} mm from the camera"
         guess = "These look like metres or centimetres. "
-    elif median > 10_000 and p05 > 2_000:
-        came = f"half of the values are above {median:.0f}, which is {median / 1000:.1f} m from the camera"
-        guess = f"These look like tenths of a millimetre (the scene would be at {median / 1e4:.1f} m). "
+    elif median_m > max(10.0, farthest_m) and p05_m > 2.0:
+        came = f"half of the values are above {median_m / unit_m:.0f}, which is {median_m:.1f} m from the camera"
+        guess = f"These look like tenths of a millimetre (the scene would be at {median_m / 10:.1f} m). "
     else:
         return
     expected = "millimetres, 16UC1's unit, of a scene within a depth camera's range"
+    if unit_m != MILLIMETRE:
+        expected = f"counts of {1000 * unit_m:g} mm, the node's depth_unit_m, of a scene within a depth camera's range"
+        guess = ""
     yield Fault(stream.topic, came, expected, guess + doubtful_unit.mend)
 
 

@@ -28,7 +28,7 @@ _SETTLED_S: Final = 1.0
 _MANAGER: Final = "nav2_msgs/srv/ManageLifecycleNodes"
 _DEFAULT_BOND_S: Final = 4.0
 _LIFECYCLE: Final = "lifecycle_msgs/srv/GetState"
-_OWN_PARAMETERS: Final = ("weights", "slop_ms", "max_late_ms", "use_sim_time")
+_OWN_PARAMETERS: Final = ("weights", "slop_ms", "max_late_ms", "use_sim_time", "depth_unit_m", "max_depth_m")
 
 Role = Literal["depth", "color", "depth_info", "color_info"]
 
@@ -141,6 +141,8 @@ def _node_facts(node: str, parameters: dict[str, Any], listener: Listener, graph
         use_sim_time=parameters.get("use_sim_time"),
         slop_ms=parameters.get("slop_ms"),
         max_late_ms=parameters.get("max_late_ms"),
+        depth_unit_m=parameters.get("depth_unit_m"),
+        max_depth_m=parameters.get("max_depth_m"),
         diagnostics_level=level,
         diagnostics=text,
         outputs=tuple(

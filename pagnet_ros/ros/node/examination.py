@@ -73,7 +73,7 @@ class Examination:
     """Looks at what came lately. To be called from the executor's thread."""
 
     def __init__(self, node: Any, topics: TopicNames, settings: NodeParameters, reporter: Reporter) -> None:
-        """Begin with nothing received. Of the node's parameters slop_ms, max_late_ms and use_sim_time are read."""
+        """Begin with nothing received. Those of the node's parameters that `NodeFacts` has are read at each look."""
         self._node, self._reporter = node, reporter
         self._topics: dict[StreamName, str] = {
             "depth": topics.depth,
@@ -173,6 +173,8 @@ class Examination:
             use_sim_time=self._parameter("use_sim_time"),
             slop_ms=self._parameter("slop_ms"),
             max_late_ms=self._parameter("max_late_ms"),
+            depth_unit_m=self._parameter("depth_unit_m"),
+            max_depth_m=self._parameter("max_depth_m"),
         )
 
     def _parameter(self, name: str) -> Any:

@@ -151,10 +151,11 @@ def test_two_nodes_of_one_name(ros, camera, examine):
 
 
 def test_a_node_that_is_not_active(ros, examine):
-    rig = Rig(ros, activate=False)
+    rig = Rig(ros, activate=False, depth_unit_m=0.0001, max_depth_m=12.0)
     seen, found = examine(0.5)
     assert found["node_inactive"].about == "/pagnet_node"
     assert seen.consumers[0].slop_ms == rig.node.get_parameter("slop_ms").value
+    assert (seen.consumers[0].depth_unit_m, seen.consumers[0].max_depth_m) == (0.0001, 12.0)
 
 
 def test_the_topics_of_an_active_node_are_found_and_its_diagnostics_heard(ros, examine):

@@ -36,7 +36,7 @@ class Listening:
 
     def __init__(self, ros):
         self.ros, self.lines, self.counts = ros, [], dict.fromkeys(KINDS, 0)
-        node = ros.node("listening")
+        node = self.node = ros.node("listening")
         node.declare_parameter("slop_ms", 20.0)
         node.declare_parameter("max_late_ms", 500.0)
         logger = SimpleNamespace(info=self.lines.append, warn=self.lines.append, error=self.lines.append)
@@ -76,6 +76,13 @@ def listening(ros):
 
 def test_a_sound_camera_has_no_findings(listening):
     assert listening().kinds() == set()
+
+
+def test_depth_in_the_unit_that_the_node_is_told_has_no_findings(listening):
+    found = listening(depth_value=18_000)
+    assert found.kinds() == {"doubtful_unit"}
+    found.node.declare_parameter("depth_unit_m", 0.0001)
+    assert found.kinds() == set()
 
 
 def test_what_the_node_does_not_notice_by_itself_is_reported(listening):
