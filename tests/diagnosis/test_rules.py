@@ -286,6 +286,22 @@ def test_images_of_different_shape_with_both_calibrations_are_healthy_as_the_nod
     assert diagnose(changed(color={"images": WIDE}, color_info={"info": info(1280, 720)})) == []
 
 
+@pytest.mark.parametrize(
+    ("size", "frame_id", "expected"),
+    [
+        ((848, 480), "camera_color_optical_frame", []),
+        ((1280, 960), "camera_depth_optical_frame", ["frame_ids_differ"]),
+    ],
+)
+def test_depth_larger_than_colour_is_no_finding_where_the_node_reprojects_it(size, frame_id, expected):
+    seen = changed(
+        depth={"images": depth_images(size=size, frame_id=frame_id)},
+        depth_info={"info": info(*size, frame_id=frame_id)},
+    )
+    assert names(seen) == expected
+    assert "depth_larger_than_color" in names(changed(seen, depth_info=None))
+
+
 def test_depth_in_the_unit_and_the_range_that_the_node_is_told_is_healthy():
     tenths = {"images": depth_images(depth=replace(DEPTH, median=19_000.0, p05=7_000.0, p95=42_000.0))}
     assert names(changed(depth=tenths, consumers={"depth_unit_m": 0.0001, "max_depth_m": 10.0})) == []

@@ -183,11 +183,12 @@ def _last(stream: Stream | None) -> ImageFacts | None:
     mend="Swap the topics if they are swapped; else subscribe to the full-size colour topic, or decimate depth.",
 )
 def depth_larger_than_color(seen: Observation) -> Iterator[Fault]:
-    """Depth has more pixels than colour in some axis, so there is nothing to gain from colour."""
+    """Depth that is not to be reprojected has more pixels than colour in some axis: nothing to gain from colour."""
     depth, color = _last(seen.depth), _last(seen.color)
-    if depth and color and (depth.width > color.width or depth.height > color.height):
-        topic = seen.depth.topic if seen.depth else ""
-        yield Fault(topic, f"depth is {_size(depth)}, colour {_size(color)}", "colour at least as large")
+    if seen.depth is None or not depth or not color or _is_reprojected(seen, depth, color):
+        return
+    if depth.width > color.width or depth.height > color.height:
+        yield Fault(seen.depth.topic, f"depth is {_size(depth)}, colour {_size(color)}", "colour at least as large")
 
 
 @rule(
@@ -237,6 +238,11 @@ def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
         )
 
 
+def _is_reprojected(seen: Observation, depth: ImageFacts, color: ImageFacts) -> bool:
+    """Whether the node draws depth anew for the colour camera, as far as the images and calibrations tell."""
+    return _both_calibrated(seen) and (_frames_differ(seen) or _other_shape(depth, color))
+
+
 def _both_calibrated(seen: Observation) -> bool:
     infos = [stream.info if stream is not None else None for stream in (seen.depth_info, seen.color_info)]
     return all(info is not None and _calibrated(info) for info in infos)
@@ -276,10 +282,14 @@ def _degrees(info: CameraInfoFacts) -> str:
 )
 def frame_ids_differ(seen: Observation) -> Iterator[Fault]:
     """Depth and colour name different frames, so depth is most likely not registered to colour."""
-    depth, color = _frame_id(seen.depth), _frame_id(seen.color)
-    if seen.depth is not None and depth and color and depth.lstrip("/") != color.lstrip("/"):
-        came = f"depth is in frame {depth!r}, colour in {color!r}"
+    if seen.depth is not None and _frames_differ(seen):
+        came = f"depth is in frame {_frame_id(seen.depth)!r}, colour in {_frame_id(seen.color)!r}"
         yield Fault(seen.depth.topic, came, "the colour camera's frame for both")
+
+
+def _frames_differ(seen: Observation) -> bool:
+    depth, color = _frame_id(seen.depth).lstrip("/"), _frame_id(seen.color).lstrip("/")
+    return bool(depth and color) and depth != color
 
 
 def _frame_id(stream: Stream | None) -> str:
