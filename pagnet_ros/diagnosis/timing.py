@@ -57,6 +57,14 @@ def clock_offset_s(arrivals: Sequence[Arrival]) -> float:
     return median_age_ms(arrivals) / 1000.0
 
 
+def runs_on_sim_time(arrivals: Sequence[Arrival]) -> bool:
+    """Whether stamps follow /clock, which may run at any speed."""
+    sim = [a for a in arrivals if a.sim_ns is not None]
+    return bool(sim) and abs(np.median([(a.sim_ns or 0) - a.stamp_ns for a in sim])) < abs(
+        float(np.median([a.system_ns - a.stamp_ns for a in arrivals]))
+    )
+
+
 def drift_ms_per_s(arrivals: Sequence[Arrival]) -> float:
     """How much older messages become by the second: stamps of a clock that runs at another speed.
 

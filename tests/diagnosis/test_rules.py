@@ -309,6 +309,15 @@ def test_depth_in_the_unit_and_the_range_that_the_node_is_told_is_healthy():
     assert names(changed(depth=tenths, consumers={"depth_unit_m": 0.001, "max_depth_m": 60.0})) == []
 
 
+def test_a_simulated_camera_without_noise_that_stands_still_is_healthy():
+    still = changed(depth={"images": tuple(replace(image, checksum=7) for image in depth_images())})
+    on_clock = {"arrivals": with_sim_time(arrivals())}
+    simulated = changed(still, depth=on_clock, color=on_clock, color_info=on_clock, depth_info=None)
+    assert names(changed(simulated, clock_publishers=("/gazebo",), consumers=())) == []
+    told = changed(still, consumers={"use_sim_time": True}, clock_publishers=("/gazebo",))
+    assert names(told) == []
+
+
 def test_a_recording_on_its_own_time_is_healthy():
     on_it = {"consumers": {"use_sim_time": True}, "clock_publishers": ("/bag_player",)}
     assert names(alike(with_sim_time(arrivals()), **on_it)) == []

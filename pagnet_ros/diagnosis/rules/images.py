@@ -10,6 +10,7 @@ import numpy as np
 
 from pagnet_ros.diagnosis.finding import Fault, rule
 from pagnet_ros.diagnosis.observation import CameraInfoFacts, DepthFacts, ImageFacts, Observation, Stream
+from pagnet_ros.diagnosis.timing import runs_on_sim_time
 from pagnet_ros.system.units import MILLIMETRE
 
 UNORDERED: Final = ("8UC3", "8UC4")
@@ -62,7 +63,11 @@ def _broken(seen: Observation) -> Iterator[tuple[Stream, ImageFacts]]:
 @rule("warning", mend="Restart the camera; a driver that repeats its last image hides that the sensor has stopped.")
 def frozen_images(seen: Observation) -> Iterator[Fault]:
     """Image after image is the same to the bit, which no sensor's noise allows: the camera has stopped."""
+    if any(node.use_sim_time for node in seen.consumers):
+        return  # a simulated camera has no noise unless it is given some
     for stream in seen.images:
+        if runs_on_sim_time([a for a in stream.arrivals if a.stamp_ns]):
+            continue
         whole = [image for image in stream.images if not image.problem and _shows_something(image)]
         if len(whole) >= _ENOUGH and len({image.checksum for image in whole}) == 1:
             came = f"{len(whole)} images were the same to the bit"

@@ -18,6 +18,7 @@ from pagnet_ros.diagnosis.timing import (
     drift_ms_per_s,
     median_age_ms,
     nearest_offsets_ms,
+    runs_on_sim_time,
 )
 
 _ENOUGH: Final = 5
@@ -131,19 +132,11 @@ def drifting_stamps(seen: Observation) -> Iterator[Fault]:
 def _drift(stream: Stream) -> float:
     """By how much stamps fall behind the machine's clock, ms per second; 0 where it is too little to tell."""
     stamped = _stamped(stream)
-    if not stamped or _frozen(stream.arrivals) or _runs_on_sim_time(stamped):
+    if not stamped or _frozen(stream.arrivals) or runs_on_sim_time(stamped):
         return 0.0
     drift = drift_ms_per_s(stamped)
     span_s = (stamped[-1].steady_ns - stamped[0].steady_ns) / 1e9
     return drift if abs(drift) > _DRIFT_MS_PER_S and abs(drift) * span_s > _DRIFT_MS else 0.0
-
-
-def _runs_on_sim_time(arrivals: Sequence[Arrival]) -> bool:
-    """Whether stamps follow /clock, which may run at any speed."""
-    sim = [a for a in arrivals if a.sim_ns is not None]
-    return bool(sim) and abs(np.median([(a.sim_ns or 0) - a.stamp_ns for a in sim])) < abs(
-        float(np.median([a.system_ns - a.stamp_ns for a in arrivals]))
-    )
 
 
 @rule(
@@ -255,7 +248,7 @@ def no_clock(seen: Observation) -> Iterator[Fault]:
     for node in seen.consumers:
         if node.use_sim_time is True and not seen.clock_publishers:
             yield Fault(node.name, "use_sim_time is true and nobody publishes /clock", "a publisher of /clock")
-        on_sim = [s for s in seen.images if _stamped(s) and _runs_on_sim_time(_stamped(s)) and _far_from_system(s)]
+        on_sim = [s for s in seen.images if _stamped(s) and runs_on_sim_time(_stamped(s)) and _far_from_system(s)]
         if node.use_sim_time is False and seen.clock_publishers and on_sim:
             yield Fault(
                 node.name,
