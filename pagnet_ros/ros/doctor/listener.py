@@ -30,6 +30,8 @@ _KINDS: Final = {IMAGE_TYPE: Image, COMPRESSED_TYPE: CompressedImage, CAMERA_INF
 _ANY: Final = QoSProfile(depth=30, reliability=ReliabilityPolicy.BEST_EFFORT)
 """As the node subscribes: best effort and volatile, which every publisher accepts."""
 _LATCHED: Final = QoSProfile(depth=30, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_MOST: Final = 400_000
+"""Arrivals kept of a topic: of an hour, the longest watch, at 100 Hz."""
 _FIRST: Final = 6
 _SPREAD: Final = 6
 _PATIENCE_S: Final = 2.0
@@ -46,7 +48,7 @@ _VALUES: Final = {
 class TopicLog:
     """What came on one topic."""
 
-    arrivals: ArrivalLog = field(default_factory=ArrivalLog)  # what came by a volatile best-effort subscription
+    arrivals: ArrivalLog = field(default_factory=lambda: ArrivalLog(_MOST))  # by a volatile best-effort subscription
     latched: int = 0  # how many came by a transient-local one
     first: list[Any] = field(default_factory=list)  # the first images, in a row
     later: deque[Any] = field(default_factory=lambda: deque(maxlen=_SPREAD))  # every fifth of those after them
