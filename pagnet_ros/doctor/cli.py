@@ -69,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--depth", metavar="TOPIC", default="", help="depth images; default: what a running node takes")
     parser.add_argument("--color", metavar="TOPIC", default="", help="colour images; likewise")
     parser.add_argument(
-        "--depth-info", metavar="TOPIC", default="", help="the depth camera's camera_info; default: beside the image"
+        "--depth-info",
+        metavar="TOPIC",
+        default="",
+        help="the depth camera's camera_info; default: what a running node takes, else beside the image",
     )
     parser.add_argument("--color-info", metavar="TOPIC", default="", help="the colour camera's; likewise")
     parser.add_argument("--seconds", metavar="S", type=_seconds, default=5.0, help="how long to watch (default: 5)")

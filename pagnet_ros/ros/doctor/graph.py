@@ -126,15 +126,30 @@ class Graph:
             return {}
         return {service: types[0] for service, types in found if types}
 
-    def info_of(self, image: str, consumers: Iterable[str]) -> str:
-        """The camera_info topic of an image: what the nodes that take it listen to, else the one beside or below it."""
+    def info_of(self, image: str, consumers: Iterable[str], other: str = "") -> str:
+        """The camera_info topic of an image.
+
+        Args:
+            image: its topic.
+            consumers: nodes that take it: what they listen to is the answer, where that is only one.
+            other: the other image that they take; the topics beside and below it are left out.
+
+        Returns:
+            The one that a consumer takes; else the one beside or below the image.
+        """
         for node in consumers:
             heard = self.topics_of(node, [CAMERA_INFO_TYPE], publishers=False)
-            if len(heard) == 1:
-                return heard[0]
-        base = next((image.removesuffix(suffix) for suffix in _SUFFIXES if image.endswith(suffix)), image)
-        beside, below = f"{base.rpartition('/')[0]}/camera_info", f"{base}/camera_info"
+            found = heard if len(heard) == 1 else [topic for topic in heard if topic not in _infos_by_name(other)]
+            if len(found) == 1:
+                return found[0]
+        beside, below = _infos_by_name(image)
         return below if self._node.count_publishers(below) and not self._node.count_publishers(beside) else beside
+
+
+def _infos_by_name(image: str) -> tuple[str, str]:
+    """The camera_info topics beside and below an image, of whatever transport."""
+    base = next((image.removesuffix(suffix) for suffix in _SUFFIXES if image.endswith(suffix)), image)
+    return f"{base.rpartition('/')[0]}/camera_info", f"{base}/camera_info"
 
 
 def image_type(topic: str) -> str:

@@ -39,8 +39,8 @@ class Options:
 
     depth: str = ""  # depth topic; empty for the one that is found, else /depth
     color: str = ""  # colour topic; likewise
-    depth_info: str = ""  # calibration of the depth camera; empty for the one beside the image
-    color_info: str = ""  # of the colour camera; empty for the one the node takes, else the one beside the image
+    depth_info: str = ""  # calibration of the depth camera; empty for the one a node takes, else the one beside it
+    color_info: str = ""  # of the colour camera; likewise
     seconds: float = 5.0  # how long, above 0
 
 
@@ -104,8 +104,8 @@ def _discover(listener: Listener, graph: Graph) -> None:
 def _topics(options: Options, listener: Listener, graph: Graph, nodes: Sequence[str]) -> dict[Role, str]:
     """Absolute names of what is listened to; depth's calibration only where it is asked for, or published."""
     depth, color = graph.find(options.depth, options.color, nodes)
-    color_info = listener.resolve_topic_name(options.color_info or graph.info_of(color, nodes))
-    depth_info = listener.resolve_topic_name(options.depth_info or graph.info_of(depth, ()))
+    color_info = listener.resolve_topic_name(options.color_info or graph.info_of(color, nodes, depth))
+    depth_info = listener.resolve_topic_name(options.depth_info or graph.info_of(depth, nodes, color))
     topics: dict[Role, str] = {"depth": depth, "color": color, "color_info": color_info}
     if options.depth_info or (depth_info != color_info and graph.publishers(depth_info)):
         topics["depth_info"] = depth_info

@@ -11,7 +11,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -168,6 +168,26 @@ def test_the_topics_of_an_active_node_are_found_and_its_diagnostics_heard(ros, e
     assert (node.state, node.use_sim_time) == ("active", False)
     assert node.diagnostics
     assert "node_inactive" not in found
+
+
+@pytest.mark.parametrize("stream", ["depth", "color"])
+def test_a_calibration_that_a_node_takes_from_elsewhere_is_the_one_examined(ros, examine, stream):
+    wanted = {"depth": "/cam/depth/camera_info", "color": "/cam/color/camera_info", stream: "/calib/info"}
+    camera = ros.node("camera")
+    publishers = [camera.create_publisher(CameraInfo, topic, 5) for topic in wanted.values()]
+    remapped = {"depth": "/cam/depth/image", "color": "/cam/color/image", f"{stream}/camera_info": "/calib/info"}
+    words = [word for name, topic in remapped.items() for word in ("-r", f"{name}:={topic}")]
+    rig = Rig(ros, activate=False, cli_args=["--ros-args", *words])
+    rig.activate()
+    for publisher in publishers:
+        ros.wait_matched(publisher)
+
+    def examined():
+        seen, _ = examine(0.1, depth=remapped["depth"], color=remapped["color"])
+        found = {"depth": seen.depth_info and seen.depth_info.topic, "color": seen.color_info.topic}
+        return seen.consumers and found == wanted
+
+    ros.wait_until(examined, 60.0, f"an examination of {wanted}")  # a busy machine discovers late
 
 
 def test_a_lifecycle_manager_that_waits_for_a_bond(ros, examine, monkeypatch):
