@@ -23,9 +23,15 @@ ARGUMENTS = [
     DeclareLaunchArgument("depth", default_value="depth", description="the node's depth input"),
     DeclareLaunchArgument("color", default_value="color", description="its colour input"),
     DeclareLaunchArgument("camera_info", default_value="", description="of the colour image; empty: the one beside it"),
+    DeclareLaunchArgument(
+        "depth_camera_info", default_value="", description="of the depth image; empty: the one beside it"
+    ),
     DeclareLaunchArgument("output", default_value="depth_hr", description="the node's result"),
     DeclareLaunchArgument(
         "reference", default_value="", description="better depth of the same view, of colour's size; empty: none"
+    ),
+    DeclareLaunchArgument(
+        "reproject", default_value="true", choices=["true", "false"], description="as the node's: false: registered"
     ),
     DeclareLaunchArgument("out", default_value="", description="folder of the report; empty: the table is printed"),
     DeclareLaunchArgument("frames", default_value="0", description="end after so many results; 0: never"),
@@ -43,11 +49,13 @@ def make_evaluator(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         "depth": given["depth"],
         "color": given["color"],
         "color/camera_info": given["camera_info"],
+        "depth/camera_info": given["depth_camera_info"],
         "depth_hr": given["output"],
         "reference": given["reference"],
     }
     parameters: dict[str, object] = {
         "with_reference": bool(given["reference"]),
+        "reproject": given["reproject"] == "true",
         "out": ParameterValue(LaunchConfiguration("out"), value_type=str),
         "frames": int(given["frames"]),
         "idle_s": float(given["idle_s"]),

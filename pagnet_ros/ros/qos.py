@@ -38,6 +38,19 @@ def image_qos(reliability: str, depth: int = IMAGE_DEPTH) -> QoSProfile:
     )
 
 
+def subscribe_latched(node: Any, kind: Any, topic: str, callback: Callable[[Any], None], *, raw: bool = False) -> Any:
+    """Subscribe as transient local, which alone brings what was sent before, where a publisher offers that; else None.
+
+    Only there: every other publisher would log a warning about a subscriber that it cannot serve.
+    """
+    publishers = node.get_publishers_info_by_topic(topic)
+    if all(publisher.qos_profile.durability != DurabilityPolicy.TRANSIENT_LOCAL for publisher in publishers):
+        return None
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    silent = SubscriptionEventCallbacks(use_default_callbacks=False)
+    return node.create_subscription(kind, topic, callback, latched, event_callbacks=silent, raw=raw)
+
+
 def overriding_options() -> QoSOverridingOptions:
     """Let parameter files set history, depth, reliability and durability per topic."""
     kinds = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)

@@ -76,6 +76,16 @@ def camera_info(stamp_ns, size=SIZE, matrix=MATRIX):
     )  # fmt: skip
 
 
+def tf_static(apart_m):
+    """A depth camera that stands so far right of the colour camera, turned as that one is."""
+    kinds = STORE.types
+    move = kinds["geometry_msgs/msg/Transform"](
+        kinds["geometry_msgs/msg/Vector3"](apart_m, 0.0, 0.0), kinds["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0)
+    )
+    made = kinds["geometry_msgs/msg/TransformStamped"](header(START_NS, "optical"), "depth_optical", move)
+    return kinds["tf2_msgs/msg/TFMessage"]([made])
+
+
 def text(words):
     return STORE.types["std_msgs/msg/String"](words)
 

@@ -7,24 +7,15 @@ pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 
 from pagnet_ros.replay.bag_source import BagSource
 from pagnet_ros.replay.frame import SourceOptions
-from tests.replay.bags import START_NS, STEP_NS, STORE, camera_info, color, depth_mm, header, image, write
+from tests.replay.bags import START_NS, STEP_NS, camera_info, color, depth_mm, header, image, tf_static, write
 
 APART = 0.1
 """Metres: 4 pixels for the box at 1 m, 2 for the wall at 2 m."""
 
 
-def tf_static():
-    kinds = STORE.types
-    move = kinds["geometry_msgs/msg/Transform"](
-        kinds["geometry_msgs/msg/Vector3"](APART, 0.0, 0.0), kinds["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0)
-    )
-    made = kinds["geometry_msgs/msg/TransformStamped"](header(START_NS, "optical"), "depth_optical", move)
-    return kinds["tf2_msgs/msg/TFMessage"]([made])
-
-
 def messages(*, depth_info=True, tf=True, size=(32, 48)):
     if tf:
-        yield "/tf_static", START_NS, tf_static()
+        yield "/tf_static", START_NS, tf_static(APART)
     for k in range(3):
         stamp_ns = START_NS + k * STEP_NS
         yield "/cam/rgb/image", stamp_ns, image(color(k, size), stamp_ns)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,8 +29,9 @@ from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
 from pagnet_ros.recordings.bags import require_rosbags
 from pagnet_ros.replay import cli as replay
 from pagnet_ros.ros.names import resolve_topics
+from pagnet_ros.ros.node.transforms import STATIC_TF_QOS, tf_type
 from pagnet_ros.ros.parameters import declare_and_read, overrides
-from pagnet_ros.ros.qos import image_qos, overriding_options
+from pagnet_ros.ros.qos import image_qos, overriding_options, subscribe_latched
 from pagnet_ros.ros.running import init_ros, spin
 from pagnet_ros.system.settings import Settings, setting
 from pagnet_ros.system.transport import prepare_process
@@ -54,6 +56,7 @@ class EvaluatorOptions(Settings):
         "best_effort", "best_effort accepts every publisher", choices=("best_effort", "reliable")
     )
     slop_ms: float = setting(20.0, "largest difference of the stamps of a pair, ms", low=0, high=10000)
+    reproject: bool = setting(True, "as the node's: draw depth of another frame or shape as the colour camera sees it")
 
 
 _METRICS: Final = "metrics."
@@ -91,19 +94,17 @@ class Evaluator(Node):
         replay.check(self.words())
         self._writer: Any = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
-        store = get_typestore(Stores.ROS2_JAZZY)
-        beside_color = names.color.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"  # as a replay looks
+        self._store = get_typestore(Stores.ROS2_JAZZY)
         transports = {"depth": options.depth_transport, "color": options.color_transport}
         packed = {stream for stream, transport in transports.items() if transport != "raw"}
-        streams = [(s, t, t, CompressedImage if s in packed else Image) for s, t in self.topics.items()]
-        for stream, topic, recorded, kind in [*streams, ("", names.color_info, beside_color, CameraInfo)]:
-            connection = self._writer.add_connection(recorded, f"sensor_msgs/msg/{kind.__name__}", typestore=store)
-            qos = image_qos(options.input_reliability, depth=50)
-            self.create_subscription(
-                kind, topic, partial(self._record, stream, connection), qos, raw=True,
-                qos_overriding_options=overriding_options(),
-            )  # fmt: skip
-        self.create_timer(_CHECK_S, self._check_end, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        for stream, topic in self.topics.items():
+            self._take(topic, topic, CompressedImage if stream in packed else Image, stream)
+        images = {names.depth_info: names.depth, names.color_info: names.color}  # of one topic, colour's counts
+        self._missing = {info: self._take(info, _below(image), CameraInfo, info) for info, image in images.items()}
+        if (tf := tf_type()) is not None:
+            record = self._recorder("/tf_static", "tf2_msgs/msg/TFMessage", "/tf_static")
+            self.create_subscription(tf, "/tf_static", record, STATIC_TF_QOS, raw=True)
+        self.create_timer(_CHECK_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"recording {', '.join(self.topics.values())}; Ctrl-C ends it, then it is scored")
 
     def words(self) -> list[str]:
@@ -118,6 +119,8 @@ class Evaluator(Node):
         for name, value in self._metrics.items():
             plain = list(value) if isinstance(value, list | tuple) or hasattr(value, "tolist") else value
             words += ["--metric", f"{name.removeprefix(_METRICS)}={plain}"]
+        if not options.reproject:
+            words += ["--no-reproject"]
         if options.out:
             words += ["--out", options.out, *(["--force"] if options.force else [])]
         return words
@@ -129,24 +132,43 @@ class Evaluator(Node):
             writer.close()
         super().destroy_node()
 
+    def _take(self, topic: str, recorded: str, kind: Any, stream: str) -> Callable[[bytes], None]:
+        """Record what comes on a topic of sensor_msgs, under a name; returns the callback."""
+        record = self._recorder(recorded, f"sensor_msgs/msg/{kind.__name__}", stream)
+        qos = image_qos(self.options.input_reliability, depth=50)
+        self.create_subscription(kind, topic, record, qos, raw=True, qos_overriding_options=overriding_options())
+        return record
+
+    def _recorder(self, topic: str, kind: str, stream: str) -> Callable[[bytes], None]:
+        return partial(self._record, stream, self._writer.add_connection(topic, kind, typestore=self._store))
+
     def _record(self, stream: str, connection: Any, message: bytes) -> None:
         if self._writer is None or self.ended.is_set():
             return
         self._writer.write(connection, time.time_ns(), message)
-        if stream:
+        self._missing.pop(stream, None)
+        if stream in self.topics:
             self._last_ns = time.monotonic_ns()
         self._results += stream == "result"
         if 0 < self.options.frames <= self._results:
             self.ended.set()
 
-    def _check_end(self) -> None:
-        """End after silence, where that is asked for, and before the disk is full."""
+    def _check(self) -> None:
+        """Ask for calibrations sent before; end after silence, where that is asked for, and before the disk is full."""
+        for topic, record in list(self._missing.items()):
+            if subscribe_latched(self, CameraInfo, topic, record, raw=True) is not None:
+                del self._missing[topic]
         idle_s = self.options.idle_s
         if idle_s and self._last_ns and time.monotonic_ns() - self._last_ns > idle_s * NS_PER_S:
             self.ended.set()
         if shutil.disk_usage(self._folder.parent).free < _LEAST_FREE_BYTES and not self.ended.is_set():
             self.get_logger().warning(f"less than 1 GiB is free at {self._folder.parent}; the recording ends here")
             self.ended.set()
+
+
+def _below(image: str) -> str:
+    """Where a replay finds the calibration of an image, and of no other one, whatever its own topic is called."""
+    return f"{image.removesuffix('/compressed').removesuffix('/compressedDepth')}/camera_info"
 
 
 def main(args: list[str] | None = None) -> int:

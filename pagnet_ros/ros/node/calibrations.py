@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.ros.compat import SubscriptionEventCallbacks
 from pagnet_ros.ros.names import TopicNames
+from pagnet_ros.ros.qos import subscribe_latched
 
 Subscribe = Callable[[list[Any], str, Any, Callable[[Any], None]], None]
 """Takes the list to add to, the topic, its type and the callback."""
@@ -58,14 +57,9 @@ class Calibrations:
             known = self.color if self._callbacks[topic] == self._take_color else self.depth
             if known is not None or len(held) != 1:
                 continue
-            publishers = self._node.get_publishers_info_by_topic(topic)
-            if any(p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers):
-                latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-                silent = SubscriptionEventCallbacks(use_default_callbacks=False)
-                callback = self._callbacks[topic]
-                held.append(
-                    self._node.create_subscription(CameraInfo, topic, callback, latched, event_callbacks=silent)
-                )
+            latched = subscribe_latched(self._node, CameraInfo, topic, self._callbacks[topic])
+            if latched is not None:
+                held.append(latched)
 
     def close(self) -> None:
         """Unsubscribe; what came is kept for the frame that still runs."""

@@ -17,6 +17,15 @@ from pagnet_ros.core.frame_tree import FrameTree
 
 _KEPT: Final = 100
 """Messages kept, as tf2 has it: each publisher of static transforms sends one."""
+STATIC_TF_QOS: Final = QoSProfile(depth=_KEPT, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def tf_type() -> Any:
+    """The type of /tf_static and /tf; None where Python has none, as with ROS 2 as pip wheels."""
+    try:
+        return importlib.import_module("tf2_msgs.msg").TFMessage
+    except ImportError:
+        return None
 
 
 class Transforms:
@@ -28,13 +37,9 @@ class Transforms:
         self._static: Any = None
         self._moving: Any = None
         self._needs_moving = False
-        try:
-            self._type: Any = importlib.import_module("tf2_msgs.msg").TFMessage
-        except ImportError:  # ROS 2 as pip wheels has no tf2
-            self._type = None
-            return
-        latched = QoSProfile(depth=_KEPT, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._static = node.create_subscription(self._type, "/tf_static", self.take_static, latched)
+        self._type = tf_type()
+        if self._type is not None:
+            self._static = node.create_subscription(self._type, "/tf_static", self.take_static, STATIC_TF_QOS)
 
     def take_static(self, message: Any) -> None:
         """Take a message of /tf_static."""

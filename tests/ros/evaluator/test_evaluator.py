@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,18 +14,21 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
 
 from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.replay import cli as replay
-from pagnet_ros.ros.encode import image_message
+from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.evaluator import node as evaluator
 from pagnet_ros.ros.evaluator.node import Evaluator
+from tests.replay.bags import STORE, tf_static
 
 ROOT = Path(__file__).parents[3]
 START_NS, STEP_NS = 10**18, 33_000_000
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def make(ros, folder, **parameters):
@@ -92,6 +96,56 @@ def test_inputs_without_a_result_are_said_to_have_none(ros, tmp_path, capsys):
     assert "no_result (3x): /depth_hr: no result with the depth stamp" in said
 
 
+@pytest.mark.parametrize("latched", [True, False])
+def test_a_node_that_reprojects_is_scored_by_what_it_reprojects_by(ros, tmp_path, monkeypatch, latched):
+    # The wheels have no tf2_msgs: another type stands for it in DDS, and the bytes are those of a TFMessage.
+    monkeypatch.setitem(sys.modules, "tf2_msgs.msg", SimpleNamespace(TFMessage=String))
+    recorded, record = set(), Evaluator._record
+
+    def noted(self, stream, connection, message):
+        record(self, stream, connection, message)
+        recorded.add(connection.topic)
+
+    monkeypatch.setattr(Evaluator, "_record", noted)
+    camera = ros.node("camera")
+    camera.create_publisher(String, "/tf_static", LATCHED).publish(
+        bytes(STORE.serialize_cdr(tf_static(0.1), "tf2_msgs/msg/TFMessage"))
+    )
+    matrices = {"depth": [[13.0, 0.0, 7.5], [0.0, 13.0, 3.5]], "color": [[40.0, 0.0, 23.5], [0.0, 40.0, 15.5]]}
+    infos = {
+        camera.create_publisher(CameraInfo, f"{stream}/camera_info", LATCHED if latched else RELIABLE): np.array(
+            [*rows, [0.0, 0.0, 1.0]]
+        )
+        for stream, rows in matrices.items()
+    }
+
+    def calibrate():
+        for publisher, matrix in infos.items():
+            width, height = (2 * matrix[:2, 2] + 1).astype(int).tolist()
+            publisher.publish(camera_info_message(matrix, width, height, START_NS, "optical"))
+
+    if latched:
+        calibrate()
+    node = ros.add(make(ros, tmp_path, frames=1, out=str(tmp_path / "out"), baselines=["bilinear"]))
+    feed = Feed(ros)
+    if not latched:
+        for publisher in infos:
+            ros.wait_matched(publisher)
+        calibrate()
+    ros.wait_until(
+        lambda: {"/tf_static", "/depth/camera_info", "/color/camera_info"} <= recorded, what="what it reprojects by"
+    )
+    feed.publishers["depth"].publish(image_message(np.full((8, 16), 2.0, np.float32), START_NS, "depth_optical"))
+    feed.send(0, ("color",))
+    ros.wait_until(lambda: {"/depth", "/color"} <= recorded, what="the images")
+    feed.send(0, ("depth_hr",))
+    assert node.ended.wait(60)
+    assert score(node) == replay.FINE
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["counts"]["evaluated"] == 1
+    assert not results["problems"]
+
+
 def test_nothing_to_score_is_an_error_and_leaves_nothing(ros, tmp_path, capsys):
     node = make(ros, tmp_path, out=str(tmp_path / "out"))
     assert score(node) == replay.BAD_INPUT
@@ -131,6 +185,10 @@ def test_settings_of_the_metrics_reach_the_replay(ros, tmp_path):
     words = ros.add(make(ros, tmp_path, **settings)).words()
     assert {"voxel_m=0.1", "range_edges_m=[0.0, 2.0, 5.0]"} <= set(words)
     assert words[words.index("--slop") + 1] == "5.0"
+
+
+def test_depth_is_taken_for_registered_where_the_node_does_so(ros, tmp_path):
+    assert "--no-reproject" in ros.add(make(ros, tmp_path, reproject=False)).words()
 
 
 def test_command_line_that_ros_refuses_is_an_error_without_a_traceback(monkeypatch, capfd):
