@@ -38,6 +38,7 @@ class SourceRecipe:
         depth_topic: of a bag: empty finds it.
         color_topic: of a bag: empty finds it.
         depth_unit_m: bag, recording, frames: metres per count of 16-bit depth, 1e-6 to 1.
+        leave_out: of a folder: names of images in it that are not read, such as ``a`` of ``a_rgb.png``.
         scenes: procedural only: number of scenes rendered before training, 1 or more.
         size: procedural only: (H, W) of a rendered scene in pixels.
         seed: procedural only: first scene's seed, at least 0.
@@ -52,6 +53,7 @@ class SourceRecipe:
     depth_topic: str = ""
     color_topic: str = ""
     depth_unit_m: float = MILLIMETRE
+    leave_out: tuple[str, ...] = ()
     scenes: int = 200
     size: tuple[int, int] = (384, 512)
     seed: int = 0
@@ -345,6 +347,11 @@ def _out_of_range(recipe: Recipe) -> list[str]:
             )
         if not 1e-6 <= source.depth_unit_m <= 1:
             problems.append(f"data.sources[{i}].depth_unit_m={source.depth_unit_m}, expected 1e-6 to 1")
+        if source.leave_out and source.kind in ("bag", "procedural"):
+            problems.append(
+                f"data.sources[{i}].leave_out={quoted(list(source.leave_out))} with kind={source.kind!r}, "
+                "which has no files of single images; leave it out"
+            )
         if source.style not in ("", *SCENE_STYLES):
             problems.append(f"data.sources[{i}].style={quoted(source.style)}, expected empty or one of {SCENE_STYLES}")
     for each in fields(Augmentation):

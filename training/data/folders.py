@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.errors import RecordingError
+from pagnet_ros.errors import RecordingError, did_you_mean, quoted
 from pagnet_ros.system.units import MILLIMETRE
 from pagnet_training.data.images import RgbdImage, fit_levels, make_image, read_array, read_rgb, reduce_rgb
 
@@ -26,7 +26,7 @@ class _Pair(NamedTuple):
     depth: Path
 
 
-def read_middlebury(folder: Path, problems: list[str]) -> list[RgbdImage]:
+def read_middlebury(folder: Path, problems: list[str], leave_out: tuple[str, ...] = ()) -> list[RgbdImage]:
     """Middlebury stereo: ``NAME_rgb.png`` with ``NAME_disparity.{png,npy,npz}``; 0 or NaN is a hole.
 
     8-bit disparity is taken as it is (it is already the unit of the published errors); float disparity whose range
@@ -38,10 +38,10 @@ def read_middlebury(folder: Path, problems: list[str]) -> list[RgbdImage]:
         return disparity if known.size == 0 or known.max() > 100 else fit_levels(disparity)
 
     partners = ("{}_disparity.png", "{}_disparity.npy", "{}_disparity.npz")
-    return _read(_pairs(folder, r"(.+)_rgb\.png", partners, problems), convert, problems)
+    return _read(_pairs(folder, r"(.+)_rgb\.png", partners, problems, leave_out), convert, problems)
 
 
-def read_sintel(folder: Path, problems: list[str]) -> list[RgbdImage]:
+def read_sintel(folder: Path, problems: list[str], leave_out: tuple[str, ...] = ()) -> list[RgbdImage]:
     """MPI Sintel: ``NAME_rgb.png`` with ``NAME_depth.npz``, depth in film units.
 
     Film depth reaches from 2 to 150 units within one frame, and nearly all of its range is background. Its inverse
@@ -52,10 +52,13 @@ def read_sintel(folder: Path, problems: list[str]) -> list[RgbdImage]:
     def convert(depth: NDArray[np.floating]) -> NDArray[np.floating]:
         return fit_levels(1.0 / np.where(depth > 0, depth, np.nan))
 
-    return _read(_pairs(folder, r"(.+)_rgb\.png", ("{}_depth.npz", "{}_depth.npy"), problems), convert, problems)
+    partners = ("{}_depth.npz", "{}_depth.npy")
+    return _read(_pairs(folder, r"(.+)_rgb\.png", partners, problems, leave_out), convert, problems)
 
 
-def read_frames(folder: Path, problems: list[str], depth_unit_m: float = MILLIMETRE) -> list[RgbdImage]:
+def read_frames(
+    folder: Path, problems: list[str], leave_out: tuple[str, ...] = (), depth_unit_m: float = MILLIMETRE
+) -> list[RgbdImage]:
     """Plain frames: ``NAME.color.{png,jpg}`` or ``NAME_rgb.*`` with ``NAME.depth.png`` or ``NAME_depth.png``.
 
     Depth is uint16 millimetres with 0 = no measurement (NYUv2-style exports and recordings turned into frames), or,
@@ -68,6 +71,7 @@ def read_frames(folder: Path, problems: list[str], depth_unit_m: float = MILLIME
         r"(.+)[._](?:color|rgb)\.(?:png|jpg|jpeg|ppm)",
         ("{}.depth.png", "{}_depth.png", "{}_depth.npy", "{}.depth.npy", "{}_depth.pgm"),
         problems,
+        leave_out,
     )
     return _read(pairs, fit_levels, problems, depth_unit_m)
 
@@ -79,30 +83,45 @@ LAYOUTS: dict[str, Callable[..., list[RgbdImage]]] = {
 }
 
 
-def read_folder(layout: str, folder: Path, problems: list[str], depth_unit_m: float = MILLIMETRE) -> list[RgbdImage]:
-    """Read every pair of a folder; what is wrong with it is appended to `problems`, never raised.
+def read_folder(
+    layout: str,
+    folder: Path,
+    problems: list[str],
+    depth_unit_m: float = MILLIMETRE,
+    leave_out: tuple[str, ...] = (),
+) -> list[RgbdImage]:
+    """Read the pairs of a folder; what is wrong with it is appended to `problems`, never raised.
 
     Args:
         layout: a key of `LAYOUTS`.
         folder: where the files lie.
-        problems: grows by one line per missing folder, unpaired file, mis-sized or all-invalid pair.
+        problems: grows by one line per missing folder, unpaired file, mis-sized or all-invalid pair, and name to
+            leave out that is not there.
         depth_unit_m: of frames: metres per count of whole-number depth.
+        leave_out: names of pairs that are not read.
     """
     if not folder.is_dir():
         problems.append(f"{folder}: no such folder; give the data's root with --data, or mend the recipe's path")
         return []
     before = len(problems)
     units = (depth_unit_m,) if layout == "frames" else ()
-    images = LAYOUTS[layout](folder, problems, *units)
+    images = LAYOUTS[layout](folder, problems, leave_out, *units)
     if not images and len(problems) == before:
         problems.append(f"{folder}: no {layout} pair in it; see training/README.md for the file names expected")
     return images
 
 
-def _pairs(folder: Path, pattern: str, partners: tuple[str, ...], problems: list[str]) -> Iterator[_Pair]:
-    for rgb in sorted(folder.iterdir()):
-        found = re.fullmatch(pattern, rgb.name)
-        if found is None:
+def _pairs(
+    folder: Path, pattern: str, partners: tuple[str, ...], problems: list[str], leave_out: tuple[str, ...]
+) -> Iterator[_Pair]:
+    colours = [(rgb, found) for rgb in sorted(folder.iterdir()) if (found := re.fullmatch(pattern, rgb.name))]
+    there = [found[1] for _, found in colours]
+    for name in leave_out:
+        if name not in there:
+            hint = did_you_mean(name, there, "name an image of this folder, or leave it out")
+            problems.append(f"{folder}: leave_out names {quoted(name)}, which is not there; {hint}")
+    for rgb, found in colours:
+        if found[1] in leave_out:
             continue
         names = [partner.format(found[1]) for partner in partners]
         depth = next((folder / name for name in names if (folder / name).is_file()), None)

@@ -77,8 +77,10 @@ def _recorded(source: SourceRecipe, path: Path, problems: list[str]) -> list[Rgb
     if kind == "recording":
         kind = "bag" if path.is_file() or not path.is_dir() or _holds_a_bag(path) else "frames"
     if kind != "bag":
-        return read_folder(kind, path, problems, source.depth_unit_m)
+        return read_folder(kind, path, problems, source.depth_unit_m, source.leave_out)
     found: list[str] = []
+    if source.leave_out:
+        problems.append(f"{path}: a bag, of which leave_out={list(source.leave_out)} names no images; leave it out")
     images = read_bag(path, source.every, source.depth_topic, source.color_topic, found, source.depth_unit_m)
     problems += found
     return images

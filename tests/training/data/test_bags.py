@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("rosbags", reason="reading bags needs rosbags")
 
+from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bag_files import zstd_module
 from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
 from pagnet_ros.recordings.frames import open_frames
@@ -107,6 +108,9 @@ def test_a_folder_that_holds_one_packed_storage_file_is_a_bag(bag: Path, tmp_pat
     (folder / f"{file.name}.zstd").write_bytes(zstd_module().compress(file.read_bytes()))
     (source,) = load_sources(DataRecipe(sources=(SourceRecipe(kind="recording", path="copied", every=1),)), tmp_path)
     assert len(source.images) == 6
+    named = SourceRecipe(kind="recording", path="copied", leave_out=("a",))
+    with pytest.raises(RecordingError, match=r"a bag, of which leave_out=\['a'\] names no images"):
+        load_sources(DataRecipe(sources=(named,)), tmp_path)
 
 
 def with_empty_frames(folder: Path, empty: range) -> Path:

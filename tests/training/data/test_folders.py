@@ -77,6 +77,44 @@ def test_every_problem_of_every_folder_is_in_one_error(tmp_path: Path) -> None:
         assert expected in message, message
 
 
+def test_images_that_a_source_leaves_out_are_not_read_and_a_name_that_is_not_there_is_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for name in ("aloe", "dolls"):
+        write_rgb(folder / f"{name}_rgb.png")
+        cv2.imwrite(str(folder / f"{name}_disparity.png"), np.full((12, 16), 90, np.uint8))
+    write_rgb(folder / "unpaired_rgb.png")
+
+    def source(*names: str, path: str = "pairs", optional: bool = False) -> SourceRecipe:
+        return SourceRecipe(kind="middlebury", path=path, leave_out=names, optional=optional)
+
+    absent = source("aloe", path="absent", optional=True)
+    recipe = without_missing(DataRecipe(sources=(source("aloe", "unpaired"), absent)), tmp_path)
+    (read,) = load_sources(recipe, tmp_path)
+    assert [image.name for image in read.images] == ["pairs/dolls"]
+    with pytest.raises(RecordingError) as caught:
+        load_sources(DataRecipe(sources=(source("aloes"), source("aloe", path="nowhere"))), tmp_path)
+    for expected in ("leave_out names 'aloes', which is not there; did you mean 'aloe'", "unpaired_rgb", "nowhere"):
+        assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        ("sintel", ("{}_rgb.png", "{}_depth.npy")),
+        ("frames", ("{}.color.png", "{}.depth.npy")),
+        ("recording", ("{}_rgb.png", "{}_depth.npy")),
+    ],
+)
+def test_every_kind_of_folder_can_leave_images_out(tmp_path: Path, kind: str, files: tuple[str, str]) -> None:
+    for name in ("a", "b"):
+        write_rgb(tmp_path / files[0].format(name))
+        np.save(tmp_path / files[1].format(name), np.linspace(1.0, 2.0, 192).reshape(12, 16))
+    sources = (SourceRecipe(kind=kind, path=str(tmp_path), leave_out=("a",)),)
+    (read,) = load_sources(DataRecipe(sources=sources))
+    assert [Path(image.name).name for image in read.images] == ["b"]
+
+
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     write_rgb(tmp_path / "a_rgb.png")
     np.save(tmp_path / "a_disparity.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
