@@ -129,7 +129,7 @@ class StepsBar(TQDMProgressBar):
 
 
 class ProtocolValidation(Periodic):
-    """Measures the averaged weights on images that are never trained on; one JSON line per validation.
+    """Measures what would be exported on images that are never trained on; one JSON line per validation.
 
     Args:
         images: what it measures on.
@@ -149,7 +149,7 @@ class ProtocolValidation(Periodic):
         """RMSE per image with the low-resolution input in floating point."""
         scale = module.recipe.model.scale
         precision = torch.bfloat16 if module.recipe.precision == "bf16" else torch.float32
-        net = module.averaged.eval()
+        net = module.exported()
         assert isinstance(net, PagNet)
         run = network_upsampler(net, precision=precision)
         scores, logs = {}, []

@@ -23,20 +23,8 @@ from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.command import Arguments, command_line
 from pagnet_training.evaluate import score_weights
 from pagnet_training.machine import commit
+from pagnet_training.module import see_brightness_only
 from pagnet_training.protocol import read_protocol_images
-
-
-def see_brightness_only(net: PagNet) -> None:
-    """Make a network treat its colour image as if it were grey, in place, at no cost.
-
-    The convolution that reads colour is linear: with each of its weights replaced by the mean over the three
-    channels, it computes from any colour image what it would from that image's mean of red, green and blue.
-    """
-    convolution = net.guidance.enter[0]
-    assert isinstance(convolution, nn.Conv2d)
-    weight = convolution.weight.data
-    by_channel = weight.view(weight.shape[0], 3, -1, *weight.shape[2:])
-    convolution.weight.data = by_channel.mean(dim=1, keepdim=True).expand_as(by_channel).reshape(weight.shape).clone()
 
 
 def export(

@@ -15,7 +15,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
@@ -27,6 +27,19 @@ from pagnet_training.losses import patch_loss
 from pagnet_training.precision import keep_depth_in_float32
 from pagnet_training.recipe import Recipe
 from pagnet_training.surface_loss import surface_loss
+
+
+def see_brightness_only(net: PagNet) -> None:
+    """Make a network treat its colour image as if it were grey, in place, at no cost.
+
+    The convolution that reads colour is linear: with each of its weights replaced by the mean over the three
+    channels, it computes from any colour image what it would from that image's mean of red, green and blue.
+    """
+    convolution = net.guidance.enter[0]
+    assert isinstance(convolution, nn.Conv2d)
+    weight = convolution.weight.data
+    by_channel = weight.view(weight.shape[0], 3, -1, *weight.shape[2:])
+    convolution.weight.data = by_channel.mean(dim=1, keepdim=True).expand_as(by_channel).reshape(weight.shape).clone()
 
 
 class Training(L.LightningModule):
@@ -95,6 +108,13 @@ class Training(L.LightningModule):
         decay = min(self.recipe.optimiser.ema, (1 + self.step_number) / (10 + self.step_number))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.averaged.parameters()), list(self.net.parameters()), 1 - decay)
+
+    def exported(self) -> PagNet | SurfaceNetwork:
+        """The averaged weights as `export` writes them, in a copy: guided by brightness where all training was."""
+        net = copy.deepcopy(self.averaged).eval()
+        if isinstance(net, PagNet) and self.recipe.augmentation.grey >= 1:
+            see_brightness_only(net)
+        return net
 
     def state(self) -> Checkpoint:
         """Everything needed to go on."""

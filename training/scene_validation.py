@@ -228,7 +228,7 @@ def ratios(figures: NDArray[np.float64]) -> Figures:
 
 
 class SceneValidation(Periodic):
-    """Measures the averaged weights on held-out scenes and on given recordings; one JSON line per validation.
+    """Measures what would be exported on held-out scenes and on given recordings; one JSON line per validation.
 
     A line holds each figure over that of interpolation, below 1 where the network is better, as the geometric mean over
     the scenes; and under ``millimetres`` the figures themselves, of both, as their means. A recording's are below its
@@ -263,8 +263,7 @@ class SceneValidation(Periodic):
         found: dict[str, Figures] = {}
         if not self.groups:
             return found
-        net = module.averaged.eval()
-        assert isinstance(net, PagNet | SurfaceNetwork)
+        net = module.exported()
         entry: dict[str, Any] = {"step": module.step_number, "seconds": round(module.state().seconds, 1)}
         for name, scenes in self.groups.items():
             figures = beside_interpolation(net, scenes)

@@ -19,8 +19,9 @@ from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import load_weights
 from pagnet_training.checkpoint import read_checkpoint, write_checkpoint
-from pagnet_training.export import export, see_brightness_only
+from pagnet_training.export import export
 from pagnet_training.losses import patch_loss
+from pagnet_training.module import see_brightness_only
 from pagnet_training.recipe import load_recipe
 from pagnet_training.train import _process_age_s, _workers_that_fit, main, train
 from tests.training.conftest import RECIPE, write_data
@@ -204,6 +205,20 @@ def test_brightness_guidance_equals_a_grey_image(recipe_path: Path) -> None:
     assert not torch.allclose(net(depth, rgb), expected, atol=1e-4)
     see_brightness_only(net)
     torch.testing.assert_close(net(depth, rgb), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_network_that_is_exported_blind_to_colour_is_validated_so(
+    recipe_path: Path, data_root: Path, tmp_path: Path
+) -> None:
+    recipe = load_recipe(recipe_path)
+    learning = replace(recipe.optimiser, rate=0.02)
+    recipe = replace(recipe, augmentation=replace(recipe.augmentation, grey=1.0), optimiser=learning)
+    train(recipe, tmp_path / "run", data_root=data_root, progress=False, accelerator="cpu", threads=1)
+    last = json.loads((tmp_path / "run" / "validation.jsonl").read_text().splitlines()[-1])
+    target = tmp_path / "grey.safetensors"
+    header = export(tmp_path / "run" / "checkpoint.safetensors", target, validation=data_root / "val")
+    assert header.recipe["guided_by"] == "brightness"
+    assert last["scene9"] == pytest.approx(header.scores["middlebury_val"]["float"]["scene9"], rel=1e-3)
 
 
 def test_distillation_counts_the_chosen_share_against_the_teacher(recipe_path: Path) -> None:
