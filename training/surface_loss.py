@@ -36,6 +36,9 @@ from pagnet_ros.model.surfaces import (
 SPECIAL_SPAN = 1.015  # measurements around that differ by this factor: an edge, or a steep plane
 SPECIAL_WEIGHT = 3.0
 SHARES, SHARES_AT_1 = (1.0, 0.25), (0.25, 0.05)  # of special and of other footprints that are taken
+BORDER_SHARE = 0.25
+"""Share of those at a patch's border that are left, so that they count as much as in a frame: of a patch of 128 pixels
+four times as many lie there as of 640x480, and all look special, as rays that leave the patch find nothing."""
 UNEXPLAINED = 0.02
 WORTH_AVERAGING = 0.02  # the surface nearest to the truth counts if it lies within this share of it
 SURFACE_UNIT, SCORE_UNIT = 0.004, 0.015  # errors, as shares of the depth, that count as 1
@@ -65,7 +68,8 @@ def sample_footprints(rays: Rays, shares: tuple[float, float], generator: torch.
 
     Args:
         rays: of the measured pixels.
-        shares: of those with an edge or a gap around them, and of the others, that are taken; above 0, at most 1.
+        shares: of those with an edge or a gap around them, and of the others, that are taken; above 0, at most 1. Of
+            these at the border of the patch only `BORDER_SHARE` are, and they count no more for it.
         generator: decides which; its device is that of the rays.
     """
     found = rays.distance > 0
@@ -73,7 +77,10 @@ def sample_footprints(rays: Rays, shares: tuple[float, float], generator: torch.
     nearest = torch.where(found, rays.depth, FAR).amin(1)
     special = (farthest > SPECIAL_SPAN * nearest) | ~found.all(1) | (rays.distance.amax(1) > 1)
     dice = torch.rand(special.shape, generator=generator, device=special.device)
-    taken = torch.where(special, dice < shares[0], dice < shares[1]) & found.any(1)
+    share = torch.where(special, shares[0], shares[1])
+    share[:, [0, -1]] *= BORDER_SHARE
+    share[:, 1:-1, [0, -1]] *= BORDER_SHARE
+    taken = (dice < share) & found.any(1)
     batch, row, column = torch.nonzero(taken, as_tuple=True)
     weight = torch.where(special, SPECIAL_WEIGHT / shares[0], 1 / shares[1])[batch, row, column]
     return Footprints(batch, row, column, weight)

@@ -7,7 +7,7 @@ from torch import Tensor
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.model.surfaces import Placement, Rays, candidates, entering_features, footprint_colour, nearest_measured
-from pagnet_training.surface_loss import SPECIAL_WEIGHT, mixture_loss, sample_footprints, surface_loss
+from pagnet_training.surface_loss import BORDER_SHARE, SPECIAL_WEIGHT, mixture_loss, sample_footprints, surface_loss
 
 SIZE = (8, 12)
 
@@ -36,9 +36,9 @@ def test_with_every_footprint_taken_it_is_the_loss_of_the_whole_image(scale: int
     low, rgb, truth = toy(scale)
     rays, known = rays_of(low, rgb), torch.rand(truth.shape) > 0.2
     logits = torch.randn(1, 20, *truth.shape[-2:])
-    sampled = surface_loss(logits, rays, rgb, truth, known, (1.0, 1.0))
+    sampled = surface_loss(logits, rays, rgb, truth, known, (1.0, 1.0), torch.Generator().manual_seed(3))
     found = candidates(rays, Placement.of(SIZE, (truth.shape[-2], truth.shape[-1])), rgb)
-    taken = sample_footprints(rays, (1.0, 1.0))
+    taken = sample_footprints(rays, (1.0, 1.0), torch.Generator().manual_seed(3))
     weight = torch.zeros(1, 1, *SIZE)
     weight[taken.batch, 0, taken.row, taken.column] = taken.weight
     weight = weight.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
@@ -52,9 +52,21 @@ def test_a_sample_stands_for_all_of_them() -> None:
     low, rgb, truth = toy(4, missing=False)
     rays = rays_of(low, rgb)
     dice = torch.Generator().manual_seed(1)
-    every = sample_footprints(rays, (1.0, 1.0)).weight.sum()
-    drawn = torch.stack([sample_footprints(rays, (0.5, 0.25), dice).weight.sum() for _ in range(200)])
-    assert drawn.mean() == pytest.approx(float(every), rel=0.05)
+
+    def mean_weight(shares: tuple[float, float]) -> Tensor:
+        total = torch.zeros(SIZE)
+        for _ in range(400):
+            _, row, column, weight = sample_footprints(rays, shares, dice)
+            total[row, column] += weight / 400
+        return total
+
+    every, drawn = mean_weight((1.0, 1.0)), mean_weight((0.5, 0.25))
+    assert drawn.sum() == pytest.approx(float(every.sum()), rel=0.05)
+    inner = every[1:-1, 1:-1]
+    assert set(inner.unique().round(decimals=3).tolist()) == {1.0, SPECIAL_WEIGHT}
+    border = torch.cat((every[0], every[-1], every[1:-1, 0], every[1:-1, -1]))
+    assert border.mean() == pytest.approx(BORDER_SHARE * SPECIAL_WEIGHT, rel=0.1)
+    assert border.min() > 0
     logits = torch.zeros(1, 20, *truth.shape[-2:])
     known = torch.ones_like(truth, dtype=torch.bool)
     once, again = (
@@ -68,9 +80,11 @@ def test_pixels_whose_truth_is_not_known_do_not_count() -> None:
     low, rgb, truth = toy(2)
     rays, known = rays_of(low, rgb), torch.rand(truth.shape) > 0.5
     logits = torch.zeros(1, 20, *truth.shape[-2:])
-    expected = surface_loss(logits, rays, rgb, truth, known, (1.0, 1.0)).value
-    wrong = torch.where(known, truth, float("nan"))
-    torch.testing.assert_close(surface_loss(logits, rays, rgb, wrong, known, (1.0, 1.0)).value, expected)
+
+    def value(truth: Tensor) -> Tensor:
+        return surface_loss(logits, rays, rgb, truth, known, (1.0, 1.0), torch.Generator().manual_seed(1)).value
+
+    torch.testing.assert_close(value(torch.where(known, truth, float("nan"))), value(truth))
 
 
 def test_nothing_measured_is_no_error_and_no_gradient() -> None:
