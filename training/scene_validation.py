@@ -33,7 +33,15 @@ from pagnet_training.best import Best
 from pagnet_training.callbacks import Periodic
 from pagnet_training.data.coarse_depth import main_surface
 from pagnet_training.data.known_sensor import MetricPatch, Sensors, observe
-from pagnet_training.data.recorded_depth import Depth, Mask, depth_edges, hidden_parts, in_whole_millimetres, ragged
+from pagnet_training.data.recorded_depth import (
+    Depth,
+    Mask,
+    depth_edges,
+    hidden_parts,
+    in_whole_millimetres,
+    moved,
+    ragged,
+)
 from pagnet_training.data.sources import load_sources
 from pagnet_training.json_file import append_json
 from pagnet_training.module import Training
@@ -115,7 +123,8 @@ def held_out_scenes(recipe: Recipe) -> list[HeldOut]:
             counted = (depth >= profile.min_range_m) & (depth <= profile.max_range_m)
         else:
             if number % 2:
-                depth = ragged(depth[:, np.minimum(np.arange(width) + 1, width - 1)], rng)
+                depth = depth[:, np.minimum(np.arange(width) + 1, width - 1)]
+                depth = moved(depth, ragged(depth, rng))
             depth = in_whole_millimetres(depth)
             counted = depth <= FARTHEST_M
             low = depth if scale == 1 else main_surface(depth, counted, scale)

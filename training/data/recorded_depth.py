@@ -1,11 +1,14 @@
 """How the depth that a camera records differs from the colour image beside it: pure functions, one per effect.
 
 Each takes depth in metres ``[H, W]`` float32 and a generator that decides everything, and returns depth of the same
-shape, or, for what is missing, a mask ``[H, W]`` bool that is True where nothing is recorded. How often an effect
-occurs is decided where they are put together, in `pagnet_training.data.surface_patches`.
+shape; for what is missing, a mask ``[H, W]`` bool that is True where nothing is recorded; for what moves depth beside
+colour, `Places`, where each pixel's depth comes from, so that what is known of it moves along (`moved`). How often
+an effect occurs is decided where they are put together, in `pagnet_training.data.surface_patches`.
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,6 +17,9 @@ from numpy.typing import NDArray
 Depth = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Rng = np.random.Generator
+Places = NDArray[np.int64]
+"""``[H, W]``: for every pixel of the result a pixel of the image, counted row by row."""
+T = TypeVar("T", bound=np.generic)
 
 NEAREST_M = 0.05
 EDGE_SHARE = 0.04  # depths in a 3x3 window that span more than this share of it lie on two surfaces
@@ -37,13 +43,18 @@ def smooth_field(shape: tuple[int, ...], cell_px: float, rng: Rng) -> Depth:
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def off_colour(depth: Depth, rng: Rng) -> Depth:
+def moved(plane: NDArray[T], places: Places) -> NDArray[T]:
+    """``[H, W]``: every pixel taken from its place."""
+    return plane.ravel()[places]
+
+
+def off_colour(depth: Depth, rng: Rng) -> Places:
     """Registration error: the whole depth image lies up to 5 pixels beside colour, less so vertically."""
     most = rng.uniform(0.5, 5.0)
-    return _moved(depth, np.float32(rng.uniform(-most, most)), np.float32(0.6 * rng.uniform(-most, most)))
+    return _places(depth.shape, np.float32(rng.uniform(-most, most)), np.float32(0.6 * rng.uniform(-most, most)))
 
 
-def parallax(depth: Depth, rng: Rng) -> Depth:
+def parallax(depth: Depth, rng: Rng) -> Places:
     """Registration error that grows with nearness, as a wrong baseline between the cameras gives it, up to 6 pixels.
 
     Near surfaces move over what lies behind them; what comes to light beside them is the far surface.
@@ -58,33 +69,37 @@ def parallax(depth: Depth, rng: Rng) -> Depth:
     to_column = np.rint(columns + right + more_right * nearness).astype(np.int64)
     height, width = depth.shape
     inside = (to_row >= 0) & (to_row < height) & (to_column >= 0) & (to_column < width)
-    order = np.argsort(-depth[inside], kind="stable")  # the nearest is written last
-    moved: Depth = np.zeros_like(depth)
-    moved[to_row[inside][order], to_column[inside][order]] = depth[inside][order]
+    farthest_first = np.flatnonzero(inside)[np.argsort(-depth[inside], kind="stable")]
+    rank: Depth = np.zeros_like(depth)  # the farther, the higher, so that a gap is filled from its far side; 0 is a gap
+    ranks = np.arange(len(farthest_first), 0, -1, np.float32)
+    rank[to_row.ravel()[farthest_first], to_column.ravel()[farthest_first]] = ranks  # the nearest is written last
     for _ in range(GAP_PX):
-        if moved.all():
+        if rank.all():
             break
-        moved = np.where(moved > 0, moved, cv2.dilate(moved, np.ones((3, 3), np.uint8)))
-    return np.where(moved > 0, moved, depth).astype(np.float32)
+        rank = np.where(rank > 0, rank, cv2.dilate(rank, np.ones((3, 3), np.uint8)))
+    own = np.arange(depth.size, dtype=np.int64).reshape(depth.shape)
+    return np.where(rank > 0, farthest_first[-rank.astype(np.int64)], own)
 
 
-def bent(depth: Depth, rng: Rng) -> Depth:
+def bent(depth: Depth, rng: Rng) -> Places:
     """Registration error that changes slowly over the image, as with a wrong distortion: up to some 4 pixels."""
     amount, cell = np.float32(rng.uniform(0.5, 3.5)), log_uniform(30, 120, rng)
     right, down = (smooth_field(depth.shape, cell, rng) for _ in range(2))
-    return _moved(depth, amount * right, np.float32(0.6) * amount * down)
+    return _places(depth.shape, amount * right, np.float32(0.6) * amount * down)
 
 
-def ragged(depth: Depth, rng: Rng) -> Depth:
+def ragged(depth: Depth, rng: Rng) -> Places:
     """Ragged edges: outlines wander by one to three pixels to either side, over lengths of 3 to 24 pixels."""
     amount, cell = np.float32(rng.uniform(0.4, 2.4)), log_uniform(3, 24, rng)
-    return _moved(depth, amount * smooth_field(depth.shape, cell, rng), amount * smooth_field(depth.shape, cell, rng))
+    right, down = (amount * smooth_field(depth.shape, cell, rng) for _ in range(2))
+    return _places(depth.shape, right, down)
 
 
-def _moved(depth: Depth, right: Depth | np.float32, down: Depth | np.float32) -> Depth:
-    rows, columns = np.indices(depth.shape, np.float32)
-    moved = cv2.remap(depth, columns + right, rows + down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.float32)
+def _places(shape: tuple[int, ...], right: Depth | np.float32, down: Depth | np.float32) -> Places:
+    rows, columns = np.indices(shape, np.float32)
+    own = np.arange(rows.size, dtype=np.float32).reshape(shape)  # exact up to 2^24
+    places = cv2.remap(own, columns + right, rows + down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(places, np.int64)
 
 
 def fattened(depth: Depth, rng: Rng) -> Depth:

@@ -9,7 +9,7 @@ Where a recipe names sensor profiles, a patch is seen through one of them instea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypedDict, TypeVar
 
 import cv2
@@ -88,12 +88,14 @@ class Recording(NamedTuple):
     Attributes:
         depth: float32 metres, as recorded.
         surfaces: float32 metres, without noise and quantisation: the surfaces as this camera sees them.
+        known: bool, False where `surfaces` comes from depth that was filled: the scene's, moved as depth is.
         present: bool, False where nothing is recorded.
         seen: bool, False as well where the recording is hidden from the network.
     """
 
     depth: Depth
     surfaces: Depth
+    known: Mask
     present: Mask
     seen: Mask
 
@@ -172,13 +174,11 @@ def record(scene: Scene, scale: int, rng: Rng) -> Recording:
     def happens(share: float) -> bool:
         return bool(rng.uniform() < share)
 
-    depth, shape = scene.depth, scene.depth.shape
-    off = rng.uniform()
-    if off < OFF_COLOUR + PARALLAX:
-        depth = (effects.off_colour if off < OFF_COLOUR else effects.parallax)(depth, rng)
+    depth, known, shape = scene.depth, scene.known, scene.depth.shape
+    for move in _moves(rng):
+        places = move(depth, rng)
+        depth, known = effects.moved(depth, places), effects.moved(known, places)
     for share, effect in (
-        (BENT, effects.bent),
-        (RAGGED, effects.ragged),
         (FATTENED, effects.fattened),
         (MEDIAN, effects.median_filtered),
         (STEREO, effects.stereo_matched),
@@ -192,7 +192,7 @@ def record(scene: Scene, scale: int, rng: Rng) -> Recording:
         (WRONG, effects.with_wrong_measurements),
     ):
         depth = effect(depth, rng) if happens(share) else depth
-    present, edge = scene.known.copy(), effects.depth_edges(surfaces)
+    present, edge = known.copy(), effects.depth_edges(surfaces)
     if happens(SHADOW):
         present &= ~effects.projector_shadow(surfaces, edge, rng)
     if happens(BLOBS):
@@ -205,7 +205,19 @@ def record(scene: Scene, scale: int, rng: Rng) -> Recording:
         present &= ~effects.silent_surfaces(grey, edge, rng)
     if happens(SPECKLE):
         present &= ~effects.speckle(shape, SPECKLE_MOST, rng)
-    return Recording(effects.in_whole_millimetres(depth), surfaces, present, present & ~_hidden(edge, scale, rng))
+    seen = present & ~_hidden(edge, scale, rng)
+    return Recording(effects.in_whole_millimetres(depth), surfaces, known, present, seen)
+
+
+def _moves(rng: Rng) -> Iterator[Callable[[Depth, Rng], effects.Places]]:
+    """The registration errors that a camera has, one after the other."""
+    off = rng.uniform()
+    if off < OFF_COLOUR + PARALLAX:
+        yield effects.off_colour if off < OFF_COLOUR else effects.parallax
+    if rng.uniform() < BENT:
+        yield effects.bent
+    if rng.uniform() < RAGGED:
+        yield effects.ragged
 
 
 def _hidden(edge: Mask, scale: int, rng: Rng) -> Mask:
@@ -290,7 +302,7 @@ class SurfacePatches(Dataset[SurfaceBatch]):
             low = with_outliers(low, rng)
         if rng.uniform() < FOREIGN_PATCH:
             low = with_foreign_patch(low, rng)
-        known = _inside(scene.known)
+        known = _inside(recording.known)
         if rng.uniform() >= RECORDED_TRUTH:
             return low, surfaces, known
         if rng.uniform() < FILLED_TRUTH:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 
 import numpy as np
 import pytest
@@ -22,8 +23,14 @@ def step() -> Depth:
     return depth
 
 
+def on_depth(move: Callable[[Depth, Rng], effects.Places]) -> Callable[[Depth, Rng], Depth]:
+    """What moves depth, as an effect that returns depth."""
+    return wraps(move)(lambda depth, rng: effects.moved(depth, move(depth, rng)))
+
+
+MOVING = [on_depth(each) for each in (effects.off_colour, effects.parallax, effects.bent, effects.ragged)]
 ON_DEPTH = {
-    effects.off_colour, effects.parallax, effects.bent, effects.ragged, effects.fattened, effects.median_filtered,
+    *MOVING, effects.fattened, effects.median_filtered,
     effects.stereo_matched, effects.noisy, effects.quantised_in_disparity, effects.with_flying_pixels,
 }  # fmt: skip
 MASKS: dict[str, Callable[[Depth, Rng], Mask]] = {
@@ -60,17 +67,7 @@ def test_an_effect_is_a_pure_function_that_changes_depth_and_keeps_it_metric(
     assert changed > 3
 
 
-@pytest.mark.parametrize(
-    "effect",
-    [
-        effects.off_colour,
-        effects.parallax,
-        effects.bent,
-        effects.ragged,
-        effects.fattened,
-        effects.median_filtered,
-    ],
-)
+@pytest.mark.parametrize("effect", [*MOVING, effects.fattened, effects.median_filtered])
 def test_what_moves_outlines_invents_no_depth(effect: Callable[[Depth, Rng], Depth], step: Depth) -> None:
     for seed in range(12):
         assert set(np.unique(effect(step, np.random.default_rng(seed)))) == {1.0, 3.0}
@@ -82,7 +79,7 @@ def test_parallax_moves_the_near_surface_more_than_the_far_one() -> None:
     depth[12:36, 20:44], depth[12:36, 84:108] = 1.0, 4.0
     moved = []
     for seed in range(40):
-        result = effects.parallax(depth, np.random.default_rng(seed))
+        result = effects.moved(depth, effects.parallax(depth, np.random.default_rng(seed)))
         near, far = (np.flatnonzero(result[24] == each) for each in (1.0, 4.0))
         moved.append((near.mean() - 31.5, far.mean() - 95.5))
     near_by, far_by = np.abs(np.array(moved)).mean(axis=0)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from pagnet_ros.errors import ConfigError
+from pagnet_training.data import surface_patches
 from pagnet_training.data.images import RgbdImage, make_image
-from pagnet_training.data.known_sensor import Sensors
+from pagnet_training.data.known_sensor import MetricDepth, Sensors
 from pagnet_training.data.patches import Source
 from pagnet_training.data.surface_patches import SurfacePatches, change_colours, draw_scene, record
 
@@ -51,11 +54,36 @@ def test_what_was_filled_never_counts_as_truth_nor_as_measured(image: RgbdImage)
         rng = np.random.default_rng(seed)
         scene = draw_scene(image, 48, rng)
         recording = record(scene, 4, rng)
-        assert not recording.present[~scene.known].any()
+        assert not recording.present[~recording.known].any()
         assert not recording.seen[~recording.present].any()
     nothing = RgbdImage("unknown", image.rgb, image.depth, np.zeros_like(image.valid), image.metric)
     patch = SurfacePatches([Source([nothing], 1.0)], 1, 32, 1)
     assert not any(patch[number]["known"].any() for number in range(6))
+
+
+@pytest.mark.parametrize("effect", ["OFF_COLOUR", "PARALLAX", "BENT", "RAGGED"])
+def test_what_is_not_known_moves_with_depth(image: RgbdImage, monkeypatch: pytest.MonkeyPatch, effect: str) -> None:
+    """What was filled has a depth of its own here, by which it is found again."""
+    changed = ("OFF_COLOUR", "PARALLAX", "BENT", "RAGGED", "FATTENED", "MEDIAN", "STEREO", "RECORDED_TRUTH")
+    for name in changed:
+        monkeypatch.setattr(surface_patches, name, float(name == effect))
+    monkeypatch.setattr(surface_patches, "at_random_distance", lambda depth, rng: depth)
+    assert image.metric is not None
+    depth = np.where(image.valid, image.metric.depth_m, np.float32(2.0))
+    image = replace(image, metric=MetricDepth(depth))
+    moved = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        scene = draw_scene(image, 64, rng)
+        assert np.array_equal(scene.known, scene.depth != 2.0)
+        recording = record(scene, 4, rng)
+        assert np.array_equal(recording.known, recording.surfaces != 2.0)
+        assert not recording.present[~recording.known].any()
+        moved += not np.array_equal(recording.known, scene.known)
+    assert moved > 2
+    patches = SurfacePatches([Source([image], 1.0)], 4, 64, 1)
+    for number in range(6):
+        assert torch.equal(patches[number]["known"], patches[number]["truth"] != 2.0)
 
 
 def test_scale_1_always_hides_something_to_be_filled(image: RgbdImage) -> None:
