@@ -35,6 +35,7 @@ MARGIN = 8
 RANGE_M = (0.12, 25.0)
 ATTEMPTS = 8
 LEAST_LEVEL = 1.0  # of disparity
+ONE_SURFACE_SPAN = 1.03  # depths in a 3x3 window that differ by less than this factor are of one surface
 FACING = 200  # cosine of the angle of incidence times 255, where it is not known
 
 OFF_COLOUR, PARALLAX, BENT = 0.42, 0.28, 0.18
@@ -121,7 +122,7 @@ def draw_scene(image: RgbdImage, side: int, rng: Rng) -> Scene:
         depth = depth_of(place)
         if depth.max() > 1.08 * depth.min() or rng.uniform() < 0.25:
             break
-    rgb, known, metric = image.rgb[place], image.valid[place], image.metric
+    rgb, known, metric = image.rgb[place], image.valid[place].astype(np.uint8), image.metric
     albedo: NDArray[Any] = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     cosine: NDArray[Any] = np.full(depth.shape, FACING, np.uint8)
     if metric is not None and metric.albedo is not None:
@@ -129,16 +130,12 @@ def draw_scene(image: RgbdImage, side: int, rng: Rng) -> Scene:
     if metric is not None and metric.cosine is not None:
         cosine = metric.cosine[place]
     smoothly = cv2.INTER_LINEAR if side >= cut else cv2.INTER_AREA
-    planes: list[tuple[NDArray[Any], int]] = [
-        (rgb, smoothly),
-        (depth, cv2.INTER_NEAREST_EXACT),
-        (albedo, cv2.INTER_LINEAR),
-        (cosine, cv2.INTER_LINEAR),
-    ]
-    planes.append((known.astype(np.uint8), cv2.INTER_NEAREST_EXACT))
-    sized: list[NDArray[Any]] = [
-        cv2.resize(plane, (side, side), interpolation=how) if side != cut else plane for plane, how in planes
-    ]
+    sized: list[NDArray[Any]] = [rgb, depth, albedo, cosine, known]
+    if side != cut:
+        hows = smoothly, cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_NEAREST_EXACT
+        sized = [_sized(plane, side, how) for plane, how in zip(sized, hows, strict=True)]
+        nearest, calm = (_sized(p, side, cv2.INTER_NEAREST_EXACT) for p in (depth, _one_surface(depth, known)))
+        sized[1] = np.where(calm > 0, sized[1], nearest)
     if rng.uniform() < 0.5:
         sized = [plane[:, ::-1] for plane in sized]
     if rng.uniform() < 0.3:
@@ -146,6 +143,17 @@ def draw_scene(image: RgbdImage, side: int, rng: Rng) -> Scene:
     rgb, depth, albedo, cosine, known = (np.ascontiguousarray(plane) for plane in sized)
     focal = focal_length(metric.focal_px if metric else 0.0, image.depth.shape[1], rng) * side / cut
     return Scene(rgb, at_random_distance(depth, rng), albedo, cosine, known > 0, focal)
+
+
+def _sized(plane: NDArray[Any], side: int, how: int) -> NDArray[Any]:
+    return np.asarray(cv2.resize(plane, (side, side), interpolation=how))
+
+
+def _one_surface(depth: Depth, known: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """1 where all of a 3x3 window is known and on one surface, so that depth may be interpolated in it, else 0."""
+    window = np.ones((3, 3), np.uint8)
+    calm = cv2.dilate(depth, window) < ONE_SURFACE_SPAN * cv2.erode(depth, window)
+    return np.asarray(cv2.erode(known, window) * calm, np.uint8)
 
 
 def _metres(image: RgbdImage, rng: Rng) -> Callable[[tuple[slice, slice]], Depth]:

@@ -130,17 +130,30 @@ def test_changed_colours_stay_colours() -> None:
     assert len({result.tobytes() for result in results}) > 8
 
 
-def test_in_a_zoomed_scene_depth_lies_on_its_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("nearest_m", [1, 100])
+def test_in_a_zoomed_scene_depth_lies_on_its_colour(monkeypatch: pytest.MonkeyPatch, nearest_m: int) -> None:
+    """Where the slope is gentle it is interpolated: no stairs, whose steps are off by 0.3 pixels of the image."""
     column = np.tile(np.arange(64), (64, 1))
     rgb = np.repeat(4 * column[..., None], 3, -1).astype(np.uint8)
-    ramp = make_image("ramp", rgb, column + 1, column + 1)
+    ramp = make_image("ramp", rgb, column + nearest_m, column + nearest_m)
     monkeypatch.setattr("pagnet_training.data.surface_patches.at_random_distance", lambda depth, rng: depth)
-    apart_px = []
+    apart_px, stairs_px = [], []
     for seed in range(60):
         scene = draw_scene(ramp, 40, np.random.default_rng(seed))
         inside = np.s_[5:-5, 5:-5]
-        from_colour, from_depth = scene.rgb[inside][..., 0] / 4.0, scene.depth[inside] - 1.0
+        from_colour, from_depth = scene.rgb[inside][..., 0] / 4.0, scene.depth[inside] - float(nearest_m)
         if abs(np.ptp(from_colour) - 29) > 2:
             apart_px.append(float((from_depth - from_colour).mean()))
+            along = max(np.diff(from_depth, 2, axis=axis).std() for axis in (0, 1))
+            stairs_px.append(float(along))
     assert len(apart_px) > 20
     assert abs(np.mean(apart_px)) < 0.05
+    assert nearest_m == 1 or max(stairs_px) < 0.01
+
+
+def test_zooming_puts_no_depth_between_surfaces(image: RgbdImage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surface_patches, "at_random_distance", lambda depth, rng: depth)
+    for seed in range(20):
+        scene = draw_scene(image, 48, np.random.default_rng(seed))
+        depth = scene.depth[scene.known]
+        assert np.minimum(abs(depth - 1), abs(depth - 3)).max() < 1e-5
