@@ -71,7 +71,7 @@ def parallax(depth: Depth, rng: Rng) -> Places:
     inside = (to_row >= 0) & (to_row < height) & (to_column >= 0) & (to_column < width)
     farthest_first = np.flatnonzero(inside)[np.argsort(-depth[inside], kind="stable")]
     rank: Depth = np.zeros_like(depth)  # the farther, the higher, so that a gap is filled from its far side; 0 is a gap
-    ranks = np.arange(len(farthest_first), 0, -1, np.float32)
+    ranks = np.arange(len(farthest_first), 0, -1, dtype=np.float32)
     rank[to_row.ravel()[farthest_first], to_column.ravel()[farthest_first]] = ranks  # the nearest is written last
     for _ in range(GAP_PX):
         if rank.all():
