@@ -133,8 +133,8 @@ def within_neighbours(result: Tensor, low: Tensor) -> Tensor:
     """
     size = (result.shape[-2], result.shape[-1])
     ends = torch.cat((_window_min(low, 1), _window_min(-low, 1)), dim=1)
-    least, most = F.interpolate(ends, size=size, mode="nearest-exact").split(1, dim=1)
-    return torch.minimum(torch.maximum(result, least), -most)
+    ends = F.interpolate(ends, size=size, mode="nearest-exact")
+    return torch.minimum(torch.maximum(result, ends[:, :1]), -ends[:, 1:])
 
 
 class MaskedChoice(NamedTuple):
