@@ -7,12 +7,14 @@ from typing import Any, Final
 
 from pagnet_ros.diagnosis.observation import CAMERA_INFO_TYPE, COMPRESSED_TYPE, IMAGE_TYPE, Endpoint
 from pagnet_ros.diagnosis.processes import is_here, process_of
+from pagnet_ros.errors import ConfigError
 
 _UNKNOWN: Final = "_NODE_NAME_UNKNOWN_"
 _NO_LIMIT_NS: Final = 1 << 62
 _IMAGES: Final = (IMAGE_TYPE, COMPRESSED_TYPE)
 _SUFFIXES: Final = ("/compressed", "/compressedDepth")
 _COLOR_WORDS: Final = ("color", "colour", "rgb")
+_NOT_MEASURED: Final = ("depth_hr", "sigma", "provenance", "confidence", "truth", "reference")
 _ALIGNED_WORDS: Final = ("aligned", "registered")
 
 
@@ -82,26 +84,42 @@ class Graph:
             )
         )
 
-    def find(self, depth: str, color: str, taken_by: Iterable[str]) -> tuple[str, str]:
+    def find(
+        self, depth: str, color: str, taken_by: Iterable[str], taken: Iterable[tuple[str, str]] = ()
+    ) -> tuple[str, str]:
         """The two image topics that are meant.
 
         Args:
             depth: as the user named it, empty for one to be found.
             color: likewise.
             taken_by: nodes that up-sample depth; what they listen to is looked at first, what they publish is left out.
+            taken: the depth and colour topics that they say they take.
 
         Returns:
-            Absolute names: those given; else the only ones whose names say what they hold; else the node's defaults.
+            Absolute names: those given; else the pair that a node takes; else the only ones whose names say what they
+            hold; else the node's defaults, for both where only one is found.
+
+        Raises:
+            ConfigError: several topics may be meant.
         """
+        given = [self._node.resolve_topic_name(name) if name else "" for name in (depth, color)]
+        if all(given):
+            return given[0], given[1]
+        pairs = [pair for pair in taken if given[0] in ("", pair[0]) and given[1] in ("", pair[1])]
+        if pairs:
+            return _single([pair[0] for pair in pairs], "depth"), _single([pair[1] for pair in pairs], "color")
         consumers = tuple(taken_by)
         heard = {topic for node in consumers for topic in self.topics_of(node, _IMAGES, publishers=False)}
         made = {topic for node in consumers for topic in self.topics_of(node, _IMAGES, publishers=True)}
         there = [topic for topic in self.topics(_IMAGES) if topic not in made]
         groups = [sorted(heard), [t for t in there if not t.endswith(_SUFFIXES)], there]
-        return (
-            self._node.resolve_topic_name(depth) if depth else _only(groups, _is_depth) or "/depth",
-            self._node.resolve_topic_name(color) if color else _only(groups, _is_color) or "/color",
+        found = (
+            given[0] or _single(_candidates(groups, _is_depth), "depth"),
+            given[1] or _single(_candidates(groups, _is_color), "color"),
         )
+        if not all(found):  # one alone may be of another camera than the default of the other
+            return given[0] or "/depth", given[1] or "/color"
+        return found
 
     def topics_of(self, node: str, kinds: Iterable[str], *, publishers: bool) -> tuple[str, ...]:
         """What a node publishes, or listens to, of some types."""
@@ -169,7 +187,7 @@ def _policy(value: Any, known: tuple[str, ...]) -> str:
 
 def _is_depth(topic: str) -> bool:
     words = topic.lower()
-    return "depth" in words and not any(made in words for made in ("depth_hr", "sigma", "provenance", "confidence"))
+    return "depth" in words and not any(made in words for made in _NOT_MEASURED)
 
 
 def _is_color(topic: str) -> bool:
@@ -177,12 +195,22 @@ def _is_color(topic: str) -> bool:
     return any(word in words for word in _COLOR_WORDS) and "depth" not in words
 
 
-def _only(groups: list[list[str]], accept: Any) -> str:
-    """The only topic that is accepted in the first group with any; of several the one that says it is aligned."""
+def _candidates(groups: list[list[str]], accept: Any) -> list[str]:
+    """What is accepted of the first group with any; of several those that say they are aligned."""
     for group in groups:
         found = [topic for topic in group if accept(topic)]
         if len(found) > 1:
             found = [topic for topic in found if any(word in topic.lower() for word in _ALIGNED_WORDS)] or found
         if found:
-            return found[0] if len(found) == 1 else ""
-    return ""
+            return found
+    return []
+
+
+def _single(topics: list[str], role: str) -> str:
+    """The one topic; empty where there is none."""
+    several = sorted(set(topics))
+    if len(several) > 1:
+        raise ConfigError(
+            f"several {role} topics may be meant: {', '.join(several)}; expected one. Name it with --{role}"
+        )
+    return several[0] if several else ""
