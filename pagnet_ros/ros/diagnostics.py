@@ -15,6 +15,8 @@ from pagnet_ros.ros.reporter import Occurrence
 from pagnet_ros.system.health import HealthSnapshot
 
 OK, WARN, ERROR = 0, 1, 2
+DEPTH_TOPIC, COLOR_TOPIC = "depth topic", "color topic"
+"""Keys of what a node takes, by which the doctor finds the topics of one that is idle."""
 
 
 def summarise(

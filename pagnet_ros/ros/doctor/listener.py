@@ -24,6 +24,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from pagnet_ros.core.stamps import Arrival, ArrivalLog
 from pagnet_ros.diagnosis.observation import CAMERA_INFO_TYPE, COMPRESSED_TYPE, IMAGE_TYPE
 from pagnet_ros.messages.image import stamp_ns
+from pagnet_ros.ros.diagnostics import COLOR_TOPIC, DEPTH_TOPIC
 from pagnet_ros.ros.running import spin
 
 _KINDS: Final = {IMAGE_TYPE: Image, COMPRESSED_TYPE: CompressedImage, CAMERA_INFO_TYPE: CameraInfo}
@@ -61,6 +62,7 @@ class Listener(Node):
     def __init__(self, name: str, **node: Any) -> None:
         super().__init__(name, enable_rosout=True, **node)
         self.diagnostics: dict[str, tuple[int, str]] = {}
+        self.takes: dict[str, tuple[str, str]] = {}  # depth and colour topics that a node's diagnostics name
         self._sim_ns: int | None = None
         self._spinner = SingleThreadedExecutor(context=self.context)
         self._spinner.add_node(self)
@@ -145,3 +147,6 @@ class Listener(Node):
             level = status.level
             number = level[0] if isinstance(level, bytes) else int(level)
             self.diagnostics[status.name] = (number, status.message)
+            values = {entry.key: entry.value for entry in status.values}
+            if {DEPTH_TOPIC, COLOR_TOPIC} <= set(values):
+                self.takes["/" + status.name.partition(":")[0]] = (values[DEPTH_TOPIC], values[COLOR_TOPIC])

@@ -25,10 +25,19 @@ from pagnet_ros.ros.doctor.listener import Listener, TopicLog
 
 _DISCOVERY_S: Final = 3.0
 _SETTLED_S: Final = 1.0
+_LATE_S: Final = 2.0
 _MANAGER: Final = "nav2_msgs/srv/ManageLifecycleNodes"
 _DEFAULT_BOND_S: Final = 4.0
 _LIFECYCLE: Final = "lifecycle_msgs/srv/GetState"
-_OWN_PARAMETERS: Final = ("weights", "slop_ms", "max_late_ms", "use_sim_time", "depth_unit_m", "max_depth_m")
+_OWN_PARAMETERS: Final = (
+    "weights",
+    "slop_ms",
+    "max_late_ms",
+    "use_sim_time",
+    "depth_unit_m",
+    "max_depth_m",
+    "diagnostics_period_s",
+)
 
 Role = Literal["depth", "color", "depth_info", "color_info"]
 
@@ -48,6 +57,7 @@ def watch(options: Options, machine: Machine | None = None, context: Any = None)
     """What is seen of a graph by a context of rclpy's that is initialised; what is known of the machine is passed on.
 
     Raises:
+        ConfigError: several topics may be meant where none is named.
         Exception: rclpy's own, for topic names that are none.
     """
     listener = Listener(f"pagnet_doctor_{os.getpid()}", context=context)
@@ -65,6 +75,8 @@ def _watched(options: Options, listener: Listener, graph: Graph) -> Observation:
     lifecycle = [node for node in graph.nodes() if _LIFECYCLE in graph.services_of(node).values()]
     parameters = {node: listener.parameters(node, _OWN_PARAMETERS) for node in lifecycle}
     nodes = tuple(node for node, values in parameters.items() if {"weights", "slop_ms"} <= set(values))
+    if not (options.depth and options.color):
+        _hear_what_they_take(parameters, nodes, listener)
     topics = _topics(options, listener, graph, nodes)
     kinds = {role: CAMERA_INFO_TYPE if "info" in role else image_type(topic) for role, topic in topics.items()}
     logs: dict[Role, TopicLog] = {}
@@ -101,9 +113,17 @@ def _discover(listener: Listener, graph: Graph) -> None:
     listener.spin(_DISCOVERY_S, settled)
 
 
+def _hear_what_they_take(parameters: dict[str, dict[str, Any]], nodes: Sequence[str], listener: Listener) -> None:
+    """Wait for diagnostics of each node that is configured: one that is idle listens to no image."""
+    configured = [node for node in nodes if listener.state(node) in ("inactive", "active")]
+    periods = [float(parameters[node].get("diagnostics_period_s", 0.0)) for node in configured]
+    listener.spin(max(periods, default=0.0) + _LATE_S, lambda: set(configured) <= set(listener.takes))
+
+
 def _topics(options: Options, listener: Listener, graph: Graph, nodes: Sequence[str]) -> dict[Role, str]:
     """Absolute names of what is listened to; depth's calibration only where it is asked for, or published."""
-    depth, color = graph.find(options.depth, options.color, nodes)
+    taken = [listener.takes[node] for node in nodes if node in listener.takes]
+    depth, color = graph.find(options.depth, options.color, nodes, taken)
     color_info = listener.resolve_topic_name(options.color_info or graph.info_of(color, nodes, depth))
     depth_info = listener.resolve_topic_name(options.depth_info or graph.info_of(depth, nodes, color))
     topics: dict[Role, str] = {"depth": depth, "color": color, "color_info": color_info}

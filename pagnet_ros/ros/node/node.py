@@ -21,7 +21,7 @@ from pagnet_ros.errors import ConfigError, DeviceError
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.ros.compat import after_parameters_are_set
-from pagnet_ros.ros.diagnostics import summarise
+from pagnet_ros.ros.diagnostics import COLOR_TOPIC, DEPTH_TOPIC, summarise
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.node.between_frames import BetweenFrames
 from pagnet_ros.ros.node.inputs import Inputs, LatestOnlyQueue, MessagePair
@@ -280,7 +280,7 @@ class PagnetNode(ManagedNode):
         status = summarise(
             self.health.snapshot(time.monotonic_ns()),
             self.reporter.recent(max(_RECENT_S, 2 * self.settings.report_period_s)),
-            {"state": self.state, **self._facts, **self._quality_facts()},
+            {"state": self.state, **self._topic_facts(), **self._facts, **self._quality_facts()},
             active=self.state == "active",
             wanted=wanted,
             failure=self.failure,
@@ -290,6 +290,12 @@ class PagnetNode(ManagedNode):
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
+
+    def _topic_facts(self) -> dict[str, str]:
+        """What it takes once somebody listens: nobody can see that in the graph while the node is idle."""
+        if self._outputs is None:
+            return {}
+        return {DEPTH_TOPIC: self._outputs.topics.depth, COLOR_TOPIC: self._outputs.topics.color}
 
     def _quality_facts(self) -> dict[str, str]:
         processor = self._processor

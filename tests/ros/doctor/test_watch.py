@@ -17,6 +17,7 @@ from std_srvs.srv import Trigger
 
 from pagnet_ros.diagnosis import diagnose
 from pagnet_ros.diagnosis.observation import COMPRESSED_TYPE
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.ros.doctor import Options, watch
 from tests.ros.doctor.camera import BEST_EFFORT, LATCHED, Camera
 from tests.ros.node.node_rig import Rig
@@ -170,6 +171,26 @@ def test_the_topics_of_an_active_node_are_found_and_its_diagnostics_heard(ros, e
     assert "node_inactive" not in found
 
 
+def test_the_topics_of_an_idle_node_are_found_among_other_cameras(ros, examine):
+    other = ros.node("other_camera")
+    for topic in ("/webcam/color", "/other/depth/image_raw", "/other/color/image_raw", "/cam/depth_truth"):
+        other.create_publisher(Image, topic, 5)
+    words = ["-r", "depth:=/cam/depth/image_raw", "-r", "color:=/cam/color/image_raw"]
+    rig = Rig(ros, activate=False, listen=False, diagnostics_period_s=0.2, cli_args=["--ros-args", *words])
+    rig.activate()
+    assert not rig.node._inputs.receives_images
+
+    def examined():
+        try:
+            seen, _ = examine(0.1, depth="", color="")
+        except ConfigError:  # the node was not discovered yet: a busy machine is late
+            return False
+        return seen.consumers and (seen.depth.topic, seen.color.topic, seen.color_info.topic)
+
+    topics = ("/cam/depth/image_raw", "/cam/color/image_raw", "/cam/color/camera_info")
+    assert ros.wait_until(examined, 60.0, "the node") == topics
+
+
 @pytest.mark.parametrize("stream", ["depth", "color"])
 def test_a_calibration_that_a_node_takes_from_elsewhere_is_the_one_examined(ros, examine, stream):
     wanted = {"depth": "/cam/depth/camera_info", "color": "/cam/color/camera_info", stream: "/calib/info"}
@@ -254,6 +275,18 @@ def test_the_command_line_tells_programs_what_it_found(ros, camera):
     assert "frame_ids_differ" in [finding["name"] for finding in whole["findings"]]
     assert whole["domain"] == ros.domain_id
     assert {topic["topic"] for topic in whole["topics"]} >= set(TOPICS.values())
+
+
+def test_the_command_line_asks_for_a_name_where_several_cameras_are_there(ros):
+    node = ros.node("cameras")
+    publishers = [node.create_publisher(Image, f"/{name}/depth", 5) for name in ("left", "right")]
+
+    def asked():
+        done = run(ros, "--seconds", "0.1")
+        return done.returncode == 2 and done.stderr
+
+    said = ros.wait_until(asked, 60.0, f"an answer about {publishers}")  # a busy machine discovers late
+    assert "doctor: several depth topics may be meant: /left/depth, /right/depth; expected one" in said
 
 
 def test_a_name_that_is_no_topic_is_wrong_usage(ros):
