@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
+from pagnet_ros.diagnosis.observation import CAMERA_INFO_TYPE
 from pagnet_ros.errors import ConfigError, MessageError, quoted
 from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.messages.image import fill_depth_image, fill_image
 from pagnet_ros.pipeline import UpsampledDepth
+from pagnet_ros.ros.doctor.graph import Graph
 from pagnet_ros.ros.names import TopicNames, below_output
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.node.points import Points
@@ -69,7 +71,7 @@ class Outputs:
             ConfigError: DDS refuses a topic, or an override of its QoS is not sound.
         """
         self.topics = topics
-        self._node, self._reporter = node, reporter
+        self._node, self._reporter, self._graph = node, reporter, Graph(node)
         self._publishers: list[Any] = []
 
         def advertise(message_type: Any, topic: str) -> Any:
@@ -135,11 +137,14 @@ class Outputs:
 
     def _calibration(self, message: Image, color_info: CameraInfo | None) -> CameraInfo | None:
         if color_info is None:
+            own = (self.topics.color_info, self.topics.output_info)
+            others = [topic for topic in self._graph.topics([CAMERA_INFO_TYPE]) if topic not in own]
+            listed = f". These CameraInfo topics exist: {', '.join(others)}" if others else ""
             self._reporter.report(
                 "no_camera_info",
                 f"no camera_info on {self.topics.color_info}; expected the colour camera's calibration. "
                 f"{self.topics.output} is published without one, so no point cloud can be made of it: remap "
-                "color/camera_info to the driver's topic",
+                f"color/camera_info to the driver's topic{listed}",
             )
             return None
         try:

@@ -165,6 +165,15 @@ def test_missing_camera_info_is_told_and_images_still_come(ros):
     assert not rig.out_info.messages
 
 
+def test_missing_camera_info_is_told_with_what_there_is_instead(ros):
+    rig = Rig(ros)
+    rig.camera.create_publisher(CameraInfo, "/camera/color/camera_info", 5)
+    ros.wait_until(lambda: rig.node.count_publishers("/camera/color/camera_info"), what="the other calibration")
+    rig.send(START_NS)
+    said = rig.wait_log("no_camera_info")
+    assert said.partition("These CameraInfo topics exist: ")[2] == "/camera/color/camera_info"
+
+
 def test_nothing_is_computed_until_somebody_subscribes(ros):
     rig = Rig(ros, listen=False)
     assert rig.depth.get_subscription_count() == rig.color.get_subscription_count() == 0
