@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from typing import Any, Final
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logging_directory
+from rclpy.utilities import remove_ros_args
 
 from pagnet_ros.errors import ConfigError
 
@@ -51,6 +52,34 @@ def init_ros(arguments: list[str] | None = None) -> None:
         raise
     except Exception as error:  # rclpy's own classes for this are private
         raise ConfigError(f"the arguments after --ros-args: {error}") from error
+
+
+def init_ros_alone(example: str, arguments: list[str] | None = None) -> None:
+    """Start ROS as `init_ros` does, for a program that takes nothing but ROS arguments.
+
+    Args:
+        example: A command line that would do, for the message.
+        arguments: Command line with the program's name first; `sys.argv` if None.
+
+    Raises:
+        ConfigError: What ROS does not understand in it, and what is not for ROS.
+    """
+    init_ros(arguments)
+    try:
+        refuse_plain(remove_ros_args(sys.argv if arguments is None else arguments)[1:], example)
+    except ConfigError:
+        rclpy.try_shutdown()
+        raise
+
+
+def refuse_plain(words: Sequence[str], example: str) -> None:
+    """Refuse words that are not for ROS, instead of running without what they ask for.
+
+    Raises:
+        ConfigError: There are some; the message has the example.
+    """
+    if words:
+        raise ConfigError(f"arguments {' '.join(words)!r}; expected ROS parameters only, as in `{example}`")
 
 
 def run_node(make_node: Callable[[], Any]) -> None:

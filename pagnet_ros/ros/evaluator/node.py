@@ -32,7 +32,7 @@ from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.node.transforms import STATIC_TF_QOS, tf_type
 from pagnet_ros.ros.parameters import declare_and_read, overrides
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscribe_latched
-from pagnet_ros.ros.running import init_ros, spin
+from pagnet_ros.ros.running import init_ros_alone, spin
 from pagnet_ros.system.settings import Settings, setting
 from pagnet_ros.system.transport import prepare_process
 from pagnet_ros.system.units import NS_PER_S
@@ -182,7 +182,7 @@ def main(args: list[str] | None = None) -> int:
     """
     prepare_process()  # for `ros2 run`; launch files have set it
     try:
-        init_ros(args)
+        init_ros_alone("evaluate --ros-args -p out:=out/live", args)
     except ConfigError as error:
         sys.stderr.write(f"evaluate: {error}\n")
         return 1

@@ -34,7 +34,7 @@ from pagnet_ros.ros.node.processing import FrameProcessor, Worker
 from pagnet_ros.ros.node.sensor_limits import ANY_SENSOR, options_of, sensor_limits
 from pagnet_ros.ros.parameters import declare, read
 from pagnet_ros.ros.reporter import Reporter
-from pagnet_ros.ros.running import init_ros, run_node
+from pagnet_ros.ros.running import init_ros_alone, run_node
 from pagnet_ros.system.health import Health
 from pagnet_ros.system.settings import fields_of
 from pagnet_ros.system.transport import prepare_process
@@ -326,7 +326,7 @@ def main(args: list[str] | None = None) -> int:
     # For `ros2 run`; launch files have set it. Fast DDS reads it at init, and loses large images without.
     prepare_process()
     try:
-        init_ros(args)
+        init_ros_alone("pagnet_node --ros-args -p device:=cpu", args)
     except ConfigError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -18,7 +18,6 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from pagnet_ros.errors import ConfigError
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.parameters import declare_and_read
@@ -31,6 +30,7 @@ from pagnet_ros.ros.players.simulated_frames import (
     endless,
     loop_of_frames,
 )
+from pagnet_ros.ros.running import refuse_plain
 from pagnet_ros.sensors import PinholeCamera
 from pagnet_ros.system.units import NS_PER_S
 
@@ -140,11 +140,7 @@ def _info(camera: PinholeCamera, stamp_ns: int, frame_id: str) -> Any:
 
 
 def _run(arguments: list[str], stop: threading.Event) -> None:
-    if arguments:
-        raise ConfigError(
-            f"arguments {' '.join(arguments)!r}; expected ROS parameters only, as in "
-            "`simulated_camera --ros-args -p rate_hz:=30.0`"
-        )
+    refuse_plain(arguments, "simulated_camera --ros-args -p rate_hz:=30.0")
     camera = SimulatedCamera(stop)
     try:
         play_while_spinning(camera, camera.play, stop)

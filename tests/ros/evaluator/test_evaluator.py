@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 
+import rclpy
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -195,6 +196,14 @@ def test_command_line_that_ros_refuses_is_an_error_without_a_traceback(monkeypat
     monkeypatch.setattr(evaluator, "prepare_process", lambda: None)
     assert evaluator.main(["evaluate", "--ros-args", "-p", "broken"]) == 1
     assert "evaluate: the arguments after --ros-args:" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--params-file", "evaluator.yaml"]])
+def test_words_that_are_not_for_ros_are_refused(ros_environment, monkeypatch, capfd, words):
+    monkeypatch.setattr(evaluator, "prepare_process", lambda: None)
+    assert evaluator.main(["evaluate", *words]) == 1
+    assert f"evaluate: arguments '{' '.join(words)}'; expected ROS parameters only" in capfd.readouterr().err
+    assert not rclpy.ok()
 
 
 def test_the_executable_scores_what_came_when_it_is_told_to_end(ros, tmp_path):

@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
 
+import rclpy
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -84,6 +85,14 @@ def test_command_line_that_ros_refuses_is_an_error_without_a_traceback(monkeypat
     monkeypatch.setattr(node, "prepare_process", lambda: None)
     assert node.main(["pagnet_node", "--ros-args", "-p", "broken"]) == 1
     assert "error: the arguments after --ros-args:" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--params-file", "node.yaml"]])
+def test_words_that_are_not_for_ros_are_refused(ros_environment, monkeypatch, capfd, words):
+    monkeypatch.setattr(node, "prepare_process", lambda: None)
+    assert node.main(["pagnet_node", *words, "--ros-args", "-p", "device:=cpu"]) == 1
+    assert f"error: arguments '{' '.join(words)}'; expected ROS parameters only" in capfd.readouterr().err
+    assert not rclpy.ok()
 
 
 SIGNALLED_WHILE_LOADING = """
