@@ -8,6 +8,7 @@ Data flows from the bag (read ahead in a thread) through the pace to one publish
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.exceptions import InvalidTopicNameException
+from rclpy.node import NodeNameNonExistentError
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from pagnet_ros.errors import RecordingError
@@ -53,7 +55,11 @@ class BagPlayerOptions(PlayerOptions):
         "header stamps: now moves them to the present, their distances kept; one of zero is no time and stays",
         choices=("none", "now"),
     )
-    wait_for: str = setting("", "full name of the node that must subscribe; any, if empty")
+    wait_for: str = setting(
+        "",
+        "full name of the node that must subscribe; any, if empty. What it publishes itself is played only if topics "
+        "names it",
+    )
     wait_topics: tuple[str, ...] = setting(
         (), "what it must subscribe to: these, with any transport's suffix; all that are played if empty"
     )
@@ -109,6 +115,25 @@ class BagPlayer(Player[BagMessage]):
         wanted, all_ = self._options.wait_topics, self._outputs.values()
         chosen = [each for each in all_ if not wanted or each.topic_name.partition("/compressed")[0] in wanted]
         return chosen, self._options.wait_for
+
+    def _before_playing(self) -> None:
+        """Leave out what the node that was waited for publishes itself: two results on one topic would mix."""
+        if not (node := self._options.wait_for) or self._options.topics:
+            return
+        namespace, _, name = node.rpartition("/")
+        live: set[str] = set()
+        with contextlib.suppress(NodeNameNonExistentError):  # it has not come; the wait has said so
+            live = {topic for topic, _ in self.get_publisher_names_and_types_by_node(name, namespace or "/")}
+        left_out = {topic: each for topic, each in self._outputs.items() if each.topic_name in live}
+        if not left_out:
+            return
+        names = ", ".join(sorted(left_out))
+        if len(left_out) == len(self._outputs):
+            raise RecordingError(f"{self._bag.path}: {node} publishes all that it holds ({names}); nothing to play")
+        self.get_logger().warning(f"left out what {node} publishes itself: {names}; --topics plays it all the same")
+        for topic, publisher in left_out.items():
+            del self._outputs[topic]
+            self.destroy_publisher(publisher)
 
     def _one_pass(self) -> Iterator[Item[BagMessage]]:
         self._say_remarks()

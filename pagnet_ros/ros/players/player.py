@@ -108,6 +108,7 @@ class Player(Node, Generic[T]):
     def play(self) -> None:
         """Play until the end (for ever with `loop`) or until stopped."""
         self._wait_for_subscribers()
+        self._before_playing()
         with Prefetch(self._passes(), lambda item: item[1] if item else 0, _READ_AHEAD_BYTES) as ahead:
             ahead.wait_filled(timeout_s=1.0)
             self._play(iter(ahead))
@@ -133,6 +134,9 @@ class Player(Node, Generic[T]):
     def _awaited(self) -> tuple[Collection[Any], str]:
         """The publishers that must have a subscriber before the first message, and that one's name, empty for any."""
         return self._outputs.values(), ""
+
+    def _before_playing(self) -> None:
+        """What is to be done once the wait for subscribers is over."""
 
     def _passes(self) -> Iterator[Item[T] | None]:
         """All items, each pass beginning with None."""

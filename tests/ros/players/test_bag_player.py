@@ -104,6 +104,49 @@ def test_a_wait_that_is_given_up_says_for_what(ros, play, bag_path, capfd):
     assert "playing" in said
 
 
+@pytest.fixture
+def with_result(tmp_path):
+    """Ten images of a camera, and what a node published for each."""
+    topics = ("/depth", "/depth_hr")
+    return bags.write(
+        tmp_path / "run", [(name, START_NS + k * STEP_NS, image(k)) for k in range(10) for name in topics]
+    )
+
+
+def test_the_recorded_result_of_the_node_that_runs_is_left_out_and_named(ros, play, with_result, capfd):
+    probe = ros.node("the_node", namespace="/robot")
+    probe.create_publisher(Image, "/depth_hr", 10)
+    result = ros.collect(probe, Image, "/depth_hr", 50)
+    depth = ros.collect(probe, Image, "/depth", 50)
+
+    player = play(with_result, wait_for="/robot/the_node", wait_topics=("/depth",))
+    depth.wait_for(10)
+    ros.wait_until(lambda: not player.thread.is_alive())
+
+    assert player.topics == ["/depth"]
+    assert player.published == 10
+    assert not result.messages
+    assert probe.count_publishers("/depth_hr") == 1
+    assert "left out what /robot/the_node publishes itself: /depth_hr; --topics plays it" in capfd.readouterr().err
+
+
+def test_it_is_played_where_it_is_asked_for(ros, play, with_result):
+    probe = ros.node("the_node")
+    probe.create_publisher(Image, "/depth_hr", 10)
+    result = ros.collect(probe, Image, "/depth_hr", 50)
+    play(with_result, wait_for="/the_node", topics=("/depth_hr",))
+    assert len(result.wait_for(10)) == 10
+
+
+def test_a_bag_of_nothing_but_the_result_of_the_node_that_runs_is_an_error(ros, opened, tmp_path):
+    path = bags.write(tmp_path / "b", [("/depth_hr", START_NS, image(0)), ("/depth_hr", START_NS + STEP_NS, image(1))])
+    ros.node("the_node").create_publisher(Image, "/depth_hr", 10)
+    options = BagPlayerOptions(wait_for="/the_node")
+    player = ros.add(BagPlayer(opened.enter_context(Bag(path)), options, threading.Event(), context=ros.context))
+    with pytest.raises(RecordingError, match=r"/the_node publishes all that it holds \(/depth_hr\); nothing to play"):
+        player.play()
+
+
 def test_topics_select_what_is_played(ros, play, bag_path):
     probe = ros.node()
     seen = ros.collect(probe, Image, "/depth", 50)
