@@ -23,7 +23,7 @@ from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import SensorProfile, save_profile
-from pagnet_training.phases import phases_on
+from pagnet_training.phases import Phase, phases_on
 from pagnet_training.sensors.collect import Collector, Quality
 from pagnet_training.sensors.edge_effects import fit_bias, fit_edges
 from pagnet_training.sensors.fitted_profile import Fits, build_profile, what_is_unobservable
@@ -255,19 +255,24 @@ def main(arguments: list[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
         cv2.setNumThreads(options.threads)
     console = Console(stderr=True)
+    phase = phases_on(console)
+    written = "no profile was written"
     try:
-        _run(options, console)
+        result = _fit(options, phase)
+        save_profile(result.profile, options.out)
+        written = f"{options.out} was written" + (", its report was not" if options.report else "")
+        _tell(options, result, phase)
     except PagnetError as error:
         which = "" if options.recording.name in str(error) else f"{options.recording}: "
         console.print(f"error: {which}{error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
-        console.print("stopped; no profile was written", markup=False)
+        console.print(f"stopped; {written}", markup=False, highlight=False, soft_wrap=True)
         return 130
     return 0
 
 
-def _run(options: argparse.Namespace, console: Console) -> None:
+def _fit(options: argparse.Namespace, phase: Callable[[str, int | None], Phase]) -> FitResult:
     if not options.out.parent.is_dir():  # told now, not after the fit
         raise ConfigError(f"--out {options.out}: there is no folder {options.out.parent}; make it, or name another")
     selection = Selection(
@@ -278,7 +283,6 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         options.every = _spacing(options.recording, selection, options.space_only)
         selection = replace(selection, every=options.every)
     name = options.name or options.out.stem
-    phase = phases_on(console)
     share = f", one of every {selection.every}" if selection.every > 1 else ""
     with phase(f"reading frames{share}", count_frames(options.recording, selection)) as advance:
         result = fit_recording(
@@ -291,8 +295,11 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     profile = replace(result.profile, description=options.description, weights=options.weights)
     if options.scale > 1:
         profile = replace(profile, reduction="nearest")  # a coarse pixel never mixes surfaces
-    result = replace(result, profile=profile)
-    save_profile(profile, options.out)
+    return replace(result, profile=profile)
+
+
+def _tell(options: argparse.Namespace, result: FitResult, phase: Callable[[str, int | None], Phase]) -> None:
+    """Print what was found, and draw the report."""
     out = Console()
     out.print(f"{options.out}: {summary(result)}", markup=False, highlight=False, soft_wrap=True)
     for warning in result.warnings:

@@ -49,6 +49,24 @@ def test_a_folder_becomes_a_profile_and_a_report_that_stands_alone(folder, tmp_p
         assert simulated == pytest.approx(ratio * real, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("interrupted", "is_written", "said"),
+    [("fit.fit_recording", False, "no profile was written"), ("report.write_report", True, "its report was not")],
+)
+def test_ctrl_c_says_what_was_written(folder, tmp_path, monkeypatch, capsys, interrupted, is_written, said):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"pagnet_training.sensors.{interrupted}", stopped)
+    out = tmp_path / "camera.yaml"
+    assert main([str(folder), "--out", str(out), "--report", str(tmp_path / "camera.html")]) == 130
+    assert out.exists() == is_written
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("stopped; ")
+    assert line.endswith(said)
+    assert (f"{out} was written" in line) == is_written
+
+
 def test_the_sensor_with_larger_pixels_is_fitted_too(folder, tmp_path):
     out = tmp_path / "coarse.yaml"
     assert main([str(folder), "--scale", "2", "--out", str(out)]) == 0
