@@ -2,7 +2,7 @@
 
 import sys
 
-from pagnet_ros.doctor.cli import main
+from pagnet_ros.system.start import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start("pagnet_ros.doctor.cli"))

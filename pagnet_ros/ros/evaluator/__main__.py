@@ -2,11 +2,7 @@
 
 import sys
 
-from pagnet_ros.system.threads import wait_passively
-
-wait_passively()  # before torch is imported
-
-from pagnet_ros.ros.evaluator.node import main  # noqa: E402
+from pagnet_ros.system.start import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start("pagnet_ros.ros.evaluator.node"))

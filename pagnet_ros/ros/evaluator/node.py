@@ -34,6 +34,7 @@ from pagnet_ros.ros.parameters import declare_and_read, overrides
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscribe_latched
 from pagnet_ros.ros.running import init_ros_alone, spin
 from pagnet_ros.system.settings import Settings, setting
+from pagnet_ros.system.start import start
 from pagnet_ros.system.transport import prepare_process
 from pagnet_ros.system.units import NS_PER_S
 
@@ -223,4 +224,4 @@ def _spin_until_ended(node: Evaluator) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start("pagnet_ros.ros.evaluator.node"))

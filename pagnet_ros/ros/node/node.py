@@ -37,6 +37,7 @@ from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.ros.running import init_ros_alone, run_node
 from pagnet_ros.system.health import Health
 from pagnet_ros.system.settings import fields_of
+from pagnet_ros.system.start import start
 from pagnet_ros.system.transport import prepare_process
 
 _CHECK_PERIOD_S: Final = 1.0
@@ -335,4 +336,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start("pagnet_ros.ros.node.node"))

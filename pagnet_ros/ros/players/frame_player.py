@@ -33,6 +33,7 @@ from pagnet_ros.ros.players.player import (
     player_main,
 )
 from pagnet_ros.system.settings import setting
+from pagnet_ros.system.start import start
 from pagnet_ros.system.units import NS_PER_S
 
 QUEUE_DEPTH = 5
@@ -169,4 +170,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(start("pagnet_ros.ros.players.frame_player"))

@@ -13,6 +13,7 @@ from pagnet_ros.errors import PagnetError
 from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
 from pagnet_ros.recordings.frames import FrameFolder, open_frames
 from pagnet_ros.system.settings import add_flags, fields_of
+from pagnet_ros.system.start import start
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
@@ -58,4 +59,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(start("pagnet_ros.ros.players.frames_to_bag"))

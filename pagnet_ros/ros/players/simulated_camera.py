@@ -32,6 +32,7 @@ from pagnet_ros.ros.players.simulated_frames import (
 )
 from pagnet_ros.ros.running import refuse_plain
 from pagnet_ros.sensors import PinholeCamera
+from pagnet_ros.system.start import start
 from pagnet_ros.system.units import NS_PER_S
 
 QUEUE_DEPTH = 5
@@ -154,4 +155,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(start("pagnet_ros.ros.players.simulated_camera"))

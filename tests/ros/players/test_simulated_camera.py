@@ -1,6 +1,9 @@
 """The simulated camera: what it publishes, how it keeps its rate, what it does when told to fail."""
 
+import contextlib
 import itertools
+import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +183,26 @@ def test_plain_arguments_are_refused(ros_environment, capsys):
     assert main(["simulated_camera", "--rate", "30"]) == 1
 
     assert "expected ROS parameters only" in capsys.readouterr().err
+
+
+def test_a_second_ctrl_c_does_not_disturb_the_end(ros):
+    seen = ros.collect(ros.node(), Image, "/depth", 100)
+    parameters = [word for key, value in SMALL.items() for word in ("-p", f"{key}:={value}")]
+    process = ros.start_process("pagnet_ros.ros.players.simulated_camera", "--ros-args", *parameters)
+    try:
+        seen.wait_for(2, timeout_s=90)
+        process.send_signal(signal.SIGINT)
+        for _ in range(20):  # people hold the keys down
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+                break
+            process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert "terminate called" not in said
+    assert "Traceback" not in said
 
 
 def test_process_runs_and_ends_cleanly_by_ctrl_c(ros):
