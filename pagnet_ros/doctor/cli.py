@@ -9,9 +9,9 @@ ROS is imported here, late: where it cannot be, the machine's findings still com
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from pagnet_ros.diagnosis import diagnose
@@ -81,10 +81,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.1 <= value <= 3600 or math.isnan(value):
-        raise argparse.ArgumentTypeError(f"{text}; expected 0.1 to 3600 seconds")
-    return value
+    with suppress(ValueError):
+        if 0.1 <= (value := float(text)) <= 3600:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r}; expected 0.1 to 3600 seconds")
 
 
 def _without_ros_arguments(words: list[str]) -> list[str]:

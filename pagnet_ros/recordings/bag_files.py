@@ -59,15 +59,17 @@ def find_files(path: Path) -> BagFiles:
         RecordingError: Nothing there, or no storage file.
     """
     if not path.exists():
-        raise RecordingError(f"{path}: nothing there; expected a bag folder, or a .mcap or .db3 file")
+        raise RecordingError(f"{path}: nothing there; expected a bag folder, or a .mcap, .db3 or .bag file")
     if path.is_dir():
         return _files_of(path)
     if path.name == "metadata.yaml":
         return _files_of(path.parent)
     if not storage_suffix(path) and path.suffix != ROS1_SUFFIX:
-        raise RecordingError(f"{path}: a {path.suffix or 'nameless'} file; expected a bag folder, .mcap or .db3")
+        raise RecordingError(
+            f"{path}: a {path.suffix or 'nameless'} file; expected a bag folder, or a .mcap, .db3 or .bag file"
+        )
     if not path.is_file():
-        raise RecordingError(f"{path}: not a plain file; expected a .mcap or .db3 file")
+        raise RecordingError(f"{path}: not a plain file; expected a .mcap, .db3 or .bag file")
     return BagFiles((path,))
 
 

@@ -30,7 +30,7 @@ def refuse_present(folder: Path, names: Collection[str], force: bool) -> None:
     if present and not force:
         raise OutputError(
             f"{folder}: {', '.join(present)} {'is' if len(present) == 1 else 'are'} there already; name another "
-            "folder with --out, or replace with --force"
+            "folder with `out`, or replace with `force`"
         )
 
 
@@ -57,7 +57,9 @@ class OutputFolder:
             self.workspace = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
         except OSError as error:
             self._remove_made()
-            raise OutputError(f"{folder}: cannot write there: {error.strerror or error}; name another --out") from error
+            raise OutputError(
+                f"{folder}: cannot write there: {error.strerror or error}; name another folder with `out`"
+            ) from error
 
     def __enter__(self) -> OutputFolder:
         return self
@@ -84,7 +86,7 @@ class OutputFolder:
             reason = error.strerror or str(error)
             raise OutputError(
                 f"{self.folder}: writing failed ({reason}); nothing was left behind; free some space, or name another "
-                "folder with --out"
+                "folder with `out`"
             ) from error
 
     def _publish(self) -> None:

@@ -54,6 +54,13 @@ def test_wrong_usage_exits_with_2(words, capsys):
     assert "doctor" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", ["0", "soon", "nan", "1e9"])
+def test_a_time_that_cannot_be_is_told_with_what_can(text, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--seconds", text])
+    assert f"argument --seconds: '{text}'; expected 0.1 to 3600 seconds" in capsys.readouterr().err
+
+
 def test_ctrl_c_exits_with_130(seen, monkeypatch):
     seen(healthy())
 

@@ -63,9 +63,9 @@ def test_cut_sqlite3_is_refused_with_a_way_out(tmp_path, share):
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("absent", None, "nothing there; expected a bag folder"),
+        ("absent", None, r"nothing there; expected a bag folder, or a \.mcap, \.db3 or \.bag file"),
         ("old.bag", "#ROSBAG V2.0", "old.bag: cannot be read as a bag"),
-        ("notes.txt", "x", r"a \.txt file; expected a bag folder"),
+        ("notes.txt", "x", r"a \.txt file; expected a bag folder, or a \.mcap, \.db3 or \.bag file"),
         ("empty.mcap", "", "seems to be empty"),
         ("odd.mcap", "no mcap here", "not one message in it is readable"),
         ("odd.db3", "no database here", "odd.db3: cannot be read as a bag"),

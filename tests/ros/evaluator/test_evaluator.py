@@ -156,7 +156,7 @@ def test_nothing_to_score_is_an_error_and_leaves_nothing(ros, tmp_path, capsys):
 
 def test_results_that_are_there_are_kept_and_refused_before_anything_is_recorded(ros, tmp_path):
     (tmp_path / "results.json").write_text("mine")
-    with pytest.raises(RecordingError, match=r"results\.json is there already"):
+    with pytest.raises(RecordingError, match=r"results\.json is there already; name another folder with `out`, or"):
         make(ros, tmp_path, out=str(tmp_path))
     assert (tmp_path / "results.json").read_text() == "mine"
 
