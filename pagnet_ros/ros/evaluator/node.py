@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -216,11 +217,15 @@ def _record_and_score() -> int:
 
 def _spin_until_ended(node: Evaluator) -> None:
     executor = SingleThreadedExecutor()
+    # Else rclpy would end the spinning before Python raises KeyboardInterrupt, which then would come amid what follows.
+    before = signal.signal(signal.SIGINT, lambda *_: node.ended.set())
     try:
         executor.add_node(node)
         spin(executor, node.get_logger(), until=node.ended.is_set)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         return
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 if __name__ == "__main__":
