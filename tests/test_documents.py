@@ -98,7 +98,11 @@ def _import(name):
     if name.startswith(("pagnet_ros.ros", "benchmarks")):
         pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
     module = importlib.import_module(name)
-    return importlib.import_module(f"{name}.__main__") if hasattr(module, "__path__") else module
+    if hasattr(module, "__path__"):
+        module = importlib.import_module(f"{name}.__main__")
+        started = re.search(r'start\("([\w.]+)"\)', Path(module.__file__).read_text(encoding="utf-8"))
+        return importlib.import_module(started[1]) if started else module
+    return module
 
 
 MODULE = r"python -m (?:pagnet_|benchmarks|studies)[\w.]+"

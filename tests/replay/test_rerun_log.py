@@ -82,7 +82,7 @@ def test_a_full_disk_is_an_os_error(rr):
 
 def test_without_the_sdk_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "rerun", None)
-    with pytest.raises(ConfigError, match=r"pip install 'pagnet_ros\[rerun\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[rerun\]'"):
         RerunLog(tmp_path / "a.rrd", main="x")
     assert not list(tmp_path.iterdir())
 

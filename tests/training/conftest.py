@@ -27,7 +27,7 @@ def _import_from_checkout() -> None:
     spec.loader.exec_module(module)
 
 
-pytest.importorskip("lightning", reason="training needs Lightning: pip install 'pagnet_ros[training]'")
+pytest.importorskip("lightning", reason="training needs Lightning: pip install '.[training]' in the checkout")
 _import_from_checkout()
 
 import torch  # noqa: E402
