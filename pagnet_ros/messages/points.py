@@ -45,7 +45,7 @@ def make_points(
         np.bitwise_and(packed.view("<u4")[..., 0], 0xFFFFFF, out=points.view("<u4")[..., 3])
     if not sparse:
         return points
-    points = points[np.isfinite(points[..., 0]) & np.isfinite(points[..., 1]) & np.isfinite(z)]  # not all have a ray
+    points = points[np.isfinite(points[..., 0]) & np.isfinite(points[..., 1])]  # so is z; not all pixels have a ray
     return _thinned(points, voxel_m) if voxel_m else points
 
 

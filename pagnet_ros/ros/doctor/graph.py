@@ -157,14 +157,14 @@ class Graph:
         """
         for node in consumers:
             heard = self.topics_of(node, [CAMERA_INFO_TYPE], publishers=False)
-            found = heard if len(heard) == 1 else [topic for topic in heard if topic not in _infos_by_name(other)]
+            found = heard if len(heard) == 1 else [topic for topic in heard if topic not in infos_by_name(other)]
             if len(found) == 1:
                 return found[0]
-        beside, below = _infos_by_name(image)
+        beside, below = infos_by_name(image)
         return below if self._node.count_publishers(below) and not self._node.count_publishers(beside) else beside
 
 
-def _infos_by_name(image: str) -> tuple[str, str]:
+def infos_by_name(image: str) -> tuple[str, str]:
     """The camera_info topics beside and below an image, of whatever transport."""
     base = next((image.removesuffix(suffix) for suffix in _SUFFIXES if image.endswith(suffix)), image)
     return f"{base.rpartition('/')[0]}/camera_info", f"{base}/camera_info"

@@ -29,6 +29,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
 from pagnet_ros.recordings.bags import require_rosbags
 from pagnet_ros.replay import cli as replay
+from pagnet_ros.ros.doctor.graph import infos_by_name
 from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.node.transforms import STATIC_TF_QOS, tf_type
 from pagnet_ros.ros.parameters import declare_and_read, overrides
@@ -102,7 +103,8 @@ class Evaluator(Node):
         for stream, topic in self.topics.items():
             self._take(topic, topic, CompressedImage if stream in packed else Image, stream)
         images = {names.depth_info: names.depth, names.color_info: names.color}  # of one topic, colour's counts
-        self._missing = {info: self._take(info, _below(image), CameraInfo, info) for info, image in images.items()}
+        below = {info: infos_by_name(image)[1] for info, image in images.items()}  # where a replay looks
+        self._missing = {info: self._take(info, topic, CameraInfo, info) for info, topic in below.items()}
         if (tf := tf_type()) is not None:
             record = self._recorder("/tf_static", "tf2_msgs/msg/TFMessage", "/tf_static")
             self.create_subscription(tf, "/tf_static", record, STATIC_TF_QOS, raw=True)
@@ -166,11 +168,6 @@ class Evaluator(Node):
         if shutil.disk_usage(self._folder.parent).free < _LEAST_FREE_BYTES and not self.ended.is_set():
             self.get_logger().warning(f"less than 1 GiB is free at {self._folder.parent}; the recording ends here")
             self.ended.set()
-
-
-def _below(image: str) -> str:
-    """Where a replay finds the calibration of an image, and of no other one, whatever its own topic is called."""
-    return f"{image.removesuffix('/compressed').removesuffix('/compressedDepth')}/camera_info"
 
 
 def main(args: list[str] | None = None) -> int:
