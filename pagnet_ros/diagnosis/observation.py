@@ -123,6 +123,9 @@ class NodeFacts:
     max_late_ms: float | None = None
     depth_unit_m: float | None = None  # metres per count of 16UC1
     max_depth_m: float | None = None  # farthest depth that counts as measured
+    reproject: bool | None = None  # whether it may draw depth anew for the colour camera
+    has_pose: bool = False  # whether it is told where the depth camera is: it then does so whatever the frames are
+    has_reprojected: bool = False  # whether its diagnostics say that it did
     diagnostics_level: int | None = None  # worst of its own diagnostics: 0 OK, 1 warning, 2 error; None if none came
     diagnostics: str = ""  # the sentence that goes with it
     outputs: tuple[tuple[str, Endpoint, tuple[Endpoint, ...]], ...] = ()  # topic, publisher, who listens

@@ -302,6 +302,30 @@ def test_depth_larger_than_colour_is_no_finding_where_the_node_reprojects_it(siz
     assert "depth_larger_than_color" in names(changed(seen, depth_info=None))
 
 
+APART = {"images": depth_images(frame_id="camera_depth_optical_frame")}
+
+
+def test_frames_that_differ_are_no_finding_where_the_node_reprojects_or_is_told_that_depth_is_registered():
+    seen = changed(depth=APART)
+    assert names(seen) == ["frame_ids_differ"]
+    assert names(changed(seen, consumers={"reproject": True})) == ["frame_ids_differ"]  # tf may be missing
+    assert names(changed(seen, consumers={"reproject": True, "has_reprojected": True})) == []
+    assert names(changed(seen, consumers={"reproject": False})) == []
+
+
+def test_another_field_of_view_is_no_finding_where_the_node_is_told_the_pose_of_the_depth_camera():
+    wide = changed(depth_info={"info": info(320, 240, focal=400.0)})
+    assert names(wide) == ["fields_of_view_differ"]
+    assert names(changed(wide, consumers={"has_pose": True})) == []
+
+
+def test_what_the_node_is_told_not_to_reproject_has_to_fit():
+    larger = changed(depth={"images": depth_images(size=(848, 480))}, depth_info={"info": info(848, 480)})
+    assert names(larger) == []
+    told = changed(larger, consumers={"reproject": False})
+    assert names(told) == ["depth_larger_than_color", "shapes_differ"]
+
+
 def test_depth_in_the_unit_and_the_range_that_the_node_is_told_is_healthy():
     tenths = {"images": depth_images(depth=replace(DEPTH, median=19_000.0, p05=7_000.0, p95=42_000.0))}
     assert names(changed(depth=tenths, consumers={"depth_unit_m": 0.0001, "max_depth_m": 10.0})) == []

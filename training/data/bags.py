@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from pagnet_ros.core.pairing import NearestPairing
+from pagnet_ros.core.pairing import NearestPairing, Pair
 from pagnet_ros.errors import MessageError, RecordingError
 from pagnet_ros.messages.pair import read_color, read_depth
-from pagnet_ros.recordings.bags import Bag
+from pagnet_ros.recordings.bags import Bag, BagMessage
 from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
 from pagnet_ros.system.units import MILLIMETRE, from_counts, in_metres
 from pagnet_training.data.images import LEAST_MEASURED, RgbdImage, fit_levels, make_image, measured, reduce_rgb
@@ -70,13 +70,18 @@ def read_bag(
 
 def _pairs(path: Path, depth_topic: str, color_topic: str) -> Iterator[tuple[tuple[Any, str], tuple[Any, str]]]:
     """Depth and colour, each as its message and its topic."""
-    pairing: NearestPairing[Any, Any] = NearestPairing(SLOP_NS, queue_size=30)
+    pairing: NearestPairing[BagMessage, BagMessage] = NearestPairing(SLOP_NS, queue_size=30)
     with Bag(path) as bag:
         topics = find_rgbd_topics(bag, depth_topic, color_topic)
         for message in bag.messages([topics.depth, topics.color]):
             is_depth = message.topic.name == topics.depth
             stamp = message.header_stamp_ns or message.stamp_ns
             add = pairing.add_depth if is_depth else pairing.add_color
-            for pair in add(stamp, message):
-                depth, color = ((bag.decode(each), each.topic.name) for each in (pair.depth, pair.color))
-                yield depth, color
+            yield from _decoded(bag, add(stamp, message))
+        yield from _decoded(bag, pairing.flush())
+
+
+def _decoded(bag: Bag, pairs: list[Pair[BagMessage, BagMessage]]) -> Iterator[tuple[tuple[Any, str], tuple[Any, str]]]:
+    for pair in pairs:
+        depth, color = ((bag.decode(each), each.topic.name) for each in (pair.depth, pair.color))
+        yield depth, color

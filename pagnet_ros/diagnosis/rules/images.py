@@ -198,13 +198,13 @@ def depth_larger_than_color(seen: Observation) -> Iterator[Fault]:
 
 @rule(
     "error",
-    mend="Publish the camera_info of both cameras, by which the node reprojects depth, or subscribe to the driver's "
-    "depth that is aligned (registered) to colour.",
+    mend="Publish the camera_info of both cameras, by which the node reprojects depth (with reproject:=true), or "
+    "subscribe to the driver's depth that is aligned (registered) to colour.",
 )
 def shapes_differ(seen: Observation) -> Iterator[Fault]:
-    """Depth and colour images have different shapes (4:3 and 16:9, say), and not both have a calibration."""
+    """Depth and colour images have different shapes (4:3 and 16:9, say), and depth cannot be reprojected."""
     depth, color = _last(seen.depth), _last(seen.color)
-    if seen.depth is None or not depth or not color or _both_calibrated(seen):
+    if seen.depth is None or not depth or not color or (_both_calibrated(seen) and _may_reproject(seen)):
         return
     if _other_shape(depth, color):
         yield Fault(
@@ -227,7 +227,7 @@ def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
         return
     if not (_fits(depth, seen.depth) and _fits(color, seen.color)):
         return  # camera_info_other_size speaks
-    if _other_shape(depth, color):
+    if _other_shape(depth, color) or _has_pose(seen):
         return  # the node reprojects it
     if _frame_id(seen.depth) != _frame_id(seen.color):
         return  # frame_ids_differ speaks
@@ -245,7 +245,17 @@ def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
 
 def _is_reprojected(seen: Observation, depth: ImageFacts, color: ImageFacts) -> bool:
     """Whether the node draws depth anew for the colour camera, as far as the images and calibrations tell."""
-    return _both_calibrated(seen) and (_frames_differ(seen) or _other_shape(depth, color))
+    apart = _frames_differ(seen) or _has_pose(seen) or _other_shape(depth, color)
+    return apart and _both_calibrated(seen) and _may_reproject(seen)
+
+
+def _may_reproject(seen: Observation) -> bool:
+    """False where every node that takes the images is told that depth is registered."""
+    return not seen.consumers or any(node.reproject is not False for node in seen.consumers)
+
+
+def _has_pose(seen: Observation) -> bool:
+    return any(node.has_pose for node in seen.consumers)
 
 
 def _both_calibrated(seen: Observation) -> bool:
@@ -286,8 +296,12 @@ def _degrees(info: CameraInfoFacts) -> str:
     "to the driver's aligned (registered) depth. If it is registered all the same, set reproject:=false.",
 )
 def frame_ids_differ(seen: Observation) -> Iterator[Fault]:
-    """Depth and colour name different frames, so depth is most likely not registered to colour."""
-    if seen.depth is not None and _frames_differ(seen):
+    """Depth and colour name different frames, so depth is most likely not registered to colour.
+
+    Nodes that are told that it is, and nodes that do reproject it, are not warned of.
+    """
+    settled = seen.consumers and all(node.has_reprojected or node.reproject is False for node in seen.consumers)
+    if seen.depth is not None and _frames_differ(seen) and not settled:
         came = f"depth is in frame {_frame_id(seen.depth)!r}, colour in {_frame_id(seen.color)!r}"
         yield Fault(seen.depth.topic, came, "the colour camera's frame for both")
 

@@ -63,6 +63,7 @@ class Listener(Node):
         super().__init__(name, enable_rosout=True, **node)
         self.diagnostics: dict[str, tuple[int, str]] = {}
         self.takes: dict[str, tuple[str, str]] = {}  # depth and colour topics that a node's diagnostics name
+        self.reprojecting: set[str] = set()  # nodes whose diagnostics say how long a reprojection of depth takes
         self._sim_ns: int | None = None
         self._spinner = SingleThreadedExecutor(context=self.context)
         self._spinner.add_node(self)
@@ -148,5 +149,8 @@ class Listener(Node):
             number = level[0] if isinstance(level, bytes) else int(level)
             self.diagnostics[status.name] = (number, status.message)
             values = {entry.key: entry.value for entry in status.values}
+            node = "/" + status.name.partition(":")[0]
             if {DEPTH_TOPIC, COLOR_TOPIC} <= set(values):
-                self.takes["/" + status.name.partition(":")[0]] = (values[DEPTH_TOPIC], values[COLOR_TOPIC])
+                self.takes[node] = (values[DEPTH_TOPIC], values[COLOR_TOPIC])
+            if any(key.startswith("reproject ") for key in values):
+                self.reprojecting.add(node)

@@ -36,6 +36,8 @@ _OWN_PARAMETERS: Final = (
     "use_sim_time",
     "depth_unit_m",
     "max_depth_m",
+    "reproject",
+    "depth_pose_xyz",
     "diagnostics_period_s",
 )
 
@@ -163,6 +165,9 @@ def _node_facts(node: str, parameters: dict[str, Any], listener: Listener, graph
         max_late_ms=parameters.get("max_late_ms"),
         depth_unit_m=parameters.get("depth_unit_m"),
         max_depth_m=parameters.get("max_depth_m"),
+        reproject=parameters.get("reproject"),
+        has_pose=bool(parameters.get("depth_pose_xyz")),
+        has_reprojected=node in listener.reprojecting,
         diagnostics_level=level,
         diagnostics=text,
         outputs=tuple(

@@ -21,6 +21,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.ros.doctor import Options, watch
 from tests.ros.doctor.camera import BEST_EFFORT, LATCHED, Camera
 from tests.ros.node.node_rig import Rig
+from tests.ros.node.test_node_reprojection import Cameras
 
 TOPICS = {"depth": "/camera/depth/image", "color": "/camera/color/image"}
 MODULE = "pagnet_ros.doctor"
@@ -152,11 +153,12 @@ def test_two_nodes_of_one_name(ros, camera, examine):
 
 
 def test_a_node_that_is_not_active(ros, examine):
-    rig = Rig(ros, activate=False, depth_unit_m=0.0001, max_depth_m=12.0)
+    rig = Rig(ros, activate=False, depth_unit_m=0.0001, max_depth_m=12.0, depth_pose_xyz="0.1,0,0")
     seen, found = examine(0.5)
     assert found["node_inactive"].about == "/pagnet_node"
     assert seen.consumers[0].slop_ms == rig.node.get_parameter("slop_ms").value
     assert (seen.consumers[0].depth_unit_m, seen.consumers[0].max_depth_m) == (0.0001, 12.0)
+    assert (seen.consumers[0].reproject, seen.consumers[0].has_pose) == (True, True)
 
 
 def test_the_topics_of_an_active_node_are_found_and_its_diagnostics_heard(ros, examine):
@@ -169,6 +171,17 @@ def test_the_topics_of_an_active_node_are_found_and_its_diagnostics_heard(ros, e
     assert (node.state, node.use_sim_time) == ("active", False)
     assert node.diagnostics
     assert "node_inactive" not in found
+
+
+def test_a_node_that_reprojects_is_seen_to_do_so(ros, examine):
+    rig = Cameras(ros, depth_pose_xyz="0.1,0,0", diagnostics_period_s=0.2)
+    rig.columns_of_box()
+
+    def examined():
+        seen, found = examine(0.5, depth="/depth", color="/color")
+        return seen.consumers and seen.consumers[0].has_reprojected and found
+
+    assert "frame_ids_differ" not in ros.wait_until(examined, 60.0, "its diagnostics")
 
 
 def test_the_topics_of_an_idle_node_are_found_among_other_cameras(ros, examine):

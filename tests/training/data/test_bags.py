@@ -47,6 +47,13 @@ def test_every_third_pair_becomes_an_image_of_the_depths_size(bag: Path) -> None
     assert images[0].depth[8, 23] > images[0].depth[8, 0]
 
 
+def test_the_last_depth_frame_counts_where_its_colour_is_stamped_before_it(tmp_path: Path) -> None:
+    problems: list[str] = []
+    images = read_bag(write(tmp_path / "bag", rgbd(3, offset_ns=-5_000_000)), 1, "", "", problems)
+    assert problems == []
+    assert len(images) == 3
+
+
 def test_counts_of_another_unit_become_metres_and_the_same_levels(bag: Path) -> None:
     (whole, *_), (tenths, *_) = (read_bag(bag, 6, "", "", [], unit) for unit in (1e-3, 1e-4))
     assert whole.metric is not None
