@@ -18,8 +18,12 @@ BACKENDS = {"cpu": ("auto", "native", "eager", "compiled"), "cuda": ("auto", "gr
 
 _BF16_CAPABILITY = (8, 0)
 """NVIDIA's Ampere; cuDNN has no bfloat16 convolutions for older ones."""
-_NO_MEMORY = ("allocate memory", "out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED", "unable to find an engine")
+_NO_MEMORY = (
+    "allocate memory", "out of memory", "bad_alloc", "ALLOC_FAILED", "ALLOCATION_FAILED", "unable to find an engine",
+)  # fmt: skip
 """cuDNN passes over every algorithm that has no room for its workspace, and then has none left."""
+_DEVICES = ("CUDA error", "CUDA failure", "cuDNN", "CUDNN", "CUBLAS", "TensorRT")
+"""Torch's words, and those of ONNX Runtime: "CUDA failure 700: an illegal memory access was encountered"."""
 _LOST = (
     "illegal memory access",
     "device-side assert",
@@ -180,7 +184,7 @@ def _named(device: torch.device, error: RuntimeError) -> DeviceError | None:
             "built for this GPU, or set device:=cpu"
         )
     is_devices = isinstance(error, getattr(torch, "AcceleratorError", ()))  # which torch has since 2.8
-    if not is_devices and not any(name in text for name in ("CUDA error", "cuDNN", "CUBLAS")):
+    if not is_devices and not any(name in text for name in _DEVICES):
         return None
     failed = f"{device} failed in the middle of a frame ({first_line(error)}); expected it to compute"
     if any(words in text for words in _LOST):

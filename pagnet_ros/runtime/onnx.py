@@ -30,7 +30,7 @@ TYPED_TENSORRT = 11
 """From this major version on TensorRT obeys the types of a graph."""
 PROFILE = {"min": (2, 2), "opt": (480, 640), "max": (1080, 1920)}
 """Sizes that TensorRT builds an engine for where a file leaves them free: least input, best and largest output."""
-_OF_THE_DEVICE = ("memory", "bad_alloc", "CUDA", "cuDNN", "CUDNN", "CUBLAS")
+_OF_THE_DEVICE = ("memory", "bad_alloc", "CUDA", "cuDNN", "CUDNN", "CUBLAS", "TensorRT")
 """Words of the errors of ONNX Runtime that are not the file's fault."""
 _MEND = "write one with `python -m pagnet_ros.runtime.export_onnx`"
 
@@ -60,7 +60,7 @@ class OnnxNetwork:
         """
         self._runtime = _onnx_runtime()
         self._path = checked_file(path, "an ONNX file", _MEND)
-        session = self._session(["CPUExecutionProvider"])
+        session = self._cpu_session()
         try:
             metadata = session.get_modelmeta().custom_metadata_map
             shapes = {each.name: tuple(each.shape) for each in session.get_inputs()}
@@ -98,7 +98,7 @@ class OnnxNetwork:
         """
         run: _Run
         if device.type == "cpu":
-            run = partial(_run_on_cpu, self._session(["CPUExecutionProvider"]))
+            run = partial(_run_on_cpu, self._cpu_session())
         else:
             present = self._runtime.get_available_providers()
             if "CUDAExecutionProvider" not in present:
@@ -106,7 +106,8 @@ class OnnxNetwork:
                     f"this ONNX Runtime has {', '.join(present)}; expected CUDAExecutionProvider for {device}; install "
                     "onnxruntime-gpu, or set device:=cpu"
                 )
-            run = partial(_run_on_gpu, self._session(self._gpu_providers(present, device.index or 0, stream)), device)
+            providers = self._gpu_providers(present, device.index or 0, stream)
+            run = partial(_run_on_gpu, self._gpu_session(providers, device), device)
         return partial(self._choice if self.chooses else self._depth, partial(self._checked, run))
 
     def _checked(self, run: _Run, given: dict[str, Tensor], shape: tuple[int, ...]) -> list[Tensor]:
@@ -181,20 +182,48 @@ class OnnxNetwork:
             options |= {f"trt_profile_{kind}_shapes": self._shapes(kind) for kind in PROFILE}
         return [("TensorrtExecutionProvider", options), cuda]
 
+    def _gpu_session(self, providers: list[tuple[str, dict[str, str]]], device: torch.device) -> Any:
+        """A session that the first provider runs, or the next one where that does not start.
+
+        ONNX Runtime itself would go on without it: with a note in its own log, or with another provider and none of the
+        options, so on a stream of its own, beside the one that the tensors are computed in.
+        """
+        why = ""
+        for at, (name, _) in enumerate(providers):
+            if at:
+                self.fallback_reason = f"CUDA instead of TensorRT: {why}"
+            try:
+                session = self._session(providers[at:])
+            except Exception as error:
+                if "memory" in str(error):
+                    raise RuntimeError(str(error)) from error  # which is named where torch's are
+                why = f"{name} does not start ({first_line(error)})"
+                continue
+            if name in session.get_providers():
+                return session
+            why = f"{name} does not start, though this ONNX Runtime has it; its log names the library that is missing"
+        raise DeviceError(
+            f"{why}; expected it for {device}; install the versions of CUDA and cuDNN that this onnxruntime-gpu was "
+            "built for, or set device:=cpu"
+        )
+
     def _shapes(self, kind: str) -> str:
         """Shapes of the three inputs, as TensorRT's provider wants them."""
         height, width = PROFILE[kind] if kind == "min" else (-(-side // self.scale) for side in PROFILE[kind])
         low, high = f"{height}x{width}", f"{self.scale * height}x{self.scale * width}"
         return f"depth:1x1x{low},rgb:1x3x{high},valid:1x1x{low}"
 
+    def _cpu_session(self) -> Any:
+        try:
+            return self._session(["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise WeightsError(f"{self._path} is not a readable ONNX file ({first_line(error)}); {_MEND}") from error
+
     def _session(self, providers: list[Any]) -> Any:
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
-        try:
-            return self._runtime.InferenceSession(str(self._path), options, providers=providers)
-        except Exception as error:  # ONNX Runtime's errors have no common base
-            raise WeightsError(f"{self._path} is not a readable ONNX file ({first_line(error)}); {_MEND}") from error
+        return self._runtime.InferenceSession(str(self._path), options, providers=providers, enable_fallback=0)
 
 
 _Run = Callable[[dict[str, Tensor], tuple[int, ...]], list[Tensor]]
