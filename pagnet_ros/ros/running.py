@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logging_directory
 from rclpy.utilities import remove_ros_args
 
-from pagnet_ros.errors import ConfigError
+from pagnet_ros.errors import ConfigError, PagnetError
 
+START_ERRORS: Final = (PagnetError, ParameterException)
+"""What a user has to mend when a node cannot be made; the second is rclpy's, for what it declares: use_sim_time:=1."""
 _PAUSE_S: Final = 0.01
 """Rest after an exception, so that one that comes back at once does not take the whole processor."""
 _REPORT_PERIOD_S: Final = 5.0

@@ -26,7 +26,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
+from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.recordings.bags import require_rosbags
 from pagnet_ros.replay import cli as replay
 from pagnet_ros.ros.doctor.graph import infos_by_name
@@ -34,7 +34,7 @@ from pagnet_ros.ros.names import resolve_topics
 from pagnet_ros.ros.node.transforms import STATIC_TF_QOS, tf_type
 from pagnet_ros.ros.parameters import declare_and_read, overrides
 from pagnet_ros.ros.qos import image_qos, overriding_options, subscribe_latched
-from pagnet_ros.ros.running import init_ros_alone, spin
+from pagnet_ros.ros.running import START_ERRORS, init_ros_alone, spin
 from pagnet_ros.system.settings import Settings, setting
 from pagnet_ros.system.start import start
 from pagnet_ros.system.transport import prepare_process
@@ -202,7 +202,7 @@ def _record_and_score() -> int:
             node = Evaluator(Path(scratch) / "recording")
             _spin_until_ended(node)
             words = node.words()
-        except PagnetError as error:
+        except START_ERRORS as error:
             sys.stderr.write(f"evaluate: {error}\n")
             return 2 if isinstance(error, RecordingError) else 1
         finally:

@@ -34,7 +34,7 @@ from pagnet_ros.ros.node.processing import FrameProcessor, Worker
 from pagnet_ros.ros.node.sensor_limits import ANY_SENSOR, options_of, sensor_limits
 from pagnet_ros.ros.parameters import declare, read
 from pagnet_ros.ros.reporter import Reporter
-from pagnet_ros.ros.running import init_ros_alone, run_node
+from pagnet_ros.ros.running import START_ERRORS, init_ros_alone, run_node
 from pagnet_ros.system.health import Health
 from pagnet_ros.system.settings import fields_of
 from pagnet_ros.system.start import start
@@ -322,16 +322,16 @@ def main(args: list[str] | None = None) -> int:
         args: Command line with --ros-args; None for the process's own.
 
     Returns:
-        Exit status: 0, also after Ctrl-C; 1 where the command line cannot be understood, which is then on stderr.
+        Exit status: 0, also after Ctrl-C; 1 where the command line cannot be carried out, which is then on stderr.
     """
     # For `ros2 run`; launch files have set it. Fast DDS reads it at init, and loses large images without.
     prepare_process()
     try:
         init_ros_alone("pagnet_node --ros-args -p device:=cpu", args)
-    except ConfigError as error:
+        run_node(PagnetNode)
+    except START_ERRORS as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    run_node(PagnetNode)
     return 0
 
 

@@ -22,7 +22,7 @@ from rclpy.utilities import remove_ros_args
 from pagnet_ros.errors import PagnetError
 from pagnet_ros.recordings.prefetch import Prefetch
 from pagnet_ros.ros.players.clock import PlaybackClock, clock_publisher
-from pagnet_ros.ros.running import init_ros, spin
+from pagnet_ros.ros.running import START_ERRORS, init_ros, spin
 from pagnet_ros.system.settings import Settings, fields_of, setting
 from pagnet_ros.system.transport import prepare_process
 from pagnet_ros.system.units import NS_PER_S
@@ -215,7 +215,7 @@ def player_main(body: Callable[[list[str], threading.Event], None], arguments: l
         prepare_process()
         init_ros(arguments)
         body(remove_ros_args(arguments)[1:], stop)
-    except PagnetError as error:
+    except START_ERRORS as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):

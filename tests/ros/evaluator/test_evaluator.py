@@ -206,6 +206,12 @@ def test_words_that_are_not_for_ros_are_refused(ros_environment, monkeypatch, ca
     assert not rclpy.ok()
 
 
+def test_a_parameter_of_rclpy_of_another_type_is_an_error_without_a_traceback(ros_environment, monkeypatch, capfd):
+    monkeypatch.setattr(evaluator, "prepare_process", lambda: None)
+    assert evaluator.main(["evaluate", "--ros-args", "-p", "use_sim_time:=1"]) == 1
+    assert "evaluate: Trying to set parameter 'use_sim_time' to '1'" in capfd.readouterr().err
+
+
 def test_the_executable_scores_what_came_when_it_is_told_to_end(ros, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "pagnet_ros.ros.evaluator", "--ros-args", "-p", "input_reliability:=reliable"]

@@ -95,6 +95,13 @@ def test_words_that_are_not_for_ros_are_refused(ros_environment, monkeypatch, ca
     assert not rclpy.ok()
 
 
+def test_a_parameter_of_rclpy_of_another_type_is_an_error_without_a_traceback(ros_environment, monkeypatch, capfd):
+    monkeypatch.setattr(node, "prepare_process", lambda: None)
+    assert node.main(["pagnet_node", "--ros-args", "-p", "use_sim_time:=1"]) == 1
+    assert "error: Trying to set parameter 'use_sim_time' to '1'" in capfd.readouterr().err
+    assert not rclpy.ok()
+
+
 SIGNALLED_WHILE_LOADING = """
 import os, signal, sys, time
 import rclpy

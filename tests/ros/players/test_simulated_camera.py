@@ -179,6 +179,12 @@ def test_what_ros_cannot_parse_is_one_message(ros_environment, capsys, arguments
     assert capsys.readouterr().err.startswith("error: the arguments after --ros-args: ")
 
 
+def test_a_parameter_of_rclpy_of_another_type_is_one_message(ros_environment, capsys):
+    assert main(["simulated_camera", "--ros-args", "-p", "use_sim_time:=1"]) == 1
+
+    assert capsys.readouterr().err.startswith("error: Trying to set parameter 'use_sim_time' to '1'")
+
+
 def test_plain_arguments_are_refused(ros_environment, capsys):
     assert main(["simulated_camera", "--rate", "30"]) == 1
 
