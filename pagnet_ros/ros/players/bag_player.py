@@ -41,6 +41,8 @@ from pagnet_ros.system.units import NS_PER_S
 QOS_CHOICES = ("reliable", "best_effort", "recorded")
 QUEUE_DEPTH = 10
 MESSAGE_OVERHEAD = 256
+OTHER_CLOCK_NS = 86_400 * NS_PER_S
+"""A header stamp farther than this from the time of recording is of another clock."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class BagPlayerOptions(PlayerOptions):
     )
     wait_for: str = setting(
         "",
-        "full name of the node that must subscribe; any, if empty. What it publishes itself is played only if topics "
-        "names it",
+        "with wait: full name of the node that must subscribe; any, if empty. What it publishes itself is played only "
+        "if topics names it",
     )
     wait_topics: tuple[str, ...] = setting(
         (), "what it must subscribe to: these, with any transport's suffix; all that are played if empty"
@@ -88,6 +90,7 @@ class BagPlayer(Player[BagMessage]):
         self.skipped: dict[str, str] = {}
         self._bag, self._options = bag, options
         self._notes_said = 0
+        self._behind_ns: int | None = None
         self._begins_ns = bag.start_ns + round(options.start_s * NS_PER_S)
         self._stop_ns = bag.end_ns
         if options.duration_s:
@@ -114,12 +117,19 @@ class BagPlayer(Player[BagMessage]):
 
     def _awaited(self) -> tuple[Collection[Any], str]:
         wanted, all_ = self._options.wait_topics, self._outputs.values()
-        chosen = [each for each in all_ if not wanted or each.topic_name.partition("/compressed")[0] in wanted]
-        return chosen, self._options.wait_for
+        bases = {_without_transport(name) for name in wanted}
+        chosen = [each for each in all_ if not wanted or _without_transport(each.topic_name) in bases]
+        return chosen, self._node_waited_for
+
+    @property
+    def _node_waited_for(self) -> str:
+        """Its full name; empty for any."""
+        node = self._options.wait_for
+        return node if not node or node.startswith("/") else f"/{node}"
 
     def _before_playing(self) -> None:
         """Leave out what the node that was waited for publishes itself: two results on one topic would mix."""
-        if not (node := self._options.wait_for) or self._options.topics:
+        if not (node := self._node_waited_for) or self._options.topics:
             return
         namespace, _, name = node.rpartition("/")
         live: set[str] = set()
@@ -145,8 +155,20 @@ class BagPlayer(Player[BagMessage]):
     def _publish(self, what: BagMessage) -> None:
         raw = what.raw
         if self._options.restamp == "now" and (stamp_ns := what.header_stamp_ns):
-            raw = with_header_stamp(raw, self._moved(stamp_ns))
+            raw = with_header_stamp(raw, self._moved(stamp_ns + self._behind(what, stamp_ns)))
         self._outputs[what.topic.name].publish(raw)
+
+    def _behind(self, message: BagMessage, stamp_ns: int) -> int:
+        """By how much a stamp of another clock (simulated, since boot) lies behind the time of recording; else 0.
+
+        The first such message that is not latched tells it for all, so that their distances stay.
+        """
+        behind_ns = message.stamp_ns - stamp_ns
+        if abs(behind_ns) < OTHER_CLOCK_NS:
+            return 0
+        if self._behind_ns is None and not _is_latched(message.topic):
+            self._behind_ns = behind_ns
+        return self._behind_ns or 0
 
     def _make_publishers(self) -> dict[str, Any]:
         chosen = self._bag.check_topics(self._options.topics) if self._options.topics else list(self._bag.topics)
@@ -169,16 +191,24 @@ class BagPlayer(Player[BagMessage]):
         return publishers
 
     def _qos(self, topic: BagTopic) -> QoSProfile:
-        offered = topic.qos[0] if topic.qos else None
         reliable = self._options.qos == "reliable"
-        if self._options.qos == "recorded" and offered is not None:
+        if self._options.qos == "recorded" and topic.qos:
             reliable = all(q.reliability.name != "BEST_EFFORT" for q in topic.qos)
-        latched = offered is not None and all(q.durability.name == "TRANSIENT_LOCAL" for q in topic.qos)
+        latched = _is_latched(topic)
+        kept = sum(max(q.depth, 1) for q in topic.qos)  # one publisher stands for all that were recorded
         return QoSProfile(
-            depth=min(max(offered.depth, 1), 1000) if latched and offered is not None else QUEUE_DEPTH,
+            depth=min(kept, 1000) if latched else QUEUE_DEPTH,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
+
+
+def _is_latched(topic: BagTopic) -> bool:
+    return bool(topic.qos) and all(q.durability.name == "TRANSIENT_LOCAL" for q in topic.qos)
+
+
+def _without_transport(topic: str) -> str:
+    return topic.removesuffix("/compressedDepth").removesuffix("/compressed")
 
 
 def message_class(msgtype: str) -> Any:

@@ -95,6 +95,16 @@ def test_a_player_waits_for_the_subscriptions_of_one_node_alone(ros, play, bag_p
     assert len(recorder.messages) == 10
 
 
+@pytest.mark.parametrize("named", ["/depth", "/depth/compressedDepth"])
+def test_the_node_waited_for_needs_no_slash_and_its_topics_may_have_their_transports_suffix(ros, play, tmp_path, named):
+    path = bags.write(tmp_path / "b", [("/depth/compressedDepth", START_NS, image(0)), ("/chat", START_NS, image(1))])
+    player = play(path, wait_for="the_node", wait_topics=(named,), wait_s=60.0)
+    awaited, node = player._awaited()
+    assert ([each.topic_name for each in awaited], node) == (["/depth/compressedDepth"], "/the_node")
+    seen = ros.collect(ros.node("the_node"), Image, "/depth/compressedDepth", 50)
+    assert seen.wait_for(1)
+
+
 def test_a_wait_that_is_given_up_says_for_what(ros, play, bag_path, capfd):
     player = play(bag_path, wait_for="/the_node", wait_topics=("/depth",), wait_s=0.3)
     ros.wait_until(lambda: not player.thread.is_alive())
@@ -219,6 +229,20 @@ def test_restamping_leaves_a_stamp_that_was_never_set(ros, play, tmp_path):
     assert stamps(seen.wait_for(1)) == [0]
 
 
+def test_restamping_moves_stamps_of_another_clock_than_the_recorders_to_the_present_too(ros, play, tmp_path):
+    recorded_ns = 1_700_000_000_000_000_000
+    path = bags.write(tmp_path / "b", [("/depth", recorded_ns + k * STEP_NS, image(k)) for k in range(5)])
+    probe = ros.node()
+    seen = ros.collect(probe, Image, "/depth", 50)
+    before_ns = probe.get_clock().now().nanoseconds
+
+    play(path, restamp="now")
+    got = stamps(seen.wait_for(5))
+
+    assert before_ns < got[0] < probe.get_clock().now().nanoseconds
+    assert {b - a for a, b in itertools.pairwise(got)} == {STEP_NS}
+
+
 def qos_recorded(reliability, durability):
     zero = QosTime(0, 0)
     return Qos(QosHistory.KEEP_LAST, 7, reliability, durability, zero, zero, QosLiveliness.AUTOMATIC, zero, False)
@@ -245,6 +269,19 @@ def test_latched_topics_stay_latched(ros, play, tmp_path):
     seen = ros.collect(ros.node(), Image, "/map", late)
 
     assert seen.wait_for(1)[0].data[0] == 3
+
+
+def test_what_several_publishers_latched_on_one_topic_is_all_kept(ros, play, tmp_path):
+    offered = qos_recorded(QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL)._replace(depth=1)
+    messages = [("/map", START_NS, image(3)), ("/map", START_NS + 1, image(4))]  # as /tf_static has several
+    path = bags.write(tmp_path / "b", messages, qos=[offered, offered])
+
+    player = play(path, wait=False)
+    ros.wait_until(lambda: player.published == 2)
+    late = QoSProfile(depth=9, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    seen = ros.collect(ros.node(), Image, "/map", late)
+
+    assert [m.data[0] for m in seen.wait_for(2)] == [3, 4]
 
 
 def with_foreign_type(tmp_path):
