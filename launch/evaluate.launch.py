@@ -33,6 +33,12 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "reproject", default_value="true", choices=["true", "false"], description="as the node's: false: registered"
     ),
+    DeclareLaunchArgument(
+        "params_file",
+        default_value="",
+        description="YAML with the evaluator's other parameters (depth_unit_m, depth_pose_xyz, max_depth_m, "
+        "depth_transport, slop_ms, ...); empty: none",
+    ),
     DeclareLaunchArgument("out", default_value="", description="folder of the report; empty: the table is printed"),
     DeclareLaunchArgument("frames", default_value="0", description="end after so many results; 0: never"),
     DeclareLaunchArgument("idle_s", default_value="0.0", description="end after so much silence, seconds; 0: never"),
@@ -66,7 +72,7 @@ def make_evaluator(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             package="pagnet_ros",
             executable="evaluate",
             name="evaluator",
-            parameters=[parameters],
+            parameters=[*([given["params_file"]] if given["params_file"] else []), parameters],
             remappings=[(name, topic) for name, topic in wanted.items() if topic and topic != name],
             output="screen",
             emulate_tty=True,

@@ -22,7 +22,15 @@ _TF_STATIC, _TF_TYPE = "/tf_static", "tf2_msgs/msg/TFMessage"
 class BagCalibrations:
     """Call `start` before the first message, then `add` each of the topics that it names. Use from one thread."""
 
-    def __init__(self, bag: JoinedBags, topics: RgbdTopics, stats: ReplayStats, *, reproject: bool) -> None:
+    def __init__(
+        self,
+        bag: JoinedBags,
+        topics: RgbdTopics,
+        stats: ReplayStats,
+        *,
+        reproject: bool,
+        pose: NDArray[np.float64] | None = None,
+    ) -> None:
         """Create.
 
         Args:
@@ -30,8 +38,10 @@ class BagCalibrations:
             topics: its cameras.
             stats: told of calibrations that cannot be used.
             reproject: whether depth of another frame or shape is drawn for the colour camera.
+            pose: ``[4, 4]`` to the colour camera's frame from the depth camera's, as set: depth is then drawn anew
+                whatever the frames are; None for what the bag's /tf_static says.
         """
-        self._bag, self._topics, self._stats, self._reproject = bag, topics, stats, reproject
+        self._bag, self._topics, self._stats, self._reproject, self._pose = bag, topics, stats, reproject, pose
         self._aligner = Aligner(
             (topics.depth, topics.depth_info or "the depth camera's topic"),
             (topics.color, topics.camera_info or "the colour camera's topic"),
@@ -81,9 +91,11 @@ class BagCalibrations:
         if not self._reproject:
             return ""
         infos = self._info(self._topics.depth_info), self._info(self._topics.camera_info)
-        return self._aligner(depth, color_size, frames, infos, self._lookup)
+        return self._aligner(depth, color_size, frames, infos, self._lookup, always=self._pose is not None)
 
     def _lookup(self, target: str, source: str) -> NDArray[np.float64] | str:
+        if self._pose is not None:
+            return self._pose
         found = self._tree.lookup(target, source)
         return f"{_TF_STATIC} has no transform from {source} to {target}" if found is None else found[0]
 

@@ -75,7 +75,9 @@ class BagSource(Source):
             (stream, Companions(slop_ns, WAITING)) for stream, topic, slop_ns in others if topic
         ]
         self._unit_m = options.depth_unit_m or MILLIMETRE
-        self._calibrations = BagCalibrations(self.bag, self._topics, self.stats, reproject=options.reproject)
+        self._calibrations = BagCalibrations(
+            self.bag, self._topics, self.stats, reproject=options.reproject, pose=options.depth_pose
+        )
         self._reader = PairReader(
             self._topics.depth, self._topics.color, self.stats.report, self._unit_m, self._calibrations.align
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.core.pairing import NearestPairing
+from pagnet_ros.core.set_pose import NOT_TURNED, pose_conflicts, set_pose
 from pagnet_ros.messages.pair import PairReader
 from pagnet_ros.recordings.bags import BagMessage
 from pagnet_ros.replay.results import Pairing, Recording
@@ -48,11 +49,21 @@ class SourceOptions(Settings):
     depth_unit_m: float | None = setting(
         None, "metres per count of 16-bit depth: 0.001 for millimetres (default), 0.0002 for TUM", low=1e-6, high=1
     )
+    depth_pose_xyz: str = setting(
+        "", "where a bag's depth camera is in the colour camera's frame: X,Y,Z in m; empty: what /tf_static says"
+    )
+    depth_pose_xyzw: str = setting(NOT_TURNED, "how it is turned there: a quaternion X,Y,Z,W")
     use_reference: bool = True
     reproject: bool = True
 
+    @property
+    def depth_pose(self) -> NDArray[np.float64] | None:
+        """``[4, 4]`` from the depth camera's frame to the colour camera's, as set; None where it is not."""
+        return set_pose(self.depth_pose_xyz, self.depth_pose_xyzw)
+
     def conflicts(self) -> Iterator[str]:
         """What does not fit together."""
+        yield from pose_conflicts(self.depth_pose_xyz, self.depth_pose_xyzw, self.reproject)
         if self.reference and not self.use_reference:
             yield f"reference {self.reference} beside a mode that takes none; leave out one of the two"
 

@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 
+from pagnet_ros.errors import ConfigError
 from pagnet_ros.replay.bag_source import BagSource
 from pagnet_ros.replay.frame import SourceOptions
 from tests.replay.bags import START_NS, STEP_NS, camera_info, color, depth_mm, header, image, tf_static, write
@@ -59,6 +60,17 @@ def test_what_is_missing_is_told_and_depth_is_left(tmp_path, what, told):
     frames, problems = read(tmp_path, **what)
     assert [columns(frame.depth) for frame in frames] == [(12, 23)] * 3
     assert any(problem.kind == "frame_ids_differ" and told in problem.text for problem in problems)
+
+
+def test_a_pose_that_is_set_counts_before_what_the_bag_says(tmp_path):
+    frames, problems = read(tmp_path, SourceOptions(depth_pose_xyz=f"{-APART},0,0"), tf=False)
+    assert [columns(frame.depth) for frame in frames] == [(8, 19)] * 3
+    assert not problems
+
+
+def test_a_pose_beside_depth_that_is_registered_is_refused():
+    with pytest.raises(ConfigError, match="reproject = false, which contradict each other"):
+        SourceOptions(depth_pose_xyz="0.1,0,0", reproject=False)
 
 
 def test_it_can_be_left_out(tmp_path):

@@ -26,6 +26,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from pagnet_ros.core.set_pose import NOT_TURNED
 from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.recordings.bags import require_rosbags
 from pagnet_ros.replay import cli as replay
@@ -59,7 +60,12 @@ class EvaluatorOptions(Settings):
         "best_effort", "best_effort accepts every publisher", choices=("best_effort", "reliable")
     )
     slop_ms: float = setting(20.0, "largest difference of the stamps of a pair, ms", low=0, high=10000)
+    depth_unit_m: float = setting(0.001, "as the node's: metres per count of 16UC1 depth", low=1e-6, high=1)
+    min_depth_m: float = setting(0.1, "as the node's: nearest depth that counts as measured, m", low=0, high=100)
+    max_depth_m: float = setting(10.0, "as the node's: farthest depth that counts as measured, m", low=0, high=1000)
     reproject: bool = setting(True, "as the node's: draw depth of another frame or shape as the colour camera sees it")
+    depth_pose_xyz: str = setting("", "as the node's: where the depth camera is in the colour camera's frame: X,Y,Z, m")
+    depth_pose_xyzw: str = setting(NOT_TURNED, "as the node's: how it is turned there: a quaternion X,Y,Z,W")
 
 
 _METRICS: Final = "metrics."
@@ -123,6 +129,15 @@ class Evaluator(Node):
         for name, value in self._metrics.items():
             plain = list(value) if isinstance(value, list | tuple) or hasattr(value, "tolist") else value
             words += ["--metric", f"{name.removeprefix(_METRICS)}={plain}"]
+        words += ["--depth-unit", str(options.depth_unit_m)]
+        words += [
+            "--option",
+            f"min_depth_m={options.min_depth_m:f}",
+            "--option",
+            f"max_depth_m={options.max_depth_m:f}",
+        ]
+        if options.depth_pose_xyz or options.depth_pose_xyzw != NOT_TURNED:  # with =, as they may begin with a minus
+            words += [f"--depth-pose-xyz={options.depth_pose_xyz}", f"--depth-pose-xyzw={options.depth_pose_xyzw}"]
         if not options.reproject:
             words += ["--no-reproject"]
         if options.out:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pagnet_ros.core.frame_tree import pose_matrix
+from pagnet_ros.core.set_pose import NOT_TURNED, pose_conflicts, set_pose
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.system.settings import setting
-
-_NOT_TURNED: Final = "0,0,0,1"
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class NodeParameters(UpsamplerOptions):
         "", "where the depth camera is in the colour camera's frame: X,Y,Z in m; empty: what tf says", live=True
     )
     depth_pose_xyzw: str = setting(
-        _NOT_TURNED, "how it is turned there: a quaternion X,Y,Z,W; beside depth_pose_xyz only", live=True
+        NOT_TURNED, "how it is turned there: a quaternion X,Y,Z,W; beside depth_pose_xyz only", live=True
     )
     output_encoding: str = setting(
         "32FC1", "32FC1: m, NaN unknown; 16UC1: mm, 0 unknown", choices=("32FC1", "16UC1"), live=True
@@ -85,32 +81,9 @@ class NodeParameters(UpsamplerOptions):
     @property
     def depth_pose(self) -> NDArray[np.float64] | None:
         """``[4, 4]`` from the depth camera's frame to the colour camera's, as set; None where it is not."""
-        shift, turn = _numbers(self.depth_pose_xyz, 3), _numbers(self.depth_pose_xyzw, 4)
-        return None if shift is None or turn is None else pose_matrix(shift, turn)
+        return set_pose(self.depth_pose_xyz, self.depth_pose_xyzw)
 
     def conflicts(self) -> Iterator[str]:
         """What does not fit together."""
         yield from super().conflicts()
-        pose = f"depth_pose_xyz = {self.depth_pose_xyz[:80]!r} and depth_pose_xyzw = {self.depth_pose_xyzw[:80]!r}"
-        if not self.depth_pose_xyz and self.depth_pose_xyzw != _NOT_TURNED:
-            yield f"{pose}; expected the position too; set depth_pose_xyz first, or depth_pose_xyzw to {_NOT_TURNED}"
-        elif self.depth_pose_xyz and self.depth_pose is None:
-            yield (
-                f"{pose}; expected X,Y,Z in m and a quaternion X,Y,Z,W above 0, such as 0.015,0,0 and 0,0,0,1. "
-                "`ros2 run tf2_ros tf2_echo COLOR_FRAME DEPTH_FRAME` prints both"
-            )
-        elif self.depth_pose_xyz and not self.reproject:
-            yield (
-                f"depth_pose_xyz = {self.depth_pose_xyz[:80]!r} and reproject = false, which contradict each other; "
-                "empty depth_pose_xyz, or set reproject to true"
-            )
-
-
-@functools.lru_cache(maxsize=16)
-def _numbers(text: str, count: int) -> tuple[float, ...] | None:
-    """As many numbers with commas between; None where it is anything else."""
-    try:
-        numbers = tuple(float(part) for part in text.strip("[] ").split(","))
-    except ValueError:
-        return None
-    return numbers if len(numbers) == count else None
+        yield from pose_conflicts(self.depth_pose_xyz, self.depth_pose_xyzw, self.reproject)

@@ -97,17 +97,23 @@ def test_inputs_without_a_result_are_said_to_have_none(ros, tmp_path, capsys):
     assert "no_result (3x): /depth_hr: no result with the depth stamp" in said
 
 
-@pytest.mark.parametrize("latched", [True, False])
-def test_a_node_that_reprojects_is_scored_by_what_it_reprojects_by(ros, tmp_path, monkeypatch, latched):
-    # The wheels have no tf2_msgs: another type stands for it in DDS, and the bytes are those of a TFMessage.
-    monkeypatch.setitem(sys.modules, "tf2_msgs.msg", SimpleNamespace(TFMessage=String))
-    recorded, record = set(), Evaluator._record
+@pytest.fixture
+def recorded(monkeypatch):
+    """The topics of which an evaluator has recorded something."""
+    topics, record = set(), Evaluator._record
 
     def noted(self, stream, connection, message):
         record(self, stream, connection, message)
-        recorded.add(connection.topic)
+        topics.add(connection.topic)
 
     monkeypatch.setattr(Evaluator, "_record", noted)
+    return topics
+
+
+@pytest.mark.parametrize("latched", [True, False])
+def test_a_node_that_reprojects_is_scored_by_what_it_reprojects_by(ros, tmp_path, monkeypatch, recorded, latched):
+    # The wheels have no tf2_msgs: another type stands for it in DDS, and the bytes are those of a TFMessage.
+    monkeypatch.setitem(sys.modules, "tf2_msgs.msg", SimpleNamespace(TFMessage=String))
     camera = ros.node("camera")
     camera.create_publisher(String, "/tf_static", LATCHED).publish(
         bytes(STORE.serialize_cdr(tf_static(0.1), "tf2_msgs/msg/TFMessage"))
@@ -190,6 +196,41 @@ def test_settings_of_the_metrics_reach_the_replay(ros, tmp_path):
 
 def test_depth_is_taken_for_registered_where_the_node_does_so(ros, tmp_path):
     assert "--no-reproject" in ros.add(make(ros, tmp_path, reproject=False)).words()
+
+
+def test_a_node_that_is_told_its_cameras_unit_and_pose_is_scored_by_them(ros, tmp_path, recorded):
+    told = {"depth_unit_m": 0.0001, "max_depth_m": 30.0, "depth_pose_xyz": "-0.1,0,0"}
+    node = ros.add(make(ros, tmp_path, frames=1, out=str(tmp_path / "out"), baselines=["bilinear"], **told))
+    camera = ros.node("camera")
+    for stream, (focal, height, width) in {"depth": (13.0, 8, 12), "color": (40.0, 32, 48)}.items():
+        publisher = camera.create_publisher(CameraInfo, f"{stream}/camera_info", RELIABLE)
+        ros.wait_matched(publisher)
+        matrix = np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
+        publisher.publish(camera_info_message(matrix, width, height, START_NS, "optical"))
+    feed = Feed(ros)
+    feed.publishers["depth"].publish(image_message(np.full((8, 12), 20000, np.uint16), START_NS, "optical"))
+    feed.send(0, ("color",))
+    inputs = {f"/{stream}{below}" for stream in ("depth", "color") for below in ("", "/camera_info")}
+    ros.wait_until(lambda: inputs <= recorded, what="the inputs")
+    feed.send(0, ("depth_hr",))
+    assert node.ended.wait(60)
+    assert score(node) == replay.FINE
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["counts"]["evaluated"] == 1
+    assert not results["problems"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"depth_pose_xyz": "0.1,0"}, "depth_pose_xyz = '0.1,0' and"),
+        ({"depth_pose_xyzw": "0,0,1,0"}, "expected the position too"),
+        ({"min_depth_m": 20.0}, "expected min_depth_m below max_depth_m"),
+    ],
+)
+def test_a_camera_that_cannot_be_is_told_before_anything_is_recorded(ros, tmp_path, parameters, says):
+    with pytest.raises(ConfigError, match=says):
+        make(ros, tmp_path, **parameters)
 
 
 def test_command_line_that_ros_refuses_is_an_error_without_a_traceback(monkeypatch, capfd):
