@@ -26,7 +26,7 @@ class UpsamplerOptions(ValidityOptions):
         depth_unit_m: metres per count of uint16 depth; 0.001 is REP 118's millimetre, some cameras count in 0.0001.
         noise_floor_m: constant part of the sensor's standard deviation, metres, 0 to 1: it is ``noise_floor_m +
             noise_per_m * z**2``. Where the measurement is finer than the network's input, the result is held to it
-            within this. The default is the Kinect's (Khoshelham and Elberink 2012).
+            within this. The default of `noise_per_m` is the Kinect's (Khoshelham and Elberink 2012).
         known_offset: the alignment offset that the sensor profile tells, ``(x, y)`` as shares of the colour image's
             width, -1 to 1; used where `registration` is ``sensor``.
 

@@ -53,8 +53,8 @@ def draw(journals: dict[str, tuple[list[int], dict[str, list[float]]]], path: Pa
             panel.plot(steps, [value / values[0] for value in values], marker=".", label=f"{image}, {values[-1]:.3f}")
         panel.axhline(1.0, color="grey", linewidth=0.8)
         panel.set(title=name, xlabel="steps")
-        panel.legend(fontsize=7, title="and its last figure", title_fontsize=7)
-    axes[0][0].set_ylabel("over the first figure")
+        panel.legend(fontsize=7, title="last value", title_fontsize=7)
+    axes[0][0].set_ylabel("error, as a share of the first")
     write_picture(path, figure, 110)
 
 

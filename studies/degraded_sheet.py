@@ -85,11 +85,11 @@ def draw(path: Path, rows: Sequence[Result]) -> None:
 def _panels(row: Result) -> Iterator[tuple[str, Depth, bool]]:
     truth = row.case.truth
     yield row.title, row.case.low, False
-    yield f"bicubic, nearest filling: {rmse(row.bicubic, truth):.2f}", row.bicubic, False
-    yield f"network: {rmse(row.network, truth):.2f}", row.network, False
+    yield f"bicubic, nearest filling\nRMSE {rmse(row.bicubic, truth):.2f} levels", row.bicubic, False
+    yield f"network\nRMSE {rmse(row.network, truth):.2f} levels", row.network, False
     yield "truth", truth, False
     yield f"error of bicubic, 0 to {FULL_ERROR:g} levels", np.abs(row.bicubic - truth), True
-    yield "error of the network", np.abs(row.network - truth), True
+    yield f"error of the network, 0 to {FULL_ERROR:g} levels", np.abs(row.network - truth), True
 
 
 @command_line

@@ -202,11 +202,6 @@ def _draws(family: str, rng: np.random.Generator, count: int) -> NDArray[np.floa
     return rng.standard_normal(count) * np.where(rng.random(count) < WIDE_SHARE, WIDE_TIMES, 1.0)
 
 
-def robust_scale(values: NDArray[np.floating]) -> float:
-    """1.4826 times the median absolute deviation: the standard deviation, of a Gaussian."""
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
-
-
 def _quantile_function(family: str) -> Callable[[Image], Image]:
     """Standard normal -> the family at unit robust scale, by matching quantiles (symmetric about 0)."""
     draws = np.sort(np.abs(_draws(family, np.random.default_rng(7), 2_000_000)))

@@ -22,10 +22,10 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from pagnet_ros.errors import PagnetError
 from pagnet_ros.sensors import SensorProfile, missing_probability, structured_light_shadow
 from pagnet_ros.sensors.edges import depth_edges
 from pagnet_ros.sensors.holes import hole_field, missing_at_edges
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.json_file import write_json
 from pagnet_training.sensors.fit import fit_recording
 from pagnet_training.sensors.images import metres
@@ -202,7 +202,8 @@ def results_table(results: dict[str, dict[str, float]]) -> Table:
     return table
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.missing_model", description=__doc__)
     parser.add_argument("recording", type=Path, help="bag or folder of frames, with poses and intrinsics")
@@ -211,15 +212,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=1, help="how often holes are drawn on every frame")
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args(arguments)
-    try:
-        results: dict[str, Any] = compare(options.recording, options.every, options.steps, options.draws)
-        Console(width=max(120, Console().width)).print(results_table(results))
-        if options.json:
-            write_json(options.json, results)
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    results: dict[str, Any] = compare(options.recording, options.every, options.steps, options.draws)
+    Console(width=max(120, Console().width)).print(results_table(results))
+    if options.json:
+        write_json(options.json, results)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from pagnet_ros.errors import PagnetError
 from pagnet_ros.recordings.frames import open_frames
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.data.coarse_depth import summed_up
 from pagnet_training.data.images import RgbdImage
 from pagnet_training.data.procedural import render_scene
@@ -139,7 +139,8 @@ def results_table(results: dict[str, Any]) -> Table:
     return table
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.random_sensors", description=__doc__)
     parser.add_argument("recordings", nargs="+", type=Path, help="bags or folders of frames")
@@ -147,11 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scenes", type=int, default=40, help="on how many rendered scenes, in turn")
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args(arguments)
-    try:
-        cameras = [read_camera(recording) for recording in options.recordings]
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    cameras = [read_camera(recording) for recording in options.recordings]
     images = [render_scene(HELD_OUT + 500 + number, SIZE) for number in range(options.scenes)]
     fine, coarse = random_figures(images, options.draws)
     results = {
@@ -163,7 +160,6 @@ def main(arguments: list[str] | None = None) -> int:
     Console(width=max(200, Console().width)).print(results_table(results))
     if options.json:
         write_json(options.json, results)
-    return 0
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from pagnet_ros.errors import PagnetError, RecordingError
+from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import PinholeCamera, SensorMemory, SensorProfile, load_profile, sense
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.json_file import write_json
 from pagnet_training.sensors import realism
 from pagnet_training.sensors.fit import fit_recording
@@ -242,7 +243,8 @@ def realism_table(results: dict[str, Any]) -> Table:
     return table
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m studies.realism", description=__doc__)
     parser.add_argument("recording", type=Path, help="bag or folder of frames, with poses and intrinsics")
@@ -252,19 +254,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=12, help="how often each sensor is simulated on the sequence")
     parser.add_argument("--json", type=Path, help="write every figure here")
     options = parser.parse_args(arguments)
-    try:
-        frames = read_posed(options.recording, Selection(every=options.every))
-        profiles = [load_profile(name) for name in (*BASELINES, *options.profiles)]
-        if not options.no_fit:
-            profiles.append(fit_recording(frames[: len(frames) // 2], name="fitted").profile)
-        results = judge(frames, profiles, range(options.draws))
-        Console(width=max(200, Console().width)).print(results_table(results), realism_table(results))
-        if options.json:
-            write_json(options.json, results)
-    except PagnetError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    return 0
+    frames = read_posed(options.recording, Selection(every=options.every))
+    profiles = [load_profile(name) for name in (*BASELINES, *options.profiles)]
+    if not options.no_fit:
+        profiles.append(fit_recording(frames[: len(frames) // 2], name="fitted").profile)
+    results = judge(frames, profiles, range(options.draws))
+    Console(width=max(200, Console().width)).print(results_table(results), realism_table(results))
+    if options.json:
+        write_json(options.json, results)
 
 
 if __name__ == "__main__":

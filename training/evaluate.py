@@ -6,6 +6,7 @@ Data flows: images -> one `Case` per image, scale and kind of input -> every met
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -124,21 +125,17 @@ def evaluate(
             the paper's time-of-flight setting (section 3) is 5.
     """
     scores = []
-    for scale in scales:
-        able = [method for method in methods if scale in method.scales]
-        for kind in inputs:
-            for image in images:
-                case = _noisy(make_case(image, scale, rounded=kind == "rounded"), noise, (image.name, scale))
-                for method in able:
-                    result = method.run(case.low, case.rgb, scale)
-                    both = (result, np.rint(result))
-                    errors = (rmse(each, case.truth) for each in both)
-                    scores.append(Score(method.name, scale, kind, image.name, *errors))
-                    if image.name == MASKED_NAME:
-                        masked = (rmse(each, case.truth, MASKED_ABOVE) for each in both)
-                        scores.append(Score(method.name, scale, kind, f"{image.name}>{MASKED_ABOVE:.0f}", *masked))
-                    if pictures is not None and kind == "float":
-                        write_error_picture(pictures / f"{image.name}_x{scale}_{method.name}.png", result, case.truth)
+    for scale, kind, image in itertools.product(scales, inputs, images):
+        case = _noisy(make_case(image, scale, rounded=kind == "rounded"), noise, (image.name, scale))
+        for method in (each for each in methods if scale in each.scales):
+            result = method.run(case.low, case.rgb, scale)
+            both = (result, np.rint(result))
+            scores.append(Score(method.name, scale, kind, image.name, *(rmse(each, case.truth) for each in both)))
+            if image.name == MASKED_NAME:
+                masked = (rmse(each, case.truth, MASKED_ABOVE) for each in both)
+                scores.append(Score(method.name, scale, kind, f"{image.name}>{MASKED_ABOVE:.0f}", *masked))
+            if pictures is not None and kind == "float":
+                write_error_picture(pictures / f"{image.name}_x{scale}_{method.name}.png", result, case.truth)
     return scores
 
 

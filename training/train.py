@@ -36,7 +36,7 @@ from pagnet_training.callbacks import Checkpoints, StepsBar, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.known_sensor import Sensors
 from pagnet_training.data.patches import Patches, PatchStream
-from pagnet_training.data.sources import load_sources, without_missing
+from pagnet_training.data.sources import Source, load_sources, without_missing
 from pagnet_training.data.surface_patches import SurfacePatches
 from pagnet_training.json_file import check_room
 from pagnet_training.module import SuperResolution, SurfaceChoice, Training
@@ -101,7 +101,6 @@ def train(
         raise ConfigError(f"batch={recipe.batch} cannot be dealt to {ranks} processes; make it a multiple of {ranks}")
     recipe = replace(recipe, precision=training_precision(recipe.precision, _device(accelerator)))
     recipe = replace(recipe, data=without_missing(recipe.data, data_root))
-    surfaces = recipe.model.output == "surfaces"
     checkpoint_path = folder / LAST
     if checkpoint_path.is_file() and not resume:
         raise ConfigError(f"{checkpoint_path}: a run is there already; add --resume to go on, or choose another --out")
@@ -110,13 +109,14 @@ def train(
     judges = validations(recipe, folder, pauses, data_root, validate_on, resumed=resumed is not None)
     teacher = _teacher(recipe)
     module: Training = (
-        SurfaceChoice(recipe, resumed, compiled) if surfaces else SuperResolution(recipe, resumed, teacher, compiled)
+        SurfaceChoice(recipe, resumed, compiled)
+        if recipe.model.output == "surfaces"
+        else SuperResolution(recipe, resumed, teacher, compiled)
     )
     if resumed is None and recipe.warm_start:
         _warm_start(module, weights_file(recipe.warm_start))
     sources = load_sources(recipe.data, data_root, workers, phase)
     folder.mkdir(parents=True, exist_ok=True)
-    scale = recipe.model.scale
     callbacks: list[Callback] = [
         Throughput(recipe, teacher.config if teacher else None, folder / "throughput.jsonl", pauses),
         *judges,
@@ -126,18 +126,10 @@ def train(
     if progress:
         callbacks.append(StepsBar(refresh_rate=20))
     trainer = _trainer(recipe, folder, callbacks, recipe.steps - module.step_number, accelerator, devices, nodes)
-    rank = trainer.global_rank
-    sensors = Sensors(recipe.sensor.profiles, recipe.sensor.spread)
-    patches = (
-        SurfacePatches(sources, scale, recipe.patch, recipe.seed, sensors)
-        if surfaces
-        else Patches(sources, scale, recipe.patch, recipe.seed, recipe.augmentation, sensors)
-    )
-    order = PatchStream(module.step_number, recipe.steps, recipe.batch, rank, ranks)
     loader = TimedLoader(
-        patches,
+        _patches(recipe, sources),
         recipe.batch // ranks,
-        sampler=order,
+        sampler=PatchStream(module.step_number, recipe.steps, recipe.batch, trainer.global_rank, ranks),
         num_workers=_workers_that_fit(workers, recipe.batch // nodes * recipe.patch**2 * PATCH_BYTES, SHARED_MEMORY),
         pin_memory=trainer.strategy.root_device.type == "cuda",
     )
@@ -146,6 +138,14 @@ def train(
         if module.step_number < recipe.steps:
             trainer.fit(module, loader)
     return module
+
+
+def _patches(recipe: Recipe, sources: Sequence[Source]) -> Patches | SurfacePatches:
+    """What the network is shown: patches in metres where it chooses surfaces, else in levels."""
+    sensors = Sensors(recipe.sensor.profiles, recipe.sensor.spread)
+    if recipe.model.output == "surfaces":
+        return SurfacePatches(sources, recipe.model.scale, recipe.patch, recipe.seed, sensors)
+    return Patches(sources, recipe.model.scale, recipe.patch, recipe.seed, recipe.augmentation, sensors)
 
 
 def _workers_that_fit(workers: int, batch_bytes: int, shared_memory: Path) -> int:

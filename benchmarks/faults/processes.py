@@ -19,11 +19,6 @@ STAGES_S = (0.3, 0.8, 1.5, 2.5, 4.0)
 """Seconds after its start at which a node is asked to end: while Python starts, torch loads, ROS starts, frames run."""
 
 
-def shm_files() -> int:
-    """How many files of DDS lie in shared memory."""
-    return sum(1 for path in SHM.glob("*fastrtps*"))
-
-
 def _again(rig: Rig, module: str = "pagnet_ros.ros.node", environ: dict[str, str] | None = None) -> float:
     """End the node, start it anew; its start counts."""
     rig.node.end()

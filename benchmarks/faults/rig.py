@@ -23,7 +23,6 @@ from pagnet_ros.system.processes import words
 
 FLOW_S, ANSWER_S, ASK_AGAIN_S = 150.0, 30.0, 5.0
 STEADY_S, STEADY_FRAMES, STEADY_TRIES = 2.0, 5, 5
-DIAGNOSTICS_S = 2.5
 NODE = "pagnet_node"
 PARAMETERS: dict[str, object] = {
     "autostart": "true", "device": "cpu", "topic_timeout_s": 1.0, "diagnostics_period_s": 0.5, "report_period_s": 1.0,

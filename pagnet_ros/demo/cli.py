@@ -309,8 +309,8 @@ def common_rmse_m(scene: Scene) -> dict[str, float]:
 
 
 def draw_panel(scene: Scene, path: Path) -> None:
-    """Write the frame as PNG, each method's RMSE in its title."""
+    """Write the frame as PNG, each method's RMSE above its error."""
     rmse_m = common_rmse_m(scene) if scene.reference_m is not None else {}
-    notes = {name: f", RMSE {1e3 * value:.1f} mm" for name, value in rmse_m.items()}
+    notes = {name: f"RMSE {1e3 * value:.1f} mm" for name, value in rmse_m.items()}
     with replaced(path) as temporary:
         draw_scene(dataclasses.replace(scene, notes=notes)).savefig(temporary, format="png", dpi=110)

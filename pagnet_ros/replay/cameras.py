@@ -46,7 +46,7 @@ COLUMNS = (
 )  # fmt: skip
 WON = ("rmse_common_m", "mae_common_m")
 SETTINGS = MetricSettings(common="measured", flying_px=3, flying_margin_m=0.02)
-PICTURE_DPI = 70
+PICTURE_DPI = 90
 
 Values = dict[str, float | None]
 
@@ -121,7 +121,7 @@ def compare_cameras(
             if not any(camera.glob("*pose*")):  # unrelated views: nothing in them stands still
                 rows = {name: {**row, "flicker_m": None} for name, row in rows.items()}
             found.values.setdefault(scale, {})[camera.name] = rows
-            if pictures is not None and scale == scales[len(scales) // 2]:
+            if pictures is not None and scale == _pictured(scales):
                 name = f"camera_{camera.name}.jpg"
                 with _Camera(camera, frames) as source:
                     given = next(answers(source, methods, options, [ranking.chosen()[0].number]))
@@ -136,12 +136,20 @@ def compare_cameras(
     return found
 
 
+def _pictured(scales: Sequence[int]) -> int:
+    """The scale of the pictures."""
+    return scales[len(scales) // 2]
+
+
 def page(found: Comparison, command: str) -> str:
     """The comparison as Markdown."""
     metrics = [METRICS[name] for name in COLUMNS]
-    lines = [INTRODUCTION.format(command=command, main=found.main)]
+    scales = list(found.values)
+    listed = " or ".join(filter(None, (", ".join(map(str, scales[:-1])), str(scales[-1]))))
+    lines = [INTRODUCTION.format(command=command, main=found.main, scales=listed)]
     for scale, cameras in found.values.items():
-        lines += [f"## {scale}x\n", f"Geometric mean over {len(cameras)} cameras, of {BASE}'s; coverage as it is.\n"]
+        count = f"{len(cameras)} camera{'s' * (len(cameras) > 1)}"
+        lines += [f"## {scale}x\n", f"Geometric mean over {count}, of {BASE}'s; coverage as it is.\n"]
         heads = [metric.label for metric in metrics]
         lines += _table(["method", *heads, "won, RMSE", "won, MAE"], _summary(cameras, metrics))
         rows = [
@@ -154,7 +162,7 @@ def page(found: Comparison, command: str) -> str:
     if found.skipped:
         lines += ["Left out:\n", *(f"- {name}: {why}" for name, why in found.skipped.items()), ""]
     if found.pictures:
-        lines += [f"## The worst frame of each camera, by RMSE of {found.main}\n"]
+        lines += [f"## The worst frame of each camera, by RMSE of {found.main} at {_pictured(scales)}x\n"]
         lines += [f"{camera}:\n\n![{camera}](images/{name})\n" for camera, name in found.pictures.items()]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -312,7 +320,7 @@ Written by
 {command}
 ```
 
-The recorded depth of each camera is the truth; what a sensor with pixels 2, 4 or 8 times as large would have seen is
+The recorded depth of each camera is the truth; what a sensor with pixels {scales} times as large would have seen is
 the input ([replay.md](replay.md), mode self). All errors are over the same pixels: those that every method gives and
 whose four surrounding input pixels are measured, so that nothing had to be filled there. Coverage, obstacles and holes
 are of all that a method gives. The judged method is {main}; `node-bicubic` goes through the same path without a

@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pagnet_ros.replay.metrics import METRICS
+from pagnet_ros.replay.metrics import METRICS, Metric
 from pagnet_ros.replay.pictures import label, new_figure
 from pagnet_ros.replay.results import MethodResult, Results
 from pagnet_ros.replay.tables import COMPARED_WITH
@@ -37,6 +37,8 @@ def by_range(results: Results) -> str | None:
             axis.plot(values, "o-", ms=3, **_style(results, method))
         axis.set_xticks(range(len(kept)), [names[i] for i in kept], fontsize=8)
         axis.set_xlabel("distance, m")
+        if key != "bias_m":
+            _keep_possible(axis, is_share=key == "coverage")
 
     charts = [
         (title, lambda axis, key=key, scale=scale: draw(axis, key, scale))
@@ -60,7 +62,12 @@ def over_time(results: Results) -> str | None:
         if metric.lead and lines:
             scale = 1e3 if metric.unit == "m" else 1e2 if metric.is_share else 1.0
             title = f"{metric.label}, {metric.shown_unit}".removesuffix(", ")
-            charts.append((title, lambda axis, lines=lines, scale=scale: _lines(axis, results, lines, scale)))
+
+            def draw(axis: Any, metric: Metric = metric, lines: Any = lines, scale: float = scale) -> None:
+                _lines(axis, results, lines, scale)
+                _keep_possible(axis, is_share=metric.is_share)
+
+            charts.append((title, draw))
     return _drawn(charts) if charts else None
 
 
@@ -98,12 +105,20 @@ def _lines(axis: Any, results: Results, lines: Iterable[tuple[MethodResult, Mapp
         _band(axis, entry, scale, _style(results, method))
 
 
+def _keep_possible(axis: Any, *, is_share: bool) -> None:
+    """No axis of what cannot be below 0, or above 100 %, goes on beyond that, but for the width of a line."""
+    low, high = axis.get_ylim()
+    high = min(high, 100 + 0.03 * (100 - low)) if is_share else high
+    axis.set_ylim(max(low, -0.03 * high), high)
+
+
 def _band(axis: Any, entry: Mapping[str, Any], scale: float, style: Mapping[str, Any]) -> None:
     """The mean of each bin, and between which values its frames lie."""
     mean, low, high = ([scale * value for value in entry[key]] for key in ("mean", "low", "high"))
-    (line,) = axis.plot(entry["time_s"], mean, **style)
+    (line,) = axis.plot(entry["time_s"], mean, marker="." if len(mean) == 1 else "", **style)
     axis.fill_between(entry["time_s"], low, high, color=line.get_color(), alpha=0.2, lw=0)
     axis.set_xlabel("time, s")
+    axis.ticklabel_format(axis="y", useOffset=False)
 
 
 def _style(results: Results, method: MethodResult) -> dict[str, Any]:

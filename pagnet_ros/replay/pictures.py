@@ -24,7 +24,7 @@ Depth = NDArray[np.float32]
 Area = tuple[slice, slice]
 
 UNKNOWN, NOT_GIVEN = "0.47", "0.08"
-MOST_COLUMNS, TILE_IN, SIDE_PX = 5, 3.2, 480
+COLUMNS, TILE_IN, SIDE_PX = (5, 4, 3), 3.2, 480
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Scene:
         measured_m: ``[h, w]``, what the methods were given.
         reference_m: ``[H, W]``, or None; errors are then differences from the input.
         depths_m: ``[H, W]`` by method; the first is the one judged.
-        notes: what to add to a method's title, such as its RMSE.
+        notes: what to say below the title of a method's error, such as its RMSE.
     """
 
     rgb: NDArray[np.uint8]
@@ -69,11 +69,10 @@ def draw_scene(scene: Scene) -> Figure:
     whole, window = (slice(None), slice(None)), _telling_window(error[first])
     depths = _depths(scene, list(scene.depths_m))
     blocks: list[tuple[Area, list[tuple[str, NDArray[Any]]]]] = [
-        (whole, [("colour", scene.rgb), *_depths(scene, [first])]),
-        (whole, list(error.items())),
+        (whole, [("colour", scene.rgb), *_depths(scene, [first]), *error.items()]),
         (window, [("colour, enlarged", scene.rgb), *depths]),
     ]
-    columns = min(1 + len(depths), MOST_COLUMNS)
+    columns = _columns([len(tiles) for _, tiles in blocks])
     rows = [(area, tiles[i : i + columns]) for area, tiles in blocks for i in range(0, len(tiles), columns)]
     ratio = scene.rgb.shape[0] / scene.rgb.shape[1]
     figure = new_figure(TILE_IN * columns, (TILE_IN * ratio + 0.25) * len(rows) + 0.8)
@@ -93,13 +92,18 @@ def draw_scene(scene: Scene) -> Figure:
             elif image is error.get(title):
                 shown["error, mm (below 0: too near)"] = axis.imshow(1e3 * part, interpolation="nearest", **error_style)
                 _blacken(axis, _thinned(np.isnan(scene.depths_m[title])[area]))
-                title = f"error of {title}"  # noqa: PLW2901
+                title = f"error of {title}\n{scene.notes.get(title, '')}".rstrip()  # noqa: PLW2901
             else:
                 shown["depth, m"] = axis.imshow(part, interpolation="nearest", **depth_style)
-            axis.set_title(label(title + scene.notes.get(title.removeprefix("error of "), "")), fontsize=9)
+            axis.set_title(label(title), fontsize=10)
     for title, image in shown.items():
         figure.colorbar(image, ax=axes, label=title, location="bottom", aspect=60, shrink=0.5, pad=0.01)
     return figure
+
+
+def _columns(counts: list[int]) -> int:
+    """How many columns leave the fewest places of these blocks of tiles empty."""
+    return min(COLUMNS, key=lambda columns: sum(-count % columns for count in counts))
 
 
 def picture_url(figure: Figure) -> str:

@@ -82,40 +82,24 @@ def export_onnx(
     """
     if precision not in MOST_DIFFERENT:
         raise ConfigError(f"precision {precision!r} cannot be exported; expected one of {', '.join(MOST_DIFFERENT)}")
-    scale = network.scale
     typed = deepcopy(network).eval().cast_features(PRECISIONS[precision])
-    module: nn.Module
-    example: tuple[Tensor, ...]
-    free: dict[str, Any] | None = None
     if isinstance(typed, SurfaceNetwork):
-        size = size or SURFACES_SIZE
-        images = _example_of_choice(scale, depth_size or _low(size, scale), size)
-        example = (*images, torch.tensor(_LIMITS), torch.tensor(False))
-        module, outputs = _ExportedChoice(typed), ["depth_hr", *Choice._fields[1:]]
+        graph = _graph_of_choice(typed, size or SURFACES_SIZE, depth_size)
     else:
-        height, width = size or (16 * scale, 20 * scale)
-        if height % scale or width % scale or min(height, width) < 2 * scale:
-            raise ConfigError(f"size {width}x{height} does not fit scale {scale}; expected multiples of it")
-        module, outputs = typed, ["depth_hr"]
-        example = _example(scale, (height // scale, width // scale))
-        if size is None:
-            low = {2: torch.export.Dim("height", min=2, max=4096), 3: torch.export.Dim("width", min=2, max=4096)}
-            high = {axis: scale * extent for axis, extent in low.items()}
-            free = {"depth": low, "rgb": high, "valid": low}
+        graph = _graph_of_regression(typed, size)
     with _quiet():
         program: Any = torch.onnx.export(
-            module,
-            example,
+            graph.module,
+            graph.example,
             dynamo=True,
-            dynamic_shapes=free,
+            dynamic_shapes=graph.free,
             input_names=list(INPUTS[network.config.output]),
-            output_names=outputs,
+            output_names=graph.outputs,
             verbose=False,
             optimize=isinstance(network, PagNet),
         )
-        if isinstance(
-            network, SurfaceNetwork
-        ):  # the exporter's own rules search a graph of so many nodes for minutes on a small board
+        if isinstance(network, SurfaceNetwork):
+            # the exporter's own rules search a graph of so many nodes for minutes on a small board
             from onnxscript import optimizer
 
             optimizer.fold_constants(program.model)
@@ -128,6 +112,33 @@ def export_onnx(
         raise ConfigError(
             f"{target} cannot be written ({error.strerror or error}); free some space, or name another folder"
         ) from error
+
+
+class _Graph(NamedTuple):
+    """What is exported: a module, images to trace it with, the names of its outputs, and which sizes stay free."""
+
+    module: nn.Module
+    example: tuple[Tensor, ...]
+    outputs: list[str]
+    free: dict[str, Any] | None
+
+
+def _graph_of_choice(network: SurfaceNetwork, size: tuple[int, int], depth_size: tuple[int, int] | None) -> _Graph:
+    images = _example_of_choice(network.scale, depth_size or _low(size, network.scale), size)
+    example = (*images, torch.tensor(_LIMITS), torch.tensor(False))
+    return _Graph(_ExportedChoice(network), example, ["depth_hr", *Choice._fields[1:]], None)
+
+
+def _graph_of_regression(network: PagNet, size: tuple[int, int] | None) -> _Graph:
+    scale = network.scale
+    height, width = size or (16 * scale, 20 * scale)
+    if height % scale or width % scale or min(height, width) < 2 * scale:
+        raise ConfigError(f"size {width}x{height} does not fit scale {scale}; expected multiples of it")
+    free = None
+    if size is None:
+        low = {2: torch.export.Dim("height", min=2, max=4096), 3: torch.export.Dim("width", min=2, max=4096)}
+        free = {"depth": low, "rgb": {axis: scale * extent for axis, extent in low.items()}, "valid": low}
+    return _Graph(network, _example(scale, (height // scale, width // scale)), ["depth_hr"], free)
 
 
 class Difference(NamedTuple):

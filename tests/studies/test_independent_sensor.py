@@ -9,10 +9,14 @@ from studies.independent_sensor import (
     SHAPES,
     IndependentSensor,
     Manner,
-    robust_scale,
 )
 
 DEPTH = np.full((120, 160), 2.0, np.float32)
+
+
+def robust_scale(values: np.ndarray) -> float:
+    """1.4826 times the median absolute deviation: the standard deviation, of a Gaussian."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def observe(manner: Manner, frames: int, sigma: float = 0.02, missing: np.ndarray | float = 0.0) -> np.ndarray:

@@ -40,3 +40,13 @@ def test_a_cameras_figures_stand_beside_those_of_random_sensors(tmp_path: Path) 
 def test_what_is_no_recording_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "none")]) == 2
     assert "none" in capsys.readouterr().err
+
+
+def test_figures_that_cannot_be_written_are_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_folder(record(gaussian(0.004, 0.05), 2), tmp_path / "camera")
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "r.json"
+    assert main([str(folder), "--draws", "1", "--scenes", "1", "--json", str(out)]) == 2
+    assert capsys.readouterr().err.startswith("error: ")

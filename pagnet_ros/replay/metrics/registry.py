@@ -84,7 +84,9 @@ class Metric:
             return "–"
         if self.unit == "m":
             return f"{value * 1e3:.1f}"
-        return f"{value * 100:.2f}" if self.is_share else f"{value:.4g}"
+        if self.is_share:
+            return f"{value * 100:.2f}"
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 class Group:

@@ -72,3 +72,8 @@ def test_the_example_in_contributing_is_all_that_a_new_metric_takes(frame_folder
 def test_a_name_that_is_taken_is_refused():
     with pytest.raises(ValueError, match="rmse_m is there already"):
         add_metrics(Metric("rmse_m", "RMSE", "Another."))(Group)
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.25, "0.25"), (588.04, "588"), (13180.4, "13180"), (None, "–")])
+def test_a_count_is_written_in_full(value, text):
+    assert METRICS["flying_pixels"].shown(value) == text
