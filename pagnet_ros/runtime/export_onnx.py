@@ -268,9 +268,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             network.requires_grad_(False)
             export_onnx(network, header, target, options.size, options.precision, options.depth_size)
             found = _compared(network, target, options.size, options.depth_size)
-            said = (
-                f"differs from torch by {found.largest:.1e}, {100 * found.flipped:.3f} % of pixels on another surface"
-            )
+            unit = "m" if isinstance(network, SurfaceNetwork) else "of the frame's range"
+            said = f"differs from torch by {found.largest:.1e} {unit}"
+            said += f", {100 * found.flipped:.3f} % of pixels on another surface" if unit == "m" else ""
             sys.stdout.write(f"{target}: {target.stat().st_size / 1e6:.1f} MB, {said}\n")
             most = MOST_DIFFERENT[options.precision], MOST_FLIPPED[options.precision]
             if not (found.largest <= most[0] and found.flipped <= most[1]):

@@ -326,6 +326,12 @@ def test_what_the_node_is_told_not_to_reproject_has_to_fit():
     assert names(told) == ["depth_larger_than_color", "shapes_differ"]
 
 
+def test_depth_whose_size_was_rounded_to_whole_pixels_has_the_shape_of_colour_as_the_node_has_it():
+    uncalibrated = {"color": {"images": WIDE}, "color_info": None, "depth_info": None}
+    assert "shapes_differ" not in names(changed(depth={"images": depth_images(size=(64, 35))}, **uncalibrated))
+    assert "shapes_differ" in names(changed(depth={"images": depth_images(size=(64, 33))}, **uncalibrated))
+
+
 def test_depth_in_the_unit_and_the_range_that_the_node_is_told_is_healthy():
     tenths = {"images": depth_images(depth=replace(DEPTH, median=19_000.0, p05=7_000.0, p95=42_000.0))}
     assert names(changed(depth=tenths, consumers={"depth_unit_m": 0.0001, "max_depth_m": 10.0})) == []

@@ -302,6 +302,7 @@ def test_the_command_compares_with_torch(tmp_path, capsys, monkeypatch):
     assert exporter.main(arguments) == 0
     assert "small.onnx" in (said := capsys.readouterr().out)
     assert "differs from torch by" in said
+    assert "of the frame's range" in said
     monkeypatch.setitem(exporter.MOST_DIFFERENT, "fp16", -1.0)
     monkeypatch.setattr(
         exporter, "export_onnx", lambda network, header, target, *_: shutil.copy(tmp_path / "small.onnx", target)

@@ -11,10 +11,11 @@ import numpy as np
 from pagnet_ros.diagnosis.finding import Fault, rule
 from pagnet_ros.diagnosis.observation import CameraInfoFacts, DepthFacts, ImageFacts, Observation, Stream
 from pagnet_ros.diagnosis.timing import runs_on_sim_time
+from pagnet_ros.messages.encodings import UNORDERED
+from pagnet_ros.messages.pair import differ_in_shape
 from pagnet_ros.system.units import MILLIMETRE
 
-UNORDERED: Final = ("8UC3", "8UC4")
-_SHAPE_TOLERANCE: Final = 0.02
+_CROP: Final = 0.02
 _VIEW_TOLERANCE: Final = 0.05
 _FAR_M: Final = 100.0
 _ENOUGH: Final = 5
@@ -274,7 +275,7 @@ def _shape(sized: CameraInfoFacts | ImageFacts) -> float:
 
 
 def _other_shape(one: CameraInfoFacts | ImageFacts, other: CameraInfoFacts | ImageFacts) -> bool:
-    return abs(math.log(_shape(one) / _shape(other))) > _SHAPE_TOLERANCE
+    return differ_in_shape((one.height, one.width), (other.height, other.width))
 
 
 def _view(info: CameraInfoFacts) -> tuple[float, float, float, float]:
@@ -367,7 +368,7 @@ def camera_info_other_size(seen: Observation) -> Iterator[Fault]:
             continue
         told = info.info
         if (told.width, told.height) != (facts.width, facts.height):
-            crop = _other_shape(told, facts)
+            crop = abs(math.log(_shape(told) / _shape(facts))) > _CROP
             yield Fault(
                 info.topic,
                 f"it is for {told.width} x {told.height}, the image has {_size(facts)}"
