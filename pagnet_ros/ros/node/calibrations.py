@@ -51,11 +51,11 @@ class Calibrations:
     def ask_for_latched(self) -> None:
         """Subscribe as transient local where a publisher is: only so does what it sent before come.
 
-        Called from time to time, because discovery takes some; the other subscription stays, for other publishers.
+        Called from time to time, because discovery takes some, and a driver that is started again sends at once; the
+        other subscription stays, for other publishers.
         """
         for topic, held in self._held.items():
-            known = self.color if self._callbacks[topic] == self._take_color else self.depth
-            if known is not None or len(held) != 1:
+            if len(held) != 1:
                 continue
             latched = subscribe_latched(self._node, CameraInfo, topic, self._callbacks[topic])
             if latched is not None:

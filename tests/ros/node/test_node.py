@@ -229,6 +229,17 @@ def test_a_latched_calibration_that_was_published_before_is_received(ros):
     assert rig.out_info.wait_for(1)[0].k[0] == 100.0
 
 
+def test_a_latched_calibration_of_a_driver_that_was_started_again_replaces_the_one_before(ros):
+    rig = Rig(ros)
+    rig.info.publish(info_message())
+    ros.wait_until(lambda: rig.node.camera_info is not None, what="the first calibration")
+    rig.camera.destroy_publisher(rig.info)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    again = ros.foreign_node("camera")
+    again.create_publisher(CameraInfo, "color/camera_info", latched).publish(info_message((192, 256)))
+    ros.wait_until(lambda: rig.node.camera_info.width == 256, what="the calibration that was sent before it matched")
+
+
 def test_a_slash_before_a_frame_id_is_left_out(ros):
     rig = Rig(ros)
     color = color_message(START_NS)
