@@ -323,7 +323,13 @@ def _is_cdr(connection: Connection) -> bool:
 
 
 def _offered_qos(connections: list[Connection]) -> list[Qos]:
-    return [qos for c in connections for qos in getattr(c.ext, "offered_qos_profiles", ())]
+    from rosbags.convert.converter import LATCH  # what stands for a latched topic of ROS 1
+
+    return [
+        qos
+        for c in connections
+        for qos in getattr(c.ext, "offered_qos_profiles", LATCH if getattr(c.ext, "latching", None) else ())
+    ]
 
 
 def _read_errors() -> tuple[type[BaseException], ...]:

@@ -196,6 +196,7 @@ class BagPlayer(Player[BagMessage]):
             reliable = all(q.reliability.name != "BEST_EFFORT" for q in topic.qos)
         latched = _is_latched(topic)
         kept = sum(max(q.depth, 1) for q in topic.qos)  # one publisher stands for all that were recorded
+        kept = max(kept, topic.count) if _is_tf_static(topic) else kept  # each message has other frames
         return QoSProfile(
             depth=min(kept, 1000) if latched else QUEUE_DEPTH,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
@@ -204,7 +205,13 @@ class BagPlayer(Player[BagMessage]):
 
 
 def _is_latched(topic: BagTopic) -> bool:
-    return bool(topic.qos) and all(q.durability.name == "TRANSIENT_LOCAL" for q in topic.qos)
+    """Whether late subscribers get what was sent before; those of /tf_static ask for it, whatever was recorded."""
+    is_offered = bool(topic.qos) and all(q.durability.name == "TRANSIENT_LOCAL" for q in topic.qos)
+    return is_offered or _is_tf_static(topic)
+
+
+def _is_tf_static(topic: BagTopic) -> bool:
+    return topic.name.rpartition("/")[2] == "tf_static"
 
 
 def _without_transport(topic: str) -> str:

@@ -15,6 +15,7 @@ import itertools
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -28,6 +29,8 @@ from tests.replay import bags
 ROOT = Path(__file__).parents[3]
 START_NS = 100_000_000_000
 STEP_NS = 20_000_000
+LATE = QoSProfile(depth=9, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+TEXT = "std_msgs/msg/String"
 
 
 def image(k):
@@ -265,8 +268,7 @@ def test_latched_topics_stay_latched(ros, play, tmp_path):
 
     player = play(path, wait=False)
     ros.wait_until(lambda: player.published == 1)
-    late = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    seen = ros.collect(ros.node(), Image, "/map", late)
+    seen = ros.collect(ros.node(), Image, "/map", LATE)
 
     assert seen.wait_for(1)[0].data[0] == 3
 
@@ -278,10 +280,33 @@ def test_what_several_publishers_latched_on_one_topic_is_all_kept(ros, play, tmp
 
     player = play(path, wait=False)
     ros.wait_until(lambda: player.published == 2)
-    late = QoSProfile(depth=9, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    seen = ros.collect(ros.node(), Image, "/map", late)
+    seen = ros.collect(ros.node(), Image, "/map", LATE)
 
     assert [m.data[0] for m in seen.wait_for(2)] == [3, 4]
+
+
+def test_static_transforms_are_latched_and_all_kept_though_the_bag_does_not_tell_its_qos(ros, play, tmp_path):
+    path = bags.write(tmp_path / "b", [("/robot/tf_static", START_NS + k, image(k)) for k in range(3)])
+
+    player = play(path, wait=False)
+    ros.wait_until(lambda: player.published == 3)
+    seen = ros.collect(ros.node(), Image, "/robot/tf_static", LATE)
+
+    assert [m.data[0] for m in seen.wait_for(3)] == [0, 1, 2]
+
+
+def test_what_was_latched_in_ros_1_stays_latched(ros, play, tmp_path):
+    path, store = tmp_path / "old.bag", get_typestore(Stores.ROS1_NOETIC)
+    with Ros1Writer(path) as writer:
+        for name in ("one", "other"):
+            connection = writer.add_connection("/map", TEXT, typestore=store, callerid=name, latching=1)
+            writer.write(connection, START_NS, store.serialize_ros1(store.types[TEXT](name), TEXT))
+
+    player = play(path, wait=False)
+    ros.wait_until(lambda: player.published == 2)
+    seen = ros.collect(ros.node(), String, "/map", LATE)
+
+    assert [m.data for m in seen.wait_for(2)] == ["one", "other"]
 
 
 def with_foreign_type(tmp_path):
