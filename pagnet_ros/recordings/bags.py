@@ -323,13 +323,12 @@ def _is_cdr(connection: Connection) -> bool:
 
 
 def _offered_qos(connections: list[Connection]) -> list[Qos]:
-    from rosbags.convert.converter import LATCH  # what stands for a latched topic of ROS 1
+    from rosbags.convert.converter import LATCH  # for a latched topic of ROS 1
 
-    return [
-        qos
-        for c in connections
-        for qos in getattr(c.ext, "offered_qos_profiles", LATCH if getattr(c.ext, "latching", None) else ())
-    ]
+    found = (
+        getattr(c.ext, "offered_qos_profiles", LATCH if getattr(c.ext, "latching", 0) else ()) for c in connections
+    )
+    return [qos for each in found for qos in each]
 
 
 def _read_errors() -> tuple[type[BaseException], ...]:

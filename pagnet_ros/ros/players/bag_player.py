@@ -148,6 +148,10 @@ class BagPlayer(Player[BagMessage]):
 
     def _one_pass(self) -> Iterator[Item[BagMessage]]:
         self._say_remarks()
+        latched = [name for name in self._outputs if _is_latched(self._bag.topics[name])]
+        if latched and self._begins_ns > self._bag.start_ns:  # what still held then
+            for message in self._bag.messages(latched, None, self._begins_ns):
+                yield self._begins_ns, MESSAGE_OVERHEAD + len(message.raw), message
         for message in self._bag.messages(list(self._outputs), self._begins_ns, self._stop_ns):
             yield message.stamp_ns, MESSAGE_OVERHEAD + len(message.raw), message
         self._say_remarks()

@@ -295,6 +295,20 @@ def test_static_transforms_are_latched_and_all_kept_though_the_bag_does_not_tell
     assert [m.data[0] for m in seen.wait_for(3)] == [0, 1, 2]
 
 
+def test_what_was_latched_before_the_piece_that_is_played_comes_first(ros, play, tmp_path):
+    depth = [("/depth", START_NS + k * STEP_NS, image(k)) for k in range(10)]
+    path = bags.write(tmp_path / "b", [("/tf_static", START_NS, image(9)), *depth])
+    transforms = ros.collect(ros.node(), Image, "/tf_static", LATE)
+    seen = ros.collect(ros.node(), Image, "/depth", 50)
+
+    player = play(path, start_s=5 * STEP_NS / 1e9)
+
+    assert [m.data[0] for m in transforms.wait_for(1)] == [9]
+    assert [m.data[0] for m in seen.wait_for(5)] == [5, 6, 7, 8, 9]
+    ros.wait_until(lambda: not player.thread.is_alive())
+    assert player.published == 6
+
+
 def test_what_was_latched_in_ros_1_stays_latched(ros, play, tmp_path):
     path, store = tmp_path / "old.bag", get_typestore(Stores.ROS1_NOETIC)
     with Ros1Writer(path) as writer:
