@@ -71,6 +71,24 @@ def test_frames_that_just_fit_are_no_reason_to_try_better():
     assert len(run(degradation, 120, {BICUBIC: 45.0}, start_ms=1000)) == 1
 
 
+@pytest.mark.parametrize(("one_of", "after"), [(15, NETWORK), (9, BICUBIC)])
+def test_a_stray_frame_that_hardly_fits_is_no_reason_against_better_but_many_are(one_of, after):
+    degradation = Degradation(budget_ms=50)
+    run(degradation, 1, COSTS_MS)
+    some = itertools.cycle([45.0] + [10.0] * (one_of - 1))
+    run(degradation, 60, {BICUBIC: lambda: next(some), NETWORK: 10.0}, start_ms=1000)
+    assert degradation.level == after
+
+
+def test_a_level_that_has_lasted_is_soon_tried_again_when_it_was_left_once_more():
+    degradation = Degradation(budget_ms=50)
+    run(degradation, 600, COSTS_MS)  # by now a trial comes once a minute
+    run(degradation, 200, dict.fromkeys(LEVELS, 10.0), start_ms=600_000)
+    assert degradation.level == NETWORK
+    changes = run(degradation, 10, COSTS_MS, start_ms=800_000)
+    assert [level for _, level in changes][:3] == [NETWORK, BICUBIC, NETWORK]
+
+
 def test_lack_of_memory_leaves_a_level_at_once_and_it_is_tried_again():
     degradation = Degradation()
     change = degradation.fail(0)

@@ -42,6 +42,9 @@ def test_a_frame_and_its_ancestor(tree):
 
 def test_a_moving_step_is_told_and_the_newest_counts(tree):
     assert not tree.lookup("color", "arm")[1]
+    tree.add([link("arm", "gripper")], static=True)
+    tree.add([link("world", "base")], static=True)
+    assert not tree.lookup("world", "gripper")[1]
     tree.add([link("base", "arm", (2, 0, 0))], static=False)
     np.testing.assert_allclose(tree.lookup("base", "arm")[0][:3, 3], [2, 0, 0])
 

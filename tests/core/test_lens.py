@@ -58,3 +58,7 @@ def test_the_rotation_of_a_stereo_camera_turns_its_rays():
     turned = replace(PLAIN, rotation=(0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
     x, y = pixel_rays(PLAIN)
     np.testing.assert_allclose(pixel_rays(turned), np.stack((-y, x)))
+
+
+def test_rays_that_a_rotation_turns_behind_the_camera_are_none():
+    assert np.isnan(pixel_rays(replace(PLAIN, rotation=(1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0)))).all()

@@ -252,3 +252,23 @@ def test_after_a_jump_back_no_frame_of_the_future_is_used():
     feed(pairing, [("c", 1000), ("d", 1010)])
     assert feed(pairing, [("d", 10), ("c", 20), ("d", 60), ("c", 70)]) == [(1010, 1000), (10, 20), (60, 70)]
     assert pairing.counts.depth_unmatched == 0
+
+
+def test_a_partner_may_be_late_and_off_by_the_slop_as_well():
+    pairing = NearestPairing(20, max_late_ns=100)
+    feed(pairing, [("d", stamp) for stamp in range(0, 121, 10)])
+    assert feed(pairing, [("c", 20)])[0] == (0, 20)
+
+
+@pytest.mark.parametrize("depth", [1008, 1020])
+def test_a_colour_frame_out_of_order_costs_no_waiting_depth_frame_its_nearer_partner(depth):
+    pairing = NearestPairing(20)
+    assert feed(pairing, [("c", depth - 3), ("d", depth), ("c", 1000)]) == []
+    assert feed(pairing, [("c", depth + 1), ("c", depth + 30)]) == [(depth, depth + 1)]
+
+
+def test_clear_forgets_that_depth_jumped_back_alone():
+    pairing = NearestPairing(5)
+    feed(pairing, [("c", 1000), ("d", 1000), ("d", 10)])
+    pairing.clear()
+    assert feed(pairing, [("d", 2000), ("c", 2000)]) == [(2000, 2000)]

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from pagnet_ros.core.lens import pixel_rays
-from pagnet_ros.core.reprojection import Reprojection
+from pagnet_ros.core.reprojection import Reprojection, _slope
 from pagnet_ros.errors import InputError
 from pagnet_ros.messages.calibration import POLYNOMIAL, Calibration
 
@@ -125,3 +126,14 @@ def test_depth_of_one_row_or_column_is_refused(size):
     thin = Calibration(size, (60.0, 60.0), (7.5, 0.0))
     with pytest.raises(InputError, match="expected at least 2x2 pixels"):
         Reprojection(thin, COLOR, moved())(np.ones(size, np.float32))
+
+
+def test_a_piece_lies_along_the_side_where_its_surface_goes_on():
+    z = torch.tensor([[2.0, 2.0, 2.0, 2.04, 2.04, 2.04]])  # a step too small to tell two surfaces by
+    place = torch.stack((torch.arange(6.0)[None], torch.zeros_like(z), 1 / z))
+    assert not _slope(place, z, z > 0, 2)[2].any()
+
+
+def test_what_lies_in_the_colour_cameras_glass_is_not_drawn():
+    just_before = Reprojection(DEPTH, DEPTH, moved(z=-WALL + 0.005))
+    assert np.isnan(just_before(np.full(DEPTH.size, WALL, np.float32))).all()

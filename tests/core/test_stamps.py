@@ -37,6 +37,7 @@ def fault(depth, color, *, slop_ms=20, max_late_ms=500, queue_size=60):
 def test_streams_that_pair_have_no_fault():
     assert fault(stream(30), stream(30, seed=1)) is None
     assert fault(stream(5, late_ms=300), stream(60)) is None
+    assert fault(stream(1), stream(1, offset_ms=20), slop_ms=20) is None  # the slop is inclusive
 
 
 def test_too_few_messages_tell_nothing():

@@ -11,9 +11,11 @@ from pagnet_ros.core.validity import (
     FILLED,
     MEASURED,
     NOTHING,
+    OUT_OF_RANGE,
     ValidityOptions,
     _window_min,
     flying_pixels,
+    mask_depth,
     pooled_min,
     provenance,
 )
@@ -44,6 +46,17 @@ def test_all_problems_of_the_options_are_listed_at_once():
 def test_a_value_of_the_wrong_type_is_refused(values):
     with pytest.raises(ConfigError, match=next(iter(values))):
         ValidityOptions(**values)
+
+
+@pytest.mark.parametrize(("policy", "far", "near"), [("nan", math.nan, math.nan), ("inf", math.inf, -math.inf)])
+def test_interpolated_depth_is_out_of_range_where_that_was_measured_and_unknown_where_it_rings(policy, far, near):
+    beyond, too_near = measured_at((0, 0), (0, 3), size=(1, 6)), measured_at((0, 3), size=(1, 6))
+    result = torch.tensor([[[[2.0, 2.0, 6.0, 2.0, 0.4, 2.0]]]])
+    options = ValidityOptions(publish_out_of_range=policy, remove_flying=False)
+    published, origin = mask_depth(result, ~beyond, beyond, options, too_near, (0.5, 5.0))
+    assert origin.tolist() == [[[[OUT_OF_RANGE, MEASURED, NOTHING, OUT_OF_RANGE, NOTHING, MEASURED]]]]
+    expected = torch.tensor([[[[far, 2.0, math.nan, near, math.nan, 2.0]]]])
+    torch.testing.assert_close(published, expected, equal_nan=True)
 
 
 def measured_at(*places, size=(9, 12)):

@@ -73,6 +73,15 @@ def test_out_of_range_is_nan_or_infinite_on_the_side_where_it_lies():
     assert (masked.origin[0, 0, 0, FAR] == OUT_OF_RANGE).all()
 
 
+def test_what_is_out_of_range_is_not_contested_by_another_surface():
+    rivalled = choice()
+    rivalled.rival[..., FAR] = 0.9
+    options = ValidityOptions(publish_out_of_range="inf", publish_contested="nan")
+    masked = mask_choice(rivalled, state(), LIMITS, options)
+    assert (masked.origin[0, 0, 0, FAR] == OUT_OF_RANGE).all()
+    assert (masked.depth[0, 0, 0, FAR] == math.inf).all()
+
+
 def test_nothing_is_cleared_where_something_too_near_was_measured_and_the_wall_behind_was_chosen():
     behind = choice()
     behind.depth[..., NEAR] = 9.0

@@ -1,5 +1,7 @@
 """The offset is found where there is one, and no offset is found where nothing can be known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,15 @@ def test_an_offset_is_found_at_every_ratio(factor, offset):
         assert not answer.is_off
     else:
         assert answer.is_off
+
+
+@pytest.mark.parametrize(("pixel_px", "deadband_px"), [(1.0, 3.0), (10.0, 6.0)])
+def test_an_offset_is_none_up_to_half_a_depth_pixel_and_two_standard_errors(pixel_px, deadband_px):
+    depth, rgb = boxes(seed=3, offset=(5, -5))
+    sure = replace(found(depth, rgb), error_px=(0.3, 0.4), pixel_px=pixel_px)
+    assert sure.deadband_px == pytest.approx(deadband_px)
+    assert replace(sure, offset_px=(deadband_px + 0.1, 0.0)).is_off
+    assert not replace(sure, offset_px=(deadband_px - 0.1, 0.0)).is_off
 
 
 def test_an_offset_counts_in_pixels_of_the_colour_image():
