@@ -104,3 +104,8 @@ def test_a_focal_length_that_no_camera_has_is_refused(focal):
 )
 def test_a_topics_name_tells_whether_it_is_rectified(topic, rectified):
     assert is_rectified(topic) == rectified
+
+
+def test_coefficients_of_zero_beyond_a_models_own_are_left_out():
+    fourteen = info("rational_polynomial", (0.1, 0.2, 0.01, 0.02, 0.3, 0.1, 0.2, 0.3, *[0.0] * 6))
+    assert read_calibration(fourteen, 48, 64, rectified=False).distortion == tuple(fourteen.d[:8])

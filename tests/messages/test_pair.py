@@ -196,6 +196,13 @@ def test_depth_that_is_told_to_be_aligned_is_taken_so(said):
     assert not reader.unaligned
 
 
+def test_of_depth_of_another_shape_nothing_is_said_beside_its_refusal(said):
+    reader, _ = aligning_reader(said, "there is no camera_info on /camera_info")
+    with pytest.raises(MessageError, match=r"one shape of image .*\(there is no camera_info on /camera_info\)"):
+        reader.read(depth((4, 8)), color())
+    assert not said
+
+
 def test_colour_without_an_order_of_channels_is_read_and_said_once(reader, said):
     colour = image(np.full((8, 12, 3), 7, np.uint8), "8UC3")
     for _ in range(2):
@@ -223,6 +230,10 @@ def test_few_measurements_that_lie_between_the_samples_are_found(reader, said):
     zones = np.full((480, 640), np.nan, np.float32)
     zones[10::20, 10::20] = 2.0
     reader.report_range(zones, 0.1, 10.0)
+    assert not said
+    far = np.full((480, 640), 1.0, np.float32)
+    far[::4, ::4] = 20.0
+    reader.report_range(far, 0.1, 10.0)
     assert not said
     reader.report_range(zones, 2.5, 10.0)
     assert [kind for kind, *_ in said] == ["no_valid_depth"]

@@ -64,3 +64,7 @@ def test_where_the_lens_model_has_no_ray_there_is_no_point(depth, rays):
     assert np.isfinite(make_points(depth, rays, dense=True)).all()
     assert len(make_points(depth, rays, dense=True)) == 8
     assert np.isfinite(make_points(depth, rays, voxel_m=0.05)).all()
+
+
+def test_small_voxels_far_apart_stay_two():
+    assert len(make_points(np.array([[4.464, 70.0]], np.float32), np.zeros((2, 1, 2), np.float32), voxel_m=0.001)) == 2

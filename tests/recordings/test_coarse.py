@@ -35,6 +35,10 @@ def test_no_depth_between_two_surfaces(near, step, edge, scale):
     assert set(np.unique(coarse_depth(depth, scale))) <= {near, near + step}
 
 
+def test_of_two_surfaces_that_share_a_block_the_nearer_is_seen():
+    np.testing.assert_array_equal(coarse_depth(np.array([[1000, 2000], [2000, 1000]], np.uint16), 2), [[1000]])
+
+
 def test_blocks_with_too_few_measurements_are_invalid():
     depth = np.zeros((4, 8), np.uint16)
     depth[0, :3] = 1000
@@ -68,8 +72,9 @@ def test_wrong_type_is_refused():
 
 
 def test_intrinsics_keep_the_rays():
-    fine = np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]])
-    coarse = coarse_intrinsics(fine, 4, 4)
+    fine = np.array([[585.0, 0, 320], [0, 575, 240], [0, 0, 1]])
+    coarse = coarse_intrinsics(fine, 4, 2)
 
-    # The centre of coarse pixel 0 lies at fine coordinate 1.5, and must be seen under the same angle.
+    # The centre of coarse pixel 0 lies at fine coordinates 1.5, 0.5, and must be seen under the same angles.
     assert (0 - coarse[0, 2]) / coarse[0, 0] == pytest.approx((1.5 - fine[0, 2]) / fine[0, 0])
+    assert (0 - coarse[1, 2]) / coarse[1, 1] == pytest.approx((0.5 - fine[1, 2]) / fine[1, 1])

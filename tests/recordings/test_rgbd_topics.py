@@ -35,6 +35,14 @@ def test_the_only_depth_and_colour_are_found_with_their_camera_info(tmp_path):
     assert found == RgbdTopics("/cam/depth/image_raw", "/cam/color/image_raw", "/cam/color/camera_info")
 
 
+@pytest.mark.parametrize(("depth", "own"), [("/cam/depth", None), ("/tof/depth", "/tof/camera_info")])
+def test_a_calibration_that_lies_beside_both_images_is_the_colour_cameras(tmp_path, depth, own):
+    messages = [(depth, 1, encoded("16UC1", 1)), ("/cam/color", 1, encoded("rgb8", 1))]
+    messages += [(topic, 1, camera_info(1)) for topic in ("/cam/camera_info", "/tof/camera_info")]
+    with Bag(write(tmp_path / "bag", messages)) as bag:
+        assert find_rgbd_topics(bag) == RgbdTopics(depth, "/cam/color", "/cam/camera_info", own)
+
+
 def test_two_depth_topics_are_listed_and_one_may_be_named(tmp_path):
     kinds = {"/cam/color": "rgb8", "/cam/depth": "16UC1", "/cam/aligned_depth": "32FC1"}
     messages = [(name, 1, encoded(encoding, 1)) for name, encoding in kinds.items()]
