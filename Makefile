@@ -33,7 +33,7 @@ test: lint ## the linters and every fast test, JOBS=2 at a time, with the ten sl
 test-all: lint ## the linters and every test, the slow ones too
 	$(RUN) python -m pytest --durations=10 $(ARGS)
 
-fuzz: ## hostile messages, bags, folders and texts, TIMES=100 as many as `make test` tries
+fuzz: ## hostile messages, bags, folders and texts, TIMES=100 times as many as `make test` tries
 	@scripts/setup.sh '$(DEVELOP)'
 	PAGNET_FUZZ=$(or $(TIMES),100) $(RUN) python -m pytest tests/fuzz --timeout=0 $(ARGS)
 

@@ -35,8 +35,8 @@ from pagnet_training.best import LAST
 from pagnet_training.callbacks import Checkpoints, StepsBar, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
 from pagnet_training.data.known_sensor import Sensors
-from pagnet_training.data.patches import Patches, PatchStream
-from pagnet_training.data.sources import Source, load_sources, without_missing
+from pagnet_training.data.patches import Patches, PatchStream, Source
+from pagnet_training.data.sources import load_sources, without_missing
 from pagnet_training.data.surface_patches import SurfacePatches
 from pagnet_training.json_file import check_room
 from pagnet_training.module import SuperResolution, SurfaceChoice, Training

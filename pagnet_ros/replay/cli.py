@@ -159,7 +159,7 @@ def _print_verdict(verdict: Verdict, allowed: float, console: Console) -> None:
     for fall in verdict.falls:
         console.print(f"worse: {fall}", markup=False)
     what = f"{verdict.compared} metrics compared, {len(verdict.falls)} worse"
-    console.print(f"{what} by more than {allowed:.3g} of their loss", markup=False)
+    console.print(f"{what} by more than {100 * allowed:.3g} % of their loss", markup=False)
 
 
 def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
@@ -173,7 +173,7 @@ def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
     metrics = _with(MetricSettings(), given.metric, "--metric")
     run = RunOptions(given.mode, given.scale, pipeline, metrics, score=not given.no_metrics)
     if given.result and given.scale is not None:
-        raise ConfigError("--result with --scale; a recorded result cannot be made again from a coarser input")
+        raise ConfigError("--result with --scale; a recorded result cannot be made again from a coarser input: leave one out")
     if given.max_regression is not None and given.baseline is None:
         raise ConfigError("--max-regression without --baseline; name the results.json to compare with")
     if given.gate and given.baseline is None:
