@@ -173,7 +173,7 @@ def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
     metrics = _with(MetricSettings(), given.metric, "--metric")
     run = RunOptions(given.mode, given.scale, pipeline, metrics, score=not given.no_metrics)
     if given.result and given.scale is not None:
-        raise ConfigError("--result with --scale; a recorded result cannot be made again from a coarser input: leave one out")
+        raise ConfigError("--result with --scale; a recorded result is of the recorded depth; leave one of them out")
     if given.max_regression is not None and given.baseline is None:
         raise ConfigError("--max-regression without --baseline; name the results.json to compare with")
     if given.gate and given.baseline is None:
