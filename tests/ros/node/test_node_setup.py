@@ -213,6 +213,15 @@ def test_explicit_remap_of_camera_info_wins(ros):
     assert rig.node._outputs.topics.color == "/cam/rgb/compressed"
 
 
+def test_an_output_that_is_an_input_is_refused(ros):
+    remaps = ["--ros-args", "-r", "depth:=/cam/depth", "-r", "depth_hr:=/cam/depth"]
+    rig = Rig(ros, activate=False, listen=False, cli_args=remaps)
+    said = []
+    rig.node.get_logger = lambda: SimpleNamespace(error=said.append, info=said.append)
+    assert rig.node.trigger_configure().name == "FAILURE"
+    assert "depth_hr is remapped to /cam/depth, which is an input" in said[-1]
+
+
 def test_a_destroyed_node_leaves_its_dds_domain_though_somebody_still_holds_it(ros):
     with own_domain() as domain:
         context = ros.rclpy.Context()
