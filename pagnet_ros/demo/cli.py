@@ -115,8 +115,15 @@ def _source(options: DemoOptions) -> _Source:
                 for stream, topic in (("depth", found.depth), ("color", found.color))
                 if bag.topics[topic].msgtype == COMPRESSED
             )
-        arguments = [options.bag, "--loop", "--restamp", "now"]
         topics |= {"depth": found.depth, "color": found.color}
+        arguments = [options.bag, "--loop", "--restamp", "now", "--wait", f"{FIRST_OUTPUT_S / 2:g}"]
+        arguments += [
+            "--wait-for",
+            "/pagnet_node",
+            "--wait-topics",
+            found.depth,
+            found.color,
+        ]  # else the bag's results mix
         info = found.camera_info or "/color/camera_info"
         return _Source(f"bag {options.bag}", "pagnet_ros.ros.players.bag_player", arguments, topics, info, compressed)
     if options.frames:
@@ -133,10 +140,8 @@ def _source(options: DemoOptions) -> _Source:
 
 def _node_arguments(options: DemoOptions, source: _Source) -> list[str]:
     settings = {"autostart": "true", "weights": options.weights}
-    if "depth" in source.compressed:
-        settings["depth_transport"] = "compressedDepth"
-    if "color" in source.compressed:
-        settings["color_transport"] = "compressed"
+    for stream in source.compressed:
+        settings[f"{stream}_transport"] = source.topics[stream].rpartition("/")[2]
     words = ["--ros-args"]
     for key, value in settings.items():
         words += ["-p", f"{key}:={value}"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from pagnet_ros.demo.cli import DemoOptions, main
+from pagnet_ros.demo.cli import DemoOptions, _node_arguments, _source, main
 from pagnet_ros.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +34,27 @@ def test_a_folder_that_cannot_be_made_ends_with_the_reason(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "Not a directory" in said
     assert "name another folder with --out" in said
+
+
+def test_a_bag_is_played_to_the_node_in_its_transports_and_without_the_results_that_it_holds(tmp_path):
+    pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
+    pytest.importorskip("rosbags", reason="the rosbags library is not installed")
+    from pagnet_ros.ros.players.bag_player import parse_arguments
+    from tests.replay import bags
+
+    depth = bags.compressed(bags.depth_mm(0), bags.START_NS)
+    depth.data, depth.format = depth.data[12:], "16UC1; png compressed "
+    color = bags.compressed(bags.color(0), bags.START_NS)
+    topics = {"/cam/depth/compressed": depth, "/cam/color/compressed": color}
+    bag = bags.write(tmp_path / "bag", [(topic, bags.START_NS, message) for topic, message in topics.items()])
+
+    options = DemoOptions(bag=str(bag))
+    source = _source(options)
+    _, playing = parse_arguments(source.arguments)
+    assert playing.wait_for == "/pagnet_node"  # which leaves out what that node publishes itself
+    assert playing.wait_topics == tuple(topics)
+    assert playing.wait_s > 0
+    assert {"depth_transport:=compressed", "color_transport:=compressed"} <= set(_node_arguments(options, source))
 
 
 @pytest.mark.timeout(240)
