@@ -183,9 +183,12 @@ def record(scene: Scene, scale: int, rng: Rng) -> Recording:
         return bool(rng.uniform() < share)
 
     depth, known, shape = scene.depth, scene.known, scene.depth.shape
-    for move in _moves(rng):
+    reflectivity = scene.albedo.astype(np.float32) * (scene.cosine.astype(np.float32) / np.float32(255))
+    grey = np.asarray(cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    for move in _moves(rng):  # and all that decides about what is missing with it
         places = move(depth, rng)
         depth, known = effects.moved(depth, places), effects.moved(known, places)
+        reflectivity, grey = effects.moved(reflectivity, places), effects.moved(grey, places)
     for share, effect in (
         (FATTENED, effects.fattened),
         (MEDIAN, effects.median_filtered),
@@ -206,10 +209,8 @@ def record(scene: Scene, scale: int, rng: Rng) -> Recording:
     if happens(BLOBS):
         present &= ~effects.blobs(shape, rng)
     if happens(DARK):
-        reflectivity = scene.albedo.astype(np.float32) * (scene.cosine.astype(np.float32) / np.float32(255))
         present &= ~effects.dark_surfaces(reflectivity, rng)
     if happens(SILENT):
-        grey = np.asarray(cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
         present &= ~effects.silent_surfaces(grey, edge, rng)
     if happens(SPECKLE):
         present &= ~effects.speckle(shape, SPECKLE_MOST, rng)

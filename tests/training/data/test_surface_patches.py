@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,11 @@ from pagnet_training.data.images import RgbdImage, make_image
 from pagnet_training.data.known_sensor import MetricDepth, Sensors
 from pagnet_training.data.patches import Source
 from pagnet_training.data.surface_patches import SurfacePatches, change_colours, draw_scene, record
+
+OTHER_EFFECTS = (
+    *("PARALLAX", "BENT", "RAGGED", "FATTENED", "MEDIAN", "STEREO", "NOISY", "QUANTISED", "FLYING", "WRONG"),
+    *("SHADOW", "BLOBS", "SPECKLE", "HIDDEN"),
+)
 
 
 @pytest.fixture
@@ -84,6 +90,35 @@ def test_what_is_not_known_moves_with_depth(image: RgbdImage, monkeypatch: pytes
     patches = SurfacePatches([Source([image], 1.0)], 4, 64, 1)
     for number in range(6):
         assert torch.equal(patches[number]["known"], patches[number]["truth"] != 2.0)
+
+
+@pytest.mark.parametrize("effect", ["DARK", "SILENT"])
+def test_surfaces_that_do_not_answer_are_missing_where_depth_lies(
+    image: RgbdImage, monkeypatch: pytest.MonkeyPatch, effect: str
+) -> None:
+    """The box is dark, and painted unlike the wall."""
+    for name in ("OFF_COLOUR", "DARK", "SILENT", *OTHER_EFFECTS):
+        monkeypatch.setattr(surface_patches, name, float(name in ("OFF_COLOUR", effect)))
+    monkeypatch.setattr(surface_patches, "at_random_distance", lambda depth, rng: depth)
+    depth = np.full((80, 96), 3.0, np.float32)
+    depth[20:50, 30:60] = 1.0
+    box = depth == 1.0
+    rgb = np.where(box[..., None], np.uint8(30), np.uint8(200)).repeat(3, axis=2)
+    albedo, cosine = np.where(box, np.uint8(5), np.uint8(200)), np.full_like(box, 255, np.uint8)
+    image = RgbdImage("dark", rgb, depth, np.ones_like(box), MetricDepth(depth, albedo=albedo, cosine=cosine))
+    missing = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        recording = record(draw_scene(image, 64, rng), 4, rng)
+        near, gone = recording.surfaces == 1.0, ~recording.present
+        inside = (cv2.erode(part.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0 for part in (near, ~near))
+        on_box, on_wall = (gone[part] for part in inside)
+        if effect == "DARK":
+            assert not on_wall.any()
+        else:
+            assert all(part.all() or not part.any() for part in (on_box, on_wall))
+        missing += gone.any()
+    assert missing > 5
 
 
 def test_scale_1_always_hides_something_to_be_filled(image: RgbdImage) -> None:
