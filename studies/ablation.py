@@ -31,6 +31,7 @@ from pagnet_training.checkpoint import Checkpoint, read_checkpoint
 from pagnet_training.command import Arguments, command_line
 from pagnet_training.data.sources import without_missing
 from pagnet_training.json_file import explained, write_json
+from pagnet_training.module import as_exported
 from pagnet_training.protocol import ProtocolImage, make_case, network_upsampler, read_protocol_images, rmse
 from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
 from pagnet_training.recipe_file import read_yaml
@@ -217,7 +218,7 @@ def _score_surfaces(
 def _trained(recipe: Recipe, checkpoint: Path) -> PagNet | SurfaceNetwork:
     net = build_network(recipe.model)
     net.load_state_dict(read_checkpoint(checkpoint).part("ema"))
-    return net.eval()
+    return as_exported(net.eval(), recipe)
 
 
 def table(study: Study, scores: Sequence[VariantScore]) -> Table:

@@ -42,6 +42,13 @@ def see_brightness_only(net: PagNet) -> None:
     convolution.weight.data = by_channel.mean(dim=1, keepdim=True).expand_as(by_channel).reshape(weight.shape).clone()
 
 
+def as_exported(net: PagNet | SurfaceNetwork, recipe: Recipe) -> PagNet | SurfaceNetwork:
+    """Averaged weights as `export` writes them, in place: guided by brightness where all of the training was."""
+    if isinstance(net, PagNet) and recipe.augmentation.grey >= 1:
+        see_brightness_only(net)
+    return net
+
+
 class Training(L.LightningModule):
     """Training of one recipe, from step 0 or from a checkpoint, whatever the network and its loss.
 
@@ -110,11 +117,8 @@ class Training(L.LightningModule):
             torch._foreach_lerp_(list(self.averaged.parameters()), list(self.net.parameters()), 1 - decay)
 
     def exported(self) -> PagNet | SurfaceNetwork:
-        """The averaged weights as `export` writes them, in a copy: guided by brightness where all training was."""
-        net = copy.deepcopy(self.averaged).eval()
-        if isinstance(net, PagNet) and self.recipe.augmentation.grey >= 1:
-            see_brightness_only(net)
-        return net
+        """The averaged weights as `export` writes them, in a copy."""
+        return as_exported(copy.deepcopy(self.averaged).eval(), self.recipe)
 
     def state(self) -> Checkpoint:
         """Everything needed to go on."""

@@ -12,6 +12,7 @@ from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from pagnet_training.module import see_brightness_only
 from pagnet_training.recipe import OptimiserRecipe
 from studies.ablation import VariantScore, load_study, main
 from tests.training.conftest import ROOT
@@ -150,6 +151,24 @@ def test_options_of_the_training_belong_to_the_recipe(recipe_path, data_root, tm
     assert main([*words, "--warm-start", "rt-x4-clean", "--cache", str(tmp_path), "--threads", "1"]) == 0
     assert main(words) == 2
     assert "(warm_start: 'rt-x4-clean' then, '' now)" in capsys.readouterr().err
+
+
+def test_a_variant_blind_to_colour_is_scored_as_it_would_be_exported(recipe_path, data_root, tmp_path):
+    study, out, figures = tmp_path / "study.yaml", tmp_path / "out", tmp_path / "figures.json"
+    write_study(recipe_path, "{coloured: {}, grey: {augmentation: {grey: 1.0}}, blind: {}}", "[5]")
+    recipes = load_study(study).recipes
+    torch.manual_seed(5)
+    net = PagNet(recipes["grey"].model)
+    torch.nn.init.normal_(net.head.weight, std=0.1)
+    for name in ("coloured", "grey", "blind"):
+        if name == "blind":
+            see_brightness_only(net)
+        write_run(out / f"{name}-s5", recipes[name], net)
+    assert main([str(study), "--data", str(data_root), "--out", str(out), "--json", str(figures)]) == 0
+    coloured, grey, blind = json.loads(figures.read_text(encoding="utf-8"))
+    assert grey["mean"] == pytest.approx(blind["mean"], rel=1e-5)
+    assert grey["texture"] == pytest.approx(blind["texture"], rel=1e-4)
+    assert coloured["mean"] != pytest.approx(blind["mean"], rel=1e-3)
 
 
 @pytest.mark.timeout(900)
