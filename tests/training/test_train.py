@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.model.network import PagNet
@@ -63,6 +64,14 @@ def test_a_run_cut_in_two_ends_bit_for_bit_like_one_in_one_go(
     assert whole.step == sliced.step == 8
     assert whole.tensors.keys() == sliced.tensors.keys()
     assert all(torch.equal(whole.tensors[name], sliced.tensors[name]) for name in whole.tensors)
+
+
+def test_the_curves_of_a_resumed_run_go_on_where_they_ended(recipe_path: Path, data_root: Path, tmp_path: Path) -> None:
+    for steps in (20, 60):
+        run(recipe_path, data_root, tmp_path / "run", steps=steps, resume=True)
+    curves = EventAccumulator(str(tmp_path / "run" / "curves"))
+    curves.Reload()
+    assert [point.step for point in curves.Scalars("train/loss")] == [19, 39, 59]
 
 
 def test_validation_journal_and_curves_are_written(finished: Path) -> None:
