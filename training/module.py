@@ -93,7 +93,7 @@ class Training(L.LightningModule):
         return optimiser
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Set the learning rate of this step, and its place in the curves: Lightning would count from 0 in every slice."""
+        """Set the learning rate of this step, and its place in the curves; Lightning counts each slice from 0."""
         self.log("step", float(self.step_number))
         rate = self.recipe.optimiser.rate_at(self.step_number, self.recipe.steps)
         for group in self._optimiser().param_groups:

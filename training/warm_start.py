@@ -2,7 +2,8 @@
 
 Stages are matched from the end, because the last stage writes the depth and works at the same relation to the
 output at every scale; a longer network repeats the other's stages. A network that chooses surfaces has one stage
-whatever the scale: it takes what has the same name and shape, or is narrower. A wider or deeper network computes,
+whatever the scale: it takes what has the same name and shape, or is narrower, and of what depends on the ratio of
+measured pixels to places of the features the mean, or a repetition. A wider or deeper network computes,
 at first, exactly what the smaller one did: the other's features keep their weights, and nothing of the features that
 are new enters them until training lets it (Net2Net, Chen et al. 2016, with the new features random instead of doubled,
 so that no two features have to be told apart by noise).
@@ -10,14 +11,18 @@ so that no two features have to be told apart by noise).
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork
+from pagnet_ros.model.surfaces import ENTERING
 
 
 def warm_start(net: PagNet | SurfaceNetwork, tensors: Mapping[str, Tensor]) -> int:
@@ -46,9 +51,11 @@ def warm_start(net: PagNet | SurfaceNetwork, tensors: Mapping[str, Tensor]) -> i
 
 
 def _warm_start_surfaces(net: SurfaceNetwork, tensors: Mapping[str, Tensor]) -> int:
-    """A block that is new adds nothing at first; where depth and colour enter, the sizes have to be the same."""
+    """A block that is new adds nothing at first; where colour enters, the sizes have to be the same."""
     fuse = tensors.get("fuse.weight")
     narrow, wide = 0 if fuse is None else fuse.shape[0], net.config.channels
+    if narrow:
+        tensors = _for_scale_of(net, tensors, narrow)
     copied = 0
     for name, target in net.state_dict().items():
         source = tensors.get(name)
@@ -62,6 +69,31 @@ def _warm_start_surfaces(net: SurfaceNetwork, tensors: Mapping[str, Tensor]) -> 
             _embed(source, target, (narrow,), (wide,))
             copied += 1
     return copied
+
+
+def _for_scale_of(net: SurfaceNetwork, tensors: Mapping[str, Tensor], channels: int) -> dict[str, Tensor]:
+    """A network's weights as one of the scale of `net` would have them, the features none the wiser.
+
+    Of the measured pixels that share a place of the features each has the mean's part; the places of one are alike.
+    """
+    enter = tensors["enter_depth.0.weight"]
+    side = math.isqrt(enter.shape[1] // ENTERING)
+    shared = enter.unflatten(1, (ENTERING, side, side)).movedim((2, 3), (-2, -1))
+    shared = _regridded(shared, net.gather) * (side / net.gather) ** 2
+    found = {**tensors, "enter_depth.0.weight": shared.movedim((-2, -1), (2, 3)).flatten(1, 3)}
+    if net.spread > 1:
+        straight = torch.eye(channels)[..., None, None] * F.pad(torch.ones(1, 1), (1, 1, 1, 1))
+        for name, usual in (("upsample.0.weight", straight), ("upsample.0.bias", torch.zeros(channels))):
+            spread = tensors.get(name, usual)
+            side = math.isqrt(spread.shape[0] // channels)
+            spread = spread.unflatten(0, (channels, side, side)).movedim((1, 2), (-2, -1))
+            found[name] = _regridded(spread, net.spread).movedim((-2, -1), (1, 2)).flatten(0, 2)
+    return found
+
+
+def _regridded(grids: Tensor, side: int) -> Tensor:
+    """``[..., r, r] -> [..., side, side]``, the mean of what comes together, or repeated; powers of two."""
+    return F.adaptive_avg_pool2d(grids.flatten(0, -3), side).unflatten(0, grids.shape[:-2])
 
 
 def _is_widened(name: str, source: Tensor, target: Tensor, narrow: int, wide: int) -> bool:

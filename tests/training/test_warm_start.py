@@ -111,9 +111,42 @@ def test_a_larger_network_that_chooses_surfaces_starts_as_the_smaller_one(scale:
     assert large.head.weight.grad.abs().amax(dim=(0, 2, 3)).min() > 0
 
 
-def test_a_network_that_chooses_surfaces_takes_of_another_scale_what_has_the_same_shape() -> None:
+def _repeated(image: torch.Tensor, times: int) -> torch.Tensor:
+    return image.repeat_interleave(times, -1).repeat_interleave(times, -2)
+
+
+@pytest.mark.parametrize("ours", [1, 2, 4])
+@pytest.mark.parametrize("theirs", [1, 2, 4])
+def test_finer_depth_enters_a_network_that_chooses_surfaces_as_its_mean(theirs: int, ours: int) -> None:
+    """Where four measured pixels tell what one did before, or one what four did, the logits stay the same."""
+    from_net, net = (_surfaces(replace(SURFACES, scale=scale)) for scale in (theirs, ours))
+    with torch.no_grad():
+        net.enter_depth[0].weight.normal_()
+        assert warm_start(net, from_net.state_dict()) == len(net.state_dict())
+        generator = torch.Generator().manual_seed(5)
+        coarse = torch.rand((1, ENTERING, 3, 4), generator=generator)
+        rgb = torch.rand((1, 3, 12, 16), generator=generator) - 0.5
+        expected, found = (each(_repeated(coarse, 4 // each.scale), rgb) for each in (from_net, net))
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(4, 8), (4, 16), (8, 16), (16, 8), (2, 8)])
+def test_coarser_depth_is_spread_over_the_features_of_a_network_that_chooses_surfaces(theirs: int, ours: int) -> None:
+    from_net, net = (_surfaces(replace(SURFACES, scale=scale)) for scale in (theirs, ours))
+    features = torch.rand((1, 8, 5, 6), generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        assert warm_start(net, from_net.state_dict()) == len(net.state_dict())
+        expected, found = from_net.upsample(features), net.upsample(features)
+    if net.spread > from_net.spread:
+        expected = _repeated(expected, net.spread // from_net.spread)
+    else:
+        expected = torch.nn.functional.avg_pool2d(expected, from_net.spread // net.spread)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_wider_network_that_chooses_surfaces_starts_from_another_scale() -> None:
     four, eight = _surfaces(replace(SURFACES, scale=4)), _surfaces(replace(SURFACES, channels=12))
-    before = eight.enter_depth[0].weight.clone()
-    warm_start(eight, _surfaces(replace(SURFACES, scale=2)).state_dict())
-    assert torch.equal(eight.enter_depth[0].weight, before)
-    assert warm_start(eight, four.state_dict()) == len(four.state_dict())
+    assert warm_start(eight, four.state_dict()) == len(eight.state_dict())
+    features = torch.rand((1, 12, 5, 6), generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        torch.testing.assert_close(eight.upsample(features)[:, :8], _repeated(features, 2)[:, :8])
