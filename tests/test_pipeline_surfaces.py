@@ -59,6 +59,16 @@ def test_what_is_measured_out_of_range_is_never_filled_nor_fills(backend):
     assert known[:, 80:].mean() > 0.97
 
 
+@pytest.mark.parametrize("limit_m", [0.1, 5.0])
+@pytest.mark.parametrize("ratio", [1, 3, 4])
+def test_a_wall_at_a_limit_of_the_range_is_in_range_throughout(backend, limit_m, ratio):
+    depth = np.full((17, 13), 1000 * limit_m, np.uint16)
+    out = upsampler(4)(depth, textured((17 * ratio, 13 * ratio)))
+    assert (out.provenance != validity.OUT_OF_RANGE).all()
+    assert (out.depth >= np.float32(0.1)).all()
+    assert (out.depth <= np.float32(5.0)).all()
+
+
 def test_a_post_nearer_than_the_range_does_not_vanish_into_the_wall(backend):
     depth = np.full((24, 32), 2000, np.uint16)
     depth[:, 14:17] = 80

@@ -27,6 +27,7 @@ ESTIMATES = ("surface", "mean")
 PUBLISHED = ("value", "nan", "inf")
 CHOSEN_LEAST, RIVAL_MOST = 0.5, 0.25  # contested: the chosen surface holds less, or the next one more
 AGREEING_SIGMAS = 3.0
+ROUNDING = 1e-5  # of a depth: so far beyond a limit it is at the limit
 CONFIDENT_SHARE = 0.02  # confidence: how likely the depth is right to within this share of it
 _AS = {"nan": float("nan"), "inf": float("inf")}
 
@@ -166,10 +167,11 @@ def mask_choice(
     depth = choice.depth
     origin = provenance(state.valid, state.beyond, (depth.shape[-2], depth.shape[-1]), options)
     origin = torch.where((origin == MEASURED) & ~choice.own, REFINED, origin)
-    outside = (depth < limits[0]) | (depth > limits[1])
+    held = depth.clamp(*limits)
+    outside = (depth - held).abs() > ROUNDING * held
     origin = torch.where(outside & (origin != NOTHING), OUT_OF_RANGE, origin)
     origin = torch.where(torch.isfinite(depth) | (origin == OUT_OF_RANGE), origin, NOTHING).to(torch.uint8)
-    published = depth.masked_fill((origin == NOTHING) | (origin == OUT_OF_RANGE), torch.nan)
+    published = held.masked_fill((origin == NOTHING) | (origin == OUT_OF_RANGE), torch.nan)
     if options.publish_out_of_range == "inf":
         near = (depth < limits[0]) | _enlarged(state.beyond & (state.depth < limits[0]), origin)
         published = _infinite(published, origin == OUT_OF_RANGE, near)
