@@ -381,6 +381,12 @@ def test_unsynchronised_cameras_of_any_usual_rate_are_healthy_where_they_pair(ra
     assert names(seen) == []
 
 
+def test_the_transport_to_set_is_the_one_that_the_topic_is_named_by():
+    taken = changed(depth={"publishers": (publisher(COMPRESSED_TYPE),), "topic": "/cam/depth/compressed", "images": ()})
+    (finding,) = (found for found in diagnose(taken) if found.name == "wrong_type")
+    assert finding.mend.startswith("Set the node's depth_transport:=compressed, or remap depth")
+
+
 def test_two_reliable_ends_need_no_profile():
     publisher_, subscriber_ = replace(SMALL_SEGMENT, reliability="reliable"), subscriber(reliability="reliable")
     assert names(changed(color={"publishers": (publisher_,), "subscribers": (subscriber_,)})) == []

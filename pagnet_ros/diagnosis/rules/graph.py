@@ -50,8 +50,14 @@ def wrong_type(seen: Observation) -> Iterator[Fault]:
 
 def _mend_type(stream: Stream, came: str) -> str:
     if came == COMPRESSED_TYPE and stream.is_image:
+        suffix = stream.topic.rpartition("/")[2]
+        if suffix in ("compressed", "compressedDepth"):
+            return f"Set the node's {stream.name}_transport:={suffix}, or remap {stream.name} to the raw topic."
         transport = "compressedDepth" if stream.name == "depth" else "compressed"
-        return f"Set the node's {stream.name}_transport:={transport}, or remap {stream.name} to the raw topic."
+        return (
+            f"Set the node's {stream.name}_transport:={transport}, and, as the name lacks that suffix, remap "
+            f"{stream.topic}/{transport}:={stream.topic}; or remap {stream.name} to the raw topic."
+        )
     if came == IMAGE_TYPE and stream.expected == COMPRESSED_TYPE:
         return f"Set the node's {stream.name}_transport:=raw, or remap {stream.name} to the compressed topic."
     listed = f" These exist: {_listed(stream.candidates)}." if stream.candidates else ""

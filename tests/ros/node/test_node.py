@@ -64,10 +64,13 @@ def test_output_equals_the_pipeline_called_directly(ros):
     np.testing.assert_array_equal(out, expected)
 
 
-def test_compressed_inputs_are_read_from_image_transports_topics(ros):
-    rig = Rig(ros, activate=False, color_transport="compressed", depth_transport="compressedDepth")
+@pytest.mark.parametrize("color_topic", ["/color/compressed", "/cam/jpeg"])
+def test_compressed_inputs_are_read_from_image_transports_topics_or_where_those_are_remapped(ros, color_topic):
+    transports = {"color_transport": "compressed", "depth_transport": "compressedDepth"}
+    remap = ["--ros-args", "-r", f"/color/compressed:={color_topic}"]
+    rig = Rig(ros, activate=False, cli_args=remap, **transports)
     depth = rig.camera.create_publisher(CompressedImage, "depth/compressedDepth", RELIABLE)
-    color = rig.camera.create_publisher(CompressedImage, "color/compressed", RELIABLE)
+    color = rig.camera.create_publisher(CompressedImage, color_topic, RELIABLE)
     assert rig.node.trigger_configure().name == "SUCCESS"
     assert rig.node.trigger_activate().name == "SUCCESS"
     ros.wait_matched(depth)

@@ -89,7 +89,11 @@ def test_topic_that_this_process_uses_with_another_type_is_refused_by_name(ros):
 @pytest.mark.parametrize(
     ("published", "parameters", "mend"),
     [
-        (CompressedImage, {}, "depth_transport:=compressedDepth"),
+        (
+            CompressedImage,
+            {},
+            "depth_transport:=compressedDepth, and, as the name lacks that suffix, remap /depth/compressedDepth:=",
+        ),
         (Image, {"depth_transport": "compressedDepth"}, "depth_transport:=raw"),
     ],
 )
