@@ -7,6 +7,7 @@ P for a rectified one, which its topic's name tells. Works on any object with a 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ IDENTITY: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 _SHORTEST: Final = 0.01
 _LONGEST: Final = 100.0
 """Focal lengths as shares of the image's longer side: fields of view of 179 and of half a degree."""
+_RECTIFIED: Final = re.compile(r"(?<![a-z])rect(?![a-z])|(?<![a-z])rectif")  # not of image_color_corrected
 _MODELS: Final = {
     "plumb_bob": (POLYNOMIAL, 8),
     "rational_polynomial": (POLYNOMIAL, 8),
@@ -53,7 +55,8 @@ class Calibration:
 
 def is_rectified(topic: str) -> bool:
     """Whether an image topic is rectified by its name, as ROS's names have it: image_rect, image_rect_raw, ..."""
-    return "rect" in topic.rstrip("/").removesuffix("/compressedDepth").removesuffix("/compressed").rpartition("/")[2]
+    name = topic.rstrip("/").removesuffix("/compressedDepth").removesuffix("/compressed").rpartition("/")[2]
+    return _RECTIFIED.search(name) is not None
 
 
 def read_calibration(info: Any, height: int, width: int, *, rectified: bool) -> Calibration:

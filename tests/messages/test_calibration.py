@@ -100,6 +100,10 @@ def test_a_focal_length_that_no_camera_has_is_refused(focal):
         ("/camera/color/image_rect_color/compressed", True),
         ("/rectangular_room/image_raw", False),
         ("/camera/image_raw", False),
+        ("/camera/rect", True),
+        ("/camera/left/rectified_image", True),
+        ("/camera/image_color_corrected", False),
+        ("/camera/direct", False),
     ],
 )
 def test_a_topics_name_tells_whether_it_is_rectified(topic, rectified):
