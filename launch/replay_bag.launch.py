@@ -26,7 +26,9 @@ ARGUMENTS = [
         "loop", default_value="false", choices=["true", "false"], description="begin again at the end"
     ),
     DeclareLaunchArgument(
-        "wait", default_value="10.0", description="seconds to wait for the node's subscriptions before playing"
+        "wait",
+        default_value="60.0",
+        description="at most so many seconds to wait for the node's subscriptions before playing",
     ),
     DeclareLaunchArgument(
         "lazy",

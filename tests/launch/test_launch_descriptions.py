@@ -174,7 +174,7 @@ def test_a_bag_is_played_on_its_own_time(start):
     started = start("replay_bag", bag="/bags/kitchen.mcap", rate="0.5", loop="true", depth="/cam/depth")
     assert list(started.commands) == ["bag_player", "pagnet_node"]
     words = started.commands["bag_player"]
-    assert words[:8] == ["/bags/kitchen.mcap", "--rate", "0.5", "--start", "0.0", "--wait", "10.0", "--loop"]
+    assert words[:8] == ["/bags/kitchen.mcap", "--rate", "0.5", "--start", "0.0", "--wait", "60.0", "--loop"]
     assert "--clock" in words
     assert words[words.index("--wait-for") + 1] == "/pagnet_node"
     assert words[words.index("--wait-topics") + 1 :][:2] == ["/cam/depth", "/color"]
