@@ -49,6 +49,26 @@ def test_common_pixels_are_those_of_every_method(score):
     assert found["mae_common_m"] == pytest.approx(0.2, rel=1e-5)
 
 
+@pytest.mark.parametrize(("common", "mean"), [("given", 0.1 + 16 / 96), ("measured", 0.1)])
+def test_where_common_says_measured_no_pixel_beside_a_hole_of_the_input_counts(score, common, mean):
+    measured, result = np.ones((4, 6)), np.full((8, 12), 1.1)
+    measured[1, 2] = np.nan
+    result[1:5, 3:7] += 1  # what is interpolated from the hole
+    settings = MetricSettings(common=common)
+    found = score(np.ones((8, 12)), result, measured=measured, common=np.ones((8, 12), bool), settings=settings)
+    assert found["mae_common_m"] == pytest.approx(mean, rel=1e-4)
+
+
+def test_flat_areas_and_those_beside_a_step_of_the_input_are_judged_apart(score):
+    measured = np.repeat([[1.0, 1.0, 1.0, 2.0, 2.0, 2.0]], 4, axis=0)
+    reference = measured.repeat(2, axis=0).repeat(2, axis=1)
+    result = reference + 0.1
+    result[:, 4:8] += 0.4
+    found = score(reference, result, measured=measured, common=np.ones((8, 12), bool))
+    assert found["rmse_flat_common_m"] == pytest.approx(0.1, rel=1e-4)
+    assert found["rmse_rest_common_m"] == pytest.approx(0.5, rel=1e-4)
+
+
 def test_without_anything_given_errors_are_undefined_and_coverage_is_zero(score):
     found = score([[1.0, 2.0], [1.0, 2.0]], np.full((2, 2), NAN))
     assert math.isnan(found["rmse_m"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pagnet_ros.replay.metrics import FrameContexts, MetricSettings, Scorer
+from pagnet_ros.replay.metrics.groups import depth_ridges
 from tests.replay.metrics.frames import truth
 
 NAN = float("nan")
@@ -143,3 +144,11 @@ def test_a_blurred_edge_is_judged_at_its_steepest(replay):
 def test_without_depth_edges_there_is_no_distance(replay):
     frame, _ = edges(30, 30)
     assert replay([frame], [np.ones((40, 60))], has_reference=False).summary()["metrics"]["edge_distance_px"] is None
+
+
+def test_the_border_of_a_hole_is_no_depth_edge():
+    depth = np.full((30, 40), 2.0, np.float32)
+    depth[10:20, 15:25] = np.nan
+    assert not depth_ridges(depth, 0.01).any()
+    depth[:, 32:] = 3.0
+    assert depth_ridges(depth, 0.01)[:, 30:34].any(axis=1).mean() > 0.9
