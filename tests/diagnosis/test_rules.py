@@ -326,6 +326,13 @@ def test_what_the_node_is_told_not_to_reproject_has_to_fit():
     assert names(told) == ["depth_larger_than_color", "shapes_differ"]
 
 
+def test_of_two_late_streams_the_later_is_named():
+    seen = changed(depth={"arrivals": arrivals(age_ms=700.0)}, color={"arrivals": arrivals(age_ms=1000.0)})
+    assert [finding.about for finding in diagnose(seen) if finding.name == "late_stream"] == [seen.color.topic]
+    seen = changed(depth={"arrivals": arrivals(age_ms=700.0)}, color={"arrivals": arrivals(age_ms=720.0)})
+    assert len([finding for finding in diagnose(seen) if finding.name == "late_stream"]) == 2
+
+
 def test_depth_whose_size_was_rounded_to_whole_pixels_has_the_shape_of_colour_as_the_node_has_it():
     uncalibrated = {"color": {"images": WIDE}, "color_info": None, "depth_info": None}
     assert "shapes_differ" not in names(changed(depth={"images": depth_images(size=(64, 35))}, **uncalibrated))
