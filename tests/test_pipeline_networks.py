@@ -181,3 +181,11 @@ def test_interpolation_does_not_overshoot_at_an_edge(rgb_size):
     out = DepthUpsampler.bicubic(device="cpu")(depth, np.zeros((*rgb_size, 3), np.uint8)).depth
     assert np.nanmin(out) >= 1.5 - 1e-4
     assert np.nanmax(out) <= 4.0 + 1e-4
+
+
+def test_at_equal_sizes_bicubic_pools_the_measurement_first():
+    up = DepthUpsampler.from_zoo(device="cpu")  # has a network for equal sizes
+    up.level = BICUBIC
+    out = up(np.full((24, 32), 1500, np.uint16), np.zeros((24, 32, 3), np.uint8))
+    assert (out.scale, out.level) == (2, BICUBIC)
+    np.testing.assert_allclose(out.depth, 1.5, atol=1e-5)

@@ -181,3 +181,12 @@ def test_unknown_truth_stays_unknown_under_every_curve(name):
 def test_replacing_one_field_keeps_the_rest():
     profile = SensorProfile("mine", noise_range_curve=CURVE)
     assert dataclasses.replace(profile, missing=0.1).noise_range_curve == CURVE
+
+
+def test_near_an_edge_the_likelier_of_two_reasons_for_a_missing_pixel_counts():
+    depth = flat(2.0)
+    depth[:, 160:] = 1.0
+    profile = SensorProfile("mine", missing=0.3, missing_edge=0.5, edge_width_px=4.0, hole_size_px=0.0)
+    gone = np.mean([np.isnan(sense(depth, CAMERA, profile, seed)) for seed in range(8)], axis=0)
+    assert gone[:, 157:163].mean() == pytest.approx(0.5, abs=0.03)
+    assert gone[:, :150].mean() == pytest.approx(0.3, abs=0.02)

@@ -52,6 +52,16 @@ def test_holes_stay_and_their_share_does_not_change(persistence):
     assert (gone[1:] & gone[:-1]).mean() == pytest.approx(both, abs=0.03)
 
 
+@pytest.mark.parametrize(("persistence", "least", "most"), [(0.97, 0.8, 1.0), (0.0, 0.3, 0.65)])
+def test_the_pieces_of_a_shadow_persist_as_holes_do(persistence, least, most):
+    depth = DEPTH.copy()
+    depth[:, 80:] = 1.0
+    shadow = SensorProfile("shadow", shadow_side="left", baseline_m=0.1, shadow_share=0.5, hole_persistence=persistence)
+    gone = np.isnan(sequence(shadow, 40, depth))[:, :, 60:80]
+    band = gone.any(axis=0)
+    assert least <= (gone[1:] == gone[:-1])[:, band].mean() <= most
+
+
 def test_the_jitter_at_edges_persists():
     depth = DEPTH.copy()
     depth[:, 80:] = 1.0
