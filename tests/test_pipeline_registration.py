@@ -51,6 +51,9 @@ def test_what_comes_in_from_outside_is_filled_and_says_so():
     measured = out.provenance == validity.MEASURED
     assert not measured[:, :7].any()
     assert not measured[-6:].any()
+    # less than half a depth pixel: colour alone moves, and what is repeated at the result's border is not measured
+    less = upsampler(options=options(registration="1,0"))(depth, rgb).provenance
+    assert (less[:, 0] == validity.FILLED).all()
     assert measured[2:-6, 7:-1].all()
     assert np.isfinite(out.depth).all()
 

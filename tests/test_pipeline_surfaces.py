@@ -162,6 +162,7 @@ def test_at_equal_sizes_measured_pixels_stay_within_the_noise_and_holes_lie_on_a
     measured, metres = depth > 0, depth / 1000
     stays = np.abs(out.depth - metres) <= 0.001425 * metres**2 + 1e-6
     assert stays[measured & (out.provenance == validity.MEASURED)].all()
+    assert (out.depth != np.float32(metres))[measured].mean() > 0.5, "within the noise, but smoothed"
     assert (out.provenance[measured] == validity.MEASURED).mean() > 0.95
     hole = out.depth[10:20, 20:44]
     assert (np.minimum(np.abs(hole - 2.0), np.abs(hole - 1.1)) < 0.03).mean() > 0.9
