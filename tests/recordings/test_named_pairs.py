@@ -138,6 +138,8 @@ def test_stray_scanner_comes_with_calibration_stamps_and_poses(build, tmp_path):
     assert folder.period_ns == 250_000_000
     assert folder.intrinsics[1, 1] == 21
     assert folder.read(1).pose[0, 3] == 1.0
+    (tmp_path / "odometry.csv").write_text("\n".join(rows).replace("100.", "0."))
+    assert open_frames(tmp_path).read(0).stamp_ns > 0  # a stamp of zero means "the latest" in tf
     (tmp_path / "odometry.csv").write_text("a\nsoon, 0, 1")
     with pytest.raises(RecordingError, match=r"odometry\.csv: row 'soon 0 1'"):
         open_frames(tmp_path)

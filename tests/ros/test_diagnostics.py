@@ -41,6 +41,7 @@ def test_a_working_node_says_its_rate_and_percentiles():
     assert values["total p50/p95/p99 [ms]"] == "15.00 / 19.50 / 19.90"
     assert values["count.frames_out"] == "11"
     assert values["device"] == "cpu"
+    assert values["age p50/p95/p99 [ms]"].startswith("n/a (stamps are not of this node's clock")
 
 
 def test_the_worst_recent_problem_decides():
