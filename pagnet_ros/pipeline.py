@@ -271,7 +271,8 @@ class DepthUpsampler:
             dtype: of depth.
         """
         depth = np.full(depth_size, 1500 if dtype == np.uint16 else 1.5, dtype)
-        self._upsampled(depth, np.zeros((*rgb_size, 3), np.uint8), self._limits(depth))
+        metres = from_counts(depth, self.options.depth_unit_m)
+        self._upsampled(metres, np.zeros((*rgb_size, 3), np.uint8), self._limits(depth))
 
     def prepare(self, depth: NDArray[np.generic], rgb: NDArray[np.uint8]) -> bool:
         """On a GPU, run the first frame of a new size once before it counts.

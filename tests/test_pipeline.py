@@ -283,8 +283,9 @@ def test_on_a_gpu_counts_of_any_unit_are_prepared_as_they_are_computed(monkeypat
     monkeypatch.setattr(up, "_upsampled", lambda depth, rgb, limits: ran.append((depth.dtype, limits)))
     depth, rgb = np.full((30, 40), 1500, np.uint16), colour((120, 160))
     assert up.prepare(depth, rgb)
+    up.warm_up((30, 40), (120, 160))
     up(depth, rgb)
-    assert ran[0] == ran[1]  # else the first frame is recorded anew
+    assert ran[0] == ran[1] == ran[2]  # else the first frame is recorded anew
 
 
 def test_depth_and_colour_of_different_shape_are_warned_of_once(recwarn):

@@ -40,6 +40,8 @@ def make_points(
         np.multiply(rays[0], z, out=points[..., 0])
         np.multiply(rays[1], z, out=points[..., 1])
     points[..., 2] = z
+    if not sparse and (blind := np.isnan(rays[0])).any():
+        points[blind, 2] = np.nan
     if rgb is not None:
         packed: Any = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA)
         np.bitwise_and(packed.view("<u4")[..., 0], 0xFFFFFF, out=points.view("<u4")[..., 3])

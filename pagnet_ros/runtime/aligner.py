@@ -80,8 +80,9 @@ class Aligner:
             except MessageError as error:
                 return f"{topic} cannot be used: {error}"
         key = (calibrations[0], calibrations[1], np.round(transform, 6).tobytes())
-        if key != self._key or self._reprojection is None:
-            self._reprojection = Reprojection(calibrations[0], calibrations[1], transform, self._device)
-            self._key = key
         with named_device_errors(torch.device(self._device)):
+            if key != self._key or self._reprojection is None:
+                self._key = self._reprojection = None  # whose memory the new one may need
+                self._reprojection = Reprojection(calibrations[0], calibrations[1], transform, self._device)
+                self._key = key
             return self._reprojection(depth)

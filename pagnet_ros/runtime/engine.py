@@ -31,7 +31,7 @@ from pagnet_ros.core.depth import (
     pick_pixels,
     pool_valid,
 )
-from pagnet_ros.errors import DeviceError, OutOfMemoryError
+from pagnet_ros.errors import DeviceError
 from pagnet_ros.model.network import Bicubic, PagNet
 from pagnet_ros.model.surface_network import SurfaceNetwork, choose_surfaces
 from pagnet_ros.model.surfaces import Choice
@@ -148,7 +148,7 @@ class Engine:
                 buffers.download(masked)
                 buffers.mark("download")
                 arrays, stage_ms = buffers.wait()
-        except OutOfMemoryError as error:
+        except DeviceError as error:
             self._give_up_memory(error)
             raise
         masked_depth, origin, *extra = arrays

@@ -27,6 +27,17 @@ def test_an_organised_cloud_has_the_images_shape_and_nan_where_nothing_is_known(
     assert np.isnan(points[~known]).all()
 
 
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_pixel_that_the_lens_model_has_no_ray_for_is_no_point(depth, rays, dense):
+    rays[:, 0, :2] = NAN
+    points = make_points(depth, rays, dense=dense)
+    if dense:
+        assert points.shape == (7, 3)
+    else:
+        assert np.isnan(points[0, :2]).all()
+        assert np.array_equal(np.isfinite(points).all(-1), np.isfinite(rays[0] * depth))
+
+
 def test_a_dense_cloud_has_what_is_known_alone(depth, rays):
     points = make_points(depth, rays, dense=True)
     assert points.shape == (9, 3)

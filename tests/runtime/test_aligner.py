@@ -5,7 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from pagnet_ros.core.reprojection import Reprojection
+from pagnet_ros.errors import OutOfMemoryError
 from pagnet_ros.runtime.aligner import Aligner
 
 DEPTH_TOPICS, COLOR_TOPICS = ("/depth/image", "/depth/camera_info"), ("/color/image", "/color/camera_info")
@@ -96,6 +99,21 @@ def test_a_mad_calibration_gives_no_depth_and_no_error(model, d, centre, camera)
     assert isinstance(drawn, np.ndarray)
     known = drawn[np.isfinite(drawn)]
     assert ((known > 0) & (known < 100)).all()
+
+
+@pytest.mark.parametrize("fails", ["__init__", "__call__"])
+def test_a_device_without_room_says_so_and_the_next_frame_is_drawn(monkeypatch, fails):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    aligner = Aligner(DEPTH_TOPICS, COLOR_TOPICS)
+    aligner(DEPTH, (90, 160), FRAMES, INFOS, TOGETHER)
+    with monkeypatch.context() as at_once:
+        at_once.setattr(Reprojection, fails, full)
+        with pytest.raises(OutOfMemoryError):
+            aligner(DEPTH, (90, 160), FRAMES, INFOS, shifted(0.5))
+    drawn = aligner(DEPTH, (90, 160), FRAMES, INFOS, shifted(0.5))
+    assert np.flatnonzero(np.isfinite(drawn[11])).min() == 10
 
 
 def test_a_missing_transform_is_told_as_it_was_said():
