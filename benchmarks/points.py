@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from std_msgs.msg import Header
 
-from pagnet_ros.core.lens import pixel_rays
+from pagnet_ros.core.lens import frame_rays
 from pagnet_ros.messages.calibration import Calibration
 from pagnet_ros.messages.points import make_points
 from pagnet_ros.ros.node.points import cloud_message
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         camera = PinholeCamera.from_fov(width, height)
         frame = render(Scene.random(0, "room"), camera)
         focal, centre = (camera.fx, camera.fy), (camera.cx, camera.cy)
-        rays = pixel_rays(Calibration((height, width), focal, centre)).astype(np.float32)
+        rays = frame_rays(Calibration((height, width), focal, centre)).astype(np.float32)
         depth = frame.depth_m.copy()
         depth[:: height // 8] = np.nan
         for form, how in FORMS.items():

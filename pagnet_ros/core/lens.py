@@ -24,7 +24,7 @@ _ITERATIONS = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-12)
 
 @functools.lru_cache(maxsize=8)
 def pixel_rays(camera: Calibration) -> NDArray[np.float64]:
-    """Where each pixel looks: ``[2, h, w]`` float64, so that a point is ``z * (x, y, 1)`` in the axes of its frame_id.
+    """Where each pixel looks: ``[2, h, w]`` float64, so that a point is ``z * (x, y, 1)`` in the axes of the image.
 
     NaN where the lens model has no such ray, as in the far corners of a strong one. Kept: not to be written to.
     """
@@ -44,10 +44,18 @@ def pixel_rays(camera: Calibration) -> NDArray[np.float64]:
         back = torch.stack(distort(camera, straight[..., 0], straight[..., 1]), -1).numpy()
         miss = np.abs(back - bent.reshape(height, width, 2)).max(-1) * max(camera.focal)
         x, y = np.where(miss <= _MOST_ERROR_PX, straight.numpy().transpose(2, 0, 1), np.nan)
-    if np.array(camera.rotation).reshape(3, 3).trace() < 3.0:
-        turned = np.array(camera.rotation).reshape(3, 3) @ np.stack((x, y, np.ones_like(x))).reshape(3, -1)
-        x, y = (turned[:2] / np.where(turned[2] > 0, turned[2], np.nan)).reshape(2, height, width)
     return np.stack((x, y))
+
+
+def frame_rays(camera: Calibration) -> NDArray[np.float64]:
+    """Where each pixel looks in the axes of its frame_id: ``[3, h, w]`` float64, so that a point is depth times it.
+
+    Depth lies along the optical axis of the image as taken, which a stereo camera's R turns away from the frame's.
+    NaN where there is no such ray, or it is turned behind the camera.
+    """
+    x, y = pixel_rays(camera)
+    turned = np.einsum("ij,jhw->ihw", np.array(camera.rotation).reshape(3, 3), np.stack((x, y, np.ones_like(x))))
+    return np.where(turned[2] > 0, turned, np.nan)
 
 
 def distort(camera: Calibration, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pagnet_ros.core.lens import distort, pixel_rays
+from pagnet_ros.core.lens import distort, frame_rays
 from pagnet_ros.errors import InputError
 from pagnet_ros.messages.calibration import Calibration
 from pagnet_ros.system.units import MILLIMETRES_PER_METRE
@@ -55,8 +55,7 @@ class Reprojection:
         self.size = max(2, round(color.size[0] / finer)), max(2, round(color.size[1] / finer))
         to_image = np.array(color.rotation).reshape(3, 3).T
         turn, shift = to_image @ transform[:3, :3], to_image @ transform[:3, 3]
-        x, y = pixel_rays(depth)
-        rays = np.einsum("ij,jhw->ihw", turn, np.stack((x, y, np.ones_like(x))))
+        rays = np.einsum("ij,jhw->ihw", turn, frame_rays(depth))
         self._rays = torch.from_numpy(rays.astype(np.float32)).to(self._device)
         self._shift = [float(value) for value in shift]
         scale = [new / old for new, old in zip(self.size, color.size, strict=True)][::-1]

@@ -21,7 +21,7 @@ def make_points(
 
     Args:
         depth_m: ``[H, W]`` float32, metres along the optical axis; what is not finite is no point.
-        rays: ``[2, H, W]`` float32, a point is ``z * (x, y, 1)``; NaN where the lens model has none.
+        rays: ``[3, H, W]`` float32, a point is depth times it; NaN where the lens model has none.
         rgb: ``[H, W, 3]`` uint8, colours of the points; None for none.
         voxel_m: edge of the voxels of which one measured point each is kept, the first in the image, metres; 0 for all
             points.
@@ -37,17 +37,14 @@ def make_points(
     if not sparse and not (known := np.isfinite(z)).all():
         z = np.where(known, z, np.float32(np.nan))
     with np.errstate(invalid="ignore"):  # what is infinite is left out later
-        np.multiply(rays[0], z, out=points[..., 0])
-        np.multiply(rays[1], z, out=points[..., 1])
-    points[..., 2] = z
-    if not sparse and (blind := np.isnan(rays[0])).any():
-        points[blind, 2] = np.nan
+        for axis, along in enumerate(rays):
+            np.multiply(along, z, out=points[..., axis])
     if rgb is not None:
         packed: Any = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA)
         np.bitwise_and(packed.view("<u4")[..., 0], 0xFFFFFF, out=points.view("<u4")[..., 3])
     if not sparse:
         return points
-    points = points[np.isfinite(points[..., 0]) & np.isfinite(points[..., 1])]  # so is z; not all pixels have a ray
+    points = points[np.isfinite(points[..., 2])]  # not all pixels have a ray, and none has a part of one
     return _thinned(points, voxel_m) if voxel_m else points
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pagnet_ros.core.lens import distort, pixel_rays, reach
+from pagnet_ros.core.lens import distort, frame_rays, pixel_rays, reach
 from pagnet_ros.messages.calibration import EQUIDISTANT, POLYNOMIAL, Calibration
 
 PLAIN = Calibration((48, 64), (60.0, 62.0), (31.0, 24.5))
@@ -56,9 +56,10 @@ def test_beyond_its_reach_a_model_has_no_pixel_and_no_ray():
 
 def test_the_rotation_of_a_stereo_camera_turns_its_rays():
     turned = replace(PLAIN, rotation=(0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0))
-    x, y = pixel_rays(PLAIN)
-    np.testing.assert_allclose(pixel_rays(turned), np.stack((-y, x)))
+    x, y = pixel_rays(turned)
+    np.testing.assert_array_equal((x, y), pixel_rays(PLAIN))
+    np.testing.assert_allclose(frame_rays(turned), np.stack((-y, x, np.ones_like(x))))
 
 
 def test_rays_that_a_rotation_turns_behind_the_camera_are_none():
-    assert np.isnan(pixel_rays(replace(PLAIN, rotation=(1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0)))).all()
+    assert np.isnan(frame_rays(replace(PLAIN, rotation=(1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0)))).all()

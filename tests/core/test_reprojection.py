@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from pagnet_ros.core.lens import pixel_rays
+from pagnet_ros.core.lens import frame_rays, pixel_rays
 from pagnet_ros.core.reprojection import Reprojection, _slope
 from pagnet_ros.errors import InputError
 from pagnet_ros.messages.calibration import POLYNOMIAL, Calibration
@@ -68,6 +69,19 @@ def test_finer_depth_is_drawn_in_the_colour_images_pixels_nearest_first():
     assert drawn.shape == (30, 40)
     np.testing.assert_allclose(drawn[10:20, 15:25], BOX, atol=1e-5)
     assert np.isfinite(drawn).all()
+
+
+@pytest.mark.parametrize("of_depth", [False, True], ids=["straight depth", "turned depth"])
+def test_points_of_what_was_drawn_lie_where_they_were_measured_for_turned_cameras_too(of_depth):
+    turned = tuple(cv2.Rodrigues(np.radians([2.0, -3.0, 1.0]))[0].ravel())  # R of a stereo camera
+    depth = replace(DEPTH, rotation=turned) if of_depth else DEPTH
+    color, normal, distance = replace(COLOR, rotation=turned), np.array([0.2, 0.1, 1.0]), 2.0
+    measured = (distance / np.einsum("i,ihw->hw", normal, frame_rays(depth))).astype(np.float32)
+    reprojection = Reprojection(depth, color, moved(x=-0.05))
+    points = reprojection(measured) * frame_rays(at_size(color, reprojection.size))
+    off = np.einsum("i,ihw->hw", normal, points - np.array([-0.05, 0.0, 0.0])[:, None, None]) - distance
+    assert np.isfinite(off).mean() > 0.5
+    assert np.nanmax(np.abs(off)) < 1e-3
 
 
 def test_nothing_hangs_between_a_box_and_its_wall_and_what_was_hidden_stays_unknown():

@@ -11,7 +11,7 @@ NAN = np.nan
 @pytest.fixture
 def rays():
     y, x = np.mgrid[-1:1:3j, -2:2:4j]
-    return np.stack((x, y)).astype(np.float32)
+    return np.stack((x, y, np.ones_like(x))).astype(np.float32)
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_an_organised_cloud_has_the_images_shape_and_nan_where_nothing_is_known(
     points = make_points(depth, rays)
     known = np.isfinite(depth)
     assert points.shape == (3, 4, 3)
-    np.testing.assert_array_equal(points[known], np.stack((*(rays[:, known] * depth[known]), depth[known]), -1))
+    np.testing.assert_array_equal(points[known], (rays[:, known] * depth[known]).T)
     assert np.isnan(points[~known]).all()
 
 
@@ -35,7 +35,7 @@ def test_a_pixel_that_the_lens_model_has_no_ray_for_is_no_point(depth, rays, den
         assert points.shape == (7, 3)
     else:
         assert np.isnan(points[0, :2]).all()
-        assert np.array_equal(np.isfinite(points).all(-1), np.isfinite(rays[0] * depth))
+        assert np.array_equal(np.isfinite(points).all(-1), np.isfinite(rays[0]) & np.isfinite(depth))
 
 
 def test_a_dense_cloud_has_what_is_known_alone(depth, rays):
@@ -56,8 +56,9 @@ def test_a_thinned_cloud_has_one_measured_point_in_each_voxel():
     y, x = np.mgrid[-0.5:0.5:60j, -0.5:0.5:80j].astype(np.float32)
     depth = np.where(x < 0, np.float32(1.0), np.float32(2.0)) + np.float32(0.01) * y
     depth[0] = NAN
-    every = make_points(depth, np.stack((x, y)), dense=True)
-    thin = make_points(depth, np.stack((x, y)), voxel_m=0.05)
+    rays = np.stack((x, y, np.ones_like(x)))
+    every = make_points(depth, rays, dense=True)
+    thin = make_points(depth, rays, voxel_m=0.05)
     voxels = np.floor(every / np.float32(0.05)).astype(int)
     assert len(thin) == len(np.unique(voxels, axis=0))
     assert len(np.unique(np.floor(thin / np.float32(0.05)).astype(int), axis=0)) == len(thin) < len(every) / 2
@@ -78,4 +79,6 @@ def test_where_the_lens_model_has_no_ray_there_is_no_point(depth, rays):
 
 
 def test_small_voxels_far_apart_stay_two():
-    assert len(make_points(np.array([[4.464, 70.0]], np.float32), np.zeros((2, 1, 2), np.float32), voxel_m=0.001)) == 2
+    ahead = np.zeros((3, 1, 2), np.float32)
+    ahead[2] = 1.0
+    assert len(make_points(np.array([[4.464, 70.0]], np.float32), ahead, voxel_m=0.001)) == 2

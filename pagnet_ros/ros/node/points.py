@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import PointCloud2, PointField
 
-from pagnet_ros.core.lens import pixel_rays
+from pagnet_ros.core.lens import frame_rays
 from pagnet_ros.errors import MessageError
 from pagnet_ros.messages.calibration import Calibration, is_rectified, read_calibration
 from pagnet_ros.messages.points import make_points
@@ -53,7 +53,7 @@ class Points:
 
 @functools.lru_cache(maxsize=2)
 def _rays(camera: Calibration) -> NDArray[np.float32]:
-    return pixel_rays(camera).astype(np.float32)
+    return frame_rays(camera).astype(np.float32)
 
 
 def cloud_message(header: Any, points: NDArray[np.float32]) -> PointCloud2:
