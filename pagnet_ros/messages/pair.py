@@ -72,6 +72,9 @@ class PairReader:
         self._sizes: tuple[_Shape, _Shape] | None = None
         self._frame_ids: tuple[str, ...] | None = None
         self._encoding = ""
+        self._counts = (
+            False  # whether the last depth came as 16-bit counts, which a unit or a reprojection makes metres
+        )
 
     def read(self, depth: Any, color: Any) -> tuple[Array, NDArray[np.uint8]]:
         """Decode and check a pair.
@@ -87,7 +90,9 @@ class PairReader:
         Raises:
             MessageError: What cannot be decoded or up-sampled; names the topic.
         """
-        measured = from_counts(read_depth(depth, self._depth_topic), self.depth_unit_m)
+        recorded = read_depth(depth, self._depth_topic)
+        self._counts = recorded.dtype == np.uint16
+        measured = from_counts(recorded, self.depth_unit_m)
         rgb = read_color(color, self._color_topic)
         frames = depth.header.frame_id.lstrip("/"), color.header.frame_id.lstrip("/")
         aligned = _NOT_ASKED if self._align is None else self._align(measured, (rgb.shape[0], rgb.shape[1]), frames)
@@ -214,11 +219,11 @@ class PairReader:
         else:
             came = f"{share:.0%} of the measured depth lies outside {limits}, half of all beyond {median:g} m"
         mend = "set min_depth_m and max_depth_m, and the sensor profile where one is named, to the sensor's range"
-        if depth.dtype == np.uint16:
-            mend += (
-                "; if the scene is elsewhere, the driver's unit is not the millimetre of 16UC1 (REP 118): "
-                "set depth_unit_m"
-            )
+        if depth.dtype == np.uint16 or self._counts:
+            unit = "millimetre of 16UC1 (REP 118): set depth_unit_m"
+            if self.depth_unit_m != MILLIMETRE:
+                unit = f"{1000 * self.depth_unit_m:g} mm that depth_unit_m says"
+            mend += f"; if the scene is elsewhere, the driver's unit is not the {unit}"
         elif median > 100.0:
             mend = "these look like millimetres, and 32FC1 must be metres (REP 118): publish 16UC1 instead"
         if share >= _USELESS_SHARE:

@@ -133,6 +133,23 @@ def test_depth_in_another_unit_becomes_metres(said):
     assert said == []
 
 
+@pytest.mark.parametrize(
+    ("unit_m", "words"),
+    [
+        (0.001, "not the millimetre of 16UC1 (REP 118): set depth_unit_m"),
+        (0.01, "not the 10 mm that depth_unit_m says"),
+    ],
+)
+def test_the_unit_of_counts_is_doubted_where_a_reprojection_has_made_them_metres_too(said, unit_m, words):
+    def align(measured, size, frames):
+        return (measured * 1e-3 if measured.dtype == np.uint16 else measured).astype(np.float32)
+
+    reader = PairReader("/depth", "/color", lambda *report: said.append(report), unit_m, align)
+    metres, _ = reader.read(depth(value=15_000), color())
+    reader.report_range(metres, 0.1, 10.0)
+    assert words in said[0][1]
+
+
 def test_a_leading_slash_does_not_make_another_frame(reader, said):
     reader.read(depth(frame_id="/optical"), color())
     assert said == []
