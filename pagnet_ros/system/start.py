@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import signal
 import sys
 from typing import Any, Final
@@ -37,10 +38,13 @@ def start(module: str) -> int:
     Returns:
         The exit status: that of `main`; 0 after Ctrl-C; 1 where a library is missing, which is then on stderr.
     """
-    signal.signal(signal.SIGINT, _interrupt_once)
+    # Nothing has begun while libraries are imported, and an exception amid the C++ of one would abort the process.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     wait_passively()  # before torch is imported
     try:
-        return int(importlib.import_module(module).main() or 0)
+        main = importlib.import_module(module).main
+        signal.signal(signal.SIGINT, _interrupt_once)
+        return int(main() or 0)
     except KeyboardInterrupt:
         return 0
     except ModuleNotFoundError as error:

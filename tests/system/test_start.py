@@ -28,6 +28,19 @@ def test_ctrl_c_during_the_imports_ends_quietly(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_ctrl_c_during_the_imports_raises_nothing_that_a_library_could_choke_on(tmp_path):
+    library = """
+        import signal, sys
+
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except BaseException as error:
+            sys.stderr.write(f"terminate called after {type(error).__name__}")
+    """
+    done = run(tmp_path, library)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_a_second_ctrl_c_does_not_interrupt_what_cleans_up(tmp_path):
     done = run(
         tmp_path,
