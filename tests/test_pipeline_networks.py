@@ -175,6 +175,17 @@ def test_what_rings_at_an_edge_is_never_published_out_of_range(weights):
     assert known.max() <= np.float32(8.1)
 
 
+@pytest.mark.parametrize("limit_m", [0.1, 10.0])
+@pytest.mark.parametrize("ratio", [1, 3])
+@pytest.mark.parametrize("weights", ["bicubic", "rt-x4-clean"])
+def test_a_wall_at_a_limit_of_the_range_is_published_throughout(weights, ratio, limit_m):
+    depth = np.full((17, 13), 1000 * limit_m, np.uint16)
+    rgb = np.random.default_rng(0).integers(0, 256, (17 * ratio, 13 * ratio, 3), np.uint8)
+    out = DepthUpsampler.from_weights(weights, device="cpu", precision="fp32")(depth, rgb).depth
+    assert (out >= np.float32(0.1)).all()
+    assert (out <= np.float32(10.0)).all()
+
+
 @pytest.mark.parametrize("rgb_size", [(120, 160), (30, 40), (70, 90)])
 def test_interpolation_does_not_overshoot_at_an_edge(rgb_size):
     depth, _ = box_before_a_wall(1500, 4000)

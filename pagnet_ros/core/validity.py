@@ -110,11 +110,12 @@ def mask_depth(
     """
     origin = provenance(valid, beyond, (result.shape[-2], result.shape[-1]), options)
     doubtful = (origin == NOTHING) | (origin == OUT_OF_RANGE) | ~((result > 0) & torch.isfinite(result))
-    doubtful |= (result < limits[0]) | (result > limits[1])
+    held, outside = _held(result, limits)
+    doubtful |= outside
     if options.remove_flying:
         doubtful |= flying_pixels(result, options.flying_gap)
     origin = torch.where(doubtful & (origin != OUT_OF_RANGE), NOTHING, origin)
-    published = result.masked_fill(doubtful, torch.nan)
+    published = held.masked_fill(doubtful, torch.nan)
     if options.publish_out_of_range == "inf":
         published = _infinite(published, origin == OUT_OF_RANGE, near)
     if options.publish_filled != "value":
@@ -167,8 +168,7 @@ def mask_choice(
     depth = choice.depth
     origin = provenance(state.valid, state.beyond, (depth.shape[-2], depth.shape[-1]), options)
     origin = torch.where((origin == MEASURED) & ~choice.own, REFINED, origin)
-    held = depth.clamp(*limits)
-    outside = (depth - held).abs() > ROUNDING * held
+    held, outside = _held(depth, limits)
     origin = torch.where(outside & (origin != NOTHING), OUT_OF_RANGE, origin)
     origin = torch.where(torch.isfinite(depth) | (origin == OUT_OF_RANGE), origin, NOTHING).to(torch.uint8)
     published = held.masked_fill((origin == NOTHING) | (origin == OUT_OF_RANGE), torch.nan)
@@ -192,6 +192,12 @@ def mask_choice(
     confidence = (100 * right).masked_fill(nothing, 0).round().to(torch.uint8)
     count = disagree.sum(dtype=torch.int32).view(1, 1, 1, 1)
     return MaskedChoice(published, origin, (choice.sigma.masked_fill(nothing, torch.nan), confidence, count))
+
+
+def _held(depth: Tensor, limits: tuple[float, float]) -> tuple[Tensor, Tensor]:
+    """Depth held between its limits, and where it lies beyond them by more than rounding."""
+    held = depth.clamp(*limits)
+    return held, (depth - held).abs() > ROUNDING * held
 
 
 def disagreeing(depth: Tensor, sigma: Tensor, state: Measurement) -> Tensor:
