@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from pagnet_ros.model.surfaces import (
     CANDIDATES,
+    CENTRE,
     LEAVING,
     Placement,
+    Rays,
+    _across,
     candidates,
     choose,
     entering_features,
@@ -166,3 +169,22 @@ def test_a_measured_pixel_does_not_choose_a_surface_from_beyond_a_hole():
     rays = nearest_measured(depth, depth > 0, footprints, 32)
     out = choose(candidates(rays, Placement.of((3, 24), (3, 24)), rgb), torch.full((1, LEAVING, 3, 24), 2.0)).depth
     assert (out[0, 0, 1, :8] - 1).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("own", "reaches"), [(1.0, False), (0.0, True)])
+def test_only_a_pixel_that_was_not_measured_may_choose_a_surface_from_beyond_a_hole(own, reaches):
+    distance = torch.ones(1, 9, 1, 1)
+    distance[0, 0], distance[0, 1], distance[0, CENTRE] = 3.0, 2.0, own
+    nothing = torch.zeros(1, 9, 1, 1)
+    rays = Rays(torch.ones(1, 9, 1, 1), nothing, nothing, distance, torch.zeros(1, 9, 3, 1, 1))
+    known = candidates(rays, Placement.of((1, 1), (1, 1)), torch.zeros(1, 3, 1, 1)).known[0, :9, 0, 0].tolist()
+    assert known == [reaches, True, True, True, own > 0, True, True, True, True]
+
+
+def test_across_a_hole_the_nearer_ends_count_more_and_a_diagonal_is_longer():
+    depth, distance = torch.ones(1, 9, 1, 1), torch.zeros(1, 9, 1, 1)
+    distance[0, [1, 7, 0, 8]] = 1.0
+    depth[0, [0, 8]] = 1.06
+    assert _across(depth, distance)[0].item() == pytest.approx((1 + 0.5 * 1.06) / 1.5)
+    distance[0, [0, 8]] = 2.0
+    assert _across(depth, distance)[0].item() == pytest.approx((1 + 0.125 * 1.06) / 1.125)

@@ -137,3 +137,14 @@ def test_the_least_loss_is_an_honest_share_not_a_certain_one() -> None:
         return float(0.75 * near.value + 0.25 * far.value)
 
     assert loss(0.25) < min(loss(0.02), loss(0.5))
+
+
+def test_a_truth_that_lies_on_no_measured_surface_teaches_nothing_of_which_to_average() -> None:
+    low, rgb, truth = toy(4)
+    rays, known = rays_of(low, rgb), torch.ones_like(truth, dtype=torch.bool)
+    logits = torch.zeros(1, 20, *truth.shape[-2:])
+    near = surface_loss(logits, rays, rgb, 1.005 * truth, known, (1.0, 1.0))
+    far = surface_loss(logits, rays, rgb, 1.5 * truth, known, (1.0, 1.0))
+    assert near.surface > 0.5
+    assert far.surface < 0.1 * near.surface
+    assert far.score > near.score
