@@ -146,8 +146,3 @@ def test_a_piece_lies_along_the_side_where_its_surface_goes_on():
     z = torch.tensor([[2.0, 2.0, 2.0, 2.04, 2.04, 2.04]])  # a step too small to tell two surfaces by
     place = torch.stack((torch.arange(6.0)[None], torch.zeros_like(z), 1 / z))
     assert not _slope(place, z, z > 0, 2)[2].any()
-
-
-def test_what_lies_in_the_colour_cameras_glass_is_not_drawn():
-    just_before = Reprojection(DEPTH, DEPTH, moved(z=-WALL + 0.005))
-    assert np.isnan(just_before(np.full(DEPTH.size, WALL, np.float32))).all()

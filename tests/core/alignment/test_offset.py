@@ -51,10 +51,10 @@ def test_colour_moves_one_way_and_the_result_back():
 
 
 def test_an_offset_larger_than_the_image_leaves_nothing_measured():
-    depth, _ = frame()
+    depth, rgb = frame()
     far = Shift.of((500.0, -500.0), DEPTH, RGB)
     assert np.isnan(far.moved_depth(depth)).all()
-    assert far.moved_rgb(np.zeros((*RGB, 3), np.uint8)).shape == (*RGB, 3)
+    np.testing.assert_array_equal(far.moved_rgb(rgb), np.broadcast_to(rgb[0, -1], rgb.shape))
 
 
 @pytest.mark.parametrize(
