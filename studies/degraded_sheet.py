@@ -88,8 +88,8 @@ def _panels(row: Result) -> Iterator[tuple[str, Depth, bool]]:
     yield f"bicubic, nearest filling\nRMSE {rmse(row.bicubic, truth):.2f} levels", row.bicubic, False
     yield f"network\nRMSE {rmse(row.network, truth):.2f} levels", row.network, False
     yield "truth", truth, False
-    yield f"error of bicubic, 0 to {FULL_ERROR:g} levels", np.abs(row.bicubic - truth), True
-    yield f"error of the network, 0 to {FULL_ERROR:g} levels", np.abs(row.network - truth), True
+    yield f"error of bicubic\n0 to {FULL_ERROR:g} levels", np.abs(row.bicubic - truth), True
+    yield f"error of the network\n0 to {FULL_ERROR:g} levels", np.abs(row.network - truth), True
 
 
 @command_line
