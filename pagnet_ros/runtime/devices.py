@@ -22,7 +22,7 @@ _NO_MEMORY = (
     "allocate memory", "out of memory", "bad_alloc", "ALLOC_FAILED", "ALLOCATION_FAILED", "unable to find an engine",
 )  # fmt: skip
 """cuDNN passes over every algorithm that has no room for its workspace, and then has none left."""
-_DEVICES = ("CUDA error", "CUDA failure", "cuDNN", "CUDNN", "CUBLAS", "TensorRT")
+_DEVICES = ("CUDA error", "CUDA failure", "cuDNN", "CUDNN", "CUBLAS")
 """Torch's words, and those of ONNX Runtime: "CUDA failure 700: an illegal memory access was encountered"."""
 _LOST = (
     "illegal memory access",

@@ -30,7 +30,7 @@ TYPED_TENSORRT = 11
 """From this major version on TensorRT obeys the types of a graph."""
 PROFILE = {"min": (2, 2), "opt": (480, 640), "max": (1080, 1920)}
 """Sizes that TensorRT builds an engine for where a file leaves them free: least input, best and largest output."""
-_OF_THE_DEVICE = ("memory", "bad_alloc", "CUDA", "cuDNN", "CUDNN", "CUBLAS", "TensorRT")
+_OF_THE_DEVICE = ("memory", "bad_alloc", "CUDA", "cuDNN", "CUDNN", "CUBLAS")
 """Words of the errors of ONNX Runtime that are not the file's fault."""
 _MEND = "write one with `python -m pagnet_ros.runtime.export_onnx`"
 
@@ -117,6 +117,12 @@ class OnnxNetwork:
         except Exception as error:  # ONNX Runtime's errors have no common base
             if any(word in str(error) for word in _OF_THE_DEVICE):
                 raise RuntimeError(str(error)) from error  # which is named where torch's are
+            if "TensorRT" in str(error):
+                raise DeviceError(
+                    f"TensorRT failed to run {self._path} ({first_line(error)}); expected images of at most "
+                    f"{_size(PROFILE['max'])} where the file leaves their size free; export it with the --size of this "
+                    "camera"
+                ) from error
             raise WeightsError(f"{self._path} cannot be run ({first_line(error)}); {_MEND}") from error
         came = [(tuple(each.shape), str(each.dtype).removeprefix("torch.")) for each in outputs]
         count = len(Choice._fields) if self.chooses else 1

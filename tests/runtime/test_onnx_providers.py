@@ -118,7 +118,7 @@ def test_a_session_that_cannot_be_made_on_a_gpu_is_no_fault_of_the_file(file, mo
         (RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; hostname=robot"), OutOfMemoryError),
         (RuntimeError("CUDA failure 700: an illegal memory access was encountered ; GPU=0"), DeviceLostError),
         (RuntimeError("CUDNN failure 4: CUDNN_STATUS_INTERNAL_ERROR ; GPU=0"), DeviceFailureError),
-        (RuntimeError("Status Message: TensorRT EP execution context enqueue failed."), DeviceFailureError),
+        (RuntimeError("Status Message: TensorRT EP execution context enqueue failed."), DeviceError),
         (RuntimeError("Got invalid dimensions for input: rgb"), WeightsError),
     ],
     ids=str,
