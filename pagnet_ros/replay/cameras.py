@@ -163,6 +163,7 @@ def page(found: Comparison, command: str) -> str:
         lines += ["Left out:\n", *(f"- {name}: {why}" for name, why in found.skipped.items()), ""]
     if found.pictures:
         lines += [f"## The worst frame of each camera, by RMSE of {found.main} at {_pictured(scales)}x\n"]
+        lines += ["Grey: unknown; black in an error: the method gives nothing there.\n"]
         lines += [f"{camera}:\n\n![{camera}](images/{name})\n" for camera, name in found.pictures.items()]
     return "\n".join(lines).rstrip() + "\n"
 
