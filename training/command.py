@@ -1,4 +1,4 @@
-"""Command lines: what stands in the way is one line on standard error, and the exit status 2."""
+"""Command lines: what stands in the way is one line on standard error, and the exit status 2; 130 after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def command_line(run: Callable[[Arguments], None]) -> Callable[..., int]:
         except PagnetError as error:
             sys.stderr.write(f"error: {error}\n")
             return 2
+        except KeyboardInterrupt:
+            sys.stderr.write("stopped\n")
+            return 130
         return 0
 
     return main
