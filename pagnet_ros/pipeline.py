@@ -19,7 +19,7 @@ from pagnet_ros.core import validity
 from pagnet_ros.core.alignment.offset import Shift, offset_px
 from pagnet_ros.core.degradation import BICUBIC, LEVELS, NETWORK
 from pagnet_ros.errors import ConfigError
-from pagnet_ros.messages.pair import differ_in_shape
+from pagnet_ros.messages.shapes import differ_in_shape
 from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.network import Bicubic
 from pagnet_ros.model.weights import WeightsHeader, load_weights

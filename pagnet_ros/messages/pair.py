@@ -16,11 +16,11 @@ from pagnet_ros.errors import MessageError, quoted
 from pagnet_ros.messages.compressed import color_from_compressed, depth_from_compressed
 from pagnet_ros.messages.encodings import UNORDERED
 from pagnet_ros.messages.image import color_from_image, depth_from_image
+from pagnet_ros.messages.shapes import differ_in_shape
 from pagnet_ros.system.units import MILLIMETRE, from_counts
 
 Array = NDArray[Any]
 _Shape = tuple[int, ...]
-_ASPECT_TOLERANCE: Final = 0.02  # sizes are rounded: 854 x 480 is 16:9
 _WARN_SHARE: Final = 0.3
 _USELESS_SHARE: Final = 0.95
 _SAMPLES: Final = 20_000
@@ -239,16 +239,6 @@ def _outside(depth: Array, min_depth_m: float, max_depth_m: float) -> tuple[floa
     if not measured.size:
         return 0.0, measured
     return float(np.count_nonzero((measured < min_depth_m) | (measured > max_depth_m))) / measured.size, measured
-
-
-def differ_in_shape(depth: _Shape, color: _Shape) -> bool:
-    """Whether two sizes are of different aspect ratio, by more than rounding them to whole pixels explains."""
-    width = depth[0] * color[1] / color[0]
-    height = depth[1] * color[0] / color[1]
-    return all(
-        abs(fitting - side) > max(1.0, _ASPECT_TOLERANCE * side)
-        for fitting, side in ((width, depth[1]), (height, depth[0]))
-    )
 
 
 def read_depth(message: Any, topic: str) -> Array:

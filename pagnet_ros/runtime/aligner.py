@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pagnet_ros.core.reprojection import Reprojection
 from pagnet_ros.errors import MessageError
 from pagnet_ros.messages.calibration import Calibration, is_rectified, read_calibration
-from pagnet_ros.messages.pair import differ_in_shape
+from pagnet_ros.messages.shapes import differ_in_shape
 from pagnet_ros.runtime.devices import named_device_errors
 
 Lookup = Callable[[str, str], "NDArray[np.float64] | str"]

@@ -11,10 +11,11 @@ import numpy as np
 from pagnet_ros.diagnosis.finding import Fault, rule
 from pagnet_ros.diagnosis.observation import CameraInfoFacts, DepthFacts, ImageFacts, Observation, Stream
 from pagnet_ros.diagnosis.timing import runs_on_sim_time
-from pagnet_ros.messages.encodings import UNORDERED
-from pagnet_ros.messages.pair import differ_in_shape
+from pagnet_ros.messages.shapes import differ_in_shape
 from pagnet_ros.system.units import MILLIMETRE
 
+UNORDERED: Final = ("8UC3", "8UC4")
+"""As `pagnet_ros.messages.encodings` has it, which needs OpenCV."""
 _CROP: Final = 0.02
 _VIEW_TOLERANCE: Final = 0.05
 _FAR_M: Final = 100.0
