@@ -302,7 +302,7 @@ class SurfacePatches(Dataset[SurfaceBatch]):
         }
 
     def _seen(self, scene: Scene, rng: Rng) -> tuple[Depth, Depth, Mask]:
-        """Coarse depth of a camera that nobody described; the truth, and where it is known."""
+        """Coarse depth of a camera that nobody described; the truth, and where it is known and may enter the loss."""
         recording = record(scene, self.scale, rng)
         depth, surfaces = _inside(recording.depth), _inside(recording.surfaces)
         present, seen = _inside(recording.present), _inside(recording.seen)
@@ -314,9 +314,10 @@ class SurfacePatches(Dataset[SurfaceBatch]):
         known = _inside(recording.known)
         if rng.uniform() >= RECORDED_TRUTH:
             return low, surfaces, known
+        told = seen if self.scale == 1 else np.zeros_like(seen)  # the input as its own truth would have no noise
         if rng.uniform() < FILLED_TRUTH:
-            return low, np.where(present, depth, surfaces), known
-        return low, depth, present
+            return low, np.where(present, depth, surfaces), known & ~told
+        return low, depth, present & ~told
 
     def _through(self, scene: Scene, profile: SensorProfile, rng: Rng) -> tuple[Depth, Depth, Mask]:
         """Coarse depth through a described sensor; the truth, and where it is known and within the sensor's range."""

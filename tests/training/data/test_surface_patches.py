@@ -128,6 +128,22 @@ def test_scale_1_always_hides_something_to_be_filled(image: RgbdImage) -> None:
         assert (recording.present & ~recording.seen).any()
 
 
+def test_at_scale_1_what_the_network_is_given_is_not_its_own_truth(
+    image: RgbdImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OUTLIERS", "FOREIGN_PATCH"):
+        monkeypatch.setattr(surface_patches, name, 0.0)
+    for recorded in (0.0, 1.0):
+        monkeypatch.setattr(surface_patches, "RECORDED_TRUTH", recorded)
+        batch = SurfacePatches([Source([image], 1.0)], 1, 64, 1)
+        patches = [batch[number] for number in range(8)]
+        judged = torch.stack([patch["known"] & patch["measured"] for patch in patches])
+        assert judged.any() == (recorded == 0)
+        assert all((patch["known"] & ~patch["measured"]).any() for patch in patches)
+    coarser = SurfacePatches([Source([image], 1.0)], 2, 64, 1)
+    assert all(coarser[number]["known"].float().mean() > 0.3 for number in range(8))
+
+
 def test_disparity_becomes_depth_whose_order_is_kept(image: RgbdImage) -> None:
     for seed in range(8):
         rng = np.random.default_rng(seed)
