@@ -78,7 +78,7 @@ def _for_scale_of(net: SurfaceNetwork, tensors: Mapping[str, Tensor], channels: 
     """
     enter = tensors["enter_depth.0.weight"]
     side = math.isqrt(enter.shape[1] // ENTERING)
-    shared = enter.unflatten(1, (ENTERING, side, side)).movedim((2, 3), (-2, -1))
+    shared = enter.reshape(-1, ENTERING, side, side, *enter.shape[2:]).movedim((2, 3), (-2, -1))
     shared = _regridded(shared, net.gather) * (side / net.gather) ** 2
     found = {**tensors, "enter_depth.0.weight": shared.movedim((-2, -1), (2, 3)).flatten(1, 3)}
     if net.spread > 1:
@@ -86,14 +86,14 @@ def _for_scale_of(net: SurfaceNetwork, tensors: Mapping[str, Tensor], channels: 
         for name, usual in (("upsample.0.weight", straight), ("upsample.0.bias", torch.zeros(channels))):
             spread = tensors.get(name, usual)
             side = math.isqrt(spread.shape[0] // channels)
-            spread = spread.unflatten(0, (channels, side, side)).movedim((1, 2), (-2, -1))
+            spread = spread.reshape(channels, side, side, *spread.shape[1:]).movedim((1, 2), (-2, -1))
             found[name] = _regridded(spread, net.spread).movedim((-2, -1), (1, 2)).flatten(0, 2)
     return found
 
 
 def _regridded(grids: Tensor, side: int) -> Tensor:
     """``[..., r, r] -> [..., side, side]``, the mean of what comes together, or repeated; powers of two."""
-    return F.adaptive_avg_pool2d(grids.flatten(0, -3), side).unflatten(0, grids.shape[:-2])
+    return F.adaptive_avg_pool2d(grids.flatten(0, -3), side).reshape(*grids.shape[:-2], side, side)
 
 
 def _is_widened(name: str, source: Tensor, target: Tensor, narrow: int, wide: int) -> bool:
