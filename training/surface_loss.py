@@ -6,9 +6,11 @@ Three terms, each averaged over the known pixels:
   (SMD-Nets, CVPR 2021), with a share for what no candidate explains;
 * the error of the average over the candidates on the surface nearest to the truth, which is the depth that the choice
   of this surface gives: it teaches which measurements to average;
-* the continuous ranked probability score of the candidates' depths (Gneiting and Raftery, 2007): the expected error
-  less half the expected difference between two draws. Probability far from the truth costs however little it is, and an
-  honest share costs least; the expected error alone is least for a network that is surer than it can be.
+* the expected error of the candidates' depths less a quarter of the expected difference between two draws. Probability
+  far from the truth costs however little it is. With half of that difference this is the continuous ranked probability
+  score (Gneiting and Raftery, 2007), for which an honest share costs least; but honest about simulated cameras, whose
+  colour lies farther beside their depth than most real ones' does, a network is too unsure of real ones. Without it the
+  network is surer than it can be (docs/accuracy.md, "Between a proper score and the expected error").
 
 Most of an image is flat and teaches little, and the candidates take more time than the network; so footprints with
 depth edges or gaps around them are taken and counted more, of the others only some.
@@ -42,6 +44,7 @@ four times as many lie there as of 640x480, and all look special, as rays that l
 UNEXPLAINED = 0.02
 WORTH_AVERAGING = 0.02  # the surface nearest to the truth counts if it lies within this share of it
 SURFACE_UNIT, SCORE_UNIT = 0.004, 0.015  # errors, as shares of the depth, that count as 1
+SPREAD_CREDIT = 0.25
 FAR = 1e6
 
 
@@ -165,7 +168,7 @@ def mixture_loss(found: Candidates, logits: Tensor, truth: Tensor, weight: Tenso
     for number in range(CANDIDATES):
         one = slice(number, number + 1)
         apart = apart + probability[:, one] * (depth - depth[:, one]).abs()
-    score = (probability * ((depth - truth).abs() - 0.5 * apart)).sum(dim=1, keepdim=True) / middle
+    score = (probability * ((depth - truth).abs() - SPREAD_CREDIT * apart)).sum(dim=1, keepdim=True) / middle
 
     def mean(values: Tensor, weights: Tensor = weight) -> Tensor:
         return (values * weights).sum() / total

@@ -38,8 +38,8 @@ LEAST_LEVEL = 1.0  # of disparity
 ONE_SURFACE_SPAN = 1.03  # depths in a 3x3 window that differ by less than this factor are of one surface
 FACING = 200  # cosine of the angle of incidence times 255, where it is not known
 
-OFF_COLOUR, PARALLAX, BENT = 0.42, 0.28, 0.18
-RAGGED, FATTENED, MEDIAN, STEREO, NOISY, QUANTISED, FLYING, WRONG = 0.75, 0.35, 0.35, 0.25, 0.88, 0.5, 0.12, 0.25
+OFF_COLOUR, PARALLAX, BENT = 0.59, 0.39, 0.25
+RAGGED, FATTENED, MEDIAN, STEREO, NOISY, QUANTISED, FLYING, WRONG = 1.0, 0.49, 0.49, 0.35, 0.88, 0.5, 0.12, 0.25
 SHADOW, BLOBS, DARK, SILENT, SPECKLE, SPECKLE_MOST, HIDDEN = 0.55, 0.35, 0.2, 0.25, 0.25, 0.06, 0.15
 RECORDED_TRUTH, FILLED_TRUTH = 0.6, 0.5
 """Shares of patches: whose truth is the recording itself, and of these, whose gaps are filled from the scene."""
