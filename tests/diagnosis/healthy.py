@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from pagnet_ros.core.stamps import Arrival
+from pagnet_ros.diagnosis import diagnose
 from pagnet_ros.diagnosis.observation import (
     CAMERA_INFO_TYPE,
     IMAGE_TYPE,
@@ -115,3 +116,11 @@ def changed(seen=None, **streams):
             new = replace(value, **fields)
         seen = replace(seen, **{name: new})
     return seen
+
+
+def names(seen):
+    """Of all that the rules find."""
+    return [finding.name for finding in diagnose(seen)]
+
+
+WIDE = color_images(size=(1280, 720))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from pagnet_ros.diagnosis.finding import Rule
-from pagnet_ros.diagnosis.rules import graph, images, machine, nodes, rates, stamps
+from pagnet_ros.diagnosis.rules import geometry, graph, images, machine, nodes, rates, stamps
 
 __all__ = ["RULES", "markdown_table"]
 
 RULES: Final[dict[str, Rule]] = {
     found.name: found
-    for module in (graph, rates, stamps, images, nodes, machine)
+    for module in (graph, rates, stamps, images, geometry, nodes, machine)
     for found in vars(module).values()
     if isinstance(found, Rule)
 }
