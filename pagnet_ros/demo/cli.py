@@ -117,13 +117,8 @@ def _source(options: DemoOptions) -> _Source:
             )
         topics |= {"depth": found.depth, "color": found.color}
         arguments = [options.bag, "--loop", "--restamp", "now", "--wait", f"{FIRST_OUTPUT_S / 2:g}"]
-        arguments += [
-            "--wait-for",
-            "/pagnet_node",
-            "--wait-topics",
-            found.depth,
-            found.color,
-        ]  # else the bag's results mix
+        # once the node is there, so that results that the bag holds are left out
+        arguments += ["--wait-for", "/pagnet_node", "--wait-topics", found.depth, found.color]
         info = found.camera_info or "/color/camera_info"
         return _Source(f"bag {options.bag}", "pagnet_ros.ros.players.bag_player", arguments, topics, info, compressed)
     if options.frames:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pagnet_ros.errors import MessageError, quoted
 from pagnet_ros.messages.camera_info import camera_info_for
+from pagnet_ros.messages.transports import without_transport
 
 NO_DISTORTION: Final = "none"
 POLYNOMIAL: Final = "polynomial"
@@ -55,7 +56,7 @@ class Calibration:
 
 def is_rectified(topic: str) -> bool:
     """Whether an image topic is rectified by its name, as ROS's names have it: image_rect, image_rect_raw, ..."""
-    name = topic.rstrip("/").removesuffix("/compressedDepth").removesuffix("/compressed").rpartition("/")[2]
+    name = without_transport(topic.rstrip("/")).rpartition("/")[2]
     return _RECTIFIED.search(name) is not None
 
 

@@ -72,9 +72,7 @@ class PairReader:
         self._sizes: tuple[_Shape, _Shape] | None = None
         self._frame_ids: tuple[str, ...] | None = None
         self._encoding = ""
-        self._counts = (
-            False  # whether the last depth came as 16-bit counts, which a unit or a reprojection makes metres
-        )
+        self._counts = False  # whether the last depth came as 16-bit counts; a unit or a reprojection makes them metres
 
     def read(self, depth: Any, color: Any) -> tuple[Array, NDArray[np.uint8]]:
         """Decode and check a pair.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from pagnet_ros.messages.transports import without_transport
+
 
 class TopicNames(NamedTuple):
     """Absolute topic names; those of the inputs have their transport's suffix."""
@@ -56,5 +58,5 @@ def _follow(node: Any, base: str, leaf: str, *, sibling: bool) -> str:
     if target == node.resolve_topic_name(base, only_expand=True):
         return resolved
     if sibling:
-        target = target.removesuffix("/compressed").removesuffix("/compressedDepth").rpartition("/")[0]
+        target = without_transport(target).rpartition("/")[0]
     return f"{target}/{leaf}"

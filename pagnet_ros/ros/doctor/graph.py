@@ -8,11 +8,11 @@ from typing import Any, Final
 from pagnet_ros.diagnosis.observation import CAMERA_INFO_TYPE, COMPRESSED_TYPE, IMAGE_TYPE, Endpoint
 from pagnet_ros.diagnosis.processes import is_here, process_of
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.messages.transports import SUFFIXES, without_transport
 
 _UNKNOWN: Final = "_NODE_NAME_UNKNOWN_"
 _NO_LIMIT_NS: Final = 1 << 62
 _IMAGES: Final = (IMAGE_TYPE, COMPRESSED_TYPE)
-_SUFFIXES: Final = ("/compressed", "/compressedDepth")
 _COLOR_WORDS: Final = ("color", "colour", "rgb")
 _NOT_MEASURED: Final = ("depth_hr", "sigma", "provenance", "confidence", "truth", "reference")
 _ALIGNED_WORDS: Final = ("aligned", "registered")
@@ -112,7 +112,7 @@ class Graph:
         heard = {topic for node in consumers for topic in self.topics_of(node, _IMAGES, publishers=False)}
         made = {topic for node in consumers for topic in self.topics_of(node, _IMAGES, publishers=True)}
         there = [topic for topic in self.topics(_IMAGES) if topic not in made]
-        groups = [sorted(heard), [t for t in there if not t.endswith(_SUFFIXES)], there]
+        groups = [sorted(heard), [t for t in there if not t.endswith(SUFFIXES)], there]
         found = (
             given[0] or _single(_candidates(groups, _is_depth), "depth"),
             given[1] or _single(_candidates(groups, _is_color), "color"),
@@ -166,13 +166,13 @@ class Graph:
 
 def infos_by_name(image: str) -> tuple[str, str]:
     """The camera_info topics beside and below an image, of whatever transport."""
-    base = next((image.removesuffix(suffix) for suffix in _SUFFIXES if image.endswith(suffix)), image)
+    base = without_transport(image)
     return f"{base.rpartition('/')[0]}/camera_info", f"{base}/camera_info"
 
 
 def image_type(topic: str) -> str:
     """The image type that a topic's name promises."""
-    return COMPRESSED_TYPE if topic.endswith(_SUFFIXES) else IMAGE_TYPE
+    return COMPRESSED_TYPE if topic.endswith(SUFFIXES) else IMAGE_TYPE
 
 
 def full_name(name: str, namespace: str) -> str:

@@ -130,12 +130,8 @@ class Evaluator(Node):
             plain = list(value) if isinstance(value, list | tuple) or hasattr(value, "tolist") else value
             words += ["--metric", f"{name.removeprefix(_METRICS)}={plain}"]
         words += ["--depth-unit", str(options.depth_unit_m)]
-        words += [
-            "--option",
-            f"min_depth_m={options.min_depth_m:f}",
-            "--option",
-            f"max_depth_m={options.max_depth_m:f}",
-        ]
+        for limit in ("min_depth_m", "max_depth_m"):
+            words += ["--option", f"{limit}={getattr(options, limit):f}"]
         if options.depth_pose_xyz or options.depth_pose_xyzw != NOT_TURNED:  # with =, as they may begin with a minus
             words += [f"--depth-pose-xyz={options.depth_pose_xyz}", f"--depth-pose-xyzw={options.depth_pose_xyzw}"]
         if not options.reproject:

@@ -23,6 +23,7 @@ from rclpy.node import NodeNameNonExistentError
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from pagnet_ros.errors import RecordingError
+from pagnet_ros.messages.transports import without_transport
 from pagnet_ros.recordings.bags import Bag, BagMessage, BagTopic
 from pagnet_ros.recordings.cdr import with_header_stamp
 from pagnet_ros.ros.players.player import (
@@ -117,8 +118,8 @@ class BagPlayer(Player[BagMessage]):
 
     def _awaited(self) -> tuple[Collection[Any], str]:
         wanted, all_ = self._options.wait_topics, self._outputs.values()
-        bases = {_without_transport(name) for name in wanted}
-        chosen = [each for each in all_ if not wanted or _without_transport(each.topic_name) in bases]
+        bases = {without_transport(name) for name in wanted}
+        chosen = [each for each in all_ if not wanted or without_transport(each.topic_name) in bases]
         return chosen, self._node_waited_for
 
     @property
@@ -216,10 +217,6 @@ def _is_latched(topic: BagTopic) -> bool:
 
 def _is_tf_static(topic: BagTopic) -> bool:
     return topic.name.rpartition("/")[2] == "tf_static"
-
-
-def _without_transport(topic: str) -> str:
-    return topic.removesuffix("/compressedDepth").removesuffix("/compressed")
 
 
 def message_class(msgtype: str) -> Any:
