@@ -10,7 +10,7 @@ Three terms, each averaged over the known pixels:
   far from the truth costs however little it is. With half of that difference this is the continuous ranked probability
   score (Gneiting and Raftery, 2007), for which an honest share costs least; but honest about simulated cameras, whose
   colour lies farther beside their depth than most real ones' does, a network is too unsure of real ones. Without it the
-  network is surer than it can be (docs/accuracy.md, "Between a proper score and the expected error").
+  network is surer than it can be (docs/tried.md, "Real cameras").
 
 Most of an image is flat and teaches little, and the candidates take more time than the network; so footprints with
 depth edges or gaps around them are taken and counted more, of the others only some.
