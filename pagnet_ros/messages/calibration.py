@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pagnet_ros.errors import MessageError, quoted
-from pagnet_ros.messages.camera_info import camera_info_for
+from pagnet_ros.messages.camera_info import IDENTITY, camera_info_for
 from pagnet_ros.messages.transports import without_transport
 
 NO_DISTORTION: Final = "none"
 POLYNOMIAL: Final = "polynomial"
 EQUIDISTANT: Final = "equidistant"
-IDENTITY: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 _SHORTEST: Final = 0.01
 _LONGEST: Final = 100.0
 """Focal lengths as shares of the image's longer side: fields of view of 179 and of half a degree."""

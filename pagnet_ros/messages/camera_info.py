@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from pagnet_ros.errors import MessageError
 
 _Info = TypeVar("_Info")
+IDENTITY: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 _ASPECT_TOLERANCE: Final = 0.02
 
 
@@ -27,7 +28,8 @@ def camera_info_for(info: _Info, header: Any, height: int, width: int) -> _Info:
         width: Output width, pixels.
 
     Returns:
-        A new CameraInfo with `header`, of the output's size.
+        A new CameraInfo with `header`, of the output's size. Where P or R are not filled in, as by drivers that know
+        no rectified image, they are those of the image as it is: K, and the identity. Most consumers read P alone.
 
     Raises:
         MessageError: No size, no sound focal length or centre, or another aspect ratio (a crop cannot be
@@ -51,6 +53,11 @@ def camera_info_for(info: _Info, header: Any, height: int, width: int) -> _Info:
         )
     scaled: Any = scale_camera_info(info, height, width)
     scaled.header = header
+    if not (scaled.p[0] > 0 and scaled.p[5] > 0 and all(map(math.isfinite, scaled.p))):
+        k = [float(value) for value in scaled.k]
+        scaled.p = [*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0]
+    if not (any(scaled.r) and all(map(math.isfinite, scaled.r))):
+        scaled.r = list(IDENTITY)
     return scaled  # type: ignore[no-any-return]
 
 

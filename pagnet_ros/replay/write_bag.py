@@ -106,7 +106,8 @@ class BagCopy:
                 fitted = camera_info_for(info, build.header(frame.depth_stamp_ns), height, width)
             except MessageError:
                 return None
-            fitted.k, fitted.p = (np.asarray(values, dtype=np.float64) for values in (fitted.k, fitted.p))
+            for name in "krp":
+                setattr(fitted, name, np.asarray(getattr(fitted, name), dtype=np.float64))
             return fitted
         if frame.intrinsics is None:
             return None

@@ -51,6 +51,15 @@ def test_same_size_is_restamped_and_otherwise_untouched():
     assert source.header == "old"
 
 
+@pytest.mark.parametrize("size", [(480, 640), (240, 320)])
+def test_a_projection_and_a_rotation_that_are_not_filled_in_are_those_of_the_image(size):
+    # an OAK-D of luxonis/depthai-ros issue 58: depth_image_proc and RTAB-Map read P alone, and divide by it
+    out = camera_info_for(info(p=[0.0] * 12, r=[0.0] * 9), None, *size)
+    filled = camera_info_for(info(p=[525.0, 0.0, 319.5, 0.0, 0.0, 520.0, 239.5, 0.0, 0.0, 0.0, 1.0, 0.0]), None, *size)
+    assert (out.k, out.p, out.r) == (filled.k, pytest.approx(filled.p), filled.r)
+    assert camera_info_for(info(p=[float("nan")] * 12), None, *size).p == out.p
+
+
 def test_symmetric_principal_point_stays_the_image_centre():
     out = scale_camera_info(info(), 960, 1280)
     assert (out.width, out.height) == (1280, 960)
