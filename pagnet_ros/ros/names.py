@@ -22,6 +22,11 @@ class TopicNames(NamedTuple):
     output_info: str
     output_rect: str  # the same image where image_transport finds `output_info` as its sibling
 
+    @property
+    def inputs(self) -> tuple[str, str, str, str]:
+        """What is subscribed to."""
+        return self.depth, self.color, self.depth_info, self.color_info
+
 
 def resolve_topics(node: Any, depth_transport: str, color_transport: str) -> TopicNames:
     """The node's topics, by its namespace and remappings, and by how depth and colour come."""

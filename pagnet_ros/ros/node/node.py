@@ -130,11 +130,6 @@ class PagnetNode(ManagedNode):
         self.health = Health()
         self.reporter = reporter = Reporter(self.get_logger(), self.health, settings.report_period_s)
         topics = resolve_topics(self, settings.depth_transport, settings.color_transport)
-        if topics.output in (topics.depth, topics.color):
-            raise ConfigError(
-                f"the output depth_hr is remapped to {topics.output}, which is an input; expected a topic of its own: "
-                "name another (-r depth_hr:=..., or output:= of the launch file)"
-            )
         outputs = self._outputs = Outputs(self, topics, settings, reporter, self._follow_demand)
         self._diagnosis = BetweenFrames(self._publish_diagnostics, round(settings.diagnostics_period_s * 1e9))
 

@@ -68,13 +68,19 @@ class Outputs:
         """Advertise; `on_matched` is called in the executor's thread when a subscriber of an output comes or goes.
 
         Raises:
-            ConfigError: DDS refuses a topic, or an override of its QoS is not sound.
+            ConfigError: A topic is one of the inputs, DDS refuses it, or an override of its QoS is not sound.
         """
         self.topics = topics
         self._node, self._reporter, self._graph = node, reporter, Graph(node)
         self._publishers: list[Any] = []
 
         def advertise(message_type: Any, topic: str) -> Any:
+            if topic in topics.inputs:
+                self.close()
+                raise ConfigError(
+                    f"{topic} is an input, and would be an output too (depth_hr is {topics.output}); expected an "
+                    "output's own topic: name another (-r depth_hr:=..., or output:= of the launch file), or remap it"
+                )
             try:
                 publisher = node.create_lifecycle_publisher(
                     message_type,

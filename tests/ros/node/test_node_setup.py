@@ -213,13 +213,25 @@ def test_explicit_remap_of_camera_info_wins(ros):
     assert rig.node._outputs.topics.color == "/cam/rgb/compressed"
 
 
-def test_an_output_that_is_an_input_is_refused(ros):
-    remaps = ["--ros-args", "-r", "depth:=/cam/depth", "-r", "depth_hr:=/cam/depth"]
-    rig = Rig(ros, activate=False, listen=False, cli_args=remaps)
+@pytest.mark.parametrize(
+    ("remaps", "topic"),
+    [
+        ({"depth": "/cam/depth", "depth_hr": "/cam/depth"}, "/cam/depth"),
+        ({"depth": "/cam/depth/image_rect", "depth_hr": "/cam/depth"}, "/cam/depth/image_rect"),
+        ({"depth": "/cam/depth/image_raw", "depth_hr": "/cam/depth"}, "/cam/depth/camera_info"),
+        (
+            {"color": "/cam/image", "depth_hr": "/cam/sharp", "depth_hr/camera_info": "/cam/camera_info"},
+            "/cam/camera_info",
+        ),
+    ],
+)
+def test_an_output_that_is_an_input_is_refused(ros, remaps, topic):
+    words = [word for names in remaps.items() for word in ("-r", ":=".join(names))]
+    rig = Rig(ros, activate=False, listen=False, cli_args=["--ros-args", *words])
     said = []
     rig.node.get_logger = lambda: SimpleNamespace(error=said.append, info=said.append)
     assert rig.node.trigger_configure().name == "FAILURE"
-    assert "depth_hr is remapped to /cam/depth, which is an input" in said[-1]
+    assert f"{topic} is an input, and would be an output too (depth_hr is {remaps['depth_hr']})" in said[-1]
 
 
 def test_a_destroyed_node_leaves_its_dds_domain_though_somebody_still_holds_it(ros):
