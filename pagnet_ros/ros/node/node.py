@@ -182,7 +182,7 @@ class PagnetNode(ManagedNode):
             self.destroy_timer(timer)
         self._timers_of_state = []
         if self._worker is not None and not self._worker.stop():
-            self.get_logger().warn("the worker did not end within 30 s; leaving it behind")
+            self.get_logger().warn("the worker did not end in time; leaving it behind")
         self._worker = self._processor = self._inputs = self._diagnosis = None
         if self._outputs is not None:
             self._outputs.close()

@@ -57,6 +57,7 @@ class Worker(Generic[T]):
         """`on_error` is told, in the worker's thread, of any exception that a step lets through."""
         self._queue, self._on_error, self._name = queue, on_error, name
         self._thread: threading.Thread | None = None
+        self._built: Future[None] = Future()
 
     def start(self, build_step: Callable[[], Callable[[T], None]], is_running: Callable[[], bool]) -> None:
         """Start the thread, build the step in it (that loads the network), and wait until it is built or nobody waits.
@@ -64,28 +65,31 @@ class Worker(Generic[T]):
         Raises:
             Exception: Whatever `build_step` raised; the thread has ended then.
         """
-        built: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, args=(build_step, built), name=self._name, daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(build_step,), name=self._name, daemon=True)
         self._thread.start()
         while is_running():
-            if futures.wait([built], timeout=0.2).done:
-                return built.result()
+            if futures.wait([self._built], timeout=0.2).done:
+                return self._built.result()
 
-    def stop(self, timeout_s: float = 30.0) -> bool:
-        """End the thread after the running step; false if it outlasts the timeout."""
+    def stop(self, timeout_s: float = 30.0, building_s: float = 5.0) -> bool:
+        """End the thread after the running step; false if it outlasts the timeout.
+
+        A step that is still being built is waited for `building_s`: what is never used may take minutes, as a compiler
+        does, and ROS's launch kills a process 10 s after Ctrl-C.
+        """
         self._queue.close()
         if self._thread is None or self._thread is threading.current_thread():
             return True
-        self._thread.join(timeout_s)
+        self._thread.join(timeout_s if self._built.done() else building_s)
         return not self._thread.is_alive()
 
-    def _run(self, build_step: Callable[[], Callable[[T], None]], built: Future[None]) -> None:
+    def _run(self, build_step: Callable[[], Callable[[T], None]]) -> None:
         try:
             step = build_step()
         except BaseException as error:
-            built.set_exception(error)
+            self._built.set_exception(error)
             return
-        built.set_result(None)
+        self._built.set_result(None)
         while (item := self._queue.get()) is not None:
             try:
                 step(item)

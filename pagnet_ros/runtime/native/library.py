@@ -179,21 +179,21 @@ def _output(said: bytes) -> str:
 
 
 def _build(compiler: str, target: Path) -> None:
-    """Compile to a temporary name, then rename: a second process never loads half a file."""
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix="build-", suffix=".so")
-    os.close(handle)
-    try:
-        done = _run([compiler, *FLAGS, "-o", temporary, *map(str, SOURCES)], BUILD_SECONDS)
+    """Compile in a folder of its own, then rename: a second process never loads half a file.
+
+    The folder goes at the end of the process too, where that does not wait for the compiler.
+    """
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="build-") as folder:
+        built = Path(folder, target.name)
+        done = _run([compiler, *FLAGS, "-o", str(built), *map(str, SOURCES)], BUILD_SECONDS)
         if done.returncode != 0:
             said = _output(done.stderr).splitlines()
             lines = [line for line in said if "error" in line] or said
             raise NativeUnavailableError(f"{compiler} failed ({(lines or ['no message'])[0].strip()[:300]})")
-        with open(temporary, "r+b") as file:
+        with built.open("r+b") as file:
             content = file.read()
             file.write(_checksum(content))
             file.flush()
             os.fchmod(file.fileno(), 0o700)
             os.fsync(file.fileno())  # the name must not be there before the content, after a power cut
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        built.replace(target)

@@ -180,3 +180,18 @@ def test_a_step_that_takes_long_to_build_is_waited_for_whatever_class_the_timeou
     worker.start(build, is_running)
     assert built.is_set()
     assert worker.stop(TIMEOUT_S)
+
+
+def test_a_step_that_is_still_being_built_does_not_hold_up_the_end():
+    release = threading.Event()
+
+    def build():
+        assert release.wait(60)
+        return pytest.fail
+
+    worker = Worker(LatestOnlyQueue(), on_error=pytest.fail)
+    worker.start(build, lambda: False)  # ROS is shut down meanwhile
+    assert not worker.stop(timeout_s=60, building_s=0.01)
+    assert not release.is_set()
+    release.set()
+    assert worker.stop(TIMEOUT_S, TIMEOUT_S)

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -300,6 +301,28 @@ def test_a_broken_compiler_never_costs_more_than_the_kernels(monkeypatch, tmp_pa
     monkeypatch.setenv("PAGNET_CACHE", str(tmp_path / "cache"))
     with pytest.raises(NativeUnavailableError):
         load_library()
+
+
+ENDS_WHILE_IT_COMPILES = """
+import sys, threading, time
+from pathlib import Path
+from pagnet_ros.runtime.native import library
+
+library.shutil.which = lambda name: sys.argv[1]
+threading.Thread(target=library.load_library, daemon=True).start()
+while not [*library.cache_folder().glob("build-*")]:
+    time.sleep(0.01)
+"""
+
+
+def test_a_process_that_ends_while_it_compiles_leaves_nothing_half(tmp_path):
+    path = fake_compiler(
+        tmp_path, 'while [ "$1" != -o ]; do shift || exit 0; done; while [ -d "${2%/*}" ]; do sleep 0.1; done'
+    )
+    cache = tmp_path / "cache"
+    command, environment = [sys.executable, "-c", ENDS_WHILE_IT_COMPILES, str(path)], {"PAGNET_CACHE": str(cache)}
+    subprocess.run(command, check=True, timeout=120, env={**os.environ, **environment})
+    assert [*cache.iterdir()] == []
 
 
 def test_a_compiler_that_cannot_be_run_never_costs_more_than_the_kernels(monkeypatch, tmp_path):
