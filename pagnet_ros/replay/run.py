@@ -200,7 +200,7 @@ class _Run:
             return {}
         began = time.perf_counter()
         context = self._contexts.next(given.truth)
-        common = _common(given.outputs)
+        common = _common(given.outputs) if len(given.outputs) == len(self._methods) else None
         scores = {
             name: self._scorers[name].add(context, output.depth_m, output.sigma_m, common)
             for name, output in given.outputs.items()
@@ -287,12 +287,7 @@ class _Run:
         )
 
 
-def _common(outputs: MethodOutputs) -> NDArray[np.bool_] | None:
-    """Pixels that every method gives; None where no method answered."""
-    if not outputs:
-        return None
-    answers = iter(outputs.values())
-    mask = np.isfinite(next(answers).depth_m)
-    for answer in answers:
-        mask &= np.isfinite(answer.depth_m)
-    return np.asarray(mask)
+def _common(outputs: MethodOutputs) -> NDArray[np.bool_]:
+    """Pixels that every method gives."""
+    given = [np.isfinite(answer.depth_m) & (answer.depth_m > 0) for answer in outputs.values()]
+    return np.asarray(np.logical_and.reduce(given))

@@ -127,6 +127,28 @@ def test_a_method_that_fails_on_a_frame_is_counted_and_the_others_go_on(tmp_path
     assert [set(outputs) for _, _, outputs, _ in seen] == [{"moody", "identity"}, {"identity"}, {"moody", "identity"}]
 
 
+def test_a_frame_that_a_method_leaves_out_counts_for_no_method_where_all_are_compared(tmp_path):
+    calls = []
+
+    def moody(measured_m, rgb):
+        calls.append(1)
+        if len(calls) == 2:
+            raise InputError("not this one")
+        return np.full(rgb.shape[:2], 3.0, np.float32)
+
+    def empty_is_zero(measured_m, rgb):
+        depth = np.full(rgb.shape[:2], 3.0, np.float32)
+        depth[:, : rgb.shape[1] // 2] = 0.0
+        return depth
+
+    bag = write(tmp_path / "bag", rgbd(3))
+    methods = [FilterMethod("moody", moody), FilterMethod("half", empty_is_zero), Identity()]
+    results, seen = replay(bag, methods, RunOptions(scale=4))
+    moody_result, half, _ = results.methods
+    assert [np.isnan(scores["half"]["rmse_common_m"]) for *_, scores in seen] == [False, True, False]
+    assert moody_result.metrics["rmse_common_m"] == half.metrics["rmse_common_m"]  # both say 3 m on the same pixels
+
+
 def test_a_reference_of_another_size_is_refused(tmp_path):
     with pytest.raises(RecordingError, match="reference is 24 x 16 and colour 48 x 32; expected a reference of"):
         replay(write(tmp_path / "bag", with_reference(size=LOW)))

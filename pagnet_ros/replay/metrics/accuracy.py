@@ -57,7 +57,7 @@ class Common(Group):
     def sums(self, result: Result) -> Sums:
         """Pixels, absolute and squared errors; those of flat areas; frames, and flying pixels."""
         frame = result.frame
-        if result.common is None:
+        if result.common is None or not frame.is_judged:
             return np.zeros(7)
         common = result.common & frame.inside if self.settings.common == "measured" else result.common
         chosen = common.ravel().take(frame.known.places) & np.isfinite(result.at_known)

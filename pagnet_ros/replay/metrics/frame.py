@@ -170,6 +170,11 @@ class FrameContext:
         starts = np.cumsum(counts[present]) - counts[present]
         return Known(index.take(order), depth.take(order), present, starts, counts[present])
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether the reference knows any pixel: a frame without does not count among those of a mean per frame."""
+        return bool(self.known.places.size)
+
     @cached_property
     def surroundings(self) -> Surroundings:
         """Where points can float between surfaces of the reference."""
@@ -177,8 +182,8 @@ class FrameContext:
 
     @cached_property
     def grid(self) -> VoxelGrid | None:
-        """The voxel grid with what the reference marks; None without intrinsics, or a pose where one is needed."""
-        if self.intrinsics is None or (self.settings.up == "pose" and self.pose is None):
+        """The voxel grid with what the reference marks; None without one, intrinsics, or a pose where one is needed."""
+        if not self.is_judged or self.intrinsics is None or (self.settings.up == "pose" and self.pose is None):
             return None
         return VoxelGrid.of(self.settings, self.known.places, self.known.depth, self.size, self.intrinsics, self.pose)
 

@@ -38,7 +38,7 @@ class Flying(Group):
     def sums(self, result: Result) -> Sums:
         """Frames, flying pixels."""
         flying = between_surfaces(result.depth, result.frame.surroundings, self.settings)
-        return np.array([1, flying.size], np.float64)
+        return np.array([result.frame.is_judged, flying.size], np.float64)
 
     def values(self, sums: Sums) -> Values:
         """The mean per frame."""
@@ -69,7 +69,7 @@ class Flying(Group):
     Metric("missed_obstacle_share", "missed obstacles, share", "Missed obstacles over cells of the reference."),
 )
 class Obstacles(Group):
-    """False and missed obstacles of a voxel grid; undefined for frames without intrinsics."""
+    """False and missed obstacles of a voxel grid; undefined for frames without intrinsics or a reference."""
 
     def sums(self, result: Result) -> Sums:
         """Frames, cells of the result and of the reference, false and missed ones."""

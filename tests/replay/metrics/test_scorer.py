@@ -103,7 +103,20 @@ def test_an_image_without_a_single_known_or_given_pixel_has_no_metrics(score):
     nothing = np.full((8, 8), np.nan)
     found = score(nothing, nothing, intrinsics=CAMERA, sigma=nothing)
     defined = {name: value for name, value in found.items() if not math.isnan(value)}
-    assert defined == {"flying_pixels": 0, "false_obstacles": 0, "missed_obstacles": 0, "given_share": 0}
+    assert defined == {"given_share": 0}
+
+
+def test_frames_without_a_reference_do_not_count_in_means_per_frame():
+    frame, result, _ = scene(1)
+    blank = truth(np.full(frame.reference_m.shape, np.nan), frame.measured_m, frame.rgb, CAMERA)
+    scorer, contexts, everywhere = Scorer(MetricSettings(), True), FrameContexts(MetricSettings()), result > 0
+    first = scorer.add(contexts.next(frame), result, None, everywhere)
+    for _ in range(3):
+        scorer.add(contexts.next(blank), result, None, everywhere)
+    pooled = scorer.summary()["metrics"]
+    for name in ("flying_pixels", "flying_common", "false_obstacles", "missed_obstacles"):
+        assert pooled[name] == first[name], name
+    assert first["flying_common"] == first["flying_pixels"] > 0
 
 
 def test_a_perfect_result_is_perfect():
