@@ -14,7 +14,7 @@ import importlib.util
 import sys
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,8 @@ class BagPlayer(Player[BagMessage]):
         Raises:
             RecordingError: A topic asked for is not in the bag or its type is not installed, or nothing is left.
         """
+        if not options.topics and "/clock" in bag.topics and bag.topics["/clock"].count:
+            options = replace(options, clock_hz=0.0)  # the recorded one: header stamps follow it, not the recorder
         super().__init__("bag_player", options, stop, **kwargs)
         self.skipped: dict[str, str] = {}
         self._bag, self._options = bag, options
@@ -177,8 +179,12 @@ class BagPlayer(Player[BagMessage]):
 
     def _make_publishers(self) -> dict[str, Any]:
         chosen = self._bag.check_topics(self._options.topics) if self._options.topics else list(self._bag.topics)
-        if not self._options.topics and self._options.clock_hz and "/clock" in chosen:
-            chosen.remove("/clock")  # else two clocks would run against each other
+        if (
+            not self._options.topics
+            and "/clock" in chosen
+            and (self._options.clock_hz or self._options.restamp == "now")
+        ):
+            chosen.remove("/clock")  # it is empty, or disagrees with stamps of the present
         publishers = {}
         for topic in (self._bag.topics[name] for name in chosen):
             try:

@@ -45,7 +45,10 @@ class PlayerOptions(Settings):
     rate: float = setting(1.0, "recording seconds per wall second", low=0.01, high=100.0)
     loop: bool = setting(False, "begin again at the end")
     clock_hz: float = setting(
-        0.0, f"publish /clock this often, per second ({_CLOCK_HZ:g} if bare)", low=0.0, high=1000.0
+        0.0,
+        f"publish /clock this often, per second ({_CLOCK_HZ:g} if bare); one that a bag holds is played instead",
+        low=0.0,
+        high=1000.0,
     )
     wait_s: float = setting(0.0, "wait for subscribers before playing, at most this long, s", low=0.0, high=LONGEST_S)
 

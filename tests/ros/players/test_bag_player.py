@@ -209,6 +209,26 @@ def test_clock_runs_with_the_recording_and_jumps_back_in_a_loop(ros, play, bag_p
     assert got[backward[0] + 1] < START_NS + 2 * STEP_NS
 
 
+def test_the_clock_of_a_recorded_simulation_is_played_and_not_that_of_its_recorder(ros, play, tmp_path):
+    clock_msgs = pytest.importorskip("rosgraph_msgs.msg")
+    recorded_ns, kinds = 1_700_000_000_000_000_000, bags.STORE.types
+    messages = []
+    for k in range(5):
+        time = kinds["builtin_interfaces/msg/Time"](*divmod(START_NS + k * STEP_NS, 10**9))
+        messages.append(("/clock", recorded_ns + k * STEP_NS, kinds["rosgraph_msgs/msg/Clock"](time)))
+        messages.append(("/depth", recorded_ns + k * STEP_NS, image(k)))
+    probe = ros.node()
+    clock, seen = ros.collect(probe, clock_msgs.Clock, "/clock", 1000), ros.collect(probe, Image, "/depth", 50)
+    path = bags.write(tmp_path / "b", messages)
+
+    play(path, clock_hz=200.0)
+
+    stamped = stamps(seen.wait_for(5))
+    times = [m.clock.sec * 10**9 + m.clock.nanosec for m in clock.wait_for(5)]
+    assert times == stamped
+    assert play(path, wait=False, restamp="now").topics == ["/depth"]
+
+
 def test_restamping_moves_stamps_to_the_present_and_keeps_their_distances(ros, play, bag_path):
     probe = ros.node()
     seen = ros.collect(probe, Image, "/depth", 50)
