@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -17,6 +17,7 @@ from pagnet_ros.system.processes import words
 
 # Signals in turn, and how long each is given, seconds.
 ENDING = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
+LEAVING = (signal.SIGTERM, signal.SIGHUP)
 # The wheels' start-up marks its process; a child in another environment must set its library path up itself.
 _WHEEL_MARKS = ("_ROS_WHEELS_BOOTSTRAP_COMPLETE",)
 
@@ -66,7 +67,7 @@ class Child:
 class Children:
     """The children of one demo, ended together on leaving the ``with``: Ctrl-C first, then harder.
 
-    SIGTERM leaves it too, with status 143, where the program has no answer of its own.
+    SIGTERM leaves it too, with status 143, and a closed terminal with 129, where the program has no answer of its own.
     """
 
     def __init__(self, log_folder: Path, environ: Mapping[str, str] | None = None) -> None:
@@ -75,7 +76,7 @@ class Children:
         inherited = os.environ if environ is None else environ
         self._environ = {name: value for name, value in inherited.items() if name not in _WHEEL_MARKS}
         self._children: list[Child] = []
-        self._answers_sigterm = False
+        self._answered: list[signal.Signals] = []
 
     def start(self, name: str, module: str, arguments: Sequence[str]) -> Child:
         """Start ``python -m module arguments``."""
@@ -89,24 +90,25 @@ class Children:
             child.check()
 
     def __enter__(self) -> Children:
-        """Nothing runs yet. From here on SIGTERM does not end this process before its children."""
-        in_main_thread = threading.current_thread() is threading.main_thread()  # where alone Python allows it
-        if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _leave)
-            self._answers_sigterm = True
+        """Nothing runs yet. From here on no signal of `LEAVING` ends this process before its children."""
+        if threading.current_thread() is threading.main_thread():  # where alone Python allows it
+            self._answered = [number for number in LEAVING if signal.getsignal(number) is signal.SIG_DFL]
+        self._answer(_leave)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End all of them; returns when none is left. A further SIGTERM does not cut that short."""
-        if self._answers_sigterm:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        """End all of them; returns when none is left. A further signal does not cut that short."""
+        self._answer(signal.SIG_IGN)
         try:
             self._end()
         finally:
-            if self._answers_sigterm:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self._answer(signal.SIG_DFL)
+
+    def _answer(self, how: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+        for number in self._answered:
+            signal.signal(number, how)
 
     def _end(self) -> None:
         for number, patience_s in ENDING:

@@ -7,13 +7,17 @@ type, and for a lifecycle request out of sequence.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import rclpy
@@ -30,10 +34,14 @@ _PAUSE_S: Final = 0.01
 """Rest after an exception, so that one that comes back at once does not take the whole processor."""
 _REPORT_PERIOD_S: Final = 5.0
 _POLL_S: Final = 0.2
+_SIGNAL_POLL_S: Final = 1.0
+"""How long a signal that rclpy does not handle may wait: Python's handlers run in the main thread alone."""
 
 
 def init_ros(arguments: list[str] | None = None) -> None:
     """Start ROS with a command line; where no log file can be written (no home, no room), without one.
+
+    A terminal that is closed ends the process as SIGTERM does, from here on.
 
     Args:
         arguments: Command line with the program's name first; `sys.argv` if None.
@@ -55,6 +63,15 @@ def init_ros(arguments: list[str] | None = None) -> None:
         raise
     except Exception as error:  # rclpy's own classes for this are private
         raise ConfigError(f"the arguments after --ros-args: {error}") from error
+    in_main_thread = threading.current_thread() is threading.main_thread()  # where alone Python allows it
+    if in_main_thread and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else somebody wants it to live on
+        signal.signal(signal.SIGHUP, _end_at_hangup)
+
+
+def _end_at_hangup(number: int, frame: FrameType | None) -> None:
+    """Killed by it, a process leaves its shared memory in /dev/shm, tens of megabytes. A shell may send it twice."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def init_ros_alone(example: str, arguments: list[str] | None = None) -> None:
@@ -86,7 +103,7 @@ def refuse_plain(words: Sequence[str], example: str) -> None:
 
 
 def run_node(make_node: Callable[[], Any]) -> None:
-    """Make a node and spin it until Ctrl-C or SIGTERM; then shut ROS down, which has to be initialised before."""
+    """Make a node and spin it until Ctrl-C, SIGTERM or SIGHUP; then shut ROS down, which `init_ros` has started."""
     node = None
     executor = SingleThreadedExecutor()
     try:
@@ -118,7 +135,7 @@ def spin(executor: Any, logger: Any, until: Callable[[], bool] | None = None) ->
         ExternalShutdownException: ROS was shut down by a signal.
     """
     said: dict[str, float] = {}
-    timeout_s = None if until is None else _POLL_S
+    timeout_s = _SIGNAL_POLL_S if until is None else _POLL_S
     while executor.context.ok() and not (until is not None and until()):
         try:
             executor.spin_once(timeout_sec=timeout_s)

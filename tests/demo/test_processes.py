@@ -122,15 +122,15 @@ with Children(folder) as children:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_a_parent_that_is_terminated_leaves_no_child_behind(tmp_path, module):
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_parent_that_is_terminated_leaves_no_child_behind(tmp_path, module, how):
     name = module("polite", POLITE)
     environ = _environment(tmp_path) | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     words = [sys.executable, "-c", PARENT, str(tmp_path), name]
     with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, text=True) as parent:
         child = int(parent.stdout.readline())
-        parent.terminate()
-        assert parent.wait(DEADLINE_S) == 128 + signal.SIGTERM
+        parent.send_signal(how)
+        assert parent.wait(DEADLINE_S) == 128 + how
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
     assert "said goodbye" in (tmp_path / "node.log").read_text()

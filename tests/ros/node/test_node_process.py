@@ -129,7 +129,7 @@ def test_a_signal_while_the_weights_are_loaded_ends_the_node_cleanly(ros, how):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_node_process_works_on_remapped_topics_and_ends_cleanly(ros, start, how):
     process = start("-r", "depth:=/cam/depth", "-r", "color:=/cam/image", "-r", "depth_hr:=/sharp")
     camera = ros.node("camera")
@@ -226,6 +226,17 @@ def mapped_segments(pid):
     """Shared memory of DDS that a process uses, ports aside: those outlive the processes that meet there."""
     names = re.findall(r"/dev/shm/fastrtps_[0-9a-f]+(?:_el)?$", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE)
     return set(names)
+
+
+def test_a_closed_terminal_ends_a_node_that_waits_and_leaves_nothing_behind(ros, start):
+    process = start("-p", "autostart:=false")
+    ros.wait_until(lambda: process.says("waiting: ros2 lifecycle set"), 60.0, "the waiting node")
+    segments = mapped_segments(process._process.pid) - mapped_segments(os.getpid())
+    process._process.send_signal(signal.SIGHUP)
+    status, said = process.end(signal.SIGHUP)  # by the shell and by the kernel
+    assert status == 0, said
+    assert segments
+    assert not [path for path in segments if Path(path).exists()]
 
 
 def test_ctrl_c_ends_the_node_at_once_and_a_second_one_leaves_nothing_behind(ros, start):
