@@ -315,21 +315,23 @@ def _parser() -> argparse.ArgumentParser:
 
 INTRODUCTION = """# Cameras: is it better than plain interpolation?
 
-Written by
+For those who choose a method for a real camera: errors, and invented and missed obstacles, on real recordings. At each
+scale the first table sums up over the cameras, the second has each of them; pictures are at the end. Written by
 
 ```bash
 {command}
 ```
 
-The recorded depth of each camera is the truth; what a sensor with pixels {scales} times as large would have seen is
-the input ([replay.md](replay.md), mode self). All errors are over the same pixels: those that every method gives and
-whose four surrounding input pixels are measured, so that nothing had to be filled there. What one method leaves out
-counts for none, and what is left out are hard pixels at edges. Coverage, obstacles and holes are of all that a method
-gives. The judged method is {main}; `node-bicubic` goes through the same path without a
-network; bilinear, nearest and joint-bilateral are filters that fill the same holes. What each column means:
-[metrics.md](metrics.md), with `common=measured`, `flying_px=3` and `flying_margin_m=0.02`. A camera is won where a
-method is better than both bilinear and nearest. Where a recording has no calibration, obstacles are counted for a field
-of view of 53 degrees; flicker needs consecutive frames.
+- **Truth and input**: the recorded depth is the truth; what a sensor with pixels {scales} times as large would have
+  seen is the input ([replay.md](replay.md), mode self).
+- **Methods**: the judged one is {main}; `node-bicubic` goes through the same path without a network; bilinear, nearest
+  and joint-bilateral are filters that fill the same holes.
+- **Same pixels**: errors are over those that every method gives and whose four surrounding input pixels are measured.
+  What one method leaves out, mostly hard pixels at edges, counts for none. Coverage, obstacles and holes are of all
+  that a method gives.
+- **Columns**: [metrics.md](metrics.md), with `common=measured`, `flying_px=3` and `flying_margin_m=0.02`. A camera is
+  won where a method is better than both bilinear and nearest. Without a calibration obstacles are counted for a field
+  of view of 53 degrees; flicker needs consecutive frames.
 """
 
 
