@@ -114,7 +114,7 @@ def _ray(
     dice: torch.Generator,
     memory: SensorMemory | None,
 ) -> torch.Tensor:
-    """Depth of one true pixel per block: the middle one, jittered sideways."""
+    """Depth of one true pixel per block: the one at its middle, jittered sideways."""
     batch, height, width = depth.shape
     h, w = facing.shape[-2:]
     middle = (factor - 1) / 2
@@ -125,10 +125,23 @@ def _ray(
     shift = torch.randn((2, batch, h, w), generator=dice, device=depth.device)
     if memory is not None and profile.lateral_persistence > 0:
         shift = memory.step("sideways", shift, profile.lateral_persistence)
+    if not (profile.lateral_px or profile.lateral_angle_px):
+        return _middle(depth, profile.edge_jump, factor, shift)
     shift = shift * sigma
     y = (rows + shift[0]).round_().long().clamp_(0, height - 1)
     x = (cols + shift[1]).round_().long().clamp_(0, width - 1)
     return depth.reshape(batch, -1).gather(1, (y * width + x).reshape(batch, -1)).reshape(batch, h, w)
+
+
+def _middle(depth: torch.Tensor, jump: float, factor: int, shift: torch.Tensor) -> torch.Tensor:
+    """Depth at the middle of each block: where four pixels meet there, their mean, or any of them at a depth edge."""
+    first = (factor - 1) // 2
+    if factor % 2:
+        return depth[:, first::factor, first::factor]
+    four = torch.stack([depth[:, y::factor, x::factor] for y in (first, first + 1) for x in (first, first + 1)])
+    low, high = four.amin(0), four.amax(0)
+    anyone = four.gather(0, ((shift[:1] > 0) * 2 + (shift[1:] > 0)).long())[0]
+    return torch.where(high - low <= jump * low, four.mean(0), anyone)
 
 
 def structured_light_shadow(depth_m: torch.Tensor, focal_px: float, baseline_m: float, side: str) -> torch.Tensor:

@@ -52,6 +52,20 @@ def test_area_reduction_is_the_mean_of_each_block(factor):
     assert np.allclose(result, blocks, rtol=1e-5)
 
 
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
+def test_one_ray_per_block_sees_its_middle(factor):
+    y, x = np.mgrid[: 192 // factor, : 256 // factor] * factor + (factor - 1) / 2
+    slanted = 1 + np.add.outer(0.002 * np.arange(192), 0.001 * np.arange(256)).astype(np.float32)
+    result = sense(slanted, CAMERA, SensorProfile("ray", reduction="nearest"), 0, factor=factor)
+    assert np.allclose(result, 1 + 0.002 * y + 0.001 * x, atol=1e-5)
+
+
+def test_where_the_middle_of_a_block_lies_between_two_surfaces_one_ray_sees_either():
+    result = sense(step(first=102), CAMERA, SensorProfile("ray", reduction="nearest"), 0, factor=4)
+    assert set(np.unique(result)) == {1.0, 2.0}
+    assert np.mean(result[:, 25] == 1.0) == pytest.approx(0.5, abs=0.2)  # its middle is the edge itself
+
+
 @pytest.mark.parametrize("name", sorted(PROFILES))
 @pytest.mark.parametrize("factor", [1, 4])
 def test_the_same_seed_gives_the_same_frame_and_another_does_not(name, factor):
