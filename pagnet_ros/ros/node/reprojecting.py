@@ -42,7 +42,8 @@ class Reprojecting:
         node.health.record_ms("reproject", (time.monotonic_ns() - started) / NS_PER_MS)
         if not self._is_reprojected:
             self._is_reprojected, self._lacking_ns = True, 0
-            where = "by the parameters depth_pose_xyz and depth_pose_xyzw" if pose is not None else "by tf"
-            text = f"depth of frame {quoted(frames[0])} is reprojected into {quoted(frames[1])}, {where}"
+            moved_by = "depth_pose_xyz and depth_pose_xyzw" if pose is not None else "tf"
+            where = f"and {moved_by}" if pose is not None or frames[0] != frames[1] else "alone"
+            text = f"depth of {quoted(frames[0])} is reprojected into {quoted(frames[1])}, by the calibrations {where}"
             node.reporter.log("reprojected", text, "info")
         return made

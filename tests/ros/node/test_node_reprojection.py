@@ -14,9 +14,9 @@ from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
 from pagnet_ros.messages.image import depth_from_image
-from pagnet_ros.ros.encode import camera_info_message
+from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.node.transforms import Transforms
-from tests.ros.node.node_rig import MS, RELIABLE, START_NS, Rig
+from tests.ros.node.node_rig import MS, RELIABLE, START_NS, Rig, color_message, info_message
 
 WALL, BOX, APART = 3.0, 1.5, 0.15
 """Metres; the box is in the middle of the depth image, and APART moves it by 10 of its 32 columns, the wall by 5."""
@@ -82,7 +82,14 @@ def test_the_transform_of_tf_moves_depth(ros):
     tf = [transform("mast", "color_optical", APART), transform("mast", "depth_optical", 0.0)]
     rig.node._inputs.transforms.take_static(SimpleNamespace(transforms=tf))
     assert rig.columns_of_box() == (2, 10)
-    assert any("[reprojected]" in line and "by tf" in line for line in rig.log)
+    assert any("[reprojected]" in line and "by the calibrations and tf" in line for line in rig.log)
+
+
+def test_depth_of_the_colour_cameras_frame_and_another_shape_is_told_to_be_moved_by_the_calibrations_alone(ros):
+    rig = Cameras(ros, depth_info=info_message((90, 128)))
+    rig.color.publish(color_message(START_NS))
+    rig.depth.publish(image_message(np.full((90, 128), 2.0, np.float32), START_NS, "color_optical"))
+    assert "into 'color_optical', by the calibrations alone" in rig.wait_log("reprojected")
 
 
 def test_without_a_transform_depth_is_taken_as_it_comes_and_the_lack_is_told(ros):
