@@ -53,9 +53,15 @@ class Ros1Reader:
     def messages(
         self, connections: Collection[Connection], start: int | None = None, stop: int | None = None
     ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Messages in order of time, as rosbags' reader gives them, in CDR."""
+        """Messages in order of time, as rosbags' reader gives them, in CDR; what does not fit its type is left out."""
+        from rosbags.serde import SerdeError
+
         for connection, stamp_ns, raw in self._reader.messages(connections, start, stop):
-            yield connection, stamp_ns, bytes(self._ros2.ros1_to_cdr(raw, connection.msgtype))
+            try:
+                converted = bytes(self._ros2.ros1_to_cdr(raw, connection.msgtype))
+            except SerdeError:
+                continue  # `Bag` tells that it did not come
+            yield connection, stamp_ns, converted
 
     def _is_same(self, connection: Connection) -> bool:
         """Whether a recorded type is ROS 1's own, and lies in memory as ROS 2's of that name."""

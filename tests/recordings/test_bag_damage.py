@@ -6,7 +6,9 @@ import sqlite3
 import pytest
 
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
+from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionMode
+from rosbags.typesys import Stores, get_typestore
 
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bags import Bag
@@ -181,3 +183,17 @@ def test_messages_that_a_zeroed_block_hides_are_told(tmp_path, reader):
         assert f"{came} of the 400 messages its index promises are readable" in told[0]
         list(bag.messages(stop_ns=2 * 10**9))  # a part of it promises nothing
         assert len(told) == 1
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff\xff\xff\x7fx", b"\1\0\0\0xyz"], ids=repr)
+def test_a_message_of_ros_1_that_is_none_of_its_type_is_left_out_and_told(tmp_path, damaged):
+    path, store, kind = tmp_path / "old.bag", get_typestore(Stores.ROS1_NOETIC), "std_msgs/msg/String"
+    with Ros1Writer(path) as writer:
+        chat = writer.add_connection("/chat", kind, typestore=store)
+        for k, raw in enumerate((b"\1\0\0\0a", damaged, b"\1\0\0\0b")):
+            writer.write(chat, 10**9 * (k + 1), raw)
+
+    with JoinedBags([path]) as bag:
+        assert [bag.decode(message).data for message in bag.messages()] == ["a", "b"]
+        assert len(bag.damage) == 1
+        assert "2 of the 3 messages its index promises are readable" in bag.damage[0]
