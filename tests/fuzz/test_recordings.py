@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
+from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionMode
+from rosbags.typesys import Stores, get_typestore
 
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.frames import open_frames
@@ -27,7 +29,21 @@ BAGS = {
     "sqlite3": ("sqlite3", None),
     "sqlite3, packed file": ("sqlite3", CompressionMode.FILE),
 }
+ROS1 = "old.bag"
 COUNT = 8
+
+
+def ros1_bag(path):
+    """The same messages as a bag of ROS 1."""
+    old, new = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.ROS2_JAZZY)
+    with Ros1Writer(path) as writer:
+        topics = {}
+        for topic, stamp_ns, message in rgbd(COUNT, info=False):
+            kind = message.__msgtype__
+            if topic not in topics:
+                topics[topic] = writer.add_connection(topic, kind, typestore=old)
+            writer.write(topics[topic], stamp_ns, new.cdr_to_ros1(new.serialize_cdr(message, kind), kind))
+    return path.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +53,15 @@ def whole_bags(tmp_path_factory):
     for index, (kind, (storage, compression)) in enumerate(BAGS.items()):
         bag = write(tmp_path_factory.mktemp("whole") / f"bag{index}", rgbd(COUNT, info=False), storage, compression)
         found[kind] = {path.name: path.read_bytes() for path in bag.iterdir()}
-    return found
+    return found | {ROS1: {ROS1: ros1_bag(tmp_path_factory.mktemp("whole") / ROS1)}}
 
 
 changes = st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), max_size=6)
 
 
-@examples(150)
+@examples(170)
 @given(
-    kind=st.sampled_from([*BAGS]), flips=changes, cut=st.one_of(st.just(1.0), st.floats(0, 1)),
+    kind=st.sampled_from([*BAGS, ROS1]), flips=changes, cut=st.one_of(st.just(1.0), st.floats(0, 1)),
     metadata=st.sampled_from(["kept", "gone", "changed"]), zeros=st.booleans(),
 )  # fmt: skip
 def test_any_changed_bag_is_read_as_far_as_it_goes(tmp_path, whole_bags, kind, flips, cut, metadata, zeros):
@@ -66,7 +82,7 @@ def test_any_changed_bag_is_read_as_far_as_it_goes(tmp_path, whole_bags, kind, f
             continue
         (bag / name).write_bytes(data)
     try:
-        with JoinedBags([bag]) as bags:
+        with JoinedBags([bag / ROS1 if kind == ROS1 else bag]) as bags:
             count = 0
             for message in bags.messages():
                 count += 1
