@@ -1,6 +1,6 @@
-"""What a cloud of the node's result costs, from depth to a message to publish. ``python -m benchmarks.points``.
+"""What a cloud of the node's result costs, from depth to a message to publish.
 
-Times are the processor's, which other work on the machine does not lengthen much.
+``python -m benchmarks.points``. Times are the processor's, which other work on the machine does not lengthen much.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ import torch
 from torch.utils.data import default_collate
 
 from pagnet_training import surface_loss
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.data.patches import Patches
 from pagnet_training.data.sources import load_sources
 from pagnet_training.data.surface_patches import SurfacePatches
@@ -176,7 +176,7 @@ def measured(recipe: Recipe, rounds: int, seconds: float, compiled: bool) -> dic
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; prints a table in Markdown; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training_speed", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training_speed", description=description_of(__doc__))
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--rounds", type=int, default=5, help="steps that count, of which the best is taken")
     parser.add_argument("--seconds", type=float, default=20.0, help="on the clock, per number of processes; 0 for none")

@@ -28,7 +28,7 @@ from pagnet_ros.model.surface_network import SurfaceNetwork
 from pagnet_ros.model.weights import build_network
 from pagnet_ros.system.files import replaced
 from pagnet_training.checkpoint import Checkpoint, read_checkpoint
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.data.sources import without_missing
 from pagnet_training.json_file import explained, write_json
 from pagnet_training.module import as_exported
@@ -240,7 +240,7 @@ def table(study: Study, scores: Sequence[VariantScore]) -> Table:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status. Options it does not know go to `pagnet_training.train`."""
-    parser = argparse.ArgumentParser(prog="python -m studies.ablation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.ablation", description=description_of(__doc__))
     parser.add_argument("study", type=Path, help="YAML file, see studies/recipes/")
     parser.add_argument("--data", type=Path, required=True, help="data root")
     parser.add_argument("--out", type=Path, help="folder of the runs (default: runs/<study's file name>)")

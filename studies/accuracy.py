@@ -21,7 +21,7 @@ from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.weights import WeightsHeader, load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.system.files import replaced
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.evaluate import (
     BASELINES,
     INPUTS,
@@ -184,7 +184,7 @@ def _methods() -> list[Method]:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.accuracy", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.accuracy", description=description_of(__doc__))
     parser.add_argument("--data", type=Path, help="validation images; needed for --document")
     parser.add_argument("--document", type=Path, help="put the tables of the paper's form between its marks")
     parser.add_argument("--zoo-readme", type=Path, help="put the table of shipped files between its marks")

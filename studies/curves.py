@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pagnet_ros.errors import ConfigError
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.json_file import write_picture
 from pagnet_training.short_names import short_names
 
@@ -61,7 +61,7 @@ def draw(journals: dict[str, tuple[list[int], dict[str, list[float]]]], path: Pa
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.curves", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.curves", description=description_of(__doc__))
     parser.add_argument("journals", type=Path, nargs="+", help="validation.jsonl of a run, or a copy of it")
     parser.add_argument("--out", type=Path, required=True, help="the picture")
     options = parser.parse_args(arguments)

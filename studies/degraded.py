@@ -22,7 +22,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.zoo import weights_file
 from pagnet_ros.sensors import SensorProfile, load_profile
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.data.known_sensor import MetricPatch, observe
 from pagnet_training.evaluate import Method, method_of_weights
 from pagnet_training.json_file import write_json
@@ -112,7 +112,7 @@ def table(scores: Sequence[DegradedScore], scale: int, title: str) -> Table:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.degraded", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.degraded", description=description_of(__doc__))
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--sensor", required=True, help="sensor profile without a unit, such as kinect_paper")
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)

@@ -21,7 +21,7 @@ from pagnet_ros.errors import ConfigError
 from pagnet_ros.model.zoo import weights_file
 from pagnet_ros.sensors import load_profile
 from pagnet_ros.system.files import replaced
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.evaluate import method_of_weights
 from pagnet_training.json_file import explained
 from pagnet_training.protocol import Case, ProtocolImage, read_protocol_images, rmse
@@ -95,7 +95,7 @@ def _panels(row: Result) -> Iterator[tuple[str, Depth, bool]]:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.degraded_sheet", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.degraded_sheet", description=description_of(__doc__))
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--image", default="", help="name of the image; the first one by default")
     parser.add_argument(

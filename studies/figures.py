@@ -23,7 +23,7 @@ from pagnet_ros.model.zoo import weights_file
 from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.json_file import write_picture
 from pagnet_training.protocol import Case, ProtocolImage, make_case, network_upsampler, read_protocol_images
 
@@ -109,7 +109,7 @@ def draw_sheet(path: Path, case: Case, stages: list[StageMaps]) -> None:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.figures", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.figures", description=description_of(__doc__))
     parser.add_argument("--weights", type=weights_file, required=True)
     parser.add_argument("--data", type=Path, help="folder with NAME_rgb.png and NAME_disparity.png instead of traps")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")

@@ -25,7 +25,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from pagnet_ros.sensors import SensorProfile, missing_probability, structured_light_shadow
 from pagnet_ros.sensors.edges import depth_edges
 from pagnet_ros.sensors.holes import hole_field, missing_at_edges
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.json_file import write_json
 from pagnet_training.sensors.fit import fit_recording
 from pagnet_training.sensors.images import metres
@@ -205,7 +205,7 @@ def results_table(results: dict[str, dict[str, float]]) -> Table:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.missing_model", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.missing_model", description=description_of(__doc__))
     parser.add_argument("recording", type=Path, help="bag or folder of frames, with poses and intrinsics")
     parser.add_argument("--every", type=int, default=1, help="take one frame of so many")
     parser.add_argument("--steps", type=int, default=800, help="of training")

@@ -28,7 +28,7 @@ from pagnet_ros.simulation.palette import finish
 from pagnet_ros.simulation.props import Place
 from pagnet_ros.simulation.surfaces import SurfaceBuilder, rotation_euler, rotation_facing
 from pagnet_ros.system.resources import config_path
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from studies.sequences import TrueFrame
 
 FIRST_SEED = 700_000
@@ -120,7 +120,7 @@ def table(rooms: int, sensor: str) -> str:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.obstacles", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.obstacles", description=description_of(__doc__))
     parser.add_argument("--rooms", type=int, default=40, help="how many (default 40)")
     parser.add_argument("--sensor", default="kinect_v1", help="profile of the sensor (default kinect_v1)")
     options = parser.parse_args(arguments)

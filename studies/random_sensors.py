@@ -23,7 +23,7 @@ from rich.progress import track
 from rich.table import Table
 
 from pagnet_ros.recordings.frames import open_frames
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.data.coarse_depth import summed_up
 from pagnet_training.data.images import RgbdImage
 from pagnet_training.data.procedural import render_scene
@@ -142,7 +142,7 @@ def results_table(results: dict[str, Any]) -> Table:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.random_sensors", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.random_sensors", description=description_of(__doc__))
     parser.add_argument("recordings", nargs="+", type=Path, help="bags or folders of frames")
     parser.add_argument("--draws", type=int, default=400, help="how many random sensors")
     parser.add_argument("--scenes", type=int, default=40, help="on how many rendered scenes, in turn")

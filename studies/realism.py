@@ -24,7 +24,7 @@ from rich.table import Table
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import PinholeCamera, SensorMemory, SensorProfile, load_profile, sense
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.json_file import write_json
 from pagnet_training.sensors import realism
 from pagnet_training.sensors.fit import fit_recording
@@ -246,7 +246,7 @@ def realism_table(results: dict[str, Any]) -> Table:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.realism", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.realism", description=description_of(__doc__))
     parser.add_argument("recording", type=Path, help="bag or folder of frames, with poses and intrinsics")
     parser.add_argument("--profiles", nargs="*", default=[], help="more profiles, shipped names or YAML files")
     parser.add_argument("--no-fit", action="store_true", help="judge the named profiles only")

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from pagnet_ros.errors import PagnetError
 from pagnet_ros.recordings.frames import RecordedFrame
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.json_file import write_json
 from pagnet_training.sensors.fit import FitResult, fit_recording
 from studies.known_sensors import FIRST_SEED, KNOWN, Recording, recordings
@@ -134,7 +134,7 @@ def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.recovery", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.recovery", description=description_of(__doc__))
     parser.add_argument("--simulators", nargs="+", default=list(SIMULATORS), choices=SIMULATORS)
     parser.add_argument(
         "--profiles", nargs="*", default=[], choices=[profile.name for profile in KNOWN], help="only these"

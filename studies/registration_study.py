@@ -27,7 +27,7 @@ from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.sensors import PinholeCamera, sensor_profile
 from pagnet_ros.simulation import LookAround, RenderedFrame, Renderer, Scene
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.json_file import write_json
 from pagnet_training.protocol import make_case, read_protocol_images
 from studies.sequences import HELD_OUT, TrueFrame
@@ -163,7 +163,7 @@ def _estimate(depth: Depth, rgb: Rgb) -> Estimate | None:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.registration_study", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.registration_study", description=description_of(__doc__))
     parser.add_argument("--scenes", type=int, default=64, metavar="N", help="rendered scenes (default 64)")
     parser.add_argument("--middlebury", type=Path, metavar="FOLDER", help="images of the evaluation protocol")
     parser.add_argument("--recording", type=Path, nargs="*", default=[], metavar="FOLDER", help="folders of frames")

@@ -34,7 +34,7 @@ from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.recordings.layouts import detect_layout
 from pagnet_ros.system.units import in_metres
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.data.coarse_depth import main_surface
 from pagnet_training.data.images import RgbdImage
 from pagnet_training.data.patches import Source
@@ -228,7 +228,7 @@ def _folders(given: Sequence[Path]) -> list[Path]:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.reliability", description=str(__doc__).splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m studies.reliability", description=description_of(__doc__))
     parser.add_argument("folders", nargs="*", type=Path, help="folders of frames, or of such folders")
     parser.add_argument("--scales", nargs="+", type=int, default=[2, 4, 8], help="(default 2 4 8)")
     parser.add_argument("--patches", type=int, default=120, help="simulated ones for each scale (default 120)")

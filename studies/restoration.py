@@ -24,7 +24,7 @@ from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.sensors import SensorMemory, SensorProfile, load_profile
 from pagnet_ros.system.units import in_metres
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.evaluate import Method
 from pagnet_training.json_file import write_json
 from pagnet_training.sensors.images import edge_mask
@@ -218,7 +218,7 @@ def main(arguments: Arguments = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m studies.restoration", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.restoration", description=description_of(__doc__))
     parser.add_argument("--profile", help="sensor profile, a shipped name or a YAML file: held-out simulated sequences")
     parser.add_argument("--phone", type=Path, help="folder of real frames with a reference")
     parser.add_argument("--weights", nargs="*", default=[], help="shipped names or weights files, any scales")

@@ -21,7 +21,7 @@ from rich.table import Table
 from pagnet_ros.core.depth import imresize
 from pagnet_ros.model.config import SCALES
 from pagnet_ros.model.zoo import weights_file
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.evaluate import BASELINES, Method, method_of_weights
 from pagnet_training.protocol import Case, Upsampler, rmse
 
@@ -114,7 +114,7 @@ def table(methods: Sequence[Method], scales: Sequence[int]) -> Table:
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m studies.texture", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.texture", description=description_of(__doc__))
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
     parser.add_argument("--weights", type=weights_file, nargs="*", default=[], help="shipped networks or weights files")
     parser.add_argument("--baselines", nargs="*", default=["bicubic"], choices=sorted(BASELINES))

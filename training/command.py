@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -28,3 +29,9 @@ def command_line(run: Callable[[Arguments], None]) -> Callable[..., int]:
         return 0
 
     return main
+
+
+def description_of(doc: str | None) -> str:
+    """What ``--help`` says of a command: its module's first sentence, without the command that leads it in."""
+    first = re.sub(r"^``[^`]*``: ", "", (doc or "").partition("\n\n")[0]).replace("`", "")
+    return first[:1].upper() + first[1:]

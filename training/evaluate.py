@@ -28,7 +28,7 @@ from pagnet_ros.model.zoo import weights_file
 from pagnet_ros.runtime.devices import choose_device
 from pagnet_ros.runtime.native import NativePagNet, load_library
 from pagnet_ros.system.files import replaced
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.json_file import explained, write_json
 from pagnet_training.protocol import (
     Case,
@@ -205,7 +205,7 @@ def _cell(found: Mapping[tuple[str, str, int], float], method: str, image: str, 
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pagnet_training.evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pagnet_training.evaluate", description=description_of(__doc__))
     parser.add_argument("--data", type=Path, required=True, help="folder with NAME_rgb.png and NAME_disparity.png")
     parser.add_argument("--scales", type=int, nargs="+", default=list(SCALES), choices=SCALES)
     parser.add_argument("--weights", type=weights_file, nargs="*", default=[], help="shipped networks or weights files")

@@ -20,7 +20,7 @@ from pagnet_ros.model.network import PagNet
 from pagnet_ros.model.weights import WeightsHeader, build_network, load_weights, save_weights
 from pagnet_training.best import BEST, LAST, chosen_checkpoint
 from pagnet_training.checkpoint import read_checkpoint
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 from pagnet_training.evaluate import score_weights
 from pagnet_training.machine import commit
 from pagnet_training.module import see_brightness_only
@@ -136,7 +136,7 @@ def _average(net: nn.Module, config: ModelConfig, others: Sequence[Path]) -> Non
 @command_line
 def main(arguments: Arguments = None) -> None:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pagnet_training.export", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pagnet_training.export", description=description_of(__doc__))
     parser.add_argument("checkpoint", type=Path, help="folder of a run, of which the best is taken; or a checkpoint")
     parser.add_argument("target", type=Path)
     parser.add_argument("--description", default="")

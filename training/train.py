@@ -34,6 +34,7 @@ from pagnet_ros.model.zoo import weights_file
 from pagnet_training.best import LAST
 from pagnet_training.callbacks import Checkpoints, StepsBar, TimeLimit
 from pagnet_training.checkpoint import read_checkpoint
+from pagnet_training.command import description_of
 from pagnet_training.data.known_sensor import Sensors
 from pagnet_training.data.patches import Patches, PatchStream, Source
 from pagnet_training.data.sources import load_sources, without_missing
@@ -239,7 +240,7 @@ def _process_age_s() -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    options = train_parser(__doc__).parse_args(arguments)
+    options = train_parser(description_of(__doc__)).parse_args(arguments)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
     try:

@@ -26,7 +26,9 @@ DEFAULT_WAYS = {"cpu": ("native", "eager"), "cuda": ("graph", "eager")}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.engine", description="How long the engine takes for a frame, from NumPy to NumPy."
+    )
     parser.add_argument(
         "--weights", nargs="+", default=["fast-x4-sensor"], help="zoo names, files, bicubic-x4, full-x4 ..."
     )

@@ -58,7 +58,7 @@ class DemoOptions(Settings):
         1, "make recorded frames coarser by this factor; the recording is then the truth", low=1, high=16
     )
     weights: str = setting("auto", "network: zoo name, file, or bicubic")
-    sensor: str = setting("tof", "simulated sensor: tof, kinect, clean")
+    sensor: str = setting("tof", "sensor profile of the simulated camera: shipped name or YAML path")
     out: str = setting("out/demo", "folder for the picture and the logs")
 
     def conflicts(self) -> Iterator[str]:

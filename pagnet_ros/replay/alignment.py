@@ -28,10 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 where depth is not off as far as can be told, 1 where it is, 2 where nothing could be read.
     """
-    parser = argparse.ArgumentParser(prog="python -m pagnet_ros.replay.alignment", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m pagnet_ros.replay.alignment",
+        description="Does depth lie on the colour image, and if not, how far off?",
+        epilog="Exit status: 0 not off as far as can be told, 1 off, 2 nothing could be read.",
+    )
     parser.add_argument("recording", nargs="+", help="a bag, or a folder of frames")
-    parser.add_argument("--depth", default="", help="topic of depth, where it is not told by the bag")
-    parser.add_argument("--color", default="", help="topic of colour, likewise")
+    parser.add_argument("--depth", default="", help="depth topic of a bag (found if unambiguous)")
+    parser.add_argument("--color", default="", help="colour topic of a bag (found if unambiguous)")
     given = parser.parse_args(arguments)
     check, width = AlignmentCheck(period=1, memory=1.0), 0
     try:

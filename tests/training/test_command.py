@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pagnet_ros.errors import ConfigError
-from pagnet_training.command import Arguments, command_line
+from pagnet_training.command import Arguments, command_line, description_of
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,15 @@ def test_a_command_line_ends_with_a_status_and_at_most_one_line(
 
     assert main(["--word"]) == status
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    ("doc", "said"),
+    [
+        ("``python -m a.b X``: from `X` to a table.\n\nData flows: X -> table.", "From X to a table."),
+        ("What a step costs.", "What a step costs."),
+        (None, ""),
+    ],
+)
+def test_help_says_what_a_command_is_for_and_nothing_of_its_inside(doc: str | None, said: str) -> None:
+    assert description_of(doc) == said

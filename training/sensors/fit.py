@@ -23,6 +23,7 @@ from pagnet_ros.errors import ConfigError, PagnetError, RecordingError
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import RecordedFrame
 from pagnet_ros.sensors import SensorProfile, save_profile
+from pagnet_training.command import description_of
 from pagnet_training.phases import Phase, phases_on
 from pagnet_training.sensors.collect import Collector, Quality
 from pagnet_training.sensors.edge_effects import fit_bias, fit_edges
@@ -225,7 +226,7 @@ def _doubtful(noise: NoiseFit) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m pagnet_training.sensors.fit", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pagnet_training.sensors.fit", description=description_of(__doc__))
     parser.add_argument("recording", type=Path, help="bag folder, .mcap, .db3 or .bag file, or a folder of frames")
     parser.add_argument("--out", type=Path, required=True, help="profile to write (.yaml)")
     parser.add_argument("--report", type=Path, help="report to write (.html)")
