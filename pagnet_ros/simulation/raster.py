@@ -56,12 +56,12 @@ def _bounding_boxes(surfaces: Surfaces, pose: FloatArray, camera: PinholeCamera)
     extent[card, 2] = 0.0
     world = surfaces.centre[:, None] + np.einsum("kij,kcj->kci", surfaces.rotation, _CORNERS * extent[:, None])
     points = (world - pose[:3, 3]) @ pose[:3, :3]
-    z = points[..., 2] - np.abs(surfaces.relief_m)[:, None]
+    z = points[..., 2]  # a relief rises along the ray, and so within the same pixels
     safe = np.maximum(z, 1e-6)
     u = points[..., 0] / safe * camera.fx + camera.cx
     v = points[..., 1] / safe * camera.fy + camera.cy
     boxes = np.stack((np.floor(u.min(1)), np.floor(v.min(1)), np.ceil(u.max(1)) + 1, np.ceil(v.max(1)) + 1), axis=1)
-    full = (z.min(1) < NEAR_M) | (surfaces.outline == UNBOUNDED)
+    full = (z.min(1) - np.abs(surfaces.relief_m) < NEAR_M) | (surfaces.outline == UNBOUNDED)
     boxes[full] = (0, 0, camera.width, camera.height)
     boxes[(z.max(1) < NEAR_M) & (surfaces.outline != UNBOUNDED)] = 0
     limit = np.array([camera.width, camera.height] * 2)

@@ -104,6 +104,17 @@ def test_a_cutout_has_holes_and_its_relief_bends_only_its_inside():
     assert np.array_equal(bent[~inside], depth[~inside])
 
 
+def test_a_relief_covers_the_pixels_of_its_card_wherever_it_lies_in_the_image():
+    bent, flat = SurfaceBuilder(), SurfaceBuilder()
+    for x, z in ((-0.35, -0.25), (0.35, -0.25), (-0.35, 0.25), (0.35, 0.25)):
+        place = rotation_facing((0, -1, 0)), (x, 1.0, z), (0.1, 0.1), GREY
+        bent.card(*place, relief=RELIEF_NUMBERS["bumps"][0], relief_m=0.1)
+        flat.card(*place)
+    covered = np.isfinite(render(scene_of(flat), CAMERA).depth_m)
+    assert covered.sum() > 4 * 500
+    assert np.array_equal(np.isfinite(render(scene_of(bent), CAMERA).depth_m), covered)
+
+
 def test_nothing_hit_is_nan_and_black():
     b = SurfaceBuilder()
     b.card(rotation_facing((0, -1, 0)), (0, 1, 0), (0.1, 0.1), GREY, outline=ROUND)
