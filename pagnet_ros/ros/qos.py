@@ -7,7 +7,7 @@ The defaults (best effort in, which accepts every publisher; reliable out, which
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from rclpy.qos import (
     DurabilityPolicy,
@@ -20,9 +20,11 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from pagnet_ros.ros.compat import PublisherEventCallbacks, SubscriptionEventCallbacks
+from pagnet_ros.ros.parameters import overrides
 from pagnet_ros.ros.reporter import Reporter
 
 _RELIABILITY: Final = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
+_KINDS: Final = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
 IMAGE_DEPTH: Final = 5
 """Messages DDS keeps per topic. Callbacks only store, so this bridges a pause of the executor and adds no
 delay."""
@@ -51,10 +53,14 @@ def subscribe_latched(node: Any, kind: Any, topic: str, callback: Callable[[Any]
     return node.create_subscription(kind, topic, callback, latched, event_callbacks=silent, raw=raw)
 
 
-def overriding_options() -> QoSOverridingOptions:
-    """Let parameter files set history, depth, reliability and durability per topic."""
-    kinds = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
-    return QoSOverridingOptions(policy_kinds=kinds)
+def overriding_options(node: Any, topic: str, entity: Literal["publisher", "subscription"]) -> QoSOverridingOptions:
+    """Let parameter files set history, depth, reliability and durability of a topic (its absolute name).
+
+    Only those that are set: rclpy declares each policy it is told of as a parameter that cannot change, whose first
+    value would then hold against what the node's own parameters say when it is configured anew.
+    """
+    given, stem = overrides(node), f"qos_overrides.{topic}.{entity}"
+    return QoSOverridingOptions(policy_kinds=[kind for kind in _KINDS if f"{stem}.{kind.name.lower()}" in given])
 
 
 def subscription_events(reporter: Reporter, topic: str) -> SubscriptionEventCallbacks:

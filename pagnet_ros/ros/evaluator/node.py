@@ -151,7 +151,8 @@ class Evaluator(Node):
         """Record what comes on a topic of sensor_msgs, under a name; returns the callback."""
         record = self._recorder(recorded, f"sensor_msgs/msg/{kind.__name__}", stream)
         qos = image_qos(self.options.input_reliability, depth=50)
-        self.create_subscription(kind, topic, record, qos, raw=True, qos_overriding_options=overriding_options())
+        overriding = overriding_options(self, topic, "subscription")
+        self.create_subscription(kind, topic, record, qos, raw=True, qos_overriding_options=overriding)
         return record
 
     def _recorder(self, topic: str, kind: str, stream: str) -> Callable[[bytes], None]:

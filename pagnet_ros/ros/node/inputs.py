@@ -207,7 +207,7 @@ class Inputs:
                 callback,
                 image_qos(self._settings.input_reliability),
                 event_callbacks=subscription_events(self._reporter, topic),
-                qos_overriding_options=overriding_options(),
+                qos_overriding_options=overriding_options(self._node, topic, "subscription"),
                 raw=raw,
             )
         except Exception as error:  # rclpy has no public class for what the middleware refuses

@@ -87,7 +87,7 @@ class Outputs:
                     topic,
                     image_qos(parameters.output_reliability),
                     event_callbacks=publisher_events(reporter, topic, on_matched),
-                    qos_overriding_options=overriding_options(),
+                    qos_overriding_options=overriding_options(node, topic, "publisher"),
                 )
             except Exception as error:  # rclpy has no public class for what the middleware refuses
                 self.close()

@@ -193,6 +193,19 @@ def test_qos_can_be_overridden_by_parameter(ros):
     assert info[0].qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
 
 
+def test_reliability_follows_its_parameters_when_the_node_is_configured_anew(ros):
+    rig = Rig(ros, listen=False, lazy=False, **{"qos_overrides./color.subscription.depth": 7})
+    assert rig.node.trigger_deactivate().name == rig.node.trigger_cleanup().name == "SUCCESS"
+    new = {"input_reliability": "reliable", "output_reliability": "best_effort"}
+    for name, value in new.items():
+        assert rig.node.set_parameters([Parameter(name, value=value)])[0].successful
+    rig.activate()
+    color = next(each.qos_profile for each in rig.node.subscriptions if each.topic_name == "/color")
+    output = next(each.qos_profile for each in rig.node.publishers if each.topic_name == "/depth_hr")
+    assert (color.reliability, color.depth) == (ReliabilityPolicy.RELIABLE, 7)
+    assert output.reliability == ReliabilityPolicy.BEST_EFFORT
+
+
 def test_remapped_color_takes_its_camera_info_and_outputs_along(ros):
     remaps = ["--ros-args", "-r", "color:=/cam/color/image_raw", "-r", "depth_hr:=/sharp/depth", "-r", "__ns:=/robot"]
     rig = Rig(ros, activate=False, listen=False, cli_args=remaps)
