@@ -220,6 +220,21 @@ class RosHarness:
         """See `wait_until`; also ends when a callback raised."""
         return wait_until(lambda: self._failure is not None or predicate(), timeout_s, what)
 
+    def call(self, client: Any, request: Any) -> Any:
+        """What a service answers. The client's node is spun here.
+
+        Asked again from time to time: a server that has not discovered its client yet answers into the void.
+        """
+        self.wait_until(client.service_is_ready, 60.0, "the service")
+        asked: list[tuple[float, Any]] = []
+
+        def answered() -> Any:
+            if not asked or time.monotonic() > asked[-1][0] + 10.0:
+                asked.append((time.monotonic(), client.call_async(request)))
+            return next((future for _, future in asked if future.done()), None)
+
+        return self.wait_until(answered, 60.0, "the answer").result()
+
     def close(self) -> None:
         """Stop spinning, destroy the nodes, and fail the test if a callback raised."""
         self._closing = True

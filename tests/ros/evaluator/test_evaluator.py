@@ -14,6 +14,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 
 import rclpy
+from rcl_interfaces.srv import ListParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -265,6 +266,8 @@ def test_the_executable_scores_what_came_when_it_is_told_to_end(ros, tmp_path):
         for k in range(2):
             feed.send(k)
         assert all(publisher.wait_for_all_acked() for publisher in feed.publishers.values())
+        asks = feed.node.create_client(ListParameters, "evaluator/list_parameters")
+        ros.call(asks, ListParameters.Request())  # it spins, and takes messages before requests
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=100)
     finally:

@@ -154,31 +154,17 @@ def test_node_process_works_on_remapped_topics_and_ends_cleanly(ros, start, how)
     assert "[no_camera_info] no camera_info on /cam/camera_info" in said
 
 
-def call(ros, client, request):
-    """What a service answers. Asked again from time to time: a server that has not discovered its client yet answers
-    into the void. The client's node is spun by the harness."""
-    ros.wait_until(client.service_is_ready, 60.0, "the service")
-    asked = []
-
-    def answered():
-        if not asked or time.monotonic() > asked[-1][0] + 10.0:
-            asked.append((time.monotonic(), client.call_async(request)))
-        return next((future for _, future in asked if future.done()), None)
-
-    return ros.wait_until(answered, 60.0, "the answer").result()
-
-
 def test_lifecycle_requests_out_of_sequence_are_refused_and_the_node_goes_on(ros, start):
     process = start()
     probe = ros.node("manager")
     ros.wait_until(lambda: process.says("]: active:"), 60.0, "the active node")
     change = probe.create_client(ChangeState, "/pagnet_node/change_state")
     for wanted in (Transition(id=Transition.TRANSITION_CONFIGURE), Transition(id=255), Transition(label="activate")):
-        assert not call(ros, change, ChangeState.Request(transition=wanted)).success
+        assert not ros.call(change, ChangeState.Request(transition=wanted)).success
     deactivate = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
-    assert call(ros, change, deactivate).success
-    assert not call(ros, change, deactivate).success
-    assert call(ros, change, ChangeState.Request(transition=Transition(label="activate"))).success
+    assert ros.call(change, deactivate).success
+    assert not ros.call(change, deactivate).success
+    assert ros.call(change, ChangeState.Request(transition=Transition(label="activate"))).success
     status, said = process.end()
     assert status == 0, said
     assert "refused in state active; expected a transition that starts there" in said
@@ -201,7 +187,7 @@ def test_what_rclpy_itself_cannot_take_does_not_end_the_node(ros, start):
     ros.wait_until(set_parameters.service_is_ready, 30.0, "the service")
     set_parameters.call_async(SetParameters.Request(parameters=[unknown]))
     good = ParameterMessage(name="slop_ms", value=ParameterValue(type=3, double_value=33.0))
-    assert call(ros, set_parameters, SetParameters.Request(parameters=[good])).results[0].successful
+    assert ros.call(set_parameters, SetParameters.Request(parameters=[good])).results[0].successful
     status, said = process.end()
     assert status == 0, said
 
