@@ -2,8 +2,9 @@
 
 Low-resolution depth has its holes filled smoothly, as in the pipeline; a filter raises it to the size of the colour
 image; then only those pixels stay that the node's fill policy would publish: measured ones, and missing ones near a
-measurement. So a baseline and a network differ in how they up-sample, not in which holes they fill. Flying pixels are
-left in: taking them out is what the pipeline does; `remove_flying` of the options does it to a baseline, too.
+measurement, but none that was seen out of range. So a baseline and a network differ in how they up-sample, not in which
+holes they fill. Flying pixels are left in: taking them out is what the pipeline does; `remove_flying` of the options
+does it to a baseline, too.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def baselines(options: ValidityOptions | None = None) -> Mapping[str, Filter]:
         options: which pixels may be given; by default those of the node without removal of flying pixels.
 
     Returns:
-        Functions of low-resolution depth ``[h, w]`` float32 metres (NaN = not measured) and colour ``[H, W, 3]``
-        uint8 that return depth ``[H, W]`` float32 metres (NaN = not given).
+        Functions of low-resolution depth ``[h, w]`` float32 metres (NaN = not measured, infinite = out of
+        range) and colour ``[H, W, 3]`` uint8 that return depth ``[H, W]`` float32 metres (NaN = not given).
     """
     rules = ValidityOptions(remove_flying=False) if options is None else options
     methods: dict[str, Filter] = {
@@ -72,10 +73,12 @@ def _masked(method: Filter, options: ValidityOptions) -> Filter:
     def run(low: Depth, rgb: Colour) -> Depth:
         if low.dtype != np.float32 or low.ndim != 2:
             raise InputError(f"depth is {low.dtype} of shape {low.shape}; expected [h, w] float32 metres, NaN = none")
-        measured = torch.from_numpy(np.isfinite(low) & (low > 0))[None, None]
+        measured, beyond = (
+            torch.from_numpy(mask)[None, None] for mask in (np.isfinite(low) & (low > 0), np.isinf(low))
+        )
         depth = torch.from_numpy(np.ascontiguousarray(low))[None, None]
         result = method(fill_holes(depth, measured)[0, 0].numpy(), rgb)
-        masked, _ = mask_depth(torch.from_numpy(result)[None, None], measured, None, options)
+        masked, _ = mask_depth(torch.from_numpy(result)[None, None], measured, beyond, options)
         return np.asarray(masked[0, 0].numpy(), np.float32)
 
     return run

@@ -92,23 +92,23 @@ class FilterMethod(Method):
     kind = "baseline"
 
     def __init__(
-        self,
-        name: str,
-        function: Callable[[Depth, NDArray[np.uint8]], Depth],
-        registration: str = "none",
-        known_offset: tuple[float, float] = (0.0, 0.0),
+        self, name: str, function: Callable[[Depth, NDArray[np.uint8]], Depth], options: UpsamplerOptions | None = None
     ) -> None:
-        """Wrap a filter; `registration` and `known_offset` as of `UpsamplerOptions`."""
-        self.name, self._function = name, function
-        self._registration, self._known_offset = registration, known_offset
+        """Wrap a filter of depth that is NaN where missing and infinite where out of range; `options` as the node's."""
+        self.name, self._function, self._options = name, function, options or UpsamplerOptions()
 
     def __call__(self, frame: ReplayFrame, measured_m: Depth) -> MethodOutput:
         """Filter."""
-        depth_size, rgb_size = measured_m.shape, frame.rgb.shape
-        offset = offset_px(self._registration, self._known_offset, rgb_size[1])
+        options, depth_size, rgb_size = self._options, measured_m.shape, frame.rgb.shape
+        offset = offset_px(options.registration, options.known_offset, rgb_size[1])
         shift = Shift.of(offset, (depth_size[0], depth_size[1]), (rgb_size[0], rgb_size[1]))
-        result = self._function(shift.moved_depth(measured_m), shift.moved_rgb(frame.rgb))
-        return MethodOutput(shift.placed(result))
+        with np.errstate(invalid="ignore"):
+            beyond = np.isnan(measured_m) & ((frame.depth > 0) | (frame.depth == -np.inf))
+        low = np.where(beyond, np.float32(np.inf), measured_m)
+        result = shift.placed(self._function(shift.moved_depth(low), shift.moved_rgb(frame.rgb)))
+        if options.fill == "none" and not shift.is_none:
+            result[shift.repeated((rgb_size[0], rgb_size[1]))] = np.nan
+        return MethodOutput(result)
 
 
 class Identity(Method):
@@ -205,7 +205,7 @@ def make_baselines(
     if problems:
         raise ConfigError("baselines: " + "; ".join(problems))
     chosen = known if names is None else dict.fromkeys(names)
-    return [FilterMethod(name, known[name], options.registration, options.known_offset) for name in chosen]
+    return [FilterMethod(name, known[name], options) for name in chosen]
 
 
 def _network(name: str, where: dict[str, Any]) -> NetworkMethod:

@@ -9,7 +9,7 @@ from pagnet_ros.errors import ConfigError, InputError, RecordingError
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.replay.frame import ReplayFrame, SourceOptions
-from pagnet_ros.replay.methods import FilterMethod, Identity, NetworkMethod
+from pagnet_ros.replay.methods import FilterMethod, Identity, NetworkMethod, make_baselines
 from pagnet_ros.replay.run import evaluate
 from pagnet_ros.replay.run_options import Metres, RunOptions, downsampled
 from pagnet_ros.replay.source import open_source
@@ -166,6 +166,21 @@ def test_depth_beyond_the_limits_counts_as_unknown_in_input_and_truth(tmp_path):
     _, seen = replay(write(tmp_path / "bag", rgbd(1)), options=options)
     (_, truth, _, _) = seen[0]
     assert np.nanmax(truth.reference_m) == np.nanmax(truth.measured_m) == 1.0
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_depth_m": 1.5}, {"min_depth_m": 1.5}, {"fill": "none", "registration": "3,0"}]
+)
+def test_filters_give_depth_where_the_pipeline_does(tmp_path, limits):
+    options = UpsamplerOptions(metric=True, remove_flying=False, **limits)
+    network = NetworkMethod("net", DepthUpsampler.bicubic(2, device="cpu", options=options), {})
+    methods = [network, *make_baselines(["nearest", "bicubic", "guided"], options)]
+    bag = write(tmp_path / "bag", rgbd(1, depth_size=LOW))
+    _, (seen,) = replay(bag, methods, RunOptions(pipeline=options))
+    given = {name: np.isfinite(output.depth_m) for name, output in seen[2].items()}
+    assert 0 < given["net"].mean() < 1
+    for name in ("nearest", "bicubic", "guided"):
+        np.testing.assert_array_equal(given[name], given["net"], name)
 
 
 def test_that_no_depth_is_valid_is_said_as_by_the_node(tmp_path):
