@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.replay.metrics import METRICS
@@ -71,7 +72,8 @@ def compare(old: Results, new: Results, max_regression: float, names: Collection
         The metrics that fell.
 
     Raises:
-        ConfigError: a metric that does not exist, replays of different kinds, or without a method in common.
+        ConfigError: a metric that does not exist, or was asked for and depends on methods that differ; replays of
+            different kinds, or without a method in common.
     """
     unknown = [name for name in names if name not in METRICS and name != FRAMES]
     if unknown:
@@ -83,16 +85,21 @@ def compare(old: Results, new: Results, max_regression: float, names: Collection
         raise ConfigError(
             f"no method in common: the baseline has {was}, this replay {is_now}; name the same --weights, --baselines"
         )
+    shared = _not_comparable(old, new, names)
     falls: list[Fall] = []
     compared = 0
     for before, now in pairs:
         for name, value, today, growth in _growths(before, now, names):
+            if name in shared:
+                continue
             compared += 1
             if growth > max_regression:
                 falls.append(Fall(before.name, name, value, today, growth))
     falls.sort(key=lambda fall: -fall.growth)
     missing = [method.name for method in old.methods if new.method(method.name) is None]
     notes = [f"not replayed now: {', '.join(missing)}"] if missing else []
+    if shared:
+        notes.append(f"not compared, as they depend on which methods run: {', '.join(shared)}")
     if old.recording.paths != new.recording.paths:
         notes.append(f"other names: the baseline replayed {', '.join(old.recording.paths)}")
     return Verdict(tuple(falls), compared, tuple(notes))
@@ -127,6 +134,22 @@ def _growths(
         yield FRAMES, before.frames, now.frames, (before.frames - now.frames) / before.frames
 
 
+def _not_comparable(old: Results, new: Results, names: Collection[str]) -> list[str]:
+    """Metrics that depend on which methods run, where others ran.
+
+    Raises:
+        ConfigError: one of them was asked for by name.
+    """
+    was, is_now = ({method.name for method in results.methods} for results in (old, new))
+    shared = [name for name, metric in METRICS.items() if metric.shared] if was != is_now else []
+    if asked := [name for name in names if name in shared]:
+        raise ConfigError(
+            f"{', '.join(asked)} depends on which methods run; the baseline has {', '.join(sorted(was))}, this replay "
+            f"{', '.join(sorted(is_now))}; name the same --weights, --baselines"
+        )
+    return shared
+
+
 def _check_comparable(old: Results, new: Results) -> None:
     """Metrics compare only if they mean the same."""
     parts = (
@@ -137,7 +160,13 @@ def _check_comparable(old: Results, new: Results) -> None:
         ("every", old.recording.every, new.recording.every),
         ("scored", old.settings.get("scored"), new.settings.get("scored")),
         ("metrics", old.settings.get("metrics"), new.settings.get("metrics")),
+        *((name, _of_pipeline(old, name), _of_pipeline(new, name)) for name in ("min_depth_m", "max_depth_m")),
     )
     differing = [f"{name} was {was}, now {now}" for name, was, now in parts if was != now]
     if differing:
         raise ConfigError("the baseline is of another kind: " + "; ".join(differing) + "; replay with the same options")
+
+
+def _of_pipeline(results: Results, name: str) -> Any:
+    """An option of the pipeline; None where it is not there."""
+    return results.settings.get("pipeline", {}).get(name)

@@ -42,7 +42,7 @@ class Recording:
         every: each how-many-th pair was evaluated.
         depth_size: ``(h, w)`` of the methods' input in the first evaluated frame, None if there was none.
         color_size: ``(H, W)`` of their output, likewise.
-        seconds: from the first to the last evaluated depth stamp.
+        seconds: from the first to the last evaluated pair, by the time of recording.
     """
 
     paths: tuple[str, ...]

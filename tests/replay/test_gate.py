@@ -64,14 +64,28 @@ def test_the_fall_names_method_values_and_size():
 
 def test_methods_that_are_not_in_both_are_noted():
     old, new = of(only("a", rmse_m=0.1), only("b")), of(only("a", rmse_m=0.1), only("c"))
-    assert compare(old, new, 0.02).notes == ("not replayed now: b",)
+    assert compare(old, new, 0.02).notes[0] == "not replayed now: b"
     with pytest.raises(ConfigError, match="the baseline has a, b, this replay c"):
         compare(old, of(only("c")), 0.02)
+
+
+def test_what_depends_on_the_methods_of_a_run_is_compared_between_runs_of_the_same_ones_only():
+    old, new = only("a", rmse_m=0.1, rmse_common_m=0.1), only("a", rmse_m=0.1, rmse_common_m=0.2)
+    assert falls(old, new) == ["rmse_common_m"]
+    more = of(new, only("b"))
+    verdict = compare(of(old), more, 0.02)
+    assert verdict.falls == ()
+    assert verdict.notes[0].startswith("not compared, as they depend on which methods run: rmse_common_m, mae_common_m")
+    with pytest.raises(
+        ConfigError, match="rmse_common_m depends on which methods run; the baseline has a, this replay a"
+    ):
+        compare(of(old), more, 0.02, ["rmse_common_m"])
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"settings": {"metrics": {}, "scored": True, "pipeline": {"max_depth_m": 5.0}}}, "max_depth_m was 5.0, now"),
         ({"mode": "none", "scale": None}, "mode was none, now self; scale was None, now 4"),
         ({"settings": {"metrics": {"edge_px": 5}, "scored": True}}, "metrics was"),
     ],

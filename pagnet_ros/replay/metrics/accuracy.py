@@ -25,8 +25,9 @@ KNOWN, SCORED, ERROR, ABSOLUTE, SQUARE, RELATIVE = range(6)
         "input pixels are measured, so that nothing has to be filled.",
         unit="m",
         lead=True,
+        shared=True,
     ),
-    Metric("mae_common_m", "MAE, common", "MAE over the same pixels.", unit="m", lead=True),
+    Metric("mae_common_m", "MAE, common", "MAE over the same pixels.", unit="m", lead=True, shared=True),
     Metric(
         "rmse_flat_common_m",
         "RMSE, flat areas",
@@ -34,6 +35,7 @@ KNOWN, SCORED, ERROR, ABSOLUTE, SQUARE, RELATIVE = range(6)
         "neighbours differ by at most `edge_step` of its depth.",
         unit="m",
         lead=True,
+        shared=True,
     ),
     Metric(
         "rmse_rest_common_m",
@@ -41,6 +43,7 @@ KNOWN, SCORED, ERROR, ABSOLUTE, SQUARE, RELATIVE = range(6)
         "RMSE over the others of the same pixels, those near a depth step of the input.",
         unit="m",
         lead=True,
+        shared=True,
     ),
     Metric(
         "flying_common",
@@ -49,6 +52,7 @@ KNOWN, SCORED, ERROR, ABSOLUTE, SQUARE, RELATIVE = range(6)
         "pixels; mean number per frame.",
         unit="per frame",
         lead=True,
+        shared=True,
     ),
 )
 class Common(Group):

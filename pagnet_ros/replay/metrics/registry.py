@@ -43,6 +43,7 @@ class Metric:
         better: ``lower``, ``higher`` (a share, best at 1) or nearest to `target`.
         target: the best value where `better` is ``target``.
         lead: whether it stands first in tables and is followed over time.
+        shared: whether it depends on which other methods run.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Metric:
     better: Better = "lower"
     target: float | None = None
     lead: bool = False
+    shared: bool = False
 
     def loss(self, value: float) -> float:
         """How far a value is from the best, 0 at best, whichever way is better."""
