@@ -178,7 +178,10 @@ class Evaluator(Node):
         if idle_s and self._last_ns and time.monotonic_ns() - self._last_ns > idle_s * NS_PER_S:
             self.ended.set()
         if shutil.disk_usage(self._folder.parent).free < _LEAST_FREE_BYTES and not self.ended.is_set():
-            self.get_logger().warning(f"less than 1 GiB is free at {self._folder.parent}; the recording ends here")
+            self.get_logger().warning(
+                f"less than 1 GiB is free at {self._folder.parent}; expected room for the recording, which ends here. "
+                "Free some space there, or set TMPDIR"
+            )
             self.ended.set()
 
 

@@ -254,6 +254,23 @@ def test_a_parameter_of_rclpy_of_another_type_is_an_error_without_a_traceback(ro
     assert "evaluate: Trying to set parameter 'use_sim_time' to '1'" in capfd.readouterr().err
 
 
+def test_it_ends_before_the_disk_is_full_and_names_the_way_out(ros, tmp_path, monkeypatch):
+    node, said = make(ros, tmp_path), []
+    try:
+        monkeypatch.setattr(evaluator, "_LEAST_FREE_BYTES", 0)
+        node._check()
+        assert not node.ended.is_set()
+        monkeypatch.setattr(node, "get_logger", lambda: SimpleNamespace(warning=said.append))
+        monkeypatch.setattr(evaluator, "_LEAST_FREE_BYTES", 2**62)
+        node._check()
+        assert node.ended.is_set()
+        (line,) = said
+        assert str(tmp_path) in line
+        assert "set TMPDIR" in line
+    finally:
+        node.destroy_node()
+
+
 def test_the_executable_scores_what_came_when_it_is_told_to_end(ros, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "pagnet_ros.ros.evaluator", "--ros-args", "-p", "input_reliability:=reliable"]
