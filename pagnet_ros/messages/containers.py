@@ -42,7 +42,10 @@ _JPEG_BARE: Final = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a l
 _JPEG_TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
 _JPEG_MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _TIFF_DTYPES: Final = {(8, 1): "uint8", (16, 1): "uint16", (32, 3): "float32"}
-_TIFF_TAGS: Final = {256: "width", 257: "height", 258: "bits", 277: "channels", 339: "format"}
+_TIFF_TAGS: Final = {
+    256: "width", 257: "height", 258: "bits", 277: "channels", 322: "tile width", 323: "tile height", 339: "format",
+}  # fmt: skip
+_TIFF_TILE_PIXELS: Final = 1 << 20  # a tile may be larger than a small image, and reach over the edges of any
 
 
 class ImageHeader(NamedTuple):
@@ -238,21 +241,29 @@ def _tiff_header(head: bytes, read_at: ReadAt) -> ImageHeader:
         (start,) = struct.unpack_from(f"{order}I", head, 4)
         (count,) = struct.unpack(f"{order}H", read_at(start, 2))
         entries = read_at(start + 2, 12 * count)
-        fields = {"channels": 1, "format": 1, "bits": 1}
+        fields: dict[str, int] = {}
         for index in range(count):
             tag, kind, number, value = struct.unpack_from(f"{order}HHII", entries, 12 * index)
             if tag in _TIFF_TAGS:
+                if _TIFF_TAGS[tag] in fields:  # libtiff takes the first
+                    raise MessageError("undecodable", f"a TIFF that tells its {_TIFF_TAGS[tag]} twice")
                 size = {3: 2, 4: 4}[kind]
                 if number * size > 4:  # several values lie elsewhere; they are alike
                     (value,) = struct.unpack(f"{order}{'H' if size == 2 else 'I'}", read_at(value, size))
                 elif size == 2:
                     (value,) = struct.unpack_from(f"{order}H", entries, 12 * index + 8)
                 fields[_TIFF_TAGS[tag]] = value
-        dtype = _TIFF_DTYPES[fields["bits"], fields["format"]]
-        return ImageHeader("tiff", fields["height"], fields["width"], fields["channels"], dtype)
+        dtype = _TIFF_DTYPES[fields.get("bits", 1), fields.get("format", 1)]
+        found = ImageHeader("tiff", fields["height"], fields["width"], fields.get("channels", 1), dtype)
     except struct.error as error:
         raise _truncated(head, "the TIFF has no whole header") from error
     except KeyError as error:
         raise MessageError(
             "unknown_encoding", "a TIFF of another kind of sample; expected uint8, uint16 or float32"
         ) from error
+    tile = fields.get("tile width", 0), fields.get("tile height", 0)
+    if tile[0] * tile[1] > 2 * max(found.width * found.height, _TIFF_TILE_PIXELS):
+        raise MessageError(
+            "too_large", f"a TIFF of {found.width} x {found.height} pixels with tiles of {tile[0]} x {tile[1]}"
+        )
+    return found

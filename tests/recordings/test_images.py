@@ -97,12 +97,20 @@ def test_a_cut_tiff_is_refused(tmp_path, keep):
         images.read_depth(tmp_path / "d.tif")
 
 
-def test_a_tiff_that_claims_to_be_huge_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("sides", "words"),
+    [
+        ([(256, 60000), (257, 60000)], "claims 60000 x 60000 pixels"),
+        ([(256, 60000), (256, 8), (257, 60000), (257, 8)], "tells its width twice"),  # libtiff takes the first
+        ([(256, 8), (257, 8), (322, 16000), (323, 16000)], "a TIFF of 8 x 8 pixels with tiles of 16000 x 16000"),
+    ],
+)
+def test_a_tiff_that_claims_to_be_huge_is_refused_before_it_is_decoded(tmp_path, monkeypatch, sides, words):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("the decoder would allocate the claimed size"))
-    tags = [(256, 4, 1, 60000), (257, 4, 1, 60000), (258, 3, 1, 32), (277, 3, 1, 1), (339, 3, 1, 3)]
+    tags = [(258, 3, 1, 32), (277, 3, 1, 1), (339, 3, 1, 3), *((tag, 4, 1, side) for tag, side in sides)]
     entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
     (tmp_path / "d.tif").write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4))
-    with pytest.raises(RecordingError, match="claims 60000 x 60000 pixels"):
+    with pytest.raises(RecordingError, match=words):
         images.read_depth(tmp_path / "d.tif")
 
 
