@@ -16,7 +16,7 @@ from pagnet_ros.errors import PagnetError
 from pagnet_ros.replay.frame import SourceOptions
 from pagnet_ros.replay.source import open_source
 
-ALIGNED, OFF, BAD_INPUT = 0, 1, 2
+ALIGNED, OFF, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; `sys.argv` if None.
 
     Returns:
-        0 where depth is not off as far as can be told, 1 where it is, 2 where nothing could be read.
+        0 where depth is not off as far as can be told, 1 where it is, 2 where nothing could be read, 130 after Ctrl-C.
     """
     parser = argparse.ArgumentParser(
         prog="python -m pagnet_ros.replay.alignment",
@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PagnetError as error:
         sys.stderr.write(f"alignment: {error}\n")
         return BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("alignment: stopped\n")
+        return INTERRUPTED
     sys.stdout.write(_in_words(check.estimate, width))
     return OFF if check.estimate is not None and check.estimate.is_off else ALIGNED
 

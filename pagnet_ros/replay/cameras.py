@@ -169,7 +169,7 @@ def page(found: Comparison, command: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; 0, or 2 with the reason on stderr."""
+    """Entry point; 0, 2 with the reason on stderr, or 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
@@ -177,6 +177,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PagnetError as error:
         console.print(f"cameras: {error}", markup=False)
         return 2
+    except KeyboardInterrupt:
+        console.print("cameras: stopped")
+        return 130
 
 
 def _run(given: argparse.Namespace, words: Sequence[str], console: Console) -> int:

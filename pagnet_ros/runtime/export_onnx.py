@@ -278,6 +278,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PagnetError, OSError) as error:
         sys.stderr.write(f"export_onnx: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("export_onnx: stopped\n")
+        return 130
     return 0
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pagnet_ros.options import UpsamplerOptions
+from pagnet_ros.replay import cameras as module
 from pagnet_ros.replay.cameras import _networks, compare_cameras, main
 from pagnet_ros.replay.methods import Identity, make_baselines
 from tests.limits import file_size_limit
@@ -99,3 +100,12 @@ def test_folders_without_a_camera_are_refused(tmp_path, capsys):
     assert "no frames whose depth lies on colour" in capsys.readouterr().err
     assert main([str(tmp_path / "absent"), "--weights", "identity"]) == 2
     assert "is no folder" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_in_one_line(cameras, tmp_path, monkeypatch, capsys):
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "compare_cameras", pressed)
+    assert main([str(cameras), "--weights", "identity", "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "cameras: stopped\n"

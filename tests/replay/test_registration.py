@@ -66,3 +66,12 @@ def test_the_tool_says_where_depth_lies_on_colour_or_nothing_can_be_told(tmp_pat
     assert "depth lies on the colour image" in capsys.readouterr().out
     assert alignment.main([str(tmp_path / "nothing")]) == alignment.BAD_INPUT
     assert "alignment: " in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_the_tool_in_one_line(folder, monkeypatch, capsys):
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(alignment, "open_source", pressed)
+    assert alignment.main([str(folder)]) == alignment.INTERRUPTED
+    assert capsys.readouterr().err == "alignment: stopped\n"

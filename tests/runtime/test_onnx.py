@@ -313,3 +313,12 @@ def test_the_command_compares_with_torch(tmp_path, capsys, monkeypatch):
     assert "expected at most -1.0" in said.err
     assert exporter.main(["no-such-network", "--out", str(tmp_path)]) == 1
     assert "no shipped network" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_the_command_in_one_line(tmp_path, monkeypatch, capsys):
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporter, "export_onnx", pressed)
+    assert exporter.main(["rt-x4-clean", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "export_onnx: stopped\n"
