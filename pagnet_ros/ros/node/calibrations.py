@@ -71,7 +71,6 @@ class Calibrations:
         self.depth = message
 
     def _take_color(self, message: CameraInfo) -> None:
-        if self.color == message:
-            return  # the same one through the other subscription
-        self.color = message
-        self._on_color(message)
+        before, self.color = self.color, message  # though equal: `==` of Jazzy and Humble overlooks a changed K
+        if message != before:  # not the same one through the other subscription
+            self._on_color(message)

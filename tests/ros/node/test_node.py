@@ -243,6 +243,18 @@ def test_a_latched_calibration_of_a_driver_that_was_started_again_replaces_the_o
     ros.wait_until(lambda: rig.node.camera_info.width == 256, what="the calibration that was sent before it matched")
 
 
+def test_a_calibration_that_differs_in_its_numbers_alone_replaces_the_one_before(ros, monkeypatch):
+    # rosidl_generator_py of Jazzy and Humble calls two messages equal unless every number of K differs
+    monkeypatch.setattr(CameraInfo, "__eq__", lambda self, other: other is not None)
+    rig = Rig(ros)
+    rig.info.publish(info_message())
+    ros.wait_until(lambda: rig.node.camera_info is not None, what="the first calibration")
+    recalibrated = info_message()
+    recalibrated.k[0] = 101.0
+    rig.info.publish(recalibrated)
+    ros.wait_until(lambda: rig.node.camera_info.k[0] == 101.0, what="the new calibration")
+
+
 def test_a_slash_before_a_frame_id_is_left_out(ros):
     rig = Rig(ros)
     color = color_message(START_NS)
