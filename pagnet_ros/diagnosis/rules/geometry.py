@@ -54,7 +54,8 @@ def shapes_differ(seen: Observation) -> Iterator[Fault]:
 @rule(
     "error",
     mend="Subscribe to the driver's depth that is aligned (registered) to colour, with the camera_info of that very "
-    "topic; for other cameras name depth's own frame in its frame_id, so that the node reprojects it.",
+    "topic; for other cameras name depth's own frame in its frame_id, so that the node reprojects it. If it is "
+    "registered all the same, set reproject:=false.",
 )
 def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
     """Depth says that it is in the colour camera's frame, but sees another field of view by the calibrations."""
@@ -66,8 +67,10 @@ def fields_of_view_differ(seen: Observation) -> Iterator[Fault]:
         return  # camera_info_other_size speaks
     if _other_shape(depth, color) or _has_pose(seen):
         return  # the node reprojects it
-    if _frame_id(seen.depth) != _frame_id(seen.color):
-        return  # frame_ids_differ speaks
+    if not _may_reproject(seen):
+        return  # it is told that depth is registered
+    if not (_last(seen.depth) and _last(seen.color)) or _frame_id(seen.depth) != _frame_id(seen.color):
+        return  # silent_topic or frame_ids_differ speaks
     views = [_view(info) for info in (depth, color)]
     difference = max(abs(math.log(a / b)) for a, b in zip(views[0][:2], views[1][:2], strict=True))
     shift = max(abs(a - b) for a, b in zip(views[0][2:], views[1][2:], strict=True))

@@ -80,6 +80,7 @@ class Examination:
             "color": topics.color,
             "camera_info": topics.color_info,
         }
+        self._depth_info_topic = topics.depth_info
         self._kinds: dict[StreamName, str] = {
             "depth": IMAGE_TYPE if settings.depth_transport == "raw" else COMPRESSED_TYPE,
             "color": IMAGE_TYPE if settings.color_transport == "raw" else COMPRESSED_TYPE,
@@ -120,14 +121,17 @@ class Examination:
         seen = Observation(seconds=seconds, nodes=(self._name,), machine=machine, domain=domain, **found)
         self._report(finding for name in rules for finding in RULES[name](seen))
 
-    def look(self, *, images: bool = True) -> None:
-        """Apply every rule to the last ten seconds, and report what it finds; without images, to the rest."""
-        seen = self.observation()
+    def look(self, *, images: bool = True, depth_info: Any = None) -> None:
+        """Apply every rule to the last ten seconds, and report what it finds; without images, to the rest.
+
+        `depth_info` is the newest camera_info of the depth camera, if any.
+        """
+        seen = self.observation(depth_info)
         seen = seen if images else replace(seen, depth=None, color=None)
         self._report(finding for finding in diagnose(seen) if finding.name not in TOLD_BY_THE_NODE)
 
-    def observation(self) -> Observation:
-        """What came within the last ten seconds, as the rules take it."""
+    def observation(self, depth_info: Any = None) -> Observation:
+        """What came within the last ten seconds, as the rules take it, and the depth camera's newest camera_info."""
         now_ns = time.monotonic_ns()
         since_ns = max(now_ns - _WINDOW_NS, self.since_ns)
         for stream, facts in self._images.items():
@@ -139,6 +143,7 @@ class Examination:
             seconds=(now_ns - since_ns) / 1e9,
             depth=self._stream("depth", since_ns),
             color=self._stream("color", since_ns),
+            depth_info=None if depth_info is None else self._depth_info(depth_info),
             color_info=self._stream("camera_info", since_ns),
             nodes=(self._name, *namesakes),
             consumers=(self._itself(),),
@@ -163,8 +168,16 @@ class Examination:
             return replace(stream, images=tuple(self._images[name]))
         if name not in self._newest:
             return stream
-        sizes = [(facts.width, facts.height) for facts in self._images["color"] if facts.width]
-        return replace(stream, info=camera_info_facts(self._newest[name], sizes[-1] if sizes else None))
+        return replace(stream, info=camera_info_facts(self._newest[name], self._size("color")))
+
+    def _depth_info(self, message: Any) -> Stream:
+        """What the calibration says; how it comes is of no account: depth is seldom reprojected."""
+        info = camera_info_facts(message, self._size("depth"))
+        return Stream(name="depth_info", topic=self._depth_info_topic, expected=CAMERA_INFO_TYPE, info=info)
+
+    def _size(self, stream: StreamName) -> tuple[int, int] | None:
+        sizes = [(facts.width, facts.height) for facts in self._images[stream] if facts.width]
+        return sizes[-1] if sizes else None
 
     def _itself(self) -> NodeFacts:
         return NodeFacts(
@@ -175,6 +188,8 @@ class Examination:
             max_late_ms=self._parameter("max_late_ms"),
             depth_unit_m=self._parameter("depth_unit_m"),
             max_depth_m=self._parameter("max_depth_m"),
+            reproject=self._parameter("reproject"),
+            has_pose=bool(self._parameter("depth_pose_xyz")),
         )
 
     def _parameter(self, name: str) -> Any:

@@ -46,7 +46,7 @@ class TopicMonitor:
             self._report_unpaired(settings)
         self._checks += 1
         if self._checks % _EXAMINE_EVERY == 0:
-            examination.look(images=receives)
+            examination.look(images=receives, depth_info=self._inputs.calibrations.depth)
 
     def _report_unpaired(self, settings: NodeParameters) -> None:
         fault = self._inputs.pairing_fault()

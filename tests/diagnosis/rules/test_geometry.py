@@ -36,10 +36,16 @@ def test_frames_that_differ_are_no_finding_where_the_node_reprojects_or_is_told_
     assert names(changed(seen, consumers={"reproject": False})) == []
 
 
-def test_another_field_of_view_is_no_finding_where_the_node_is_told_the_pose_of_the_depth_camera():
+def test_another_field_of_view_is_no_finding_where_the_node_is_told_where_the_depth_camera_is():
     wide = changed(depth_info={"info": info(320, 240, focal=400.0)})
     assert names(wide) == ["fields_of_view_differ"]
     assert names(changed(wide, consumers={"has_pose": True})) == []
+    assert names(changed(wide, consumers={"reproject": False})) == []
+
+
+def test_of_images_that_did_not_come_nobody_knows_whether_their_frames_are_one():
+    wide = changed(depth_info={"info": info(320, 240, focal=400.0)}, depth={"images": ()})
+    assert "fields_of_view_differ" not in names(wide)
 
 
 def test_what_the_node_is_told_not_to_reproject_has_to_fit():

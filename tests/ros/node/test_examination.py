@@ -11,13 +11,14 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 from sensor_msgs.msg import CameraInfo, Image
 
 from pagnet_ros.diagnosis import RULES
+from pagnet_ros.ros.encode import camera_info_message, image_message
 from pagnet_ros.ros.names import TopicNames
 from pagnet_ros.ros.node.examination import TOLD_BY_THE_NODE, Examination
 from pagnet_ros.ros.node.parameters import NodeParameters
 from pagnet_ros.ros.reporter import Reporter
 from pagnet_ros.system.health import Health
-from tests.ros.doctor.camera import Camera
-from tests.ros.node.node_rig import MS, Rig
+from tests.ros.doctor.camera import FRAME, Camera
+from tests.ros.node.node_rig import MS, RELIABLE, Rig, color_message, info_message
 
 TOPICS = TopicNames(
     "/camera/depth/image",
@@ -52,11 +53,11 @@ class Listening:
 
         return take
 
-    def kinds(self, frames=12):
+    def kinds(self, frames=12, **look):
         """Names of what is reported once that many frames came."""
         self.ros.wait_until(lambda: min(self.counts.values()) >= frames, what="frames of the camera")
         self.lines.clear()
-        self.examination.look()
+        self.examination.look(**look)
         return {line.partition("]")[0].strip("[") for line in self.lines}
 
 
@@ -100,6 +101,20 @@ def test_what_the_node_says_where_it_happens_is_left_to_it(listening):
     assert {"frame_ids_differ", "camera_info_uncalibrated"} <= TOLD_BY_THE_NODE <= set(RULES)
 
 
+def calibration(focal, width=80, height=60):
+    matrix = np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
+    return camera_info_message(matrix, width, height, time.time_ns(), FRAME)
+
+
+def test_depth_of_another_field_of_view_in_colours_frame_is_told_unless_it_is_said_to_be_registered(listening):
+    found = listening()
+    assert found.kinds(depth_info=calibration(62.5)) == set()
+    assert found.kinds(depth_info=calibration(50.0)) == {"fields_of_view_differ"}
+    assert found.kinds(depth_info=calibration(50.0), images=False) == set()  # whose frames may differ
+    found.node.declare_parameter("reproject", False)
+    assert found.kinds(depth_info=calibration(50.0)) == set()
+
+
 def test_what_is_kept_is_bounded(listening):
     found = listening(rate_hz=60.0)
     found.kinds(frames=30)
@@ -116,6 +131,10 @@ def test_nothing_heard_is_nothing_said(ros):
 
 def test_an_active_node_reports_what_the_doctor_would(ros):
     rig = Rig(ros, input_reliability="reliable")
+    depth_info = rig.camera.create_publisher(CameraInfo, "depth/camera_info", RELIABLE)
+    ros.wait_matched(depth_info)
+    depth_info.publish(calibration(50.0, 32, 24))
+    rig.info.publish(info_message())
     begin_ns = time.time_ns()
     count = 0
 
@@ -123,10 +142,14 @@ def test_an_active_node_reports_what_the_doctor_would(ros):
         nonlocal count
         now_ns = time.time_ns()
         if now_ns - begin_ns > count * 50 * MS:
-            rig.send(now_ns, value=1800.0)
+            rig.color.publish(color_message(now_ns))
+            rig.depth.publish(image_message(np.full((24, 32), 1800.0, np.float32), now_ns, "color_optical"))
             count += 1
-        return next((line for line in list(rig.log) if "[millimetres_in_32fc1]" in line), None)
+        lines = {name: next((line for line in list(rig.log) if f"[{name}]" in line), "") for name in wanted}
+        return lines if all(lines.values()) else None
 
-    line = ros.wait_until(told, 40.0, "a report of the doctor's rule")
-    assert "/depth" in line
-    assert "REP 118" in line
+    wanted = ("millimetres_in_32fc1", "fields_of_view_differ")
+    said = ros.wait_until(told, 40.0, "reports of the doctor's rules")
+    assert "/depth" in said["millimetres_in_32fc1"]
+    assert "REP 118" in said["millimetres_in_32fc1"]
+    assert "/depth/camera_info" in said["fields_of_view_differ"]
