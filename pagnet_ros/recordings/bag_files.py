@@ -7,7 +7,6 @@ closed; no file of the bag is ever changed.
 
 from __future__ import annotations
 
-import importlib
 import re
 import shutil
 import sqlite3
@@ -20,11 +19,11 @@ from typing import Any, Final
 
 from pagnet_ros.errors import RecordingError, quoted
 from pagnet_ros.recordings.frame_files import visible
+from pagnet_ros.recordings.unpacking import zstd_errors, zstd_module
 from pagnet_ros.system.files import TextFileError, load_yaml
 
 ROS1_SUFFIX: Final = ".bag"
 STORAGE_SUFFIXES: Final = (".mcap", ".db3")
-ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _MAX_METADATA_BYTES: Final = 4 << 20
 _TABLE: Final = re.compile(r"CREATE (TABLE|INDEX|UNIQUE INDEX|TRIGGER)\b")  # as SQLite itself begins them
 _KEPT_FREE: Final = 1 << 29
@@ -171,7 +170,7 @@ def _unpack(file: Path, copy: Path) -> None:
                         f"folder in TMPDIR, or unpack it with `zstd -d {file.name}`"
                     )
                 target.write(block)
-        except _zstd_errors():
+        except zstd_errors():
             return  # cut off or damaged: what came before it is of use
 
 
@@ -209,43 +208,6 @@ def _check_tables(file: Path, plain: Path) -> None:
         raise RecordingError(f"{file}: holds {quoted(others[0])}; expected a bag's tables alone, and no view")
 
 
-def zstd_unpacked(data: bytes, max_bytes: int) -> bytes:
-    """A packed message.
-
-    Raises:
-        ValueError: It is damaged, or unpacks to more than `max_bytes`.
-    """
-    unpacker = zstd_module().ZstdDecompressor()
-    try:
-        if hasattr(unpacker, "stream_reader"):
-            plain = bytes(unpacker.stream_reader(data).read(max_bytes + 1))
-        else:
-            plain = bytes(unpacker.decompress(data, max_length=max_bytes + 1))
-    except _zstd_errors() as error:
-        raise ValueError(f"a message packed with zstd that cannot be unpacked ({error})") from error
-    if len(plain) > max_bytes:
-        raise ValueError(f"a message that unpacks to more than {max_bytes} bytes")
-    return plain
-
-
-def zstd_module() -> Any:
-    """The one that rosbags brings: Python's own from 3.14 on, its backport, or the older package.
-
-    Raises:
-        RecordingError: There is none.
-    """
-    for name in ("compression.zstd", "backports.zstd", "zstandard"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise RecordingError("no zstd module is installed; expected the one that rosbags brings")
-
-
 def _stream(source: Any) -> Any:
     module = zstd_module()
     return module.ZstdDecompressor().stream_reader(source) if module.__name__ == "zstandard" else module.open(source)
-
-
-def _zstd_errors() -> tuple[type[BaseException], ...]:
-    return (zstd_module().ZstdError, EOFError)

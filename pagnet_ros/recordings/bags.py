@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.recordings.bag_files import ROS1_SUFFIX, ZSTD_MAGIC, find_files, opened, zstd_module, zstd_unpacked
+from pagnet_ros.recordings.bag_files import ROS1_SUFFIX, find_files, opened
 from pagnet_ros.recordings.cdr import header_stamp_ns, starts_with_header
 from pagnet_ros.recordings.ros1 import Ros1Reader
+from pagnet_ros.recordings.unpacking import MAX_CHUNK_BYTES, ZSTD_MAGIC, bound_rosbags, unpacked, zstd_module
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection, Qos
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
 
 MAX_MESSAGE_BYTES = 512 * 1024 * 1024
-MAX_CHUNK_BYTES = 2 * 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -233,6 +233,7 @@ class Bag:
         from rosbags.rosbag2 import Reader
 
         try:
+            bound_rosbags()
             file = self._stack.enter_context(opened(path))
             reader = Ros1Reader(file) if path.suffix == ROS1_SUFFIX else Reader(file)
             self._stack.enter_context(reader)
@@ -293,7 +294,7 @@ def _checked(topic: str, stamp_ns: Any, raw: Any) -> bytes:
         raise ValueError(f"a row on {topic} without a whole stamp or without bytes")
     data = bytes(raw)
     if data.startswith(ZSTD_MAGIC):  # CDR begins with a zero
-        data = zstd_unpacked(data, MAX_MESSAGE_BYTES)
+        data = unpacked(data, "zstd", MAX_MESSAGE_BYTES)
     if len(data) > MAX_MESSAGE_BYTES:
         raise ValueError(f"a message on {topic} has {len(data)} bytes")
     return data
@@ -309,9 +310,8 @@ def _check_values(reader: Reader | Ros1Reader) -> None:
 
 def _check_chunk_sizes(reader: Reader | Ros1Reader) -> None:
     """Refuse an mcap chunk that would unpack to more than memory should hold."""
-    storage = getattr(reader, "storage", None)
-    storages = getattr(storage, "storages", [storage])
-    for storage in storages:
+    joined = getattr(reader, "storage", None)
+    for storage in getattr(joined, "storages", [joined]):
         for chunk in getattr(storage, "chunks", ()):
             if chunk.uncompressed_size > MAX_CHUNK_BYTES:
                 raise ValueError(f"a chunk of {chunk.uncompressed_size} bytes; at most {MAX_CHUNK_BYTES} are unpacked")

@@ -7,7 +7,6 @@ is read by `bags`, faster and in order of time; here messages come in the order 
 
 from __future__ import annotations
 
-import importlib
 import io
 import sqlite3
 import struct
@@ -19,9 +18,10 @@ from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.recordings.bag_files import ZSTD_MAGIC, opened, storage_suffix, zstd_unpacked
-from pagnet_ros.recordings.bags import MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES, BagMessage, BagTopic
+from pagnet_ros.recordings.bag_files import opened, storage_suffix
+from pagnet_ros.recordings.bags import MAX_MESSAGE_BYTES, BagMessage, BagTopic
 from pagnet_ros.recordings.cdr import starts_with_header
+from pagnet_ros.recordings.unpacking import MAX_CHUNK_BYTES, ZSTD_MAGIC, unpacked
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
@@ -96,7 +96,7 @@ class RecoveredFile:
                     yield row
                     continue
                 with suppress(ValueError):  # a packed message that does not unpack is lost
-                    yield row._replace(raw=zstd_unpacked(row.raw, MAX_MESSAGE_BYTES))
+                    yield row._replace(raw=unpacked(row.raw, "zstd", MAX_MESSAGE_BYTES))
 
     def _mcap_rows(self, file: Path, known: dict[str, BagTopic]) -> Iterator[_Row]:
         schemas: dict[int, tuple[str, str]] = {}
@@ -157,20 +157,11 @@ def _unpack(record: memoryview) -> tuple[bytes, bool]:
             return b"", False
         if not compression and len(content) < size:
             return content, False
-        plain = _decompress(content, compression, size) if compression else content
+        plain = unpacked(content, compression, size) if compression else content
     except Exception:  # each decompressor has its own errors
         return b"", False
     whole = len(plain) == size and (not crc or crc32(plain) == crc)
     return (plain, True) if whole else (b"", False)
-
-
-def _decompress(content: bytes, compression: str, size: int) -> bytes:
-    """At most `size` bytes, so that a small chunk cannot ask for gigabytes."""
-    if compression == "lz4":
-        return bytes(importlib.import_module("lz4.frame").LZ4FrameDecompressor().decompress(content, max_length=size))
-    if compression == "zstd":
-        return zstd_unpacked(content, size)
-    raise ValueError(f"an unknown compression {compression!r}")
 
 
 def _fields(record: memoryview, numbers: str, texts: int) -> tuple[Any, ...]:

@@ -2,15 +2,18 @@
 
 import os
 import sqlite3
+import tracemalloc
+from contextlib import suppress
 
 import pytest
 
 pytest.importorskip("rosbags", reason="the rosbags library is not installed")
 from rosbags.rosbag1 import Writer as Ros1Writer
-from rosbags.rosbag2 import CompressionMode
+from rosbags.rosbag2 import CompressionMode, storage_mcap
 from rosbags.typesys import Stores, get_typestore
 
 from pagnet_ros.errors import RecordingError
+from pagnet_ros.recordings import unpacking
 from pagnet_ros.recordings.bags import Bag
 from pagnet_ros.recordings.joined import JoinedBags
 from tests.recordings.small_bags import rgbd
@@ -197,3 +200,33 @@ def test_a_message_of_ros_1_that_is_none_of_its_type_is_left_out_and_told(tmp_pa
         assert [bag.decode(message).data for message in bag.messages()] == ["a", "b"]
         assert len(bag.damage) == 1
         assert "2 of the 3 messages its index promises are readable" in bag.damage[0]
+
+
+@pytest.mark.parametrize("kind", ["mcap", "bz2", "lz4"])
+def test_a_chunk_that_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path, monkeypatch, kind):
+    content = bytes(64 << 20)
+    if kind == "mcap":
+        bomb = storage_mcap.zstd.compress(content)
+        with monkeypatch.context() as patched:
+            patched.setattr(storage_mcap.zstd, "compress", lambda plain: bomb)
+            path = write(tmp_path / "bag", rgbd(), "mcap", CompressionMode.STORAGE)
+    else:
+        monkeypatch.setattr(unpacking, "MAX_CHUNK_BYTES", 1 << 20)
+        path, store = tmp_path / "old.bag", get_typestore(Stores.ROS1_NOETIC)
+        writer = Ros1Writer(path)
+        writer.set_compression(Ros1Writer.CompressionFormat[kind.upper()])
+        bomb = writer.compressor(content)
+        writer.compressor = lambda plain: bomb
+        with writer:
+            chat = writer.add_connection("/chat", "std_msgs/msg/String", typestore=store)
+            writer.write(chat, 1, b"\1\0\0\0a")
+    assert len(bomb) < 1 << 20
+
+    tracemalloc.start()
+    try:
+        with suppress(RecordingError), JoinedBags([path]) as bag:
+            assert not list(bag.messages())
+            assert bag.damage
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()

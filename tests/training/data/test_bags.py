@@ -13,9 +13,9 @@ import pytest
 pytest.importorskip("rosbags", reason="reading bags needs rosbags")
 
 from pagnet_ros.errors import RecordingError
-from pagnet_ros.recordings.bag_files import zstd_module
 from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
 from pagnet_ros.recordings.frames import open_frames
+from pagnet_ros.recordings.unpacking import zstd_module
 from pagnet_training.data.bags import read_bag
 from pagnet_training.data.sources import load_sources
 from pagnet_training.recipe import DataRecipe, SourceRecipe
