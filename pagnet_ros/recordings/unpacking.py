@@ -44,12 +44,11 @@ def bound_rosbags() -> None:
     from rosbags.rosbag1 import reader
     from rosbags.rosbag2 import storage_mcap
 
-    for name in ("zstd", "lz4"):
-        getattr(storage_mcap, "DECOMPRESSORS", {})[name] = partial(
-            _chunk, name
-        )  # not there: bags are read all the same
-    for name in ("bz2", "lz4"):
-        getattr(reader, "decompressors", {})[name] = partial(unpacked, compression=name, most=MAX_CHUNK_BYTES)
+    for_mcap = {name: partial(_chunk, name) for name in ("zstd", "lz4")}
+    for_ros1 = {name: partial(unpacked, compression=name, most=MAX_CHUNK_BYTES) for name in ("bz2", "lz4")}
+    # A rosbags that keeps its decompressors elsewhere reads bags all the same, unbounded.
+    getattr(storage_mcap, "DECOMPRESSORS", {}).update(for_mcap)
+    getattr(reader, "decompressors", {}).update(for_ros1)
 
 
 def _chunk(compression: str, data: bytes, size: int) -> bytes:
