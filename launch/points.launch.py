@@ -17,6 +17,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 HERE = Path(__file__).parent
+COLORS_KEPT = 30  # images that wait for their depth, a second of 30 Hz; its own 5 are less than a slow network takes
 
 ARGUMENTS = [
     DeclareLaunchArgument("output", default_value="depth_hr", description="the node's result"),
@@ -64,6 +65,7 @@ def make_node(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     parameters: dict[str, object] = {"use_sim_time": given["use_sim_time"] == "true"}
     if given["color"]:
         color = absolute(given["color"], given["namespace"])
+        parameters["queue_size"] = COLORS_KEPT
         parameters["qos_overrides"] = {color: {"subscription": {"reliability": given["color_reliability"]}}}
     return [
         Node(

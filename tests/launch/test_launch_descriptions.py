@@ -232,6 +232,7 @@ def test_a_coloured_point_cloud_accepts_a_best_effort_camera(start):
     started = start("points", output="/depth_hr", color="color", namespace="robot1")
     parameters = started.parameters("point_cloud_xyzrgb_node")
     assert parameters["qos_overrides./robot1/color.subscription.reliability"] == "best_effort"
+    assert parameters["queue_size"] == 30, "depth comes later than colour by what the network takes"
     reliable = start("points", color="/cam/color", color_reliability="reliable").parameters("point_cloud_xyzrgb_node")
     assert reliable["qos_overrides./cam/color.subscription.reliability"] == "reliable"
 
