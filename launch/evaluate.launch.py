@@ -36,8 +36,8 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "params_file",
         default_value="",
-        description="YAML with the evaluator's other parameters (depth_unit_m, depth_pose_xyz, max_depth_m, "
-        "depth_transport, slop_ms, ...); empty: none",
+        description="YAML with the evaluator's other parameters (depth_unit_m, depth_pose_xyz, registration, "
+        "max_depth_m, depth_transport, slop_ms, ...); empty: none",
     ),
     DeclareLaunchArgument("out", default_value="", description="folder of the report; empty: the table is printed"),
     DeclareLaunchArgument("frames", default_value="0", description="end after so many results; 0: never"),

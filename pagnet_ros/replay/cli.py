@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from pagnet_ros.core.alignment.offset import SENSOR
 from pagnet_ros.errors import ConfigError, PagnetError, did_you_mean
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.replay.files import OutputError, refuse_present
@@ -170,6 +171,8 @@ def _command(given: argparse.Namespace, words: Sequence[str]) -> _Command:
         reproject=not given.no_reproject,
     )
     pipeline = _with(UpsamplerOptions(metric=True, registration=given.registration), given.option, "--option")
+    if pipeline.registration == SENSOR and pipeline.known_offset == (0.0, 0.0):
+        raise ConfigError("registration = 'sensor'; expected the offset itself, X,Y: no profile is read here")
     metrics = _with(MetricSettings(), given.metric, "--metric")
     run = RunOptions(given.mode, given.scale, pipeline, metrics, score=not given.no_metrics)
     if given.result and given.scale is not None:

@@ -54,6 +54,11 @@ def test_a_wrong_word_ends_in_one_line(folder, capsys, how):
     assert f"registration = '{how}'; expected none, sensor" in capsys.readouterr().err
 
 
+def test_the_offset_of_a_profile_that_is_not_read_is_not_taken_for_none(folder, capsys):
+    assert main([str(folder), "--registration", "sensor"]) == BAD_INPUT
+    assert "registration = 'sensor'; expected the offset itself" in capsys.readouterr().err
+
+
 def test_the_tool_tells_the_offset_and_what_to_set(folder, capsys):
     assert alignment.main([str(folder)]) == alignment.OFF
     told = capsys.readouterr().out

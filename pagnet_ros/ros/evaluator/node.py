@@ -63,6 +63,7 @@ class EvaluatorOptions(Settings):
     depth_unit_m: float = setting(0.001, "as the node's: metres per count of 16UC1 depth", low=1e-6, high=1)
     min_depth_m: float = setting(0.1, "as the node's: nearest depth that counts as measured, m", low=0, high=100)
     max_depth_m: float = setting(10.0, "as the node's: farthest depth that counts as measured, m", low=0, high=1000)
+    registration: str = setting("none", "as the node's: how depth is moved to lie on colour: none, or X,Y in colour px")
     reproject: bool = setting(True, "as the node's: draw depth of another frame or shape as the colour camera sees it")
     depth_pose_xyz: str = setting("", "as the node's: where the depth camera is in the colour camera's frame: X,Y,Z, m")
     depth_pose_xyzw: str = setting(NOT_TURNED, "as the node's: how it is turned there: a quaternion X,Y,Z,W")
@@ -132,6 +133,7 @@ class Evaluator(Node):
         words += ["--depth-unit", str(options.depth_unit_m)]
         for limit in ("min_depth_m", "max_depth_m"):
             words += ["--option", f"{limit}={getattr(options, limit):f}"]
+        words += [f"--registration={options.registration}"]
         if options.depth_pose_xyz or options.depth_pose_xyzw != NOT_TURNED:  # with =, as they may begin with a minus
             words += [f"--depth-pose-xyz={options.depth_pose_xyz}", f"--depth-pose-xyzw={options.depth_pose_xyzw}"]
         if not options.reproject:

@@ -199,6 +199,10 @@ def test_depth_is_taken_for_registered_where_the_node_does_so(ros, tmp_path):
     assert "--no-reproject" in ros.add(make(ros, tmp_path, reproject=False)).words()
 
 
+def test_depth_is_moved_for_the_filters_as_the_node_moves_it(ros, tmp_path):
+    assert "--registration=-3,0" in ros.add(make(ros, tmp_path, registration="-3,0")).words()
+
+
 def test_a_node_that_is_told_its_cameras_unit_and_pose_is_scored_by_them(ros, tmp_path, recorded):
     told = {"depth_unit_m": 0.0001, "max_depth_m": 30.0, "depth_pose_xyz": "-0.1,0,0"}
     node = ros.add(make(ros, tmp_path, frames=1, out=str(tmp_path / "out"), baselines=["bilinear"], **told))
@@ -226,6 +230,7 @@ def test_a_node_that_is_told_its_cameras_unit_and_pose_is_scored_by_them(ros, tm
     [
         ({"depth_pose_xyz": "0.1,0"}, "depth_pose_xyz = '0.1,0' and"),
         ({"depth_pose_xyzw": "0,0,1,0"}, "expected the position too"),
+        ({"registration": "sensor"}, "expected the offset itself"),
         ({"min_depth_m": 20.0}, "expected min_depth_m below max_depth_m"),
     ],
 )
