@@ -123,6 +123,9 @@ class Bag:
         unread = sorted({topic for reader in self._readers for topic in getattr(reader, "left_out", ())})
         if unread:
             self.notes.append(f"{self.path}: {', '.join(unread[:5])} has a type of ROS 1 alone, and is left out")
+        for reader in self._readers:
+            if chunks := getattr(reader, "unlisted_chunks", 0):
+                self.notes.append(_unlisted_text(reader, f"{chunks} of its chunks"))
         if found.promised not in (None, held):
             self.notes.append(f"{self.path}: metadata.yaml promises {found.promised} messages, its files hold {held}")
         times = [(r.start_time, r.end_time) for r in self._readers if r.message_count]
@@ -172,10 +175,14 @@ class Bag:
             self._compare(reader, done - before, sum(c.msgcount for c in connections) if everything else 0)
 
     def _compare(self, reader: Reader | Ros1Reader, came: int, promised: int) -> None:
-        """Remark on messages that an index promises and that did not come: rosbags steps over damaged records."""
-        text = f"{reader.path}: damaged on the way: {came} of the {promised} messages its index promises are readable"
-        if came < promised and text not in self.notes:
-            self.notes.append(text)
+        """Remark on messages that did not come: rosbags steps over damaged records, and over what no index lists."""
+        texts = []
+        if came < promised:
+            readable = f"{came} of the {promised} messages its index promises are readable"
+            texts.append(f"{reader.path}: damaged on the way: {readable}")
+        if unlisted := getattr(reader, "unlisted_messages", 0):
+            texts.append(_unlisted_text(reader, f"{unlisted} messages"))
+        self.notes += [text for text in texts if text not in self.notes]
 
     def first(self, topic: str) -> BagMessage | None:
         """First message of a topic, or None if it has none."""
@@ -315,6 +322,10 @@ def _check_chunk_sizes(reader: Reader | Ros1Reader) -> None:
         for chunk in getattr(storage, "chunks", ()):
             if chunk.uncompressed_size > MAX_CHUNK_BYTES:
                 raise ValueError(f"a chunk of {chunk.uncompressed_size} bytes; at most {MAX_CHUNK_BYTES} are unpacked")
+
+
+def _unlisted_text(reader: Reader | Ros1Reader, what: str) -> str:
+    return f"{reader.path}: its index does not list {what}, which are left out; `rosbag reindex` writes a whole index"
 
 
 def _is_cdr(connection: Connection) -> bool:

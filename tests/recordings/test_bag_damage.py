@@ -202,6 +202,38 @@ def test_a_message_of_ros_1_that_is_none_of_its_type_is_left_out_and_told(tmp_pa
         assert "2 of the 3 messages its index promises are readable" in bag.damage[0]
 
 
+@pytest.mark.parametrize(
+    ("left_out", "came", "told"),
+    [
+        ("nothing", 12, ""),
+        ("a message", 10, "2 messages"),
+        ("a topic", 6, "6 messages"),
+        ("a chunk", 6, "1 of its chunks"),
+    ],
+)
+def test_messages_that_no_index_of_ros_1_lists_are_told(tmp_path, left_out, came, told):
+    path, store, kind = tmp_path / "old.bag", get_typestore(Stores.ROS1_NOETIC), "std_msgs/msg/String"
+    writer = Ros1Writer(path)
+    with writer:
+        chats = [writer.add_connection(name, kind, typestore=store) for name in ("/a", "/b")]
+        for chunk in range(2):
+            for k, chat in enumerate(chats * 3):
+                writer.write(chat, 10**9 * (6 * chunk + k + 1), b"\1\0\0\0a")
+            listed = writer.chunks[-1].connections
+            if left_out == "a message":
+                listed[chats[0].id].pop()
+            elif left_out == "a topic":
+                listed.pop(chats[0].id)
+            writer.write_chunk(writer.chunks[-1])
+        if left_out == "a chunk":
+            del writer.chunks[0]
+
+    with JoinedBags([path]) as bag:
+        assert len(list(bag.messages())) == came
+        assert len(bag.damage) == bool(told)
+        assert all(f"its index does not list {told}, which are left out" in text for text in bag.damage)
+
+
 @pytest.mark.parametrize("kind", ["mcap", "bz2", "lz4"])
 def test_a_chunk_that_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path, monkeypatch, kind):
     content = bytes(64 << 20)
