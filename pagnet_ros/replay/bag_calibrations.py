@@ -11,12 +11,13 @@ from pagnet_ros.core.frame_tree import FrameTree
 from pagnet_ros.errors import InputError, RecordingError
 from pagnet_ros.messages.camera_info import camera_info_for
 from pagnet_ros.recordings.bags import BagMessage
+from pagnet_ros.recordings.cdr import TF
 from pagnet_ros.recordings.joined import JoinedBags
 from pagnet_ros.recordings.rgbd_topics import CAMERA_INFO, RgbdTopics
 from pagnet_ros.replay.stats import ReplayStats
 from pagnet_ros.runtime.aligner import Aligner
 
-_TF_STATIC, _TF_TYPE = "/tf_static", "tf2_msgs/msg/TFMessage"
+_TF_STATIC = "/tf_static"
 
 
 class BagCalibrations:
@@ -62,7 +63,7 @@ class BagCalibrations:
             if (first := self._bag.first(topic)) is not None:
                 self._newest[topic] = first
         static = self._bag.topics.get(_TF_STATIC)
-        if static is not None and static.msgtype == _TF_TYPE and len(infos) == 2:
+        if static is not None and static.msgtype == TF and len(infos) == 2:
             for message in self._bag.messages((_TF_STATIC,)):
                 self._tree.add(self._bag.decode(message).transforms, static=True)
         return infos

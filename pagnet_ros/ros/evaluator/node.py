@@ -29,6 +29,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from pagnet_ros.core.set_pose import NOT_TURNED
 from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.recordings.bags import require_rosbags
+from pagnet_ros.recordings.cdr import TF
 from pagnet_ros.replay import cli as replay
 from pagnet_ros.ros.doctor.graph import infos_by_name
 from pagnet_ros.ros.names import resolve_topics
@@ -113,7 +114,7 @@ class Evaluator(Node):
         below = {info: infos_by_name(image)[1] for info, image in images.items()}  # where a replay looks
         self._missing = {info: self._take(info, topic, CameraInfo, info) for info, topic in below.items()}
         if (tf := tf_type()) is not None:
-            record = self._recorder("/tf_static", "tf2_msgs/msg/TFMessage", "/tf_static")
+            record = self._recorder("/tf_static", TF, "/tf_static")
             self.create_subscription(tf, "/tf_static", record, STATIC_TF_QOS, raw=True)
         self.create_timer(_CHECK_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"recording {', '.join(self.topics.values())}; Ctrl-C ends it, then it is scored")

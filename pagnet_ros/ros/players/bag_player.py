@@ -25,7 +25,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.messages.transports import without_transport
 from pagnet_ros.recordings.bags import Bag, BagMessage, BagTopic
-from pagnet_ros.recordings.cdr import with_header_stamp
+from pagnet_ros.recordings.cdr import header_offsets, header_stamp_ns, with_header_stamp
 from pagnet_ros.ros.players.player import (
     LONGEST_S,
     Item,
@@ -56,7 +56,8 @@ class BagPlayerOptions(PlayerOptions):
     qos: str = setting("reliable", "what to offer; topics recorded as transient local stay so", choices=QOS_CHOICES)
     restamp: str = setting(
         "none",
-        "header stamps: now moves them to the present, their distances kept; one of zero is no time and stays",
+        "header stamps, of transforms too: now moves them to the present, their distances kept; zero is no time and "
+        "stays",
         choices=("none", "now"),
     )
     wait_for: str = setting(
@@ -161,8 +162,10 @@ class BagPlayer(Player[BagMessage]):
 
     def _publish(self, what: BagMessage) -> None:
         raw = what.raw
-        if self._options.restamp == "now" and (stamp_ns := what.header_stamp_ns):
-            raw = with_header_stamp(raw, self._moved(stamp_ns + self._behind(what, stamp_ns)))
+        if self._options.restamp == "now":
+            for at in header_offsets(raw, what.topic.msgtype, stamped=what.topic.stamped):
+                if stamp_ns := header_stamp_ns(raw, at):
+                    raw = with_header_stamp(raw, self._moved(stamp_ns + self._behind(what, stamp_ns)), at)
         self._outputs[what.topic.name].publish(raw)
 
     def _behind(self, message: BagMessage, stamp_ns: int) -> int:

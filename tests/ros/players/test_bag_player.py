@@ -23,6 +23,8 @@ from std_msgs.msg import String
 from pagnet_ros.errors import ConfigError, RecordingError
 from pagnet_ros.messages.image import stamp_ns
 from pagnet_ros.recordings.bags import Bag
+from pagnet_ros.recordings.cdr import TF
+from pagnet_ros.ros.players import bag_player
 from pagnet_ros.ros.players.bag_player import BagPlayer, BagPlayerOptions, main, message_class, parse_arguments
 from tests.replay import bags
 
@@ -241,6 +243,25 @@ def test_restamping_moves_stamps_to_the_present_and_keeps_their_distances(ros, p
     assert before_ns < got[0] < probe.get_clock().now().nanoseconds
     assert {b - a for a, b in itertools.pairwise(got)} == {2 * STEP_NS}
     assert [m.data[0] for m in messages] == list(range(10))
+
+
+def test_restamping_moves_transforms_with_the_images(ros, play, tmp_path, monkeypatch):
+    # The wheels have no tf2_msgs: another type stands for it in DDS, and the bytes are those of a TFMessage.
+    made_class = bag_player.message_class
+    monkeypatch.setattr(bag_player, "message_class", lambda name: String if name == TF else made_class(name))
+    moved = bags.tf_static(0.1)
+    moved.transforms[0].header.stamp.sec, moved.transforms[0].header.stamp.nanosec = divmod(START_NS, 10**9)
+    path = bags.write(tmp_path / "b", [("/depth", START_NS, image(0)), ("/tf", START_NS + 1, moved)])
+    probe, transforms = ros.node(), []
+    seen = ros.collect(probe, Image, "/depth", 50)
+    probe.create_subscription(String, "/tf", transforms.append, 10, raw=True)
+
+    play(path, restamp="now")
+
+    (sent,) = stamps(seen.wait_for(1))
+    ros.wait_until(lambda: transforms, what="the transform")
+    (transform,) = bags.STORE.deserialize_cdr(transforms[0], TF).transforms
+    assert transform.header.stamp.sec * 10**9 + transform.header.stamp.nanosec == sent > START_NS
 
 
 def test_restamping_leaves_a_stamp_that_was_never_set(ros, play, tmp_path):
