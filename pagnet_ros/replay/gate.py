@@ -140,8 +140,12 @@ def _not_comparable(old: Results, new: Results, names: Collection[str]) -> list[
     Raises:
         ConfigError: one of them was asked for by name.
     """
-    was, is_now = ({method.name for method in results.methods} for results in (old, new))
-    shared = [name for name, metric in METRICS.items() if metric.shared] if was != is_now else []
+    depend = [name for name, metric in METRICS.items() if metric.shared]
+    was, is_now = (  # a method that gives nothing has none of them, and is none of those compared
+        {method.name for method in results.methods if any(method.metrics.get(name) is not None for name in depend)}
+        for results in (old, new)
+    )
+    shared = depend if was != is_now else []
     if asked := [name for name in names if name in shared]:
         raise ConfigError(
             f"{', '.join(asked)} depends on which methods run; the baseline has {', '.join(sorted(was))}, this replay "

@@ -15,7 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pagnet_ros.errors import ConfigError, InputError, RecordingError
 from pagnet_ros.recordings.bags import BagMessage
@@ -23,7 +22,7 @@ from pagnet_ros.replay.frame import ReplayFrame, Source
 from pagnet_ros.replay.methods import Method, MethodOutput
 from pagnet_ros.replay.metrics import METRICS, FrameContexts, FrameTruth, Scorer
 from pagnet_ros.replay.results import MethodResult, Results, plain
-from pagnet_ros.replay.run_options import MethodOutputs, Metres, Observer, RunOptions, Scores, downsampled
+from pagnet_ros.replay.run_options import Metres, Observer, RunOptions, Scores, downsampled
 from pagnet_ros.replay.timeline import Timeline, Times, versions
 
 
@@ -103,6 +102,7 @@ class _Run:
         self._scorers = {method.name: Scorer(options.metrics, with_reference) for method in methods}
         self._failed = {method.name: 0 for method in methods}
         self._answered = {method.name: 0 for method in methods}
+        self._given: set[str] = set()
         self._timeline = Timeline()
         self._times = Times()
         self._first: ReplayFrame | None = None
@@ -200,9 +200,12 @@ class _Run:
             return {}
         began = time.perf_counter()
         context = self._contexts.next(given.truth)
-        common = _common(given.outputs) if len(given.outputs) == len(self._methods) else None
+        pixels = {name: np.isfinite(output.depth_m) & (output.depth_m > 0) for name, output in given.outputs.items()}
+        among = frozenset(name for name, where in pixels.items() if where.any())
+        self._given |= among
+        common = np.logical_and.reduce([pixels[name] for name in among]) if among else None
         scores = {
-            name: self._scorers[name].add(context, output.depth_m, output.sigma_m, common)
+            name: self._scorers[name].add(context, output.depth_m, output.sigma_m, common, among)
             for name, output in given.outputs.items()
         }
         given.times_ms["score"] = (time.perf_counter() - began) * 1e3
@@ -228,6 +231,7 @@ class _Run:
     def _collect(self, done: int, wall_s: float) -> Results:
         first, source = self._first, self._source
         assert first is not None
+        self._report_silent()
         seconds = self._times.last_s
         recording = dataclasses.replace(
             source.recording,
@@ -256,8 +260,18 @@ class _Run:
             timings=self._times.summary(done, wall_s, seconds),
         )
 
+    def _report_silent(self) -> None:
+        """Name the methods that others cannot be compared with."""
+        silent = [method.name for method in self._methods if method.name not in self._given]
+        if self._options.score and self._mode != "none" and silent:
+            self._source.stats.report(
+                "no_depth",
+                f"{', '.join(silent)} gives no depth in any frame: left out of the common pixels, on which the other "
+                "methods are compared",
+            )
+
     def _method_result(self, method: Method) -> MethodResult:
-        summary = dict(self._scorers[method.name].summary())
+        summary = dict(self._scorers[method.name].summary(frozenset(self._given)))
         summary.pop("frames", None)
         return MethodResult(
             name=method.name,
@@ -285,9 +299,3 @@ class _Run:
             f"{what}: no stamps within {pairing.slop_ms:g} ms of each other{nearest}; expected depth and colour "
             f"stamped by one clock; --slop takes a larger difference.{texts}"
         )
-
-
-def _common(outputs: MethodOutputs) -> NDArray[np.bool_]:
-    """Pixels that every method gives."""
-    given = [np.isfinite(answer.depth_m) & (answer.depth_m > 0) for answer in outputs.values()]
-    return np.asarray(np.logical_and.reduce(given))

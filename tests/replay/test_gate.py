@@ -72,7 +72,8 @@ def test_methods_that_are_not_in_both_are_noted():
 def test_what_depends_on_the_methods_of_a_run_is_compared_between_runs_of_the_same_ones_only():
     old, new = only("a", rmse_m=0.1, rmse_common_m=0.1), only("a", rmse_m=0.1, rmse_common_m=0.2)
     assert falls(old, new) == ["rmse_common_m"]
-    more = of(new, only("b"))
+    assert [fall.metric for fall in compare(of(old), of(new, only("silent")), 0.02).falls] == ["rmse_common_m"]
+    more = of(new, only("b", rmse_common_m=0.1))
     verdict = compare(of(old), more, 0.02)
     assert verdict.falls == ()
     assert verdict.notes[0].startswith("not compared, as they depend on which methods run: rmse_common_m, mae_common_m")

@@ -145,8 +145,27 @@ def test_a_frame_that_a_method_leaves_out_counts_for_no_method_where_all_are_com
     methods = [FilterMethod("moody", moody), FilterMethod("half", empty_is_zero), Identity()]
     results, seen = replay(bag, methods, RunOptions(scale=4))
     moody_result, half, _ = results.methods
-    assert [np.isnan(scores["half"]["rmse_common_m"]) for *_, scores in seen] == [False, True, False]
+    assert [np.isnan(scores["half"]["rmse_common_m"]) for *_, scores in seen] == [False, False, False]
     assert moody_result.metrics["rmse_common_m"] == half.metrics["rmse_common_m"]  # both say 3 m on the same pixels
+
+
+@pytest.mark.parametrize("silent", ["fails", "gives nothing"])
+def test_a_method_that_gives_nothing_in_a_whole_recording_leaves_the_others_comparable(tmp_path, silent):
+    def nothing(measured_m, rgb):
+        if silent == "fails":
+            raise InputError("not this one")
+        return np.full(rgb.shape[:2], np.nan, np.float32)
+
+    bag = write(tmp_path / "bag", rgbd(3))
+    others = [*make_baselines(["bilinear"], OPTIONS), Identity()]
+    alone, _ = replay(bag, others, RunOptions(scale=4))
+    results, _ = replay(bag, [FilterMethod("silent", nothing), *others], RunOptions(scale=4))
+    assert results.methods[0].metrics.get("rmse_common_m") is None
+    for method, other in zip(results.methods[1:], alone.methods, strict=True):
+        assert method.metrics == other.metrics
+        assert method.metrics["rmse_common_m"] is not None
+    text = next(problem.text for problem in results.problems if problem.kind == "no_depth")
+    assert text.startswith("silent gives no depth in any frame: left out of the common pixels")
 
 
 def test_a_reference_of_another_size_is_refused(tmp_path):

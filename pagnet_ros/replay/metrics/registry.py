@@ -92,7 +92,13 @@ class Metric:
 
 
 class Group:
-    """Metrics that come from the same sums. The sums of frames add up to those of a recording."""
+    """Metrics that come from the same sums. The sums of frames add up to those of a recording.
+
+    Attributes:
+        shared: Whether a metric of it depends on which other methods run.
+    """
+
+    shared = False
 
     def __init__(self, settings: MetricSettings) -> None:
         self.settings = settings
@@ -131,6 +137,7 @@ def add_metrics(*metrics: Metric) -> Callable[[G], G]:
             if metric.name in _METRICS:
                 raise ValueError(f"metric {metric.name} is there already; expected another name")
             _METRICS[metric.name] = metric
+        group.shared = any(metric.shared for metric in metrics)
         _GROUPS.append((group, any(metric.needs != "any" for metric in metrics)))
         return group
 
