@@ -193,7 +193,7 @@ def _intrinsics(folder: Path, listing: Listing, color: ImageInfo | None) -> NDAr
     """The camera matrix: from `camera-intrinsics.txt`, which has to fit, or what else was found, if it does."""
     if not (folder / "camera-intrinsics.txt").exists():
         found = listing.intrinsics
-        if found is not None and color is not None and not (found[0, 2] <= color.width and found[1, 2] <= color.height):
+        if found is not None and color is not None and _of_larger(found, color):
             listing.notes.append(f"the calibration is of another image size than {color.size}, and is not used")
             return None
         return found
@@ -310,8 +310,16 @@ def _check_ratio(entry: FrameFiles, depth: ImageInfo, color: ImageInfo, problems
 
 def _check_intrinsics(matrix: NDArray[np.float64], color: ImageInfo, problems: list[str]) -> None:
     fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
-    if not (np.isfinite(matrix).all() and fx > 0 and fy > 0 and 0 <= cx <= color.width and 0 <= cy <= color.height):
+    if not (np.isfinite(matrix).all() and fx > 0 and fy > 0) or _of_larger(matrix, color):
         problems.append(
             f"camera-intrinsics.txt has fx={fx:g} fy={fy:g} cx={cx:g} cy={cy:g}; expected positive focal lengths and "
-            f"a centre inside the {color.size} colour image"
+            f"the calibration of the {color.size} colour image, not of a larger one"
         )
+
+
+def _of_larger(matrix: NDArray[np.float64], color: ImageInfo) -> bool:
+    """Whether a calibration is of an image of more than twice the size: a cut leaves the centre beyond one side only.
+
+    The upper left part of an image, which has it beyond both, cannot be told from that.
+    """
+    return bool(matrix[0, 2] > color.width and matrix[1, 2] > color.height)

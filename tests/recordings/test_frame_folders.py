@@ -203,8 +203,15 @@ def test_depth_larger_than_colour_is_named(build, tmp_path):
 def test_intrinsics_of_another_camera_are_refused(build):
     path = build.numbered(intrinsics="585 0 320\n0 585 240\n0 0 1\n")
 
-    with pytest.raises(RecordingError, match=r"cx=320 cy=240; expected .* inside the 24x16 colour image"):
+    with pytest.raises(RecordingError, match=r"cx=320 cy=240; expected .* of the 24x16 colour image, not"):
         open_frames(path)
+
+
+@pytest.mark.parametrize("centre", [(-9.0, 7.5), (11.5, -20.0), (40.0, 7.5)])
+def test_the_centre_of_an_image_that_was_cut_may_lie_outside_of_it(build, centre):
+    path = build.numbered(intrinsics=f"585 0 {centre[0]}\n0 585 {centre[1]}\n0 0 1\n")
+
+    assert tuple(open_frames(path).intrinsics[:2, 2]) == centre
 
 
 def test_long_lists_of_problems_are_cut(build):

@@ -120,7 +120,8 @@ def test_scannets_export_comes_with_calibration_and_poses(build, tmp_path):
 def test_calibration_of_another_size_is_left_out_and_said(build, tmp_path):
     fill(build, tmp_path, [("color/0.jpg", "depth/0.png")])
     (tmp_path / "intrinsic").mkdir()
-    np.savetxt(tmp_path / "intrinsic" / "intrinsic_color.txt", np.diag([1170.0, 1170.0, 1, 1]) + np.eye(4, k=2) * 640)
+    matrix = [[1170.0, 0, 640, 0], [0, 1170.0, 480, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    np.savetxt(tmp_path / "intrinsic" / "intrinsic_color.txt", matrix)
     folder = open_frames(tmp_path)
     assert folder.intrinsics is None
     assert "calibration is of another image size" in folder.notes[0]

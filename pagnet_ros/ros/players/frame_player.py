@@ -9,6 +9,7 @@ where there is a better depth image, `depth_reference`.
 from __future__ import annotations
 
 import argparse
+import math
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +59,7 @@ class FramePlayerOptions(PlayerOptions):
         k = self.intrinsics
         if self.clock_hz and self.stamps == "now":
             yield "clock with stamps now: stamps and /clock would disagree; use --stamps recorded"
-        if k and (len(k) != 4 or min(k) <= 0.0):
+        if k and not (len(k) == 4 and min(k[:2]) > 0.0 and all(map(math.isfinite, k))):
             yield f"intrinsics {k!r}; expected fx fy cx cy in pixels"
 
 

@@ -125,7 +125,7 @@ def test_unknown_intrinsics_are_published_as_unknown_or_as_given(play, seen, fol
     play(folder)
     assert seen["info"].wait_for(1)[0].k[0] == 0.0
 
-    play(folder, intrinsics=(21.0, 22.0, 11.5, 7.5))
+    play(folder, intrinsics=(21.0, 22.0, -11.5, 7.5))
     assert seen["info"].wait_for_match(lambda m: m.k[0] == 21.0).k.tolist() == [21, 0, 11.5, 0, 22, 7.5, 0, 0, 1]
 
 
@@ -138,11 +138,11 @@ def test_options_that_contradict_each_other_are_all_named():
 
 def test_command_line():
     given, options = parse_arguments(
-        ["dir", "--hz", "15", "--loop", "--downsample", "4", "--intrinsics", "1", "2", "3", "4"]
+        ["dir", "--hz", "15", "--loop", "--downsample", "4", "--intrinsics", "1", "2", "-3", "4"]
     )
 
     assert (given.folder, given.hz) == ("dir", 15.0)
-    assert options == FramePlayerOptions(loop=True, downsample=4, intrinsics=(1.0, 2.0, 3.0, 4.0))
+    assert options == FramePlayerOptions(loop=True, downsample=4, intrinsics=(1.0, 2.0, -3.0, 4.0))
 
 
 def test_errors_are_on_stderr_and_status_one(ros_environment, tmp_path, capsys):
