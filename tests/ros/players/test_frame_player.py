@@ -126,7 +126,7 @@ def test_unknown_intrinsics_are_published_as_unknown_or_as_given(play, seen, fol
     assert seen["info"].wait_for(1)[0].k[0] == 0.0
 
     play(folder, intrinsics=(21.0, 22.0, -11.5, 7.5))
-    assert seen["info"].wait_for_match(lambda m: m.k[0] == 21.0).k.tolist() == [21, 0, 11.5, 0, 22, 7.5, 0, 0, 1]
+    assert seen["info"].wait_for_match(lambda m: m.k[0] == 21.0).k.tolist() == [21, 0, -11.5, 0, 22, 7.5, 0, 0, 1]
 
 
 def test_options_that_contradict_each_other_are_all_named():
