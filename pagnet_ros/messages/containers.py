@@ -41,6 +41,10 @@ _JPEG_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})  # what libjpeg 
 _JPEG_BARE: Final = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 _JPEG_TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
 _JPEG_MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_JPEG_HUFFMAN: Final = frozenset({0xC0, 0xC1})
+_JPEG_END: Final = b"\xff\xd9"
+_JPEG_EMPTY: Final = 128  # of a pixel that libjpeg has no data for
+_JPEG_MORE: Final = bytes(range(0xFE))  # any data of a scan
 _TIFF_DTYPES: Final = {(8, 1): "uint8", (16, 1): "uint16", (32, 3): "float32"}
 _TIFF_TAGS: Final = {
     256: "width", 257: "height", 258: "bits", 277: "channels", 322: "tile width", 323: "tile height", 339: "format",
@@ -66,6 +70,20 @@ class ImageHeader(NamedTuple):
     dtype: str
 
 
+class _Jpeg(NamedTuple):
+    """What is known of a JPEG once it was walked through.
+
+    Attributes:
+        header: Its frame header.
+        end: Where its end marker is; below 0 where there is none.
+        one_scan: Whether all of it lies in one Huffman-coded scan, row after row.
+    """
+
+    header: ImageHeader
+    end: int
+    one_scan: bool
+
+
 ReadAt = Callable[[int, int], bytes]
 
 
@@ -82,7 +100,7 @@ def header_of(head: bytes, read_at: ReadAt | None = None) -> ImageHeader:
     if head.startswith(_PNG_MAGIC):
         found = _png_header(head)
     elif head.startswith(_JPEG_MAGIC):
-        found = _walk_jpeg(head, to_end=False)
+        found = _walk_jpeg(head, to_end=False).header
     elif head[:4] in _TIFF_ORDERS:
         found = _tiff_header(head[:8], read_at or (lambda at, count: head[at : at + count]))
     else:
@@ -115,23 +133,35 @@ def decode(data: bytes, flags: int, header: ImageHeader | None = None) -> NDArra
     Raises:
         MessageError: Neither PNG, JPEG nor TIFF, cut off, damaged, or larger than its size allows.
     """
-    header = header or header_of(data)
+    header, end, one_scan = header or header_of(data), 0, False
     if header.container == "png":
         data = _image_chunks(data, header)
     elif header.container == "jpeg":
-        _walk_jpeg(data, to_end=True)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise MessageError("undecodable", f"cannot be decoded: {str(error).strip()}") from error
-    if image is None:
-        raise MessageError("undecodable", f"{len(data)} bytes that cannot be decoded; expected a sound file")
+        _, end, one_scan = _walk_jpeg(data, to_end=True)
+        if end < 0:
+            data = _with_end(data)
+            end = len(data) - len(_JPEG_END)
+    image = _decoded(data, flags)
     if image.shape[:2] != (header.height, header.width):
         raise MessageError(
             "undecodable",
             f"is decoded as {image.shape[1]} x {image.shape[0]} pixels; expected the {header.width} x {header.height} "
             "of its header",
         )
+    if one_scan and np.all(image[-1, -1] == _JPEG_EMPTY):  # so grey by itself, or for want of data: more then shows
+        more = _decoded(data[:end] + _JPEG_MORE + _JPEG_END, flags)
+        if not np.array_equal(image, more):
+            raise _truncated(data, "the JPEG ends before its last row")
+    return image
+
+
+def _decoded(data: bytes, flags: int) -> NDArray[Any]:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise MessageError("undecodable", f"cannot be decoded: {str(error).strip()}") from error
+    if image is None:
+        raise MessageError("undecodable", f"{len(data)} bytes that cannot be decoded; expected a sound file")
     return np.asarray(image)
 
 
@@ -192,9 +222,17 @@ def _check_unpacked(packed: list[bytes], most: int) -> None:
                     raise MessageError("too_large", f"a PNG whose data unpacks to more than {most} bytes")
 
 
-def _walk_jpeg(data: bytes, *, to_end: bool) -> ImageHeader:
+def _with_end(data: bytes) -> bytes:
+    """A JPEG of one scan with the end marker that its camera left out, instead of what fills the camera's buffer."""
+    kept = data.rstrip(b"\0")
+    if kept.endswith(b"\xff") and len(kept) < len(data):
+        kept += b"\0"  # the two are one byte of the scan (ITU T.81, F.1.2.3)
+    return kept + _JPEG_END
+
+
+def _walk_jpeg(data: bytes, *, to_end: bool) -> _Jpeg:
     """The frame header (ITU T.81, B.2.2), found as libjpeg finds it; to the end of the file, scans are counted too."""
-    at, scans, found = 2, 0, None
+    at, scans, found, sequential, one_scan = 2, 0, None, False, False
     for _ in range(_MAX_PARTS):
         if (match := _JPEG_MARKER.search(data, at)) is None:
             break
@@ -203,7 +241,7 @@ def _walk_jpeg(data: bytes, *, to_end: bool) -> ImageHeader:
             continue
         if marker == 0xD9:
             if found is not None and scans:
-                return found
+                return _Jpeg(found, match.start(), one_scan)
             break
         length = int.from_bytes(data[at : at + 2], "big")
         if at + length > len(data) or len(data) < at + 2:
@@ -211,15 +249,14 @@ def _walk_jpeg(data: bytes, *, to_end: bool) -> ImageHeader:
         if length < 2 or not (marker in _JPEG_FRAMES or marker in _JPEG_TABLES or marker == 0xDA):
             raise MessageError("undecodable", f"a JPEG segment {marker:02x} of {length} bytes at byte {at}")
         if marker in _JPEG_FRAMES:
-            if found is not None or length < 8:
-                raise MessageError("undecodable", "a JPEG with two frame headers, or half a one")
-            bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 2)
-            found = ImageHeader("jpeg", height, width, channels, "uint8" if bits == 8 else "uint16")
+            found, sequential = _jpeg_frame(data, at, length, found), marker in _JPEG_HUFFMAN
             if not to_end:
-                return found
+                return _Jpeg(found, -1, one_scan)
         scans += marker == 0xDA
         if scans and found is None:
             raise MessageError("undecodable", "a JPEG whose scan comes before its frame header")
+        if found and marker == 0xDA:  # of all channels, and the only one
+            one_scan = sequential and scans == 1 and data[at + 2 : at + 3] == bytes([found.channels])
         if (
             found
             and scans > _FREE_SCANS
@@ -229,9 +266,17 @@ def _walk_jpeg(data: bytes, *, to_end: bool) -> ImageHeader:
         at += length
     else:
         raise MessageError("undecodable", f"a JPEG of more than {_MAX_PARTS} segments")
-    if not to_end:
-        raise _truncated(data, "the JPEG has no frame header")
-    raise _truncated(data, "the JPEG has no end")
+    if found is not None and one_scan:  # whether it is whole, the last pixel tells
+        return _Jpeg(found, -1, one_scan)
+    raise _truncated(data, "the JPEG has no end" if to_end else "the JPEG has no frame header")
+
+
+def _jpeg_frame(data: bytes, at: int, length: int, before: ImageHeader | None) -> ImageHeader:
+    """What a frame header says; `before` is another one of the same file."""
+    if before is not None or length < 8:
+        raise MessageError("undecodable", "a JPEG with two frame headers, or half a one")
+    bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 2)
+    return ImageHeader("jpeg", height, width, channels, "uint8" if bits == 8 else "uint16")
 
 
 def _tiff_header(head: bytes, read_at: ReadAt) -> ImageHeader:

@@ -76,7 +76,7 @@ def test_gray_jpeg_becomes_three_equal_channels():
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 @pytest.mark.parametrize("keep", [0.2, 0.6, 0.95])
 def test_cut_off_color_is_refused_instead_of_half_grey(suffix, keep):
-    noise = RNG.integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    noise = RNG.integers(0, 255, (128, 128, 3)).astype(np.uint8)
     data = encode(suffix, noise)
     with pytest.raises(MessageError, match="truncated data"):
         color_from_compressed(compressed(data[: int(len(data) * keep)], "jpeg"))
@@ -217,6 +217,52 @@ def test_progressive_and_restarted_jpegs_are_read(flags):
     data = cv2.imencode(".jpg", rgb[..., ::-1], flags)[1].tobytes()
     out = color_from_compressed(compressed(data, "jpeg"))
     np.testing.assert_array_equal(out, cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
+
+
+JPEGS = {
+    "420": [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420],
+    "444": [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
+    "restarted": [cv2.IMWRITE_JPEG_RST_INTERVAL, 4],
+    "grey": [],
+}
+
+
+def jpeg_of(kind, image):
+    """A JPEG as a camera may send it."""
+    return cv2.imencode(".jpg", image[..., 0] if kind == "grey" else image, JPEGS[kind])[1].tobytes()
+
+
+@pytest.mark.parametrize("after", [b"", b"\xff", bytes(1000)], ids=["nothing", "half a marker", "an empty buffer"])
+@pytest.mark.parametrize("kind", JPEGS)
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_read(kind, after):
+    for seed in range(20):  # some end with a byte that JPEG writes as two
+        data = jpeg_of(kind, cv2.resize(np.random.default_rng(seed).integers(0, 255, (3, 4, 3), np.uint8), (61, 45)))
+        whole = color_from_compressed(compressed(data, "jpeg"))
+        np.testing.assert_array_equal(color_from_compressed(compressed(data[:-2] + after, "jpeg")), whole)
+
+
+@pytest.mark.parametrize("after", [b"", b"\xff\xd9", bytes(1000)], ids=["nothing", "an end marker", "an empty buffer"])
+@pytest.mark.parametrize("kind", JPEGS)
+@pytest.mark.parametrize("content", ["noise", "black", "grey"])
+def test_a_jpeg_without_its_lower_part_is_refused_whatever_follows(content, kind, after):
+    image = RNG.integers(0, 255, (128, 96, 3)).astype(np.uint8)
+    image[:64] = {"noise": image[:64], "black": 0, "grey": 128}[content]
+    data = jpeg_of(kind, image)
+    for keep in (0.7, 0.9):
+        with pytest.raises(MessageError, match="truncated data"):
+            color_from_compressed(compressed(data[: int(len(data) * keep)] + after, "jpeg"))
+
+
+def test_a_jpeg_that_is_grey_in_its_corner_is_whole():
+    image = smooth_rgb()
+    image[-16:, -16:] = 128
+    assert color_from_compressed(compressed(encode(".jpg", image), "jpeg")).shape == image.shape
+
+
+def test_a_progressive_jpeg_without_its_end_marker_may_lack_a_scan():
+    data = cv2.imencode(".jpg", smooth_rgb(), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    with pytest.raises(MessageError, match="the JPEG has no end"):
+        color_from_compressed(compressed(data[:-2], "jpeg"))
 
 
 def test_an_image_that_is_decoded_at_another_size_than_checked_is_refused(monkeypatch):
