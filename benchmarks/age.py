@@ -11,7 +11,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.run import spin_until_told, spinning
 from pagnet_ros.demo.processes import Children
 from pagnet_ros.system.transport import enter_own_domain
+from pagnet_training.command import Arguments, command_line
 
 SETTLE_S = 3.0
 FIRST_OUTPUT_S = 120.0
@@ -58,7 +59,8 @@ class _Heard:
         return sum(map(float, medians))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Run the benchmark, or its camera."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.age", description=__doc__.splitlines()[0])
     parser.add_argument("--rates", type=float, nargs="+", default=[5, 15, 30, 60, 120], help="input, Hz")
@@ -71,10 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.camera:
         _run_camera(options)
-        return 0
+        return
     enter_own_domain()
     _print(_measure(options))
-    return 0
 
 
 def _measure(options: argparse.Namespace) -> list[_Row]:

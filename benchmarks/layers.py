@@ -10,7 +10,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +20,14 @@ from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.sensors import PinholeCamera, load_profile, sense, to_millimetres
 from pagnet_ros.simulation import Renderer, Scene
+from pagnet_training.command import Arguments, command_line
 
 SIZE, SCALE = (480, 640), 4
 LAYERS = ("sigma", "confidence", "provenance")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40, help="frames of each case (default 40)")
@@ -58,7 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         walls, cpus = np.array(times).T * 1e3
         lines.append(f"| {name} | {statistics.median(walls):.1f} | {walls.min():.1f} | {statistics.median(cpus):.1f} |")
     sys.stdout.write("\n".join(lines) + "\n")
-    return 0
 
 
 def _with_messages(result: Any) -> None:

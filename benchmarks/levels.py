@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.sensors import PROFILES, PinholeCamera, sense, to_millimetres
 from pagnet_ros.simulation import Renderer, Scene
+from pagnet_training.command import Arguments, command_line
 
 STYLE = "room"
 
@@ -43,7 +43,8 @@ class _Result(NamedTuple):
     valid: float
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.levels", description=__doc__.splitlines()[0])
     parser.add_argument("--weights", default=DEFAULT_WEIGHTS, help="zoo name")
@@ -66,7 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for level, (rmse_mm, valid) in _errors(depths, frame.truth_m).items():
                 results[level].append(_Result(spent_ms[level], rmse_mm, valid))
     _print(results, options)
-    return 0
 
 
 def _frame(seed: int, options: argparse.Namespace) -> _Frame:

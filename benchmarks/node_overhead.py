@@ -16,7 +16,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from pagnet_ros.demo.processes import Children
 from pagnet_ros.options import UpsamplerOptions
 from pagnet_ros.pipeline import UpsampledDepth
 from pagnet_ros.system.transport import enter_own_domain
+from pagnet_training.command import Arguments, command_line
 
 PATHS = ("node", "relay")
 STAGES = ("receive", "pair", "wait", "convert", "upsample", "encode", "publish", "total")
@@ -63,7 +63,8 @@ class NoNetwork:
         """There is nothing on a device."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> None:
     """Run the benchmark, or one of its two children."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.node_overhead", description=__doc__.splitlines()[0])
     parser.add_argument("--width", type=int, default=640, help="of colour and output, pixels (default 640)")
@@ -82,7 +83,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run_relay(options, ros_arguments)
     else:
         _run_benchmark(options)
-    return 0
 
 
 def _run_node(ros_arguments: list[str]) -> None:

@@ -8,38 +8,33 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
 import numpy as np
 
 from benchmarks.engine.cases import make_engine, network_named
 from benchmarks.engine.measure import call
-from pagnet_ros.errors import PagnetError
 from pagnet_ros.model.zoo import zoo
 from pagnet_ros.recordings.coarse import coarse_depth
 from pagnet_ros.recordings.frames import FrameFolder, open_frames
+from pagnet_training.command import Arguments, command_line
 
 COLUMNS = ("network", "RMS mm", "99.9 % within mm", "largest mm", "on another surface, %", "in one of the two alone, %")
 ANOTHER_SURFACE = 0.01  # of its depth: farther apart than what `pagnet_ros.model.surfaces` takes for one surface
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a Markdown table, a row per network; returns the exit status."""
+@command_line
+def main(arguments: Arguments = None) -> None:
+    """Print a Markdown table, a row per network."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.onnx_precision", description=__doc__.splitlines()[0])
     parser.add_argument("folder", help="frames whose depth has the size of their colour")
     parser.add_argument("--weights", nargs="*", default=[*zoo()], help="zoo names or weights files (default: the zoo)")
     parser.add_argument("--frames", type=int, default=5, help="spread over the recording (default 5)")
     options = parser.parse_args(arguments)
     sys.stdout.write(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n")
-    try:
-        frames = open_frames(options.folder)
-        for name in options.weights:
-            sys.stdout.write(_row(name, frames, options.frames) + "\n")
-            sys.stdout.flush()
-    except PagnetError as error:
-        sys.stderr.write(f"onnx_precision: {error}\n")
-        return 1
-    return 0
+    frames = open_frames(options.folder)
+    for name in options.weights:
+        sys.stdout.write(_row(name, frames, options.frames) + "\n")
+        sys.stdout.flush()
 
 
 def _row(name: str, frames: FrameFolder, count: int) -> str:

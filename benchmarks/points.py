@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +19,7 @@ from pagnet_ros.messages.points import make_points
 from pagnet_ros.ros.node.points import cloud_message
 from pagnet_ros.sensors.camera import PinholeCamera
 from pagnet_ros.simulation import Scene, render
+from pagnet_training.command import Arguments, command_line
 
 SIZES: Final = ((480, 640), (720, 1280))
 FORMS: Final[dict[str, dict[str, Any]]] = {
@@ -29,8 +29,9 @@ FORMS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; always 0."""
+@command_line
+def main(arguments: Arguments = None) -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.points", description=str(__doc__).splitlines()[0])
     parser.add_argument("--frames", type=int, default=50, help="per row (default 50)")
     options = parser.parse_args(arguments)
@@ -52,7 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 count, colour = message.height * message.width, "no" if rgb is None else "yes"
                 cost = f"{len(message.data) / 1e6:.2f} | {np.mean(times) * 1e3:.1f}"
                 sys.stdout.write(f"| {width}x{height} | {form} | {colour} | {count} | {cost} |\n")
-    return 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from pagnet_ros.pipeline import DepthUpsampler
 from pagnet_ros.simulation import Scene
 from pagnet_ros.simulation.raster import Visible, cast_rays
 from pagnet_ros.simulation.textures import pattern_bank
+from pagnet_training.command import Arguments, command_line
 
 Image = NDArray[np.float32]
 _RIGHT_M = 0.001
@@ -221,8 +222,9 @@ def _rows(scenes: int, frames: int) -> Iterator[str]:
         )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; always 0."""
+@command_line
+def main(arguments: Arguments = None) -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reprojection", description=str(__doc__).splitlines()[0])
     parser.add_argument("--scenes", type=int, default=4, help="rooms per pair of cameras (default 4)")
     parser.add_argument("--frames", type=int, default=20, help="frames that are timed (default 20)")
@@ -230,7 +232,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in _rows(options.scenes, options.frames):
         sys.stdout.write(row + "\n")
         sys.stdout.flush()
-    return 0
 
 
 if __name__ == "__main__":

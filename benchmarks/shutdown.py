@@ -14,11 +14,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pagnet_ros.system.transport import enter_own_domain
+from pagnet_training.command import Arguments, command_line
 
 _NODE = "import sys; from pagnet_ros.system.start import start; sys.exit(start('pagnet_ros.ros.node.node'))"
 _ACTIVE = re.compile(r"\]: active: ")
@@ -33,8 +33,9 @@ class _End(NamedTuple):
     left: int
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; always 0."""
+@command_line
+def main(arguments: Arguments = None) -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shutdown", description=str(__doc__).splitlines()[0])
     parser.add_argument("--times", type=int, default=5, help="per row (default 5)")
     options = parser.parse_args(arguments)
@@ -56,7 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         camera.send_signal(signal.SIGINT)
         camera.wait()
-    return 0
 
 
 def _end(again: bool) -> _End:

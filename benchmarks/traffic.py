@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from benchmarks.engine.cases import frame, make_engine, need_named, network_named, size_named
 from benchmarks.engine.measure import call
+from pagnet_training.command import Arguments, command_line
 
 COLUMNS = ("network", "GFLOP", "operations", "GB read and written")
 
@@ -56,8 +56,9 @@ def _bytes(tensor: Tensor) -> int:
     return count
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a Markdown table, a row per network; returns the exit status."""
+@command_line
+def main(arguments: Arguments = None) -> None:
+    """Print a Markdown table, a row per network."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.traffic", description=__doc__.splitlines()[0])
     parser.add_argument("--weights", nargs="+", default=["fast-x4-sensor", "rt-x4-clean", "bicubic-x4"])
     parser.add_argument("--size", default="640x480", help="of colour and output")
@@ -78,7 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         figures += [f"{traffic.bytes / rate / 1e6:.1f}" for rate in options.gbs]
         sys.stdout.write(f"| {name} | {' | '.join(figures)} |\n")
         sys.stdout.flush()
-    return 0
 
 
 if __name__ == "__main__":

@@ -13,20 +13,19 @@ Arguments = Sequence[str] | None
 """Of a command line; None takes the process's."""
 
 
-def command_line(run: Callable[[Arguments], None]) -> Callable[..., int]:
+def command_line(run: Callable[[Arguments], int | None]) -> Callable[..., int]:
     """A command line that returns its exit status, made of a function that raises `PagnetError` where it fails."""
 
     @functools.wraps(run)
     def main(arguments: Arguments = None) -> int:
         try:
-            run(arguments)
+            return run(arguments) or 0
         except PagnetError as error:
             sys.stderr.write(f"error: {error}\n")
             return 2
         except KeyboardInterrupt:
             sys.stderr.write("stopped\n")
             return 130
-        return 0
 
     return main
 

@@ -19,12 +19,14 @@ from benchmarks.engine.startup import measure_start_up
 from benchmarks.neighbours import busy_neighbours
 from pagnet_ros.errors import ConfigError, DeviceError, PagnetError
 from pagnet_ros.runtime.devices import PRECISIONS, choose_device, choose_precision
+from pagnet_training.command import Arguments, command_line
 from pagnet_training.machine import describe_machine, measure_machine
 
 DEFAULT_WAYS = {"cpu": ("native", "eager"), "cuda": ("graph", "eager")}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> int:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.engine", description="How long the engine takes for a frame, from NumPy to NumPy."

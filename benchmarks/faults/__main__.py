@@ -16,13 +16,15 @@ from benchmarks.faults.own_files import enter_own_files, small_disk
 from benchmarks.faults.rig import FAULTS, Outcome, Rig, try_fault
 from pagnet_ros.system.files import replaced
 from pagnet_ros.system.transport import enter_own_domain
+from pagnet_training.command import Arguments, command_line
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> int:
     """Run them; exit status 1 where something did not hold."""
-    given = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else list(arguments)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="faults whose name this regular expression finds")
     parser.add_argument("--weights", default="bicubic", help="the node's parameter (default bicubic)")

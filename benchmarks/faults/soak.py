@@ -23,6 +23,7 @@ from benchmarks.faults.own_files import enter_own_files
 from benchmarks.faults.rig import FAULTS, FaultError, Outcome, Rig, try_fault
 from benchmarks.run import write_figures
 from pagnet_ros.system.transport import enter_own_domain
+from pagnet_training.command import Arguments, command_line
 
 CALM_S = 6.0
 WARM_UP_ROUNDS = 2
@@ -46,9 +47,10 @@ class Sample(NamedTuple):
     longest_ms: float
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command_line
+def main(arguments: Arguments = None) -> int:
     """Run it."""
-    given = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else list(arguments)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults.soak", description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=30.0, help="time to run (default 30)")
     parser.add_argument("--rate", type=float, default=30.0, help="of the camera, Hz (default 30)")
