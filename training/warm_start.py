@@ -1,7 +1,8 @@
 """Start a network from another one's weights: of another scale, or of a narrower network.
 
 Stages are matched from the end, because the last stage writes the depth and works at the same relation to the
-output at every scale; a longer network repeats the other's stages. A network that chooses surfaces has one stage
+output at every scale; a longer network repeats the other's stages, and where colour is to be coarser than the other
+ever had it, its features are the mean of the finer ones. A network that chooses surfaces has one stage
 whatever the scale: it takes what has the same name and shape, or is narrower, and of what depends on the ratio of
 measured pixels to places of the features the mean, or a repetition. A wider or deeper network computes,
 at first, exactly what the smaller one did: the other's features keep their weights, and nothing of the features that
@@ -17,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.model.network import PagNet
@@ -47,7 +48,22 @@ def warm_start(net: PagNet | SurfaceNetwork, tensors: Mapping[str, Tensor]) -> i
         elif narrow is not None and _fits(source, target):
             _embed(source, target, _inputs(name, *narrow), _inputs(name, *_own_widths(net.config)))
             copied += 1
+    if copied:
+        _coarsen_guidance(net, tensors)
     return copied
+
+
+def _coarsen_guidance(net: PagNet, tensors: Mapping[str, Tensor]) -> None:
+    """Levels of guidance that the other network has not got begin as the mean of the next finer one's features."""
+    for name, target in net.guidance.down.state_dict(prefix="guidance.down.").items():
+        if name in tensors:
+            continue
+        if name.endswith("bias"):
+            target.zero_()
+        elif target.shape[-1] == 3:
+            nn.init.dirac_(target)
+        else:
+            target.copy_(torch.eye(net.config.channels)[..., None, None] / 4)
 
 
 def _warm_start_surfaces(net: SurfaceNetwork, tensors: Mapping[str, Tensor]) -> int:

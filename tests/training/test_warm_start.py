@@ -80,6 +80,22 @@ def test_another_scale_repeats_the_first_stages_and_keeps_the_last() -> None:
     assert torch.equal(eight.state_dict()[f"stages.2.{name}"], four.state_dict()[f"stages.1.{name}"])
 
 
+@pytest.mark.parametrize(("theirs", "ours"), [(4, 8), (4, 16), (8, 16)])
+def test_coarser_colour_than_the_other_had_is_the_mean_of_the_finer(theirs: int, ours: int) -> None:
+    """So the first stage, which is the other's, sees what the other's saw where colour does not change."""
+    before, net = _trained(replace(NARROW, scale=theirs)), _trained(replace(NARROW, scale=ours))
+    warm_start(net, before.state_dict())
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        fine, coarse = net.guidance(torch.rand((1, 3, 64, 96), generator=generator) - 0.5)[-2:]
+        torch.testing.assert_close(coarse, torch.nn.functional.avg_pool2d(fine.relu(), 2), atol=1e-6, rtol=1e-5)
+        plain = torch.rand((1, 3, 1, 1), generator=generator).expand(1, 3, 256, 256) - 0.5
+        middle = [net.guidance(plain)[-1], before.guidance(plain)[-1]]
+    if theirs == 4:
+        found, expected = (each[..., each.shape[-2] // 2, each.shape[-1] // 2] for each in middle)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
 SURFACES = ModelConfig(scale=8, channels=8, blocks=2, feature_stride=4, output="surfaces")
 
 
