@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -102,43 +103,51 @@ class Listener(Node):
             self.create_subscription(_KINDS[kind], topic, take_latched, _LATCHED)
         return log
 
-    def parameters(self, node: str, names: Sequence[str]) -> dict[str, Any]:
-        """Those of a node's parameters that are set; none if it does not answer.
+    def parameters(self, nodes: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Those of each node's parameters that are set; none of a node that does not answer.
 
         Each is asked for by itself: a node that does not declare one of several gives none of them.
         """
-        values: dict[str, Any] = {}
-        for name in names:
-            answer = self._ask(GetParameters, f"{node}/get_parameters", GetParameters.Request(names=[name]))
-            if answer is None:
-                return values
-            for value in answer.values:
-                if value.type in _VALUES:
-                    values[name] = getattr(value, _VALUES[value.type])
+        values: dict[str, dict[str, Any]] = {node: {} for node in nodes}
+        with self._asking(GetParameters, {node: f"{node}/get_parameters" for node in nodes}) as answering:
+            for name in names:
+                answers = self._ask(answering, GetParameters.Request(names=[name]))
+                for node in [*answering]:
+                    if node not in answers:
+                        del answering[node]  # it is not waited for again
+                for node, answer in answers.items():
+                    for value in answer.values:
+                        if value.type in _VALUES:
+                            values[node][name] = getattr(value, _VALUES[value.type])
         return values
 
-    def state(self, node: str) -> str:
-        """Name of the state of a node's lifecycle; empty if it does not answer."""
-        answer = self._ask(GetState, f"{node}/get_state", GetState.Request())
-        return "" if answer is None else str(answer.current_state.label)
+    def states(self, nodes: Sequence[str]) -> dict[str, str]:
+        """Name of the state of each node's lifecycle; empty of one that does not answer."""
+        with self._asking(GetState, {node: f"{node}/get_state" for node in nodes}) as clients:
+            answers = self._ask(clients, GetState.Request())
+        return {node: str(answers[node].current_state.label) if node in answers else "" for node in nodes}
 
     def destroy_node(self) -> None:
         """Stop spinning first."""
         self._spinner.shutdown(timeout_sec=1.0)
         super().destroy_node()
 
-    def _ask(self, kind: Any, service: str, request: Any) -> Any:
-        client = self.create_client(kind, service)
-        deadline = time.monotonic() + _PATIENCE_S
+    @contextmanager
+    def _asking(self, kind: Any, services: dict[str, str]) -> Iterator[dict[str, Any]]:
+        """Clients of the services that are there, by node."""
+        clients = {node: self.create_client(kind, service) for node, service in services.items()}
         try:
-            self.spin(_PATIENCE_S, client.service_is_ready)
-            if not client.service_is_ready():
-                return None
-            future = client.call_async(request)
-            self.spin(deadline - time.monotonic(), future.done)
-            return future.result() if future.done() else None
+            self.spin(_PATIENCE_S, lambda: all(client.service_is_ready() for client in clients.values()))
+            yield {node: client for node, client in clients.items() if client.service_is_ready()}
         finally:
-            self.destroy_client(client)
+            for client in clients.values():
+                self.destroy_client(client)
+
+    def _ask(self, clients: dict[str, Any], request: Any) -> dict[str, Any]:
+        """The answers of those nodes that answer, which are all asked at once."""
+        futures = {node: client.call_async(request) for node, client in clients.items()}
+        self.spin(_PATIENCE_S, lambda: all(future.done() for future in futures.values()))
+        return {node: future.result() for node, future in futures.items() if future.done()}
 
     def _on_clock(self, message: Any) -> None:
         self._sim_ns = int(message.clock.sec) * 1_000_000_000 + int(message.clock.nanosec)

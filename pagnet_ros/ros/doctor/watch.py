@@ -75,7 +75,7 @@ def _watched(options: Options, listener: Listener, graph: Graph) -> Observation:
     """Who is there, what comes, and what it is, in this order."""
     _discover(listener, graph)
     lifecycle = [node for node in graph.nodes() if _LIFECYCLE in graph.services_of(node).values()]
-    parameters = {node: listener.parameters(node, _OWN_PARAMETERS) for node in lifecycle}
+    parameters = listener.parameters(lifecycle, _OWN_PARAMETERS)
     nodes = tuple(node for node, values in parameters.items() if {"weights", "slop_ms"} <= set(values))
     if not (options.depth and options.color):
         _hear_what_they_take(parameters, nodes, listener)
@@ -89,6 +89,7 @@ def _watched(options: Options, listener: Listener, graph: Graph) -> Observation:
     streams: dict[Role, Stream] = {}
     for role in sorted(topics, key=lambda role: "info" in role):  # images first: their size is asked for
         streams[role] = _stream(role, topics[role], kinds[role], logs[role], graph, streams)
+    states = listener.states(nodes)
     return Observation(
         seconds=options.seconds,
         depth=streams["depth"],
@@ -96,7 +97,7 @@ def _watched(options: Options, listener: Listener, graph: Graph) -> Observation:
         depth_info=streams.get("depth_info"),
         color_info=streams["color_info"],
         nodes=graph.nodes(),
-        consumers=tuple(_node_facts(node, parameters[node], listener, graph) for node in nodes),
+        consumers=tuple(_node_facts(node, states[node], parameters[node], listener, graph) for node in nodes),
         managed=tuple(_managed(nodes, listener, graph)),
         clock_publishers=tuple(endpoint.node for endpoint in graph.publishers("/clock")),
     )
@@ -117,7 +118,7 @@ def _discover(listener: Listener, graph: Graph) -> None:
 
 def _hear_what_they_take(parameters: dict[str, dict[str, Any]], nodes: Sequence[str], listener: Listener) -> None:
     """Wait for diagnostics of each node that is configured: one that is idle listens to no image."""
-    configured = [node for node in nodes if listener.state(node) in ("inactive", "active")]
+    configured = [node for node, state in listener.states(nodes).items() if state in ("inactive", "active")]
     periods = [float(parameters[node].get("diagnostics_period_s", 0.0)) for node in configured]
     listener.spin(max(periods, default=0.0) + _LATE_S, lambda: set(configured) <= set(listener.takes))
 
@@ -154,12 +155,12 @@ def _stream(role: Role, topic: str, kind: str, log: TopicLog, graph: Graph, othe
     return replace(stream, info=camera_info_facts(log.newest, sizes[-1] if sizes else None))
 
 
-def _node_facts(node: str, parameters: dict[str, Any], listener: Listener, graph: Graph) -> NodeFacts:
+def _node_facts(node: str, state: str, parameters: dict[str, Any], listener: Listener, graph: Graph) -> NodeFacts:
     said = [value for name, value in listener.diagnostics.items() if _tells_of(name, node)]
     level, text = max(said, default=(None, ""))
     return NodeFacts(
         name=node,
-        state=listener.state(node),
+        state=state,
         use_sim_time=parameters.get("use_sim_time"),
         slop_ms=parameters.get("slop_ms"),
         max_late_ms=parameters.get("max_late_ms"),
@@ -186,7 +187,7 @@ def _managed(nodes: Sequence[str], listener: Listener, graph: Graph) -> list[Bon
     for manager in graph.nodes():
         if _MANAGER not in graph.services_of(manager).values():
             continue
-        parameters = listener.parameters(manager, ("node_names", "bond_timeout"))
+        parameters = listener.parameters([manager], ("node_names", "bond_timeout"))[manager]
         timeout_s = float(parameters.get("bond_timeout", _DEFAULT_BOND_S))
         named = {str(name).lstrip("/") for name in parameters.get("node_names", ())}
         found += [

@@ -7,7 +7,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced R
 from pagnet_ros.core.stamps import Arrival
 from pagnet_ros.diagnosis import diagnose
 from pagnet_ros.diagnosis.observation import CAMERA_INFO_TYPE, IMAGE_TYPE, Observation, Stream
-from pagnet_ros.ros.doctor.listener import TopicLog
+from pagnet_ros.ros.doctor.listener import Listener, TopicLog
 from tests.diagnosis.healthy import MS, START_NS, publisher
 
 HOUR_S = 3600
@@ -32,3 +32,17 @@ def test_lost_images_show_however_long_they_are_watched():
     color, color_info = heard("color", IMAGE_TYPE, 10.0), heard("color_info", CAMERA_INFO_TYPE, 30.0)
     found = diagnose(Observation(seconds=HOUR_S, color=color, color_info=color_info))
     assert [finding.name for finding in found] == ["images_lost"]
+
+
+def test_nodes_that_do_not_answer_are_waited_for_together_and_once(ros, monkeypatch):
+    hung = [ros.foreign_node(f"hung_{number}").get_fully_qualified_name() for number in range(5)]
+    ros.node("answering").declare_parameter("weights", "bicubic")
+    listener = Listener("listener", context=ros.context)
+    spin, waited = listener.spin, []
+    monkeypatch.setattr(listener, "spin", lambda seconds, until: waited.append(spin(seconds, until)))
+    try:
+        values = listener.parameters([*hung, "/answering"], ("weights", "slop_ms", "use_sim_time"))
+    finally:
+        listener.destroy_node()
+    assert values == {node: {} for node in hung} | {"/answering": {"weights": "bicubic", "use_sim_time": False}}
+    assert len(waited) == 4, "once for their services, once for each name"
