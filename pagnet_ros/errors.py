@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_MOST_CHARACTERS = 2000
 _SHOWN_CHARACTERS = 60
 _SHOWN_ITEMS = 8
 
@@ -60,14 +61,9 @@ class RecordingError(PagnetError):
     """A bag or folder of frames that cannot be read."""
 
 
-def printable(text: str, limit: int = 2000) -> str:
-    """A text as a terminal or a log may show it: bounded, and what cannot be printed escaped, but for newlines.
-
-    Args:
-        text: Anything.
-        limit: Most characters.
-    """
-    cut = text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+def printable(text: str) -> str:
+    """A text as a terminal or a log may show it: bounded, and what cannot be printed escaped, but for newlines."""
+    cut = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}... ({len(text)} characters)"
     return cut if cut.isprintable() else "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in cut)
 
 

@@ -70,18 +70,17 @@ def read_camera(recording: Path) -> Camera:
     return Camera(recording.name, depths[0].shape[1] < SMALLER * frames[0].rgb.shape[1], counts.figures())
 
 
-def random_figures(images: Sequence[RgbdImage], draws: int, seed: int = 0) -> tuple[Figures, Figures]:
+def random_figures(images: Sequence[RgbdImage], draws: int) -> tuple[Figures, Figures]:
     """Figures ``[draws, JUDGED]`` of random sensors: of depth at colour's size, and of coarse depth at `SCALE`.
 
     Args:
         images: rendered scenes, taken in turn.
         draws: how many sensors.
-        seed: decides everything.
     """
     rows: tuple[list[list[float]], list[list[float]]] = ([], [])
     with Console(stderr=True) as console:
         for number in track(range(draws), description="random sensors", console=console, transient=True):
-            rng = np.random.default_rng([seed, number])
+            rng = np.random.default_rng([0, number])
             image = images[number % len(images)]
             metric = image.metric
             assert metric is not None

@@ -168,13 +168,13 @@ def method_of_weights(path: Path, native: str | None = None) -> Method:
     return Method(header.name, network_upsampler(net, forward=forward), (header.config.scale,))
 
 
-def write_error_picture(path: Path, result: NDArray[np.float32], truth: NDArray[np.float32], full: float = 8.0) -> None:
-    """Absolute error as a colour picture; `full` levels and more are the brightest.
+def write_error_picture(path: Path, result: Depth, truth: Depth) -> None:
+    """Absolute error as a colour picture; 8 levels and more are the brightest.
 
     Raises:
         ConfigError: the picture cannot be written.
     """
-    error = np.clip(np.abs(result - truth) * (255 / full), 0, 255).astype(np.uint8)
+    error = np.clip(np.abs(result - truth) * (255 / 8), 0, 255).astype(np.uint8)
     _, png = cv2.imencode(".png", cv2.applyColorMap(error, cv2.COLORMAP_INFERNO))
     with explained(path, "the error picture"), replaced(path) as temporary:
         temporary.write_bytes(png.tobytes())

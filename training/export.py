@@ -34,7 +34,6 @@ def export(
     description: str = "",
     command: str = "",
     variant: str = "",
-    back_projections: int | None = None,
     grey: bool = False,
     planar_gate: bool = False,
     average_with: Sequence[Path] = (),
@@ -49,7 +48,6 @@ def export(
         command: the command that trained it.
         variant: the degradation it was trained for; empty is ``sensor`` for a network that chooses surfaces, else
             ``clean``.
-        back_projections: replaces the configuration's number of back-projection steps.
         grey: guide by brightness alone; always so where training was (``augmentation.grey`` of 1).
         planar_gate: switch the configuration's gate on; it has no weights, so training need not know it.
         average_with: weights files of the same configuration; the mean of all is written, each counting as much. The
@@ -65,8 +63,6 @@ def export(
     checkpoint_path = chosen_checkpoint(checkpoint_path)
     checkpoint = read_checkpoint(checkpoint_path)
     config = ModelConfig.from_dict(checkpoint.recipe["model"])
-    if back_projections is not None:
-        config = replace(config, back_projections=back_projections)
     if planar_gate:
         config = replace(config, planar_gate=True)
     net = build_network(config)
@@ -144,7 +140,6 @@ def main(arguments: Arguments = None) -> None:
     parser.add_argument(
         "--variant", default="", help="the depth it is for (default: sensor where it chooses surfaces, else clean)"
     )
-    parser.add_argument("--back-projections", type=int)
     parser.add_argument("--grey", action="store_true", help="guide by brightness alone")
     parser.add_argument("--planar-gate", action="store_true", help="add nothing where the measured depth is planar")
     parser.add_argument(
@@ -163,7 +158,6 @@ def main(arguments: Arguments = None) -> None:
         description=options.description,
         command=options.command,
         variant=options.variant,
-        back_projections=options.back_projections,
         grey=options.grey,
         planar_gate=options.planar_gate,
         average_with=options.average_with,

@@ -2,7 +2,7 @@
 
 Each filter takes low-resolution depth ``[h, w]`` float32 (any unit, NaN = not measured) and its colour image
 ``[H, W, 3]`` uint8, at least as large, and returns ``[H, W]`` float32. The ratio need not be an integer, nor equal in
-both axes. They are what the node falls back to when time is short, and the baselines beside any network.
+both axes. They are the baselines beside any network; the node itself falls back to `pagnet_ros.model.network.Bicubic`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pagnet_ros.core.depth import fill_holes, imresize
 Depth = NDArray[np.float32]
 Colour = NDArray[np.uint8]
 
+_RADIUS: Final = 2
+"""Measured pixels on each side that joint bilateral up-sampling looks at."""
 _SPACE: Final = 2.0
 """1 / (2 sigma^2) for a sigma of 0.5 measured pixels."""
 _COLOUR: Final = 50.0 / 255.0**2
@@ -74,24 +76,23 @@ def guided(low: Depth, rgb: Colour) -> Depth:
     return _cut_holes(result.astype(np.float32), low, rgb)
 
 
-def joint_bilateral(low: Depth, rgb: Colour, radius: int = 2) -> Depth:
+def joint_bilateral(low: Depth, rgb: Colour) -> Depth:
     """Joint bilateral up-sampling (Kopf et al. 2007): 5x5 measured pixels, sigma 0.5 px there, 0.1 in colour.
 
-    The mean of the measured ones among the 25; NaN where none of them is measured. `radius` 1 takes 3x3: a third of the
-    time, and nearly the same result, because the sigma is small.
+    The mean of the measured ones among the 25; NaN where none of them is measured.
     """
     measured = ~np.isnan(low)
     value = np.where(measured, low, np.float32(0))
     scale = np.float32(_COLOUR**0.5)
     small = cv2.resize(rgb.astype(np.float32), (low.shape[1], low.shape[0]), interpolation=cv2.INTER_AREA) * scale
     small = np.where(measured[..., None], small, np.float32(_FOREIGN))
-    taps = np.arange(-radius, radius + 1)
+    taps = np.arange(-_RADIUS, _RADIUS + 1)
     rows, columns = _nearest_of(low, rgb)
-    tap_rows, tap_columns = rows + taps[:, None] + radius, columns + taps[:, None] + radius
+    tap_rows, tap_columns = rows + taps[:, None] + _RADIUS, columns + taps[:, None] + _RADIUS
     near_rows = _exponents(rgb.shape[0], low.shape[0], taps)
     near_columns = _exponents(rgb.shape[1], low.shape[1], taps)
     planes = np.concatenate((np.moveaxis(small, 2, 1), value[:, None], measured[:, None]), axis=1, dtype=np.float32)
-    padded = np.pad(planes, ((radius, radius), (0, 0), (radius, radius)), mode="edge")
+    padded = np.pad(planes, ((_RADIUS, _RADIUS), (0, 0), (_RADIUS, _RADIUS)), mode="edge")
     wide = [np.ascontiguousarray(padded[:, :, columns_of_tap]) for columns_of_tap in tap_columns]
     total, weights = _by_distance_alone(wide, tap_rows, near_rows, near_columns)
     strip = max(1, _STRIP_PX // rgb.shape[1])

@@ -54,9 +54,9 @@ class Child:
         """Whether it still runs."""
         return self.process.poll() is None
 
-    def tail(self, lines: int = 15) -> str:
-        """The last lines of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def tail(self) -> str:
+        """The last fifteen lines of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
     def signal(self, number: int) -> None:
         """Send a signal if it still runs."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,19 +56,13 @@ class BagOptions(Settings):
                 yield f"topic {name!r}; expected an absolute name such as /camera/depth"
 
 
-def write_bag(
-    frames: FrameFolder,
-    path: str | Path,
-    options: BagOptions | None = None,
-    progress: Callable[[int], None] = lambda done: None,
-) -> Path:
+def write_bag(frames: FrameFolder, path: str | Path, options: BagOptions | None = None) -> Path:
     """Write all frames of a folder into a new bag.
 
     Args:
         frames: The frames.
         path: Bag folder to make.
         options: See `BagOptions`.
-        progress: Called after each frame with the number of frames written.
 
     Returns:
         The bag folder.
@@ -81,7 +75,7 @@ def write_bag(
     target = Path(path).expanduser()
     _check_target(target, options.force)
     with _whole_or_nothing(target) as partial:
-        _write(frames, partial, options, progress)
+        _write(frames, partial, options)
     return target
 
 
@@ -116,7 +110,7 @@ def _whole_or_nothing(target: Path) -> Iterator[Path]:
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def _write(frames: FrameFolder, path: Path, options: BagOptions, progress: Callable[[int], None]) -> None:
+def _write(frames: FrameFolder, path: Path, options: BagOptions) -> None:
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
     from rosbags.typesys import Stores, get_typestore
 
@@ -129,13 +123,12 @@ def _write(frames: FrameFolder, path: Path, options: BagOptions, progress: Calla
     offset_ns = _offset_past_zero(frames)
     with writer:
         connections: dict[str, Any] = {}
-        for done, frame in enumerate(frames, start=1):
+        for frame in frames:
             for topic, stamp_ns, message in frame_messages(frame, build, options, offset_ns):
                 name = message.__msgtype__
                 if topic not in connections:
                     connections[topic] = writer.add_connection(topic, name, typestore=store)
                 writer.write(connections[topic], stamp_ns, store.serialize_cdr(message, name))
-            progress(done)
 
 
 def _offset_past_zero(frames: FrameFolder) -> int:

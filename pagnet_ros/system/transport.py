@@ -24,12 +24,13 @@ DOMAINS = range(1, 102)
 """Domains whose ports lie below those that Linux gives to clients; 0 is where robots are."""
 
 
-def image_environment(environ: Mapping[str, str] | None = None, shm: Path = _SHM) -> dict[str, str]:
+def image_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The variables to add to a child's environment so that images arrive.
+
+    Containers often have only 64 MB of shared memory, and get smaller segments.
 
     Args:
         environ: The environment the child will inherit; None for this process's.
-        shm: Where shared memory lives; containers often have only 64 MB there, and get smaller segments.
 
     Returns:
         Variable name to value; only variables that `environ` does not hold. The DDS profile is left out as a whole
@@ -40,7 +41,7 @@ def image_environment(environ: Mapping[str, str] | None = None, shm: Path = _SHM
     own_profile = any(name in environ for name in _PROFILE_VARIABLES)
     fast_dds = "fastrtps" in environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     if fast_dds and not own_profile:
-        small = _size_bytes(shm) < _SMALL_SHM_BYTES
+        small = _size_bytes(_SHM) < _SMALL_SHM_BYTES
         profile = config_path(f"dds/fastdds_large_images{'_16mb' if small else ''}.xml")
         added |= dict.fromkeys(_PROFILE_VARIABLES, str(profile))
     return added

@@ -149,14 +149,12 @@ def test_exported_weights_load_and_tell_their_recipe(data_root: Path, tmp_path: 
         target,
         description="tiny",
         command="how",
-        back_projections=1,
         validation=data_root / "val",
     )
     net, header = load_weights(target)
     assert header.name == target.stem
     assert header.recipe["command"] == "how"
     assert header.recipe["steps_done"] == 8
-    assert header.config.back_projections == 1
     assert set(header.scores["middlebury_val"]) == {"float", "rounded"}
     assert net(torch.rand(1, 1, 6, 8), torch.zeros(1, 3, 12, 16)).shape == (1, 1, 12, 16)
 

@@ -95,8 +95,8 @@ def _filled(depth: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np
     return np.asarray(fill_holes(clean, torch.from_numpy(valid)[None, None])[0, 0].numpy(), np.float32)
 
 
-def fit_levels(depth: NDArray[np.floating], low: float = 16.0, high: float = 216.0) -> NDArray[np.float32]:
-    """Scale depth or disparity affinely so that its 1st and 99th percentile become `low` and `high` levels.
+def fit_levels(depth: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Scale depth or disparity affinely so that its 1st and 99th percentile become 16 and 216 levels.
 
     Holes (non-finite or not positive) become NaN. Values far outside the percentiles are clipped to 1..255, so that
     a far background of an outdoor film does not squeeze everything else into a few levels.
@@ -105,7 +105,7 @@ def fit_levels(depth: NDArray[np.floating], low: float = 16.0, high: float = 216
     if not known.any():
         return np.full(depth.shape, np.nan, np.float32)
     first, last = np.percentile(depth[known], [1, 99])
-    levels = low + (depth - first) * ((high - low) / max(float(last - first), 1e-9))
+    levels = 16.0 + (depth - first) * (200.0 / max(float(last - first), 1e-9))
     return np.where(known, np.clip(levels, 1.0, LEVELS), np.nan).astype(np.float32)
 
 
