@@ -18,7 +18,7 @@ from pagnet_ros.messages.calibration import Calibration
 from pagnet_ros.messages.points import make_points
 from pagnet_ros.ros.node.points import cloud_message
 from pagnet_ros.sensors.camera import PinholeCamera
-from pagnet_ros.simulation import Scene, render
+from pagnet_ros.simulation import Renderer, Scene
 from pagnet_training.command import Arguments, command_line
 
 SIZES: Final = ((480, 640), (720, 1280))
@@ -38,7 +38,7 @@ def main(arguments: Arguments = None) -> None:
     sys.stdout.write("| size | form | colour | points | MB | ms |\n|---|---|---|---|---|---|\n")
     for height, width in SIZES:
         camera = PinholeCamera.from_fov(width, height)
-        frame = render(Scene.random(0, "room"), camera)
+        frame = Renderer(Scene.random(0, "room"))(camera)
         focal, centre = (camera.fx, camera.fy), (camera.cx, camera.cy)
         rays = frame_rays(Calibration((height, width), focal, centre)).astype(np.float32)
         depth = frame.depth_m.copy()

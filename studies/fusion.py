@@ -65,7 +65,7 @@ def carried(depth_m: Depth, pose: Matrix, target: Matrix, intrinsics: Matrix) ->
 def moved_points(
     depth_m: Depth, pose: Matrix, target: Matrix, intrinsics: Matrix
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], Depth]:
-    """Result, column and depth in the target view of every measured pixel that falls into it."""
+    """Row, column and depth in the target view of every measured pixel that falls into it."""
     rows, columns = np.nonzero(np.isfinite(depth_m))
     z = depth_m[rows, columns].astype(np.float64)
     fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]

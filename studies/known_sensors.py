@@ -141,8 +141,6 @@ class Recording:
 
     def frames(self) -> Iterator[RecordedFrame]:
         """What a recorder would have stored: millimetres, colour, intrinsics, poses (inexact in the second way)."""
-        camera = self.plan.camera
-        intrinsics = np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1.0]])
         memory, dice = SensorMemory(), np.random.default_rng([self.plan.seed, 5])
         other = IndependentSensor(self.manner, self.plan.seed) if self.manner else None
         for index, frame in enumerate(true_frames(self.plan)):
@@ -159,7 +157,7 @@ class Recording:
                 color_stamp_ns=frame.stamp_ns,
                 depth=to_millimetres(seen),
                 rgb=frame.rgb,
-                intrinsics=intrinsics,
+                intrinsics=self.plan.camera.matrix,
                 pose=pose,
             )
 

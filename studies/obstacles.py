@@ -77,8 +77,7 @@ def _frame(seed: int, sensor: str) -> tuple[ReplayFrame, FrameTruth]:
     rng = np.random.default_rng([seed, 13])
     row, column = int(rng.integers(20, 70)), int(rng.integers(10, 130))
     low[row : row + int(rng.integers(8, 25)), column : column + int(rng.integers(6, 18))] = np.nan
-    matrix = np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]], np.float64)
-    truth = FrameTruth(seen.depth_m, low, seen.rgb, matrix, scene.viewpoint)
+    truth = FrameTruth(seen.depth_m, low, seen.rgb, camera.matrix, scene.viewpoint)
     return ReplayFrame(seed, seed, seed, low, seen.rgb), truth
 
 

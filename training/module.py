@@ -130,8 +130,7 @@ class Training(L.LightningModule):
         return Checkpoint(self.step_number, seconds, self.recipe.to_dict(), tensors)
 
     def _optimiser(self) -> torch.optim.Optimizer:
-        optimiser = self.trainer.optimizers[0]
-        return optimiser
+        return self.trainer.optimizers[0]
 
 
 class SuperResolution(Training):

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagnet_ros.errors import ConfigError
+from pagnet_ros.messages.image import millimetres
 from pagnet_ros.recordings.coarse import coarse_intrinsics
 from pagnet_ros.replay.frame import ReplayFrame
-from pagnet_ros.replay.metrics import METRICS, FrameTruth
+from pagnet_ros.replay.metrics import FrameTruth
+from pagnet_ros.replay.run import LEADING
 from pagnet_ros.replay.run_options import MethodOutputs, Scores
 
-LEADING = tuple(metric.name for metric in METRICS.values() if metric.lead)
 INPUT, REFERENCE = "input", "reference"
 JPEG_QUALITY = 90
 FLUSH_S = 60.0
@@ -112,8 +113,7 @@ class RerunLog:
         self, name: str, depth_m: Depth, intrinsics: NDArray[np.float64] | None, color_shape: tuple[int, ...]
     ) -> None:
         """A depth image as PNG in millimetres, 0 unknown: a fifth of the size of float metres."""
-        millimetres = np.nan_to_num(np.clip(depth_m * 1000.0, 0.0, 65535.0), nan=0.0).round().astype(np.uint16)
-        done, png = cv2.imencode(".png", millimetres)
+        done, png = cv2.imencode(".png", millimetres(depth_m))
         if done:
             entity = self._rr.EncodedDepthImage(png.tobytes(), media_type="image/png", meter=1000.0)
             self._stream.log(["world", "camera", "depth", name], entity)

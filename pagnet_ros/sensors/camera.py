@@ -72,6 +72,11 @@ class PinholeCamera:
         focal = width / (2 * math.tan(math.radians(hfov_deg) / 2))
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
 
+    @property
+    def matrix(self) -> FloatArray:
+        """Intrinsics ``[3, 3]`` in pixels, as CameraInfo.k has them."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
     def downscaled(self, factor: int) -> PinholeCamera:
         """The camera whose pixels are blocks of ``factor`` x ``factor`` of this one's (a remainder is cut off)."""
         if not isinstance(factor, int) or not 1 <= factor <= min(self.width, self.height):

@@ -136,15 +136,3 @@ class Renderer:
         arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
         arrays["normal"] = np.ascontiguousarray(arrays["normal"].transpose(1, 2, 0))
         return RenderedFrame(**arrays, camera=camera)
-
-
-def render(
-    scene: Scene,
-    camera: PinholeCamera,
-    pose: npt.ArrayLike | None = None,
-    *,
-    device: torch.device | str = "cpu",
-    noise_seed: int = 0,
-) -> RenderedFrame:
-    """Render one view of a scene; see ``Renderer`` for many views of the same scene."""
-    return Renderer(scene, device)(camera, pose, noise_seed=noise_seed)

@@ -17,7 +17,7 @@ from pagnet_ros.model.surfaces import as_range_of_one
 from pagnet_ros.model.weights import load_weights
 from pagnet_ros.model.zoo import zoo, zoo_path
 from pagnet_ros.sensors.camera import PinholeCamera
-from pagnet_ros.simulation.render import render
+from pagnet_ros.simulation.render import Renderer
 from pagnet_ros.simulation.scene import Scene
 from pagnet_training.protocol import Case, ProtocolImage, make_case, network_upsampler
 
@@ -27,7 +27,7 @@ FRAME = FOLDER / "frame.npz"
 
 def render_frame() -> ProtocolImage:
     """A small cluttered scene as colour and disparity in whole levels."""
-    frame = render(Scene.random(31, "tabletop"), PinholeCamera.from_fov(192, 128))
+    frame = Renderer(Scene.random(31, "tabletop"))(PinholeCamera.from_fov(192, 128))
     disparity = 1 / frame.depth_m
     levels = 40 + 180 * (disparity - disparity.min()) / (disparity.max() - disparity.min())
     return ProtocolImage("golden", frame.rgb, np.round(levels).astype(np.float32))

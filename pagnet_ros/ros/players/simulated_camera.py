@@ -136,8 +136,7 @@ class SimulatedCamera(Node):
 
 
 def _info(camera: PinholeCamera, stamp_ns: int, frame_id: str) -> Any:
-    matrix = np.array([[camera.fx, 0.0, camera.cx], [0.0, camera.fy, camera.cy], [0.0, 0.0, 1.0]])
-    return camera_info_message(matrix, camera.width, camera.height, stamp_ns, frame_id)
+    return camera_info_message(camera.matrix, camera.width, camera.height, stamp_ns, frame_id)
 
 
 def _run(arguments: list[str], stop: threading.Event) -> None:
