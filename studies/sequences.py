@@ -32,7 +32,6 @@ class SequencePlan:
         frames: how many, >= 1.
         moving: whether the camera moves; else it stands still.
         hz: frames per second, > 0.
-        hfov_deg: horizontal field of view.
     """
 
     seed: int
@@ -41,12 +40,11 @@ class SequencePlan:
     frames: int = 40
     moving: bool = True
     hz: float = 30.0
-    hfov_deg: float = 60.0
 
     @property
     def camera(self) -> PinholeCamera:
-        """The camera of every frame."""
-        return PinholeCamera.from_fov(self.size[1], self.size[0], self.hfov_deg)
+        """The camera of every frame, 60 degrees wide."""
+        return PinholeCamera.from_fov(self.size[1], self.size[0], 60.0)
 
 
 class TrueFrame(NamedTuple):

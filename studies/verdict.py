@@ -71,16 +71,6 @@ class Check(NamedTuple):
         return None if self.low is None or self.high is None else self.low <= self.truth <= self.high
 
 
-class _Pixels(NamedTuple):
-    """Pixels of some frames, flat: where they are, and what both sensors say of them."""
-
-    z: Values
-    bright: Values
-    edge_px: Values
-    sigma: tuple[Values, Values]
-    missing: tuple[Values, Values]
-
-
 def judge(recording: Recording, fitted: SensorProfile, curves: Curves | None = None) -> list[Check]:
     """Compare a profile fitted to a recording with the recording's own, over the range the fit says it covered.
 
@@ -89,10 +79,9 @@ def judge(recording: Recording, fitted: SensorProfile, curves: Curves | None = N
         fitted: the profile that came out.
         curves: the intervals that came with it; None judges the profile alone.
     """
-    parts = [_pixels(recording, fitted, frame) for frame in _sampled(recording)]
-    z, bright, edge_px = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    sigma = tuple(np.concatenate([part.sigma[side] for part in parts]) for side in (0, 1))
-    missing = tuple(np.concatenate([part.missing[side] for part in parts]) for side in (0, 1))
+    pixels = [_pixels(recording, fitted, frame) for frame in _sampled(recording)]
+    z, bright, edge_px, *sides = np.concatenate(pixels, axis=1)
+    sigma, missing = sides[:2], sides[2:]
     low, high = fitted.covered.get("range_m", (0.0, np.inf))
     covered = (z >= low) & (z <= high)
     clear = covered & (edge_px > CLEAR_PX)
@@ -123,20 +112,18 @@ def _sampled(recording: Recording) -> Iterator[TrueFrame]:
     return islice(true_frames(recording.plan), 0, None, step)
 
 
-def _pixels(recording: Recording, fitted: SensorProfile, frame: TrueFrame) -> _Pixels:
+def _pixels(recording: Recording, fitted: SensorProfile, frame: TrueFrame) -> Values:
+    """``[7, n]``: range, brightness, distance to an edge; sigma, missing rate of the known sensor and the fitted."""
     known = recording.profile
     chosen = np.zeros(frame.depth_m.shape, np.bool_)
     chosen[::STRIDE, ::STRIDE] = True
     chosen &= in_range(known, frame)
     truth = missing_map(known, frame) if recording.manner else _expected_missing(known, frame)
-    sides = (
-        (sigma_map(known, frame), sigma_map(fitted, frame)),
-        (truth, _expected_missing(fitted, frame)),
-    )
-    sigma, missing = (tuple(side[chosen].astype(np.float64) for side in pair) for pair in sides)
-    maps = (frame.depth_m, frame.brightness, distance_to(edge_mask(frame.depth_m, known.edge_jump)))
-    z, bright, edge_px = (values[chosen].astype(np.float64) for values in maps)
-    return _Pixels(z, bright, edge_px, (sigma[0], sigma[1]), (missing[0], missing[1]))
+    maps = (
+        frame.depth_m, frame.brightness, distance_to(edge_mask(frame.depth_m, known.edge_jump)),
+        sigma_map(known, frame), sigma_map(fitted, frame), truth, _expected_missing(fitted, frame),
+    )  # fmt: skip
+    return np.stack([values[chosen].astype(np.float64) for values in maps])
 
 
 def _expected_missing(profile: SensorProfile, frame: TrueFrame) -> NDArray[np.float32]:

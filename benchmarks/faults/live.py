@@ -73,11 +73,11 @@ def _zero(rig: Rig) -> float:
     return _wrong(rig, stamps="zero")
 
 
-def _wrong(rig: Rig, seconds: float = SILENCE_S, **how: str) -> float:
+def _wrong(rig: Rig, **how: str) -> float:
     """Let the camera do something wrong for a while."""
     right = {"streams": "both", "stamps": "now"}
     rig.set(**how)
-    time.sleep(seconds)
+    time.sleep(SILENCE_S)
     rig.set(**{name: right[name] for name in how})
     return time.monotonic()
 

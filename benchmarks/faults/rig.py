@@ -21,7 +21,7 @@ from benchmarks.run import Memory, memory_of, spinning
 from pagnet_ros.errors import PagnetError
 from pagnet_ros.system.processes import words
 
-FLOW_S, ANSWER_S, ASK_AGAIN_S = 150.0, 30.0, 5.0
+FLOW_S, ANSWER_S, ASK_AGAIN_S, END_S = 150.0, 30.0, 5.0, 20.0
 STEADY_S, STEADY_FRAMES, STEADY_TRIES = 2.0, 5, 5
 NODE = "pagnet_node"
 PARAMETERS: dict[str, object] = {
@@ -62,15 +62,15 @@ class Process:
         """Whether it still runs."""
         return self._process.poll() is None
 
-    def end(self, number: int = signal.SIGINT, timeout_s: float = 20.0) -> int:
+    def end(self, number: int = signal.SIGINT) -> int:
         """Send a signal, wait for the end; its exit status."""
         self.signal(number)
         try:
-            return self._process.wait(timeout_s)
+            return self._process.wait(END_S)
         except subprocess.TimeoutExpired as error:
             self._process.kill()
             self._process.wait()
-            raise FaultError(f"it did not end within {timeout_s:g} s of {signal.Signals(number).name}") from error
+            raise FaultError(f"it did not end within {END_S:g} s of {signal.Signals(number).name}") from error
 
     def signal(self, number: int) -> None:
         """Send a signal."""
@@ -108,7 +108,7 @@ class Rig:
         self.values: dict[str, str] = {}
         self._said: dict[str, int] = {}
         self._outputs: list[Output] = []
-        self._camera_at_s = self._diagnosed_at_s = 0.0
+        self._camera_at_s = 0.0
         self._changed = threading.Condition()
         self.frames_in = self.frames_out = 0
         self._clients: dict[str, Any] = {}
@@ -167,7 +167,7 @@ class Rig:
             for key, value in values.items():
                 if key.startswith(_PROBLEM) and value != self.values.get(key):
                     self._said[key.removeprefix(_PROBLEM)] = int(value)
-            self.values, self._diagnosed_at_s = values, time.monotonic()
+            self.values = values
             self._changed.notify_all()
 
     def take_outputs(self) -> list[Output]:
@@ -241,7 +241,7 @@ class Rig:
         messages = [Parameter(name, value=value).to_parameter_msg() for name, value in values]
         return self.ask(SetParameters, f"/{node}/set_parameters", SetParameters.Request(parameters=messages)).results
 
-    def ask(self, kind: Any, service: str, request: Any, timeout_s: float = ANSWER_S) -> Any:
+    def ask(self, kind: Any, service: str, request: Any) -> Any:
         """What a service answers; asked again where a process that was killed still seems to offer it.
 
         Raises:
@@ -249,14 +249,14 @@ class Rig:
         """
         if service not in self._clients:  # kept: to make and destroy them beside a spinning executor can lock rclpy up
             self._clients[service] = self.listener.create_client(kind, service)
-        client, deadline = self._clients[service], time.monotonic() + timeout_s
+        client, deadline = self._clients[service], time.monotonic() + ANSWER_S
         while client.wait_for_service(max(deadline - time.monotonic(), 0.0)) and time.monotonic() < deadline:
             done, future = threading.Event(), client.call_async(request)
             future.add_done_callback(lambda _, done=done: done.set())
             if done.wait(min(max(deadline - time.monotonic(), 0.1), ASK_AGAIN_S)):
                 return future.result()
             client.remove_pending_request(future)
-        raise FaultError(f"{service} does not answer within {timeout_s:g} s")
+        raise FaultError(f"{service} does not answer within {ANSWER_S:g} s")
 
 
 Inject = Callable[[Rig], float]

@@ -39,7 +39,7 @@ class LookAround:
             )
 
     @classmethod
-    def around(cls, scene: Scene, *, period_s: float = 20.0, seed: int = 0) -> LookAround:
+    def around(cls, scene: Scene, *, seed: int = 0) -> LookAround:
         """A path around a scene's own viewpoint, scaled to the distance of what it looks at."""
         eye, target = scene.viewpoint[:3, 3], scene.look_target
         reach = float(np.linalg.norm(target - eye))
@@ -50,7 +50,6 @@ class LookAround:
             target=(tx, ty, tz),
             sway_m=(0.10 * reach, 0.04 * reach, 0.03 * reach),
             gaze_m=(0.16 * reach, 0.0, 0.05 * reach),
-            period_s=period_s,
             seed=seed,
         )
 

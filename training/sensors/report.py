@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pagnet_ros.errors import ConfigError
 from pagnet_ros.sensors import SensorProfile
 from pagnet_ros.system.files import replaced
+from pagnet_training.json_file import explained
 from pagnet_training.sensors import report_figures
 from pagnet_training.sensors.realism import FIGURES, real_and_simulated
 
@@ -43,14 +43,8 @@ def write_report(path: Path, result: FitResult, recording: str) -> None:
         ConfigError: The file cannot be written.
     """
     text = "\n".join(_page(result, recording))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: the report cannot be written: {error.strerror or error}; choose another --report"
-        ) from error
+    with explained(path, "the report"), replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _page(result: FitResult, recording: str) -> Iterable[str]:
