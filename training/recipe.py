@@ -13,7 +13,6 @@ from typing import Any
 from pagnet_ros.errors import ConfigError, did_you_mean, quoted
 from pagnet_ros.model.config import ModelConfig
 from pagnet_ros.simulation.scene import STYLES as SCENE_STYLES
-from pagnet_ros.system.units import MILLIMETRE
 from pagnet_training.data.augment import Augmentation
 from pagnet_training.data.folders import LAYOUTS
 from pagnet_training.data.known_sensor import Sensors
@@ -34,10 +33,11 @@ class SourceRecipe:
         optional: left out, with a warning, where its folder is not there.
         path: folder or bag below the data root, or an absolute path; unused for procedural.
         weight: relative share of the patches, above 0.
-        every: bag only: take every n-th frame, 1 or more.
+        every: bag, recording: take every n-th frame, 1 or more; of a folder of stills each is taken.
         depth_topic: of a bag: empty finds it.
         color_topic: of a bag: empty finds it.
-        depth_unit_m: bag, recording, frames: metres per count of 16-bit depth, 1e-6 to 1.
+        depth_unit_m: bag, recording, frames: metres per count of 16-bit depth, 1e-6 to 1; 0 for what the recording
+            proves, else millimetres.
         leave_out: of a folder: names of images in it that are not read, such as ``a`` of ``a_rgb.png``.
         scenes: procedural only: number of scenes rendered before training, 1 or more.
         size: procedural only: (H, W) of a rendered scene in pixels.
@@ -52,7 +52,7 @@ class SourceRecipe:
     every: int = 10
     depth_topic: str = ""
     color_topic: str = ""
-    depth_unit_m: float = MILLIMETRE
+    depth_unit_m: float = 0.0
     leave_out: tuple[str, ...] = ()
     scenes: int = 200
     size: tuple[int, int] = (384, 512)
@@ -345,8 +345,8 @@ def _out_of_range(recipe: Recipe) -> list[str]:
                 f"data.sources[{i}]: scenes={source.scenes}, size={source.size}, seed={source.seed}, expected scenes "
                 "of at least 1, a size of at least 32 and a seed of at least 0"
             )
-        if not 1e-6 <= source.depth_unit_m <= 1:
-            problems.append(f"data.sources[{i}].depth_unit_m={source.depth_unit_m}, expected 1e-6 to 1")
+        if source.depth_unit_m != 0 and not 1e-6 <= source.depth_unit_m <= 1:
+            problems.append(f"data.sources[{i}].depth_unit_m={source.depth_unit_m}, expected 1e-6 to 1, or 0")
         if source.leave_out and source.kind in ("bag", "procedural"):
             problems.append(
                 f"data.sources[{i}].leave_out={quoted(list(source.leave_out))} with kind={source.kind!r}, "

@@ -83,6 +83,11 @@ class FrameFolder:
         return (self.read(index) for index in range(len(self.files)))
 
     @property
+    def holds_stills(self) -> bool:
+        """Whether neighbouring frames show different things, by the layout."""
+        return self.layout in _STILLS
+
+    @property
     def period_ns(self) -> int:
         """Median time between frames; a second where there is only one."""
         stamps = [entry.depth_stamp_ns for entry in self.files]

@@ -133,7 +133,7 @@ def test_values_out_of_range_are_listed_together(tmp_path: Path) -> None:
         ("optimiser: {floor: -0.1}", "optimiser.floor=-0.1, expected 0 to 1"),
         ("data: {sources: [{kind: procedural, seed: -1}]}", r"data.sources[0]: scenes=200, size=(384, 512), seed=-1"),
         ("data: {sources: [{kind: procedural, weight: .nan}]}", "data.sources[0]: weight=nan"),
-        ("data: {sources: [{kind: bag, depth_unit_m: 0}]}", "data.sources[0].depth_unit_m=0.0, expected 1e-6 to 1"),
+        ("data: {sources: [{kind: bag, depth_unit_m: 2}]}", "data.sources[0].depth_unit_m=2.0, expected 1e-6 to 1"),
         ("data: {sources: [{kind: bag, leave_out: [a]}]}", "data.sources[0].leave_out=['a'] with kind='bag'"),
         ("data: {sources: [{kind: sintel, leave_out: a}]}", "data.sources[0].leave_out='a', expected a list"),
     ],

@@ -1,4 +1,4 @@
-"""Recorded bags -> `RgbdImage`: every n-th depth frame with the colour frame nearest in time. Needs no ROS.
+"""Recorded bags and folders -> `RgbdImage`: every n-th depth frame with its colour frame. Needs no ROS.
 
 The recorded depth is the truth to learn, so its own size decides: a larger colour frame is reduced to it.
 """
@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pagnet_ros.core.pairing import NearestPairing, Pair
-from pagnet_ros.errors import MessageError, RecordingError
+from pagnet_ros.errors import MessageError, RecordingError, did_you_mean, quoted
 from pagnet_ros.messages.pair import read_color, read_depth
 from pagnet_ros.recordings.bags import Bag, BagMessage
+from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.recordings.rgbd_topics import find_rgbd_topics
 from pagnet_ros.system.units import MILLIMETRE, from_counts, in_metres
 from pagnet_training.data.images import LEAST_MEASURED, RgbdImage, fit_levels, make_image, measured, reduce_rgb
+
+Depth = NDArray[np.uint16] | NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
 
@@ -40,18 +44,60 @@ def read_bag(
         problems: grows by one line per problem.
         depth_unit_m: metres per count of 16-bit depth.
     """
+    pairs = _pairs(path, depth_topic, color_topic)
+    frames = (
+        (f"{path.name}/{number:06d}", from_counts(read_depth(*depth), depth_unit_m), read_color(*colour))
+        for number, (depth, colour) in enumerate(pairs)
+        if number % every == 0
+    )
+    before = len(problems)
+    images = _images(path, frames, problems)
+    if not images and len(problems) == before:
+        slop_ms = SLOP_NS // 1_000_000
+        problems.append(f"{path}: no depth frame has a colour frame within {slop_ms} ms; check both topics")
+    return images
+
+
+def read_frame_folder(
+    path: Path, every: int, leave_out: tuple[str, ...], problems: list[str], depth_unit_m: float | None = None
+) -> list[RgbdImage]:
+    """Read a recorded folder of frames in any layout of docs/replay.md, as `read_bag` does a bag.
+
+    Args:
+        path: the folder.
+        every: take every n-th frame, 1 or more; of stills each is taken, as neighbours show different things.
+        leave_out: names of frames that are not read.
+        problems: grows by one line per problem.
+        depth_unit_m: metres per count of 16-bit depth; None for what the folder proves, else millimetres.
+    """
+    try:
+        folder = open_frames(path, depth_unit_m=depth_unit_m)
+    except RecordingError as error:
+        problems.append(str(error))
+        return []
+    names = [files.name for files in folder.files]
+    for name in leave_out:
+        if name not in names:
+            hint = did_you_mean(name, names, "name a frame of this folder, or leave it out")
+            problems.append(f"{path}: leave_out names {quoted(name)}, which is not there; {hint}")
+    for note in folder.notes:
+        logger.warning("%s: %s", path, note)
+    step = 1 if folder.holds_stills else every
+    read = (folder.read(number) for number in range(0, len(names), step) if names[number] not in leave_out)
+    return _images(path, ((f"{path.name}/{frame.name}", frame.depth, frame.rgb) for frame in read), problems)
+
+
+def _images(path: Path, frames: Iterator[tuple[str, Depth, NDArray[np.uint8]]], problems: list[str]) -> list[RgbdImage]:
+    """Images of frames that come one by one, each with its name."""
     images: list[RgbdImage] = []
     empty = 0
     try:
-        for number, (depth, colour) in enumerate(_pairs(path, depth_topic, color_topic)):
-            if number % every == 0:
-                stored = from_counts(read_depth(*depth), depth_unit_m)
-                values, metres = stored.astype(np.float64), in_metres(stored)
-                if measured(values).mean() < LEAST_MEASURED:
-                    empty += 1
-                    continue
-                rgb = reduce_rgb(read_color(*colour), *stored.shape)
-                images.append(make_image(f"{path.name}/{number:06d}", rgb, fit_levels(values), metres))
+        for name, stored, colour in frames:
+            values, metres = stored.astype(np.float64), in_metres(stored)
+            if measured(values).mean() < LEAST_MEASURED:
+                empty += 1
+                continue
+            images.append(make_image(name, reduce_rgb(colour, *stored.shape), fit_levels(values), metres))
     except RecordingError as error:
         problems.append(str(error))
     except MessageError as error:
@@ -62,9 +108,6 @@ def read_bag(
             logger.warning("%s: %s measured and are left out", path, came)
         else:
             problems.append(f"{path}: {came} measured; expected some that have more; check the depth topic")
-    if not images and not problems:
-        slop_ms = SLOP_NS // 1_000_000
-        problems.append(f"{path}: no depth frame has a colour frame within {slop_ms} ms; check both topics")
     return images
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bag_files import storage_suffix
-from pagnet_training.data.bags import read_bag
+from pagnet_ros.system.units import MILLIMETRE
+from pagnet_training.data.bags import read_bag, read_frame_folder
 from pagnet_training.data.folders import read_folder
 from pagnet_training.data.images import RgbdImage
 from pagnet_training.data.patches import Source
@@ -75,13 +76,16 @@ def _recorded(source: SourceRecipe, path: Path, problems: list[str]) -> list[Rgb
     """Images of a folder or bag; `problems` grows by what is wrong with it."""
     kind = source.kind
     if kind == "recording":
-        kind = "bag" if path.is_file() or not path.is_dir() or _holds_a_bag(path) else "frames"
+        if path.is_dir() and not _holds_a_bag(path):
+            return read_frame_folder(path, source.every, source.leave_out, problems, source.depth_unit_m or None)
+        kind = "bag"
+    unit_m = source.depth_unit_m or MILLIMETRE
     if kind != "bag":
-        return read_folder(kind, path, problems, source.depth_unit_m, source.leave_out)
+        return read_folder(kind, path, problems, unit_m, source.leave_out)
     found: list[str] = []
     if source.leave_out:
         problems.append(f"{path}: a bag, of which leave_out={list(source.leave_out)} names no images; leave it out")
-    images = read_bag(path, source.every, source.depth_topic, source.color_topic, found, source.depth_unit_m)
+    images = read_bag(path, source.every, source.depth_topic, source.color_topic, found, unit_m)
     problems += found
     return images
 

@@ -115,6 +115,47 @@ def test_every_kind_of_folder_can_leave_images_out(tmp_path: Path, kind: str, fi
     assert [Path(image.name).name for image in read.images] == ["b"]
 
 
+@pytest.mark.parametrize(
+    ("colour", "depth", "every", "taken"),
+    [
+        ("frame-{:06d}.color.png", "frame-{:06d}.depth.png", 2, ["frame-000000", "frame-000002"]),
+        ("color/{:06d}.png", "depth/{:06d}.png", 2, ["000000", "000002"]),
+        ("{}_rgb.png", "{}_depth_mm.png", 2, ["0", "1", "2"]),  # stills
+    ],
+)
+def test_a_recorded_folder_is_read_in_every_layout_of_the_replay(
+    tmp_path: Path, colour: str, depth: str, every: int, taken: list[str]
+) -> None:
+    for number in range(3):
+        for name in (colour, depth):
+            (tmp_path / name.format(number)).parent.mkdir(exist_ok=True)
+        write_rgb(tmp_path / colour.format(number))
+        cv2.imwrite(
+            str(tmp_path / depth.format(number)), np.linspace(1000, 2000, 192).reshape(12, 16).astype(np.uint16)
+        )
+    source = SourceRecipe(kind="recording", path=str(tmp_path), every=every)
+    (read,) = load_sources(DataRecipe(sources=(source,)))
+    assert [Path(image.name).name for image in read.images] == taken
+    metric = read.images[0].metric
+    assert metric is not None
+    assert metric.depth_m[0, 0] == pytest.approx(1.0)
+
+
+def test_of_a_recorded_folder_that_leaves_its_unit_open_it_is_asked_for(tmp_path: Path) -> None:
+    for kind in ("rgb", "depth"):
+        (tmp_path / kind).mkdir()
+    write_rgb(tmp_path / "rgb" / "1.000000.png")
+    cv2.imwrite(str(tmp_path / "depth" / "1.000000.png"), np.full((12, 16), 5000, np.uint16))  # TUM: 5000 per metre
+    with pytest.raises(RecordingError, match="what is the unit of depth here"):
+        load_sources(DataRecipe(sources=(SourceRecipe(kind="recording", path=str(tmp_path)),)))
+    for unit_m, expected in ((0.0002, 1.0), (0.001, 5.0)):
+        source = SourceRecipe(kind="recording", path=str(tmp_path), depth_unit_m=unit_m)
+        (read,) = load_sources(DataRecipe(sources=(source,)))
+        metric = read.images[0].metric
+        assert metric is not None
+        assert metric.depth_m[0, 0] == pytest.approx(expected)
+
+
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     write_rgb(tmp_path / "a_rgb.png")
     np.save(tmp_path / "a_disparity.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
