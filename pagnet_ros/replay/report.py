@@ -87,11 +87,10 @@ def _verdict(results: Results) -> str:
         return f"{results.main} gave nothing that could be scored."
     metric = METRICS[name]
     text = f"{main.name}: {metric.label} {metric.shown(main.metrics[name])} {metric.shown_unit}"
-    if baseline is not None and main is not baseline:
-        difference, _ = change(metric, main.metrics[name], baseline.metrics.get(name))
-        text += (
-            f", {difference} against {COMPARED_WITH} ({metric.shown(baseline.metrics.get(name))} {metric.shown_unit})"
-        )
+    theirs = baseline.metrics.get(name) if baseline is not None and main is not baseline else None
+    if theirs is not None:
+        difference, _ = change(metric, main.metrics[name], theirs)
+        text += ", " + f"{difference} against {COMPARED_WITH} ({metric.shown(theirs)} {metric.shown_unit})".lstrip()
     place = results.methods.index(main)
     scored = [row for row in metric_rows(results) if row.metric.lead and any(cell.is_best for cell in row.cells)]
     behind = [row.metric.label for row in scored if not row.cells[place].is_best]

@@ -178,6 +178,17 @@ def test_without_bilinear_no_difference_is_claimed():
     assert "against bilinear" not in Tree(page).text
 
 
+@pytest.mark.parametrize(
+    ("theirs", "said"), [(0.0, "14.0 mm, against bilinear (0.0 mm)."), (None, "RMSE, common 14.0 mm.")]
+)
+def test_the_first_sentence_where_bilinear_makes_no_error_or_has_none(theirs, said):
+    found = results()
+    bilinear = found.method("bilinear")
+    exact = dataclasses.replace(bilinear, metrics={**bilinear.metrics, "rmse_common_m": theirs})
+    methods = tuple(exact if method is bilinear else method for method in found.methods)
+    assert said in Tree(render(dataclasses.replace(found, methods=methods))).text
+
+
 def test_every_metric_of_the_run_is_defined_with_unit_and_source(page):
     text = Tree(page).text
     for metric in METRICS.values():
