@@ -33,7 +33,7 @@ class SourceRecipe:
         optional: left out, with a warning, where its folder is not there.
         path: folder or bag below the data root, or an absolute path; unused for procedural.
         weight: relative share of the patches, above 0.
-        every: bag, recording: take every n-th frame, 1 or more; of a folder of stills each is taken.
+        every: bag, recording: take every n-th frame, 1 or more; each of a short folder or one of stills.
         depth_topic: of a bag: empty finds it.
         color_topic: of a bag: empty finds it.
         depth_unit_m: bag, recording, frames: metres per count of 16-bit depth, 1e-6 to 1; 0 for what the recording

@@ -27,6 +27,8 @@ Depth = NDArray[np.uint16] | NDArray[np.float32]
 logger = logging.getLogger(__name__)
 
 SLOP_NS = 20_000_000
+ENOUGH = 30
+"""Frames of a folder below which none is left out."""
 
 
 def read_bag(
@@ -65,7 +67,8 @@ def read_frame_folder(
 
     Args:
         path: the folder.
-        every: take every n-th frame, 1 or more; of stills each is taken, as neighbours show different things.
+        every: take every n-th frame, 1 or more, of a long sequence: where fewer than `ENOUGH` would be left, more are
+            taken, and of stills each, as neighbours show different things.
         leave_out: names of frames that are not read.
         problems: grows by one line per problem.
         depth_unit_m: metres per count of 16-bit depth; None for what the folder proves, else millimetres.
@@ -82,7 +85,7 @@ def read_frame_folder(
             problems.append(f"{path}: leave_out names {quoted(name)}, which is not there; {hint}")
     for note in folder.notes:
         logger.warning("%s: %s", path, note)
-    step = 1 if folder.holds_stills else every
+    step = 1 if folder.holds_stills else max(1, min(every, len(names) // ENOUGH))
     read = (folder.read(number) for number in range(0, len(names), step) if names[number] not in leave_out)
     return _images(path, ((f"{path.name}/{frame.name}", frame.depth, frame.rgb) for frame in read), problems)
 
