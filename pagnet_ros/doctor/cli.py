@@ -114,13 +114,17 @@ def _watch(options: Any, machine: Machine, words: list[str]) -> Observation:
     from pagnet_ros.system.transport import prepare_process
 
     prepare_process()
+    has_begun = False
     try:
         init_ros(words)
+        has_begun = True
         wanted = Options(options.depth, options.color, options.depth_info, options.color_info, options.seconds)
         return watch(wanted, machine)
     except ExternalShutdownException as error:
         raise KeyboardInterrupt from error
     except Exception as error:
+        if has_begun and not rclpy.ok():  # a signal has shut ROS down meanwhile
+            raise KeyboardInterrupt from error
         # rclpy has no public classes for arguments, names and types that it refuses
         if isinstance(error, ConfigError) or type(error).__module__.startswith("rclpy"):
             raise _UsageError(" ".join(str(error).split())) from error

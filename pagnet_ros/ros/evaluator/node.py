@@ -195,7 +195,8 @@ def main(args: list[str] | None = None) -> int:
         args: command line with --ros-args; None for the process's own.
 
     Returns:
-        Exit status: that of the replay; 1 with the reason on stderr where parameters do not fit.
+        Exit status: that of the replay; 1 with the reason on stderr where parameters do not fit; 130 where a signal
+        came before anything was recorded.
     """
     prepare_process()  # for `ros2 run`; launch files have set it
     try:
@@ -223,6 +224,10 @@ def _record_and_score() -> int:
         except START_ERRORS as error:
             sys.stderr.write(f"evaluate: {error}\n")
             return 2 if isinstance(error, RecordingError) else 1
+        except Exception:
+            if rclpy.ok():  # else a signal has shut ROS down while the node was made: no error of its own
+                raise
+            return replay.INTERRUPTED
         finally:
             if node is not None:
                 node.destroy_node()

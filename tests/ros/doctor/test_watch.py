@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed (neither a sourced ROS 2 nor the wheels)")
 
+import rclpy
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -16,7 +17,8 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from pagnet_ros.diagnosis import diagnose
-from pagnet_ros.diagnosis.observation import COMPRESSED_TYPE
+from pagnet_ros.diagnosis.observation import COMPRESSED_TYPE, Machine
+from pagnet_ros.doctor import cli
 from pagnet_ros.errors import ConfigError
 from pagnet_ros.ros.doctor import Options, watch
 from tests.ros.doctor.camera import BEST_EFFORT, LATCHED, Camera
@@ -236,6 +238,18 @@ def test_a_lifecycle_manager_that_waits_for_a_bond(ros, examine, monkeypatch):
     assert "/lifecycle_manager waits 4 s" in found["bond"].came
     manager.set_parameters([Parameter("bond_timeout", value=0.0)])
     assert "bond" not in examine(0.5)[1]
+
+
+def test_a_signal_while_its_node_is_made_is_not_taken_for_wrong_usage(ros_environment, monkeypatch, capfd):
+    def signalled(*_):
+        rclpy.shutdown()
+        return rclpy.create_node("of_a_context_that_has_ended")
+
+    monkeypatch.setattr("pagnet_ros.system.transport.prepare_process", lambda: None)
+    monkeypatch.setattr("pagnet_ros.ros.doctor.watch", signalled)
+    monkeypatch.setattr("pagnet_ros.doctor.cli.look_at_machine", Machine)
+    assert cli.main(["--seconds", "1"]) == cli.INTERRUPTED
+    assert capfd.readouterr().out == ""
 
 
 CAMERA_WITHOUT_PROFILE = """

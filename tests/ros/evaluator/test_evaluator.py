@@ -259,6 +259,17 @@ def test_a_parameter_of_rclpy_of_another_type_is_an_error_without_a_traceback(ro
     assert "evaluate: Trying to set parameter 'use_sim_time' to '1'" in capfd.readouterr().err
 
 
+def test_a_signal_while_the_node_is_made_is_no_error(ros_environment, monkeypatch, capfd):
+    def signalled(folder):
+        rclpy.shutdown()
+        raise RuntimeError("rcl node's context is invalid")
+
+    monkeypatch.setattr(evaluator, "prepare_process", lambda: None)
+    monkeypatch.setattr(evaluator, "Evaluator", signalled)
+    assert evaluator.main(["evaluate"]) == replay.INTERRUPTED
+    assert capfd.readouterr().err == ""
+
+
 def test_it_ends_before_the_disk_is_full_and_names_the_way_out(ros, tmp_path, monkeypatch):
     node, said = make(ros, tmp_path), []
     try:
