@@ -38,12 +38,8 @@ def age_ms(arrivals: Sequence[Arrival]) -> NDArray[np.float64]:
     Returns:
         ``[n]`` milliseconds; negative for stamps of the future.
     """
-    system = np.array([a.system_ns - a.stamp_ns for a in arrivals], np.float64) / NS_PER_MS
-    sim = np.array([np.nan if a.sim_ns is None else a.sim_ns - a.stamp_ns for a in arrivals], np.float64) / NS_PER_MS
-    if not len(arrivals) or np.isnan(sim).all():
-        return system
-    by_sim = abs(np.nanmedian(sim)) < abs(np.median(system))
-    return sim[~np.isnan(sim)] if by_sim else system
+    system, sim = _ages_ms(arrivals)
+    return sim if runs_on_sim_time(arrivals) else system
 
 
 def median_age_ms(arrivals: Sequence[Arrival]) -> float:
@@ -59,10 +55,15 @@ def clock_offset_s(arrivals: Sequence[Arrival]) -> float:
 
 def runs_on_sim_time(arrivals: Sequence[Arrival]) -> bool:
     """Whether stamps follow /clock, which may run at any speed."""
-    sim = [a for a in arrivals if a.sim_ns is not None]
-    return bool(sim) and abs(np.median([(a.sim_ns or 0) - a.stamp_ns for a in sim])) < abs(
-        float(np.median([a.system_ns - a.stamp_ns for a in arrivals]))
-    )
+    system, sim = _ages_ms(arrivals)
+    return bool(len(sim)) and bool(abs(np.median(sim)) < abs(np.median(system)))
+
+
+def _ages_ms(arrivals: Sequence[Arrival]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ages by the system's clock, and by /clock where it was heard."""
+    system = np.array([a.system_ns - a.stamp_ns for a in arrivals], np.float64)
+    sim = np.array([a.sim_ns - a.stamp_ns for a in arrivals if a.sim_ns is not None], np.float64)
+    return system / NS_PER_MS, sim / NS_PER_MS
 
 
 def drift_ms_per_s(arrivals: Sequence[Arrival]) -> float:

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from pagnet_ros.errors import quoted
-from pagnet_ros.recordings.frame_files import FrameFiles, Listing, read_rows, seconds_to_ns, visible
+from pagnet_ros.recordings.frame_files import MAX_TEXT_BYTES, FrameFiles, Listing, read_rows, seconds_to_ns, visible
 from pagnet_ros.recordings.images import COLOR_SUFFIXES, DEPTH_SUFFIXES
 from pagnet_ros.system.files import TextFileError, read_text
 from pagnet_ros.system.units import NS_PER_S
@@ -30,7 +30,6 @@ _DEPTH_WORDS: Final = frozenset({"depth", "depthmap"})
 _LOOSE_WORDS: Final = frozenset({"raw", "mm", "aligned"})
 _PARTS: Final = re.compile(r"[^\W\d_]+|\d+|[^a-zA-Z\d]+")
 _SECONDS: Final = re.compile(r"(?<!\d)(?<!\d\.)\d{9,10}\.\d+(?!\.?\d)", re.ASCII)
-_MAX_TEXT_BYTES: Final = 64 << 20
 
 Key = tuple[tuple[int, str], ...]
 
@@ -202,7 +201,7 @@ def _read_record3d(folder: Path, listing: Listing) -> None:
     path = _record3d_metadata(folder)
     assert path is not None
     try:
-        content = json.loads(read_text(path, _MAX_TEXT_BYTES))
+        content = json.loads(read_text(path, MAX_TEXT_BYTES))
         matrix, poses = content["K"], content.get("poses", [])
         columns = np.array(matrix, dtype=np.float64).reshape(3, 3)  # stored column after column
         listing.set_intrinsics(columns.T.reshape(-1).tolist(), path.name)

@@ -41,7 +41,7 @@ class RecoveredFile:
     Attributes:
         path: The file.
         topics: By name, with the number of messages that can be read.
-        start_ns: Recording time of the earliest of them (0 without any).
+        start_ns: Recording time of the earliest of them.
         end_ns: One past that of the latest.
         notes: Always empty: that it is damaged is known to who asks for it.
         broken_chunks: Chunks of an mcap file that were left out, because they do not unpack or their checksum is wrong.
@@ -60,7 +60,6 @@ class RecoveredFile:
         self.topics: dict[str, BagTopic] = {}
         self.notes: list[str] = []
         self.broken_chunks = 0
-        self.start_ns, self.end_ns = 0, 0
         stamps: list[int] = []
         for row in self._rows(known=self.topics):
             self.topics[row.topic] = replace(self.topics[row.topic], count=self.topics[row.topic].count + 1)

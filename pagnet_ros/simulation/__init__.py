@@ -6,8 +6,8 @@ Pure: seeds in, arrays out; no ROS, no files. Data flows ``Scene.random`` -> ``R
 
 from __future__ import annotations
 
-from pagnet_ros.simulation.render import RenderedFrame, RenderedTensors, Renderer
+from pagnet_ros.simulation.render import RenderedFrame, Renderer
 from pagnet_ros.simulation.scene import STYLES, Scene
 from pagnet_ros.simulation.trajectory import LookAround
 
-__all__ = ["STYLES", "LookAround", "RenderedFrame", "RenderedTensors", "Renderer", "Scene"]
+__all__ = ["STYLES", "LookAround", "RenderedFrame", "Renderer", "Scene"]

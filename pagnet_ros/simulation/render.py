@@ -1,7 +1,6 @@
 """Scene + camera + pose -> a frame with known truth. Data flows scene -> raster -> shading -> frame.
 
-``Renderer`` keeps what belongs to a scene alone (tables, shadow map) and is what a live camera uses; ``render``
-is the one-call form. ``Renderer.tensors`` leaves everything on the device, for training.
+``Renderer`` keeps what belongs to a scene alone: tables and the shadow map.
 """
 
 from __future__ import annotations
@@ -20,29 +19,18 @@ from pagnet_ros.simulation.textures import pattern_bank
 
 
 @dataclass(frozen=True)
-class RenderedTensors:
-    """A frame on its device.
+class RenderedFrame:
+    """A frame with known truth.
 
     Attributes:
         rgb: uint8 [H, W, 3].
         depth_m: Depth along the optical axis (not the ray), float32 [H, W] metres; NaN where nothing is hit.
         albedo: Grey reflectivity, float32 [H, W] in [0, 1]; what an active sensor's light meets.
         cos_incidence: Cosine between ray and normal, float32 [H, W] in [0, 1].
-        normal: Unit normals towards the camera, float32 [3, H, W], optical frame.
+        normal: Unit normals towards the camera, float32 [H, W, 3], optical frame.
         surface: Number of the visible surface, int32 [H, W].
+        camera: Its intrinsics.
     """
-
-    rgb: torch.Tensor
-    depth_m: torch.Tensor
-    albedo: torch.Tensor
-    cos_incidence: torch.Tensor
-    normal: torch.Tensor
-    surface: torch.Tensor
-
-
-@dataclass(frozen=True)
-class RenderedFrame:
-    """A frame as NumPy arrays; fields as in ``RenderedTensors``, except normal [H, W, 3]."""
 
     rgb: npt.NDArray[np.uint8]
     depth_m: npt.NDArray[np.float32]
@@ -81,10 +69,10 @@ class Renderer:
     def _column(self, values: list[float] | list[int]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.device)
 
-    def tensors(
+    def __call__(
         self, camera: PinholeCamera, pose: npt.ArrayLike | None = None, *, noise_seed: int = 0
-    ) -> RenderedTensors:
-        """Render a view and leave it on the device.
+    ) -> RenderedFrame:
+        """Render a view.
 
         Args:
             camera: Intrinsics and size.
@@ -119,20 +107,13 @@ class Renderer:
         radiance.masked_fill_(missed, 0.0)
         generator = torch.Generator(self.device)
         generator.manual_seed(noise_seed * 1_000_003 + scene.seed)
-        return RenderedTensors(
-            rgb=expose(radiance, scene.optics, camera, generator),
-            depth_m=visible.depth.masked_fill_(missed | (visible.depth >= FAR_M), float("nan")),
-            albedo=albedo.mean(0),
-            cos_incidence=attributes.cos_incidence,
-            normal=attributes.normal,
-            surface=visible.surface,
+        depth = visible.depth.masked_fill_(missed | (visible.depth >= FAR_M), float("nan"))
+        return RenderedFrame(
+            rgb=expose(radiance, scene.optics, camera, generator).cpu().numpy(),
+            depth_m=depth.cpu().numpy(),
+            albedo=albedo.mean(0).cpu().numpy(),
+            cos_incidence=attributes.cos_incidence.cpu().numpy(),
+            normal=attributes.normal.permute(1, 2, 0).contiguous().cpu().numpy(),
+            surface=visible.surface.cpu().numpy(),
+            camera=camera,
         )
-
-    def __call__(
-        self, camera: PinholeCamera, pose: npt.ArrayLike | None = None, *, noise_seed: int = 0
-    ) -> RenderedFrame:
-        """Render a view as NumPy arrays; arguments as for ``tensors``."""
-        tensors = vars(self.tensors(camera, pose, noise_seed=noise_seed))
-        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-        arrays["normal"] = np.ascontiguousarray(arrays["normal"].transpose(1, 2, 0))
-        return RenderedFrame(**arrays, camera=camera)

@@ -74,16 +74,9 @@ class ShadowMap:
     moments: torch.Tensor
 
     @classmethod
-    def of(
-        cls,
-        lighting: Lighting,
-        surfaces: Surfaces,
-        bank: PatternBank,
-        device: torch.device | str,
-        size: int = 256,
-    ) -> ShadowMap:
-        """Render the scene from the lamp, ``size`` x ``size`` pixels over 110 degrees."""
-        camera = PinholeCamera.from_fov(size, size, 110.0)
+    def of(cls, lighting: Lighting, surfaces: Surfaces, bank: PatternBank, device: torch.device | str) -> ShadowMap:
+        """Render the scene from the lamp, 256 x 256 pixels over 110 degrees."""
+        camera = PinholeCamera.from_fov(256, 256, 110.0)
         pose = look_at(lighting.lamp_position, lighting.lamp_target)
         depth = rasterize(surfaces, bank, camera, pose, device).depth.clamp(max=20.0)
         return cls(camera, pose, blur(torch.stack((depth, depth * depth)), 1.0)[None])

@@ -122,8 +122,7 @@ def traps(rng: Rng) -> Layout:
     for _ in range(int(rng.integers(2, 4))):
         _camouflage(b, rng, far)
     lamp = np.array([rng.uniform(-0.5, 0.5), -0.3, rng.uniform(0, 0.6)])
-    layout = finish(b, rng, np.zeros(3), np.array([0.0, far, 0.0]), lamp)
-    return layout
+    return finish(b, rng, np.zeros(3), np.array([0.0, far, 0.0]), lamp)
 
 
 def _camouflage(b: SurfaceBuilder, rng: Rng, far: float) -> None:
