@@ -81,6 +81,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         judged = float(header.get("score", math.nan)), str(header.get("judged_on", ""))
         return Checkpoint(int(header["step"]), float(header["seconds"]), dict(header["recipe"]), tensors, *judged)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: no such file; expected a training checkpoint, or the folder of a run") from error
     except (OSError, SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise WeightsError(f"{path}: unreadable checkpoint ({error}); delete it to start anew") from error
 

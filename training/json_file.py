@@ -45,9 +45,12 @@ def check_room(folder: Path) -> None:
     """Refuse a disk that is full already: TensorBoard's thread would tell of it in its own words only.
 
     Raises:
-        ConfigError: less than a megabyte is free where the folder is or will be.
+        ConfigError: the folder can neither be written to nor made, or less than a megabyte is free there.
     """
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        wrong = "is read-only" if there.is_dir() else "is a file"
+        raise ConfigError(f"{folder}: {there} {wrong}; expected a folder to write to: choose another --out")
     free = shutil.disk_usage(there).free
     if free < _LEAST_FREE_BYTES:
         raise ConfigError(

@@ -185,9 +185,10 @@ def _check_same_model(recipe: Recipe, before: dict[str, Any] | None) -> None:
         return
     now = recipe.to_dict()
     before = before | {"model": ModelConfig.from_dict(before["model"]).to_dict()}
-    changed = [key for key in ("model", "batch", "seed") if json.dumps(before[key]) != json.dumps(now[key])]
+    then, today = ({"batch": each["batch"], "seed": each["seed"], **each["model"]} for each in (before, now))
+    changed = [key for key in today if json.dumps(then.get(key)) != json.dumps(today[key])]
     if changed:
-        pairs = "; ".join(f"{key}: {before[key]} then, {now[key]} now" for key in changed)
+        pairs = "; ".join(f"{key}: {then.get(key)} then, {today[key]} now" for key in changed)
         raise ConfigError(f"the checkpoint was written by another recipe ({pairs}); use that recipe, or another --out")
 
 
@@ -243,6 +244,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = train_parser(description_of(__doc__)).parse_args(arguments)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
+    folder = options.out or Path("runs")
     try:
         recipe = chosen_recipe(options)
         limit = None if options.time_limit is None else options.time_limit - _process_age_s() / 60
@@ -271,9 +273,19 @@ def main(arguments: list[str] | None = None) -> int:
     except SIGTERMException:
         sys.stderr.write(f"ended by a signal; {folder} holds what was reached: go on with --resume\n")
         return 128 + signal.SIGTERM
+    except KeyboardInterrupt:
+        sys.stderr.write(f"stopped before the first step; what lay in {folder} is as it was\n")
+        return 128 + signal.SIGINT
     return 0
 
 
+def interrupted(*_: object) -> None:
+    """Ctrl-C: ends a training as SIGTERM does, after a step; before, when nobody waits for SIGTERM, at once."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        raise KeyboardInterrupt
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # Ctrl-C: after a step, too
+    signal.signal(signal.SIGINT, interrupted)
     sys.exit(main())

@@ -106,6 +106,11 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path, content: bytes
         read_checkpoint(path)
 
 
+def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="absent: no such file; expected a training checkpoint, or the folder of a"):
+        read_checkpoint(tmp_path / "absent")
+
+
 def test_a_header_nested_beyond_reason_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     save_file({"net.a": torch.zeros(1)}, path, {"pagnet": "[" * 100_000})

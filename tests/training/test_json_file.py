@@ -35,6 +35,16 @@ def test_a_place_that_is_no_folder_is_named(tmp_path):
         write_json(tmp_path / "file" / "figures.json", {})
 
 
+def test_a_run_that_has_nowhere_to_go_is_told_before_it_starts(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(ConfigError, match="file is a file; expected a folder to write to: choose another --out"):
+            check_room(folder)
+    monkeypatch.setattr("os.access", lambda *_: False)  # a superuser may write anywhere
+    with pytest.raises(ConfigError, match="is read-only; expected a folder to write to"):
+        check_room(tmp_path / "run")
+
+
 def test_a_picture_is_drawn_and_a_name_that_is_none_of_a_picture_is_told(tmp_path):
     write_picture(tmp_path / "new" / "empty.png", Figure(figsize=(1, 1)), dpi=20)
     assert (tmp_path / "new" / "empty.png").read_bytes().startswith(b"\x89PNG")

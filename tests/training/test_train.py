@@ -24,7 +24,7 @@ from pagnet_training.export import export
 from pagnet_training.losses import patch_loss
 from pagnet_training.module import see_brightness_only
 from pagnet_training.recipe import load_recipe
-from pagnet_training.train import _process_age_s, _workers_that_fit, main, train
+from pagnet_training.train import _process_age_s, _workers_that_fit, interrupted, main, train
 from tests.training.conftest import RECIPE, write_data
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +94,7 @@ def test_a_second_run_in_the_same_folder_needs_resume(recipe_path: Path, data_ro
 
 def test_a_checkpoint_of_another_recipe_is_refused(recipe_path: Path, data_root: Path, finished: Path) -> None:
     recipe_path.write_text(recipe_path.read_text().replace("channels: 8", "channels: 6"), encoding="utf-8")
-    with pytest.raises(ConfigError, match="another recipe"):
+    with pytest.raises(ConfigError, match=r"another recipe \(channels: 8 then, 6 now\); use that recipe"):
         run(recipe_path, data_root, finished, resume=True)
 
 
@@ -353,6 +353,25 @@ def test_sigterm_ends_a_run_with_a_checkpoint_of_the_last_step(
     assert reached >= 4
     run(recipe_path, data_root, folder, resume=True, steps=reached + 2)
     assert read_checkpoint(folder / "checkpoint.safetensors").step == reached + 2
+
+
+def test_ctrl_c_before_the_first_step_ends_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pagnet_training.train.train", lambda *_, **__: interrupted())
+    assert main([str(recipe_path), "--out", str(tmp_path / "run")]) == 130
+    assert capsys.readouterr().err == f"stopped before the first step; what lay in {tmp_path / 'run'} is as it was\n"
+
+
+def test_ctrl_c_while_training_is_sigterm_which_ends_it_after_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr("os.kill", lambda _, number: sent.append(number))
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        interrupted()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert sent == [signal.SIGTERM]
 
 
 def test_nothing_is_rendered_where_a_folder_is_missing(

@@ -76,6 +76,9 @@ def _recorded(source: SourceRecipe, path: Path, problems: list[str]) -> list[Rgb
     """Images of a folder or bag; `problems` grows by what is wrong with it."""
     kind = source.kind
     if kind == "recording":
+        if not path.exists():
+            problems.append(f"{path}: nothing there; expected a bag or a folder of frames; name yours with --recording")
+            return []
         if path.is_dir() and not _holds_a_bag(path):
             return read_frame_folder(path, source.every, source.leave_out, problems, source.depth_unit_m or None)
         kind = "bag"
