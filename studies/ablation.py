@@ -34,7 +34,7 @@ from pagnet_training.json_file import explained, write_json
 from pagnet_training.module import as_exported
 from pagnet_training.protocol import ProtocolImage, make_case, network_upsampler, read_protocol_images, rmse
 from pagnet_training.recipe import Recipe, load_recipe, parse_recipe
-from pagnet_training.recipe_file import read_yaml
+from pagnet_training.recipe_file import merged, read_yaml
 from pagnet_training.scene_validation import Figures, HeldOut, beside_interpolation, held_out_scenes, ratios
 from pagnet_training.train_options import train_parser, with_options
 from studies.texture import texture_copying
@@ -90,7 +90,7 @@ def load_study(path: Path, steps: int | None = None) -> Study:
     base = replace(load_recipe(path.parent / str(content["recipe"])), warm_start="", steps=steps or content["steps"])
     recipes = {}
     for name, changes in content["variants"].items():
-        values = _merged(_plain(base), changes or {})
+        values = merged(_plain(base), changes or {})
         recipes[str(name)] = parse_recipe(values | {"name": str(name)}, f"{path}, variant {name}")
     return Study(base, recipes, tuple(int(seed) for seed in content["seeds"]))
 
@@ -127,11 +127,6 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
     """A recipe as YAML would give it."""
     plain: dict[str, Any] = json.loads(json.dumps(recipe.to_dict()))
     return plain
-
-
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    nested = {key: base[key] | value for key, value in changes.items() if isinstance(value, dict) and key in base}
-    return base | changes | nested
 
 
 def _train(recipe: Recipe, folder: Path, data: Path, arguments: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ def read_recipe(path: Path, scale: int | None = None, sensor: str | None = None)
     elif sensor is not None:
         raise ConfigError(f"{path}: --sensor {sensor}, but the recipe has no section `sensors`; leave the option out")
     elif scale is not None:
-        common = _merged(common, {"model": {"scale": scale}})
+        common = merged(common, {"model": {"scale": scale}})
     return common
 
 
@@ -68,14 +68,14 @@ def _of_sensor(
         raise ConfigError(f"{path}: --sensor {sensor!r}; the recipe knows {known}; {hint}")
     chosen = dict(_mapping(sensors[sensor], f"{path}: sensors.{sensor}"))
     scales = _mapping(chosen.pop("scales", {}), f"{path}: sensors.{sensor}.scales")
-    found = _merged(common, chosen)
+    found = merged(common, chosen)
     model = found.get("model")
     scale = scale or (model.get("scale") if isinstance(model, Mapping) else None) or ModelConfig().scale
     odd = [each for each in scales if each not in SURFACE_SCALES]
     if odd:
         raise ConfigError(f"{path}: sensors.{sensor}.scales names {odd}; expected scales of {SURFACE_SCALES}")
-    found = _merged(found, {"model": {"scale": scale}})
-    found = _merged(found, _mapping(scales.get(scale, {}), f"{path}: sensors.{sensor}.scales.{scale}"))
+    found = merged(found, {"model": {"scale": scale}})
+    found = merged(found, _mapping(scales.get(scale, {}), f"{path}: sensors.{sensor}.scales.{scale}"))
     return {**found, "name": f"{found.get('name', path.stem)}-x{scale}-{sensor}"}
 
 
@@ -85,10 +85,10 @@ def _mapping(value: object, where: str) -> Mapping[Any, Any]:
     return value
 
 
-def _merged(below: Mapping[Any, Any], above: Mapping[Any, Any]) -> dict[Any, Any]:
+def merged(below: Mapping[Any, Any], above: Mapping[Any, Any]) -> dict[Any, Any]:
     """Both, mappings within them key by key; where they disagree, `above`."""
     both = dict(below)
     for key, value in above.items():
         before = both.get(key)
-        both[key] = _merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+        both[key] = merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
     return both

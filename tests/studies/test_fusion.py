@@ -10,7 +10,7 @@ from studies.sequences import HELD_OUT, SequencePlan, true_frames
 
 PLAN = SequencePlan(HELD_OUT + 3, "room", (96, 128), frames=9, hz=10.0)
 CAMERA = PLAN.camera
-MATRIX = np.array([[CAMERA.fx, 0, CAMERA.cx], [0, CAMERA.fy, CAMERA.cy], [0, 0, 1.0]])
+MATRIX = CAMERA.matrix
 
 
 def test_frames_carried_into_a_view_and_fused_give_its_depth_though_its_own_frame_has_no_say() -> None:
@@ -26,17 +26,16 @@ def test_frames_carried_into_a_view_and_fused_give_its_depth_though_its_own_fram
 
 def test_the_nearest_surface_wins() -> None:
     camera = PinholeCamera(50.0, 50.0, 31.5, 23.5, 64, 48)
-    matrix = np.array([[50.0, 0, 31.5], [0, 50.0, 23.5], [0, 0, 1.0]])
     depth = np.full((48, 64), 2.0, np.float32)
     depth[:, 32:] = 1.0
     pose = look_at([0, 0, 0], [0, 1, 0])
     right = np.eye(4)
     right[0, 3] = 0.2  # the camera moves to its right, the near half moves left over the far one
-    seen = carried(depth, pose, pose @ right, matrix)
+    seen = carried(depth, pose, pose @ right, camera.matrix)
     assert seen.shape == (camera.height, camera.width)
     assert (seen[:, 22:50] == 1.0).all()
     assert (seen[:, :20] == 2.0).sum() > 0
-    assert np.array_equal(carried(depth, pose, pose, matrix), depth)
+    assert np.array_equal(carried(depth, pose, pose, camera.matrix), depth)
 
 
 def test_incidence_of_planes_is_what_geometry_says() -> None:

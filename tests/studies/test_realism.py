@@ -23,8 +23,7 @@ def write_recording(folder: Path, poses: bool = True) -> Path:
     folder.mkdir()
     plan = SequencePlan(HELD_OUT + 7, "room", (60, 80), FRAMES, hz=10.0)
     camera, memory = plan.camera, SensorMemory()
-    matrix = [[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]]
-    np.savetxt(folder / "camera-intrinsics.txt", matrix)
+    np.savetxt(folder / "camera-intrinsics.txt", camera.matrix)
     for index, frame in enumerate(true_frames(plan)):
         seen = sense(frame.depth_m, camera, SENSOR, index, memory=memory)
         cv2.imwrite(str(folder / f"frame-{index:06d}.depth.png"), to_millimetres(seen))

@@ -24,14 +24,6 @@ from pagnet_ros.runtime.native.program import Op
 SMALL = ModelConfig(scale=4, channels=8, growth=4, convolutions=2, blocks=2, residual=True, mask_channel=True)
 
 
-@pytest.fixture(scope="module")
-def kernels():
-    try:
-        return load_library()
-    except NativeUnavailableError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture(params=[False, True], ids=["fp32", "bf16"])
 def bf16(request, kernels):
     if request.param and not kernels.has_bf16:
