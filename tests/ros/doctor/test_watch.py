@@ -253,25 +253,27 @@ def test_a_signal_while_its_node_is_made_is_not_taken_for_wrong_usage(ros_enviro
 
 
 CAMERA_WITHOUT_PROFILE = """
-import time
-import numpy as np, rclpy
+import sys
+import rclpy
 from tests.ros.doctor.camera import BEST_EFFORT, Camera
 rclpy.init()
-Camera(rclpy.create_node("camera"), qos=BEST_EFFORT, color_shape=(720, 960), depth_shape=(240, 320)).start()
+node = rclpy.create_node("camera")
+camera = Camera(node, qos=BEST_EFFORT, color_shape=(720, 960), depth_shape=(240, 320)).start()
 print("ready", flush=True)
-time.sleep(60)
+sys.stdin.read()
+camera.close()
+node.destroy_node()
+rclpy.shutdown()
 """
 
 
 def test_a_camera_without_room_for_its_images(ros, examine):
     environment = {name: value for name, value in ros.child_environment().items() if "PROFILES_FILE" not in name}
     command = [sys.executable, "-c", CAMERA_WITHOUT_PROFILE]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout.readline() == "ready\n"
-            seen, found = examine(3.0)
-        finally:
-            process.kill()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as process:  # killed, it would leave its shared memory
+        assert process.stdout.readline() == "ready\n"
+        seen, found = examine(3.0)
     (publisher,) = seen.color.publishers
     assert publisher.process.pid == process.pid
     assert publisher.process.segment_bytes < 1 << 20

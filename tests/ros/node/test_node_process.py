@@ -60,10 +60,11 @@ class Process:
         self._reader.join(timeout=10)
         return status, "".join(self.lines)
 
-    def kill(self):
-        if self._process.poll() is None:
+    def close(self):
+        try:
+            self.end(signal.SIGTERM)  # killed, it would leave its shared memory behind
+        finally:
             self._process.kill()
-            self._process.wait()
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def start(ros):
 
     yield run
     for process in processes:
-        process.kill()
+        process.close()
 
 
 def test_command_line_that_ros_refuses_is_an_error_without_a_traceback(monkeypatch, capfd):

@@ -140,5 +140,8 @@ def start_process_of_node(ros):
 
     yield start
     for process in processes:
-        process.kill()
-        process.wait()
+        process.terminate()  # killed, it would leave its shared memory behind
+        try:
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
