@@ -244,7 +244,6 @@ def main(arguments: list[str] | None = None) -> int:
     options = train_parser(description_of(__doc__)).parse_args(arguments)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
-    folder = options.out or Path("runs")
     try:
         recipe = chosen_recipe(options)
         limit = None if options.time_limit is None else options.time_limit - _process_age_s() / 60
@@ -273,17 +272,17 @@ def main(arguments: list[str] | None = None) -> int:
     except SIGTERMException:
         sys.stderr.write(f"ended by a signal; {folder} holds what was reached: go on with --resume\n")
         return 128 + signal.SIGTERM
-    except KeyboardInterrupt:
-        sys.stderr.write(f"stopped before the first step; what lay in {folder} is as it was\n")
-        return 128 + signal.SIGINT
     return 0
 
 
 def interrupted(*_: object) -> None:
     """Ctrl-C: ends a training as SIGTERM does, after a step; before, when nobody waits for SIGTERM, at once."""
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        raise KeyboardInterrupt
-    os.kill(os.getpid(), signal.SIGTERM)
+        sys.stderr.write("stopped before the first step: nothing was trained\n")
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # an exception could be caught by whoever imports or renders
+        os.kill(os.getpid(), signal.SIGINT)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -355,23 +355,21 @@ def test_sigterm_ends_a_run_with_a_checkpoint_of_the_last_step(
     assert read_checkpoint(folder / "checkpoint.safetensors").step == reached + 2
 
 
-def test_ctrl_c_before_the_first_step_ends_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("training", [False, True])
+def test_ctrl_c_ends_a_training_after_a_step_and_what_comes_before_at_once(
+    training: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pagnet_training.train.train", lambda *_, **__: interrupted())
-    assert main([str(recipe_path), "--out", str(tmp_path / "run")]) == 130
-    assert capsys.readouterr().err == f"stopped before the first step; what lay in {tmp_path / 'run'} is as it was\n"
-
-
-def test_ctrl_c_while_training_is_sigterm_which_ends_it_after_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[int] = []
     monkeypatch.setattr("os.kill", lambda _, number: sent.append(number))
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, (lambda *_: None) if training else signal.SIG_DFL)
     try:
         interrupted()
     finally:
-        signal.signal(signal.SIGTERM, before)
-    assert sent == [signal.SIGTERM]
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert sent == [signal.SIGTERM if training else signal.SIGINT]
+    assert capsys.readouterr().err == ("" if training else "stopped before the first step: nothing was trained\n")
 
 
 def test_nothing_is_rendered_where_a_folder_is_missing(
