@@ -23,6 +23,7 @@ from pagnet_ros.model.resize import cubic_kernel
 from pagnet_ros.system.units import MILLIMETRES_PER_METRE
 
 MAX_SIDE_PX = 8192
+_OTHER_SIZE = "take another resolution of the camera's"
 _WHOLE = 1 - 1e-5
 
 
@@ -46,10 +47,8 @@ def check_depth(depth: NDArray[np.generic]) -> None:
             "(metres, NaN = no measurement); convert it with depth.astype(np.float32) in metres"
         )
     if depth.ndim != 2 or not all(2 <= side <= MAX_SIDE_PX for side in depth.shape):
-        raise InputError(
-            f"depth has shape {depth.shape}; expected [h, w] with sides of 2 to {MAX_SIDE_PX} pixels; drop a "
-            "channel axis with depth[..., 0]"
-        )
+        mend = _OTHER_SIZE if depth.ndim == 2 else "drop a channel axis with depth[..., 0]"
+        raise InputError(f"depth has shape {depth.shape}; expected [h, w] with sides of 2 to {MAX_SIDE_PX} px; {mend}")
 
 
 def check_rgb(rgb: NDArray[np.generic]) -> None:
@@ -62,10 +61,9 @@ def check_rgb(rgb: NDArray[np.generic]) -> None:
         came = f"an array of {rgb.dtype}" if isinstance(rgb, np.ndarray) else type(rgb).__name__
         raise InputError(f"rgb is {came}; expected a NumPy array of uint8, red first; scale floats by 255 and cast")
     if rgb.ndim != 3 or rgb.shape[2] != 3 or not all(2 <= side <= MAX_SIDE_PX for side in rgb.shape[:2]):
-        raise InputError(
-            f"rgb has shape {rgb.shape}; expected [H, W, 3] with sides of 2 to {MAX_SIDE_PX} pixels; repeat a grey "
-            "image three times along the last axis"
-        )
+        is_image = rgb.ndim == 3 and rgb.shape[2] == 3
+        mend = _OTHER_SIZE if is_image else "repeat a grey image three times along the last axis"
+        raise InputError(f"rgb has shape {rgb.shape}; expected [H, W, 3] with sides of 2 to {MAX_SIDE_PX} px; {mend}")
 
 
 class Measurement(NamedTuple):

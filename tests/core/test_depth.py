@@ -34,7 +34,7 @@ from pagnet_ros.errors import InputError
         (torch.zeros(4, 4), ["Tensor", "NumPy"]),
         (np.zeros((4, 4, 1), np.uint16), ["(4, 4, 1)", "[h, w]", "depth[..., 0]"]),
         (np.zeros((0, 4), np.uint16), ["(0, 4)", "2 to 8192"]),
-        (np.zeros((4, 1), np.float32), ["(4, 1)", "2 to 8192"]),
+        (np.zeros((4, 1), np.float32), ["(4, 1)", "2 to 8192", "another resolution"]),
         (np.zeros((2, 8193), np.uint16), ["(2, 8193)", "2 to 8192"]),
     ],
 )
@@ -51,7 +51,7 @@ def test_what_is_not_a_depth_image_is_named_with_what_is_expected(depth, texts):
         (None, ["NoneType", "uint8"]),
         (np.zeros((4, 4), np.uint8), ["(4, 4)", "[H, W, 3]", "grey"]),
         (np.zeros((4, 4, 4), np.uint8), ["(4, 4, 4)", "[H, W, 3]"]),
-        (np.zeros((4, 1, 3), np.uint8), ["(4, 1, 3)", "2 to 8192"]),
+        (np.zeros((4, 1, 3), np.uint8), ["(4, 1, 3)", "2 to 8192", "another resolution"]),
     ],
 )
 def test_what_is_not_a_colour_image_is_named_with_what_is_expected(rgb, texts):
