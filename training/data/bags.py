@@ -110,7 +110,7 @@ def _images(path: Path, frames: Iterator[tuple[str, Depth, NDArray[np.uint8]]], 
         if images:
             logger.warning("%s: %s measured and are left out", path, came)
         else:
-            problems.append(f"{path}: {came} measured; expected some that have more; check the depth topic")
+            problems.append(f"{path}: {came} measured; expected some that have more; is it depth?")
     return images
 
 
