@@ -17,6 +17,7 @@ from pagnet_training.json_file import write_picture
 from pagnet_training.short_names import short_names
 
 NO_FIGURES = ("step", "seconds", "millimetres")
+PANELS_IN_A_ROW = 3
 
 
 def read_journal(path: Path) -> tuple[list[int], dict[str, list[float]]]:
@@ -46,15 +47,20 @@ def draw(journals: dict[str, tuple[list[int], dict[str, list[float]]]], path: Pa
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.2 * len(journals), 3.4), layout="constrained")
-    axes: Any = figure.subplots(1, len(journals), squeeze=False, sharey=True)
-    for panel, (name, (steps, figures)) in zip(axes[0], journals.items(), strict=True):
+    columns = min(len(journals), PANELS_IN_A_ROW)
+    rows = -(-len(journals) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
+    axes: Any = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for empty in axes.flat[len(journals) :]:
+        empty.remove()
+    for panel, (name, (steps, figures)) in zip(axes.flat[: len(journals)], journals.items(), strict=True):
         for image, values in figures.items():
             panel.plot(steps, [value / values[0] for value in values], marker=".", label=f"{image}, {values[-1]:.3f}")
         panel.axhline(1.0, color="grey", linewidth=0.8)
         panel.set(title=name, xlabel="steps")
         panel.legend(fontsize=7, title="last value", title_fontsize=7)
-    axes[0][0].set_ylabel("error, as a share of the first")
+    for first in axes[:, 0]:
+        first.set_ylabel("error, as a share of the first")
     write_picture(path, figure, 110)
 
 

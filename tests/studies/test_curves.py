@@ -34,6 +34,19 @@ def test_several_runs_become_one_picture(tmp_path: Path) -> None:
     assert picture.shape[1] > 600
 
 
+def test_more_runs_than_fit_into_a_row_go_on_in_the_next(tmp_path: Path) -> None:
+    shapes = []
+    paths = [str(journal(tmp_path / f"run{n}", [2.0, 1.5, 1.2])) for n in range(4)]
+    for count in (3, 4):
+        assert curves.main([*paths[:count], "--out", str(tmp_path / "curves.png")]) == 0
+        picture = cv2.imread(str(tmp_path / "curves.png"))
+        assert picture is not None
+        shapes.append(picture.shape[:2])
+    (one_row, width), (two_rows, same) = shapes
+    assert same == width
+    assert two_rows > 1.5 * one_row
+
+
 @pytest.mark.parametrize(
     ("files", "titles"),
     [
