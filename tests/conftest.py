@@ -21,11 +21,11 @@ settings.register_profile("repository", deadline=None, max_examples=50, derandom
 settings.load_profile("repository")
 
 # Largest RMS difference to fp32 on the CPU, in metres, on a scene of 0.3 to 5 m. bf16 carries 8 bits of what a network
-# adds to bicubic, so it costs about a hundredth of that, and more where every layer's output is rounded to it, as on a
-# GPU; fp16 has to stay within a millimetre.
+# adds to bicubic, so it costs about a hundredth of that where every layer's output is rounded to it, as on a GPU and on
+# a CPU without instructions for it; fp16 has to stay within a millimetre.
 TOLERANCE_M = {
     ("cpu", "fp32"): 1e-5,
-    ("cpu", "bf16"): 2e-3,
+    ("cpu", "bf16"): 3e-3,
     ("cuda", "fp32"): 5e-5,
     ("cuda", "bf16"): 3e-3,
     ("cuda", "fp16"): 1e-3,
