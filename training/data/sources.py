@@ -10,10 +10,10 @@ from pathlib import Path
 from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bag_files import storage_suffix
 from pagnet_ros.system.units import MILLIMETRE
-from pagnet_training.data.bags import read_bag, read_frame_folder
 from pagnet_training.data.folders import read_folder
 from pagnet_training.data.images import RgbdImage
 from pagnet_training.data.patches import Source
+from pagnet_training.data.recordings import read_bag, read_frame_folder
 from pagnet_training.phases import Phase, silent
 from pagnet_training.recipe import DataRecipe, SourceRecipe
 

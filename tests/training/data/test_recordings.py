@@ -16,7 +16,7 @@ from pagnet_ros.errors import RecordingError
 from pagnet_ros.recordings.bag_writer import BagOptions, write_bag
 from pagnet_ros.recordings.frames import open_frames
 from pagnet_ros.recordings.unpacking import zstd_module
-from pagnet_training.data.bags import read_bag
+from pagnet_training.data.recordings import read_bag
 from pagnet_training.data.sources import load_sources
 from pagnet_training.recipe import DataRecipe, SourceRecipe
 from tests.replay.bags import START_NS, STEP_NS, compressed, image, rgbd, storage_file, write
